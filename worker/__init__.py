@@ -1,0 +1,1 @@
+"""The background worker behind the platform's uploads of exam questions."""

@@ -1,0 +1,52 @@
+"""What can happen to a job or a command, in a few words. A bad row or a refused answer is data, not an error."""
+
+from __future__ import annotations
+
+
+class MedqError(Exception):
+    """Root of every error that this project raises on purpose."""
+
+
+class JobFailed(MedqError):
+    """No retry mends this. `str(error)` is the French sentence that goes to `errorMessage`."""
+
+
+class LeaseLost(MedqError):
+    """The task belongs to somebody else by now, or its job was cancelled or deleted: stop, write nothing."""
+
+
+class RetryLater(MedqError):
+    """The provider is down: give the task back and look again after `delay_s`. No attempt is used up."""
+
+    def __init__(self, message: str, *, delay_s: float) -> None:
+        super().__init__(message)
+        self.delay_s = delay_s
+
+
+class ProviderUnavailable(MedqError):
+    """A passing fault of the LLM endpoint: 429, 5xx, time-out, connection. `retry_after_s` is its own wish."""
+
+    def __init__(self, message: str, *, code: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.code = code  # "rate_limited", "server_error", "timeout", "connection", "empty_reply"
+        self.retry_after_s = retry_after_s
+
+
+class ProviderRefused(MedqError):
+    """The endpoint will never accept these calls: key, quota, model, schema. `str(error)` is French, for the admin."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code  # "unauthorised", "insufficient_quota", "model_not_found", "schema_refused", …
+
+
+class ContentRefused(MedqError):
+    """The endpoint will not answer this content (filter or refusal): some question in it is the cause."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code  # "content_filter", "refusal"
+
+
+class UsageError(MedqError):
+    """The command was called wrongly, or the machine lacks something: one sentence, and what to do."""

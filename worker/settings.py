@@ -1,0 +1,67 @@
+"""The environment, read once at boot and handed down. Names and defaults are the contract with operators."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from worker.errors import UsageError
+
+DEFAULT_MODEL = "gpt-5.4-mini"
+
+
+def _named(name: str) -> AliasChoices:
+    return AliasChoices(name)
+
+
+class Settings(BaseSettings):
+    """Every setting; an empty variable counts as not set, and a `.env` file in the working directory is read."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    database_url: str | None = Field(default=None, validation_alias=_named("DATABASE_URL"))
+    redis_url: str | None = Field(default=None, validation_alias=_named("REDIS_URL"))
+    home: Path = Field(default=Path(".medq"), validation_alias=_named("MEDQ_HOME"))
+    storage_url: str | None = Field(default=None, validation_alias=_named("MEDQ_STORAGE_URL"))
+    allowed_roots: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), validation_alias=_named("MEDQ_ALLOWED_ROOTS")
+    )
+
+    @field_validator("allowed_roots", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    openai_api_key: str | None = Field(default=None, validation_alias=_named("OPENAI_API_KEY"))
+    openai_base_url: str | None = Field(default=None, validation_alias=_named("OPENAI_BASE_URL"))
+    azure_api_key: str | None = Field(default=None, validation_alias=_named("AZURE_OPENAI_API_KEY"))
+    azure_endpoint: str | None = Field(default=None, validation_alias=_named("AZURE_OPENAI_ENDPOINT"))
+    azure_api_version: str | None = Field(default=None, validation_alias=_named("AZURE_OPENAI_API_VERSION"))
+    azure_deployment: str | None = Field(default=None, validation_alias=_named("AZURE_OPENAI_CHAT_DEPLOYMENT"))
+    model: str | None = Field(default=None, validation_alias=_named("MEDQ_MODEL"))
+    review_model: str | None = Field(default=None, validation_alias=_named("MEDQ_REVIEW_MODEL"))
+
+    batch_size: int = Field(default=5, ge=1, le=50, validation_alias=_named("MEDQ_BATCH_SIZE"))
+    processes: int = Field(default=1, ge=1, le=256, validation_alias=_named("MEDQ_PROCESSES"))
+    threads: int = Field(default=16, ge=1, le=256, validation_alias=_named("MEDQ_THREADS"))
+    rpm: int | None = Field(default=None, ge=1, validation_alias=_named("MEDQ_RPM"))
+    tpm: int | None = Field(default=None, ge=1, validation_alias=_named("MEDQ_TPM"))
+    lease_s: float = Field(default=30, ge=1, validation_alias=_named("MEDQ_LEASE_SECONDS"))
+    sweep_s: float = Field(default=5, ge=0.1, validation_alias=_named("MEDQ_SWEEP_SECONDS"))
+    call_timeout_s: float = Field(default=120, gt=0, validation_alias=_named("MEDQ_CALL_TIMEOUT_SECONDS"))
+    max_attempts: int = Field(default=4, ge=1, le=12, validation_alias=_named("MEDQ_MAX_ATTEMPTS"))
+    outage_s: float = Field(default=3600, ge=0, validation_alias=_named("MEDQ_OUTAGE_SECONDS"))
+    max_file_mb: float = Field(default=50, gt=0, validation_alias=_named("MEDQ_MAX_FILE_MB"))
+    max_rows: int = Field(default=100_000, ge=1, validation_alias=_named("MEDQ_MAX_ROWS"))
+
+    @classmethod
+    def load(cls) -> Settings:
+        """Read the environment; raise `UsageError` naming the first variable that is wrong."""
+        try:
+            return cls()
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise UsageError(f"{first['loc'][0]}: {first['msg']}. Correct it in the environment or in .env.") from None

@@ -1,0 +1,101 @@
+"""A job's configuration, and one claimed piece of its work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from worker.errors import JobFailed
+
+TaskKind = Literal["prepare", "analyse", "finish"]
+
+
+class JobConfig(BaseModel):
+    """`AiValidationJob.config`: camelCase in the database, snake_case here. None = the worker's default."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,
+        extra="forbid",
+        populate_by_name=True,
+        alias_generator=lambda name: name.split("_")[0] + "".join(p.title() for p in name.split("_")[1:]),
+    )
+
+    batch_size: int | None = Field(default=None, ge=1, le=50)
+    ai_model: str | None = Field(default=None, min_length=1)
+    review_model: str | None = Field(default=None, min_length=1)
+    max_retries: int | None = Field(default=None, ge=0, le=11)
+    quality_threshold: float = Field(default=0.8, ge=0, le=1)
+    auto_validate: bool = True
+    apply_corrections: bool = False
+    rag: bool = True
+    default_level: str | None = Field(default=None, min_length=1)
+    default_semester: str | None = Field(default=None, min_length=1)
+    max_cost_usd: float | None = Field(default=None, gt=0)
+    priority: int = 0
+
+    @classmethod
+    def parse(cls, config: object) -> JobConfig:
+        """Read the column; raise `JobFailed` with a French sentence that names what is wrong."""
+        if config is None:
+            return cls()
+        if not isinstance(config, Mapping):
+            raise JobFailed("La configuration de la tâche doit être un objet JSON.")
+        try:
+            return cls.model_validate(dict(config))
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(str(part) for part in first["loc"])
+            if first["type"] == "extra_forbidden":
+                known = ", ".join(sorted(f.alias or n for n, f in cls.model_fields.items()))
+                raise JobFailed(
+                    f"Configuration : l'option « {name} » est inconnue (options connues : {known})."
+                ) from None
+            raise JobFailed(f"Configuration : la valeur de « {name} » n'est pas valable ({expected(first)}).") from None
+
+
+EXPECTED = {
+    "int_type": "nombre entier attendu",
+    "int_from_float": "nombre entier attendu",
+    "float_type": "nombre attendu",
+    "bool_type": "true ou false attendu",
+    "string_type": "texte attendu",
+    "string_too_short": "texte non vide attendu",
+}
+
+
+def expected(error: Mapping[str, Any]) -> str:
+    """What a wrong value should have been, in French."""
+    limits = error.get("ctx", {})
+    for name, words in (("ge", "au moins"), ("gt", "plus de"), ("le", "au plus"), ("lt", "moins de")):
+        if name in limits:
+            return f"{words} {limits[name]:g} attendu"
+    return EXPECTED.get(error["type"], "valeur inattendue")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The part of a job row that its tasks need. It does not change while they run."""
+
+    id: str
+    user_id: str
+    file_name: str
+    original_file_name: str
+    file_url: str | None
+    instructions: str | None
+    config: object  # raw jsonb; `JobConfig.parse` checks it
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A claimed task. `(id, attempt)` is the fencing token: a write that shows a stale one changes 0 rows."""
+
+    id: str
+    job: Job
+    kind: TaskKind
+    position: int
+    attempt: int
+    owner: str
