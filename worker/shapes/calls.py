@@ -39,7 +39,10 @@ class AskedQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One Chat Completions call, ready to send. `body` is the JSON body; `hash` 64 hex digits over it and the endpoint."""
+    """One Chat Completions call, ready to send.
+
+    `body` is the JSON body; `hash` 64 hex digits over it and the endpoint.
+    """
 
     purpose: Purpose
     model: str
