@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Self
 
-from worker.shapes.answers import Purpose
+from worker.shapes.answers import Look, Purpose, Refusal
 from worker.shapes.questions import Question
 
 
@@ -18,6 +18,15 @@ class Endpoint:
     model: str
     review_model: str
     embedded: bool = False  # the small model of the extra `local`: real, useless at medicine, never validates
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """A passage of a course document, shown to the model beside a question."""
+
+    id: str  # "S1": unique within its question, what a citation names
+    text: str
+    source: str | None = None  # document and place, for people; not sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +44,7 @@ class AskedQuestion:
     letters: Mapping[str, str]
     key: str
     excerpt_count: int = 0
+    excerpts: tuple[Excerpt, ...] = ()  # what a citation is checked against
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +69,22 @@ class Usage:
     cached_tokens: int = 0
     completion_tokens: int = 0
 
+    @classmethod
+    def read(cls, data: object) -> Self:
+        """From the `usage` object of a reply; anything unexpected counts as 0."""
+        usage = data if isinstance(data, Mapping) else {}
+        details = usage.get("prompt_tokens_details")
+        cached = details.get("cached_tokens") if isinstance(details, Mapping) else 0
+        return cls(
+            prompt_tokens=_count(usage.get("prompt_tokens")),
+            cached_tokens=_count(cached),
+            completion_tokens=_count(usage.get("completion_tokens")),
+        )
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31 else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -68,3 +94,19 @@ class Reply:
     model: str
     usage: Usage
     provider_request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedReply:
+    """A reply once read: every asked item is in exactly one of `looks` and `refusals`, by item id.
+
+    `truncated`: the reply was cut (token limit or half a JSON): the missing ones fit better in smaller calls.
+    `content_refused`: "refusal" or "content_filter" when the model would not answer at all, else None.
+    """
+
+    looks: Mapping[str, Look] = field(default_factory=dict)
+    refusals: Mapping[str, Refusal] = field(default_factory=dict)
+    truncated: bool = False
+    content_refused: str | None = None
+    finish_reason: str | None = None
+    usage: Usage = Usage()
