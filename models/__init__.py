@@ -1,0 +1,30 @@
+"""SQLAlchemy tables of the whole platform, one file per area. No behaviour: triggers live in schema/sql."""
+
+from models.academic import ClinicalCase, Course, Specialty
+from models.base import Base, new_id, utc_now
+from models.courses import CourseChunk, CourseDocument
+from models.jobs import AiValidationItem, AiValidationJob, AiValidationTask, LlmCall
+from models.questions import Question
+from models.sessions import Session, SessionQuestion, UserQuestionAnswer, UserSession
+from models.users import User
+
+__all__ = [
+    "AiValidationItem",
+    "AiValidationJob",
+    "AiValidationTask",
+    "Base",
+    "ClinicalCase",
+    "Course",
+    "CourseChunk",
+    "CourseDocument",
+    "LlmCall",
+    "Question",
+    "Session",
+    "SessionQuestion",
+    "Specialty",
+    "User",
+    "UserQuestionAnswer",
+    "UserSession",
+    "new_id",
+    "utc_now",
+]

@@ -1,0 +1,177 @@
+"""Validation jobs: the row that admins watch, its tasks, its items, and every call paid for them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import ARRAY, CheckConstraint, Index, Numeric, Text, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import Base, Count, Id, created_at_column, reference, updated_at_column
+
+
+class AiValidationJob(Base):
+    """One uploaded file. Its figures equal its items' counts at every commit; `progress` is in percent."""
+
+    __tablename__ = "AiValidationJob"
+    __table_args__ = (
+        CheckConstraint('"progress" >= 0 AND "progress" <= 100', name="AiValidationJob_progress_check"),
+        CheckConstraint(
+            "\"status\" IN ('queued', 'processing', 'completed', 'failed', 'cancelled')",
+            name="AiValidationJob_status_check",
+        ),
+        Index("AiValidationJob_status_createdAt_idx", "status", text('"createdAt" DESC')),
+        Index("AiValidationJob_userId_status_idx", "userId", "status"),
+    )
+
+    id: Mapped[Id]
+    file_name: Mapped[str] = mapped_column("fileName")
+    original_file_name: Mapped[str] = mapped_column("originalFileName")
+    file_size: Mapped[int] = mapped_column("fileSize")
+    file_url: Mapped[str | None] = mapped_column("fileUrl")
+    output_url: Mapped[str | None] = mapped_column("outputUrl")
+    status: Mapped[str] = mapped_column(default="queued", server_default=text("'queued'"), index=True)
+    progress: Mapped[int] = mapped_column(default=0, server_default=text("0"), index=True)
+    message: Mapped[str | None]
+    error_message: Mapped[str | None] = mapped_column("errorMessage")
+    total_items: Mapped[Count | None] = mapped_column("totalItems")
+    processed_items: Mapped[Count | None] = mapped_column("processedItems")
+    current_batch: Mapped[int | None] = mapped_column("currentBatch", default=1, server_default=text("1"))
+    total_batches: Mapped[int | None] = mapped_column("totalBatches", default=1, server_default=text("1"))
+    rag_applied_count: Mapped[Count | None] = mapped_column("ragAppliedCount")
+    fixed_count: Mapped[Count | None] = mapped_column("fixedCount")
+    successful_analyses: Mapped[Count | None] = mapped_column("successfulAnalyses")
+    failed_analyses: Mapped[Count | None] = mapped_column("failedAnalyses")
+    retry_attempts: Mapped[Count | None] = mapped_column("retryAttempts")
+    created_at: Mapped[datetime] = created_at_column(index=True)
+    started_at: Mapped[datetime | None] = mapped_column("startedAt")
+    completed_at: Mapped[datetime | None] = mapped_column("completedAt")
+    updated_at: Mapped[datetime] = updated_at_column()
+    user_id: Mapped[str] = mapped_column("userId", reference("User.id", "CASCADE"), index=True)
+    instructions: Mapped[str | None]
+    config: Mapped[dict[str, Any] | None]
+
+
+class AiValidationTask(Base):
+    """One piece of a job's work: prepare, one batch, or finish. `attempt` is the fence, raised at each claim."""
+
+    __tablename__ = "AiValidationTask"
+    __table_args__ = (
+        CheckConstraint("\"kind\" IN ('prepare', 'analyse', 'finish')", name="AiValidationTask_kind_check"),
+        CheckConstraint(
+            "\"status\" IN ('ready', 'running', 'done', 'failed', 'cancelled')", name="AiValidationTask_status_check"
+        ),
+        CheckConstraint(
+            '("status" = \'running\') = ("leaseOwner" IS NOT NULL)'
+            ' AND ("status" = \'running\') = ("leaseExpiresAt" IS NOT NULL)',
+            name="AiValidationTask_lease_check",
+        ),
+        Index("AiValidationTask_jobId_kind_position_key", "jobId", "kind", "position", unique=True),
+        Index("AiValidationTask_ready_idx", "jobId", "position", postgresql_where=text("\"status\" = 'ready'")),
+        Index("AiValidationTask_lease_idx", "leaseExpiresAt", postgresql_where=text("\"status\" = 'running'")),
+        Index("AiValidationTask_running_idx", "jobId", postgresql_where=text("\"status\" = 'running'")),
+    )
+
+    id: Mapped[Id]
+    job_id: Mapped[str] = mapped_column("jobId", reference("AiValidationJob.id", "CASCADE"))
+    kind: Mapped[str]
+    position: Mapped[int]
+    status: Mapped[str] = mapped_column(default="ready", server_default=text("'ready'"))
+    attempt: Mapped[Count]
+    deaths: Mapped[Count]
+    lease_owner: Mapped[str | None] = mapped_column("leaseOwner")
+    lease_expires_at: Mapped[datetime | None] = mapped_column("leaseExpiresAt")
+    not_before: Mapped[datetime | None] = mapped_column("notBefore")
+    error_message: Mapped[str | None] = mapped_column("errorMessage")
+    result: Mapped[dict[str, Any] | None]
+    created_at: Mapped[datetime] = created_at_column()
+    started_at: Mapped[datetime | None] = mapped_column("startedAt")
+    completed_at: Mapped[datetime | None] = mapped_column("completedAt")
+
+
+class AiValidationItem(Base):
+    """One non-empty row of the upload, from `original` (as read) to its outcome. `position` orders the whole file."""
+
+    __tablename__ = "AiValidationItem"
+    __table_args__ = (
+        CheckConstraint("\"type\" IN ('qcm', 'qroc', 'cas_qcm', 'cas_qroc')", name="AiValidationItem_type_check"),
+        CheckConstraint(
+            "\"status\" IN ('pending', 'confirmed', 'corrected', 'completed', 'contested', 'duplicate', 'rejected',"
+            " 'failed')",
+            name="AiValidationItem_status_check",
+        ),
+        Index("AiValidationItem_jobId_sheet_rowNumber_key", "jobId", "sheet", "rowNumber", unique=True),
+        Index("AiValidationItem_jobId_position_idx", "jobId", "position"),
+        Index(
+            "AiValidationItem_duplicateOfId_idx",
+            "duplicateOfId",
+            postgresql_where=text('"duplicateOfId" IS NOT NULL'),
+        ),
+    )
+
+    id: Mapped[Id]
+    job_id: Mapped[str] = mapped_column("jobId", reference("AiValidationJob.id", "CASCADE"))
+    task_id: Mapped[str | None] = mapped_column("taskId", reference("AiValidationTask.id", "SET NULL"), index=True)
+    sheet: Mapped[str]
+    row_number: Mapped[int] = mapped_column("rowNumber")
+    position: Mapped[int]
+    type: Mapped[str]
+    original: Mapped[dict[str, Any]]
+    question: Mapped[dict[str, Any] | None]
+    content_hash: Mapped[str | None] = mapped_column("contentHash")
+    duplicate_of_id: Mapped[str | None] = mapped_column("duplicateOfId", reference("AiValidationItem.id", "SET NULL"))
+    status: Mapped[str] = mapped_column(default="pending", server_default=text("'pending'"))
+    result: Mapped[dict[str, Any] | None]
+    reason: Mapped[str | None]
+    findings: Mapped[list[dict[str, Any]]] = mapped_column(default=list, server_default=text("'[]'::jsonb"))
+    rag_applied: Mapped[bool] = mapped_column("ragApplied", default=False, server_default=text("false"))
+    question_id: Mapped[str | None] = mapped_column("questionId", reference("Question.id", "SET NULL"), index=True)
+    created_at: Mapped[datetime] = created_at_column()
+    updated_at: Mapped[datetime] = updated_at_column()
+
+
+class LlmCall(Base):
+    """One call to a model, written before it is made. It outlives its job: what was paid stays on the books.
+
+    `response` is the body verbatim, as text because jsonb refuses `\\u0000`. `questionKeys` are the idempotency
+    keys of the questions asked.
+    """
+
+    __tablename__ = "LlmCall"
+    __table_args__ = (
+        CheckConstraint("\"purpose\" IN ('analyse', 'second_look')", name="LlmCall_purpose_check"),
+        CheckConstraint("\"status\" IN ('started', 'succeeded', 'failed')", name="LlmCall_status_check"),
+        Index(
+            "LlmCall_questionKeys_idx",
+            "questionKeys",
+            postgresql_using="gin",
+            postgresql_where=text("\"status\" = 'succeeded'"),
+        ),
+        Index("LlmCall_retry_idx", "jobId", postgresql_where=text('"isRetry"')),
+    )
+
+    id: Mapped[Id]
+    job_id: Mapped[str | None] = mapped_column("jobId", reference("AiValidationJob.id", "SET NULL"), index=True)
+    task_id: Mapped[str | None] = mapped_column("taskId", reference("AiValidationTask.id", "SET NULL"), index=True)
+    attempt: Mapped[int]
+    purpose: Mapped[str]
+    request_hash: Mapped[str] = mapped_column("requestHash", index=True)
+    question_keys: Mapped[list[str]] = mapped_column(
+        "questionKeys", ARRAY(Text), default=list, server_default=text("'{}'::text[]")
+    )
+    model: Mapped[str]
+    endpoint: Mapped[str]
+    status: Mapped[str]
+    is_retry: Mapped[bool] = mapped_column("isRetry", default=False, server_default=text("false"))
+    question_count: Mapped[int] = mapped_column("questionCount")
+    prompt_tokens: Mapped[int | None] = mapped_column("promptTokens")
+    cached_tokens: Mapped[int | None] = mapped_column("cachedTokens")
+    completion_tokens: Mapped[int | None] = mapped_column("completionTokens")
+    cost_usd: Mapped[Decimal | None] = mapped_column("costUsd", Numeric(12, 6))
+    provider_request_id: Mapped[str | None] = mapped_column("providerRequestId")
+    response: Mapped[str | None]
+    error: Mapped[dict[str, Any] | None]
+    created_at: Mapped[datetime] = created_at_column()
+    completed_at: Mapped[datetime | None] = mapped_column("completedAt")
