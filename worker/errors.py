@@ -15,12 +15,8 @@ class LeaseLost(MedqError):
     """The task belongs to somebody else by now, or its job was cancelled or deleted: stop, write nothing."""
 
 
-class RetryLater(MedqError):
-    """The provider is down: give the task back and look again after `delay_s`. No attempt is used up."""
-
-    def __init__(self, message: str, *, delay_s: float) -> None:
-        super().__init__(message)
-        self.delay_s = delay_s
+class Stopping(MedqError):
+    """This process was told to stop: give the task back as it is, for another worker to go on with."""
 
 
 class ProviderUnavailable(MedqError):

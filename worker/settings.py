@@ -41,6 +41,8 @@ class Settings(BaseSettings):
     azure_endpoint: str | None = Field(default=None, validation_alias=_named("AZURE_OPENAI_ENDPOINT"))
     azure_api_version: str | None = Field(default=None, validation_alias=_named("AZURE_OPENAI_API_VERSION"))
     azure_deployment: str | None = Field(default=None, validation_alias=_named("AZURE_OPENAI_CHAT_DEPLOYMENT"))
+    # Set by the supervisor for its children: where the embedded model listens.
+    embedded_llm_url: str | None = Field(default=None, validation_alias=_named("MEDQ_EMBEDDED_LLM_URL"))
     model: str | None = Field(default=None, validation_alias=_named("MEDQ_MODEL"))
     review_model: str | None = Field(default=None, validation_alias=_named("MEDQ_REVIEW_MODEL"))
 
@@ -54,8 +56,14 @@ class Settings(BaseSettings):
     call_timeout_s: float = Field(default=120, gt=0, validation_alias=_named("MEDQ_CALL_TIMEOUT_SECONDS"))
     max_attempts: int = Field(default=4, ge=1, le=12, validation_alias=_named("MEDQ_MAX_ATTEMPTS"))
     outage_s: float = Field(default=3600, ge=0, validation_alias=_named("MEDQ_OUTAGE_SECONDS"))
+    grace_s: float = Field(default=25, ge=0, validation_alias=_named("MEDQ_GRACE_SECONDS"))
     max_file_mb: float = Field(default=50, gt=0, validation_alias=_named("MEDQ_MAX_FILE_MB"))
     max_rows: int = Field(default=100_000, ge=1, validation_alias=_named("MEDQ_MAX_ROWS"))
+
+    @property
+    def has_llm(self) -> bool:
+        """True when a real endpoint is configured; else the embedded model answers."""
+        return bool(self.openai_api_key or self.openai_base_url or self.azure_endpoint)
 
     @classmethod
     def load(cls) -> Settings:

@@ -1,0 +1,144 @@
+"""The ledger of paid calls, "LlmCall": the intent before the call, the raw reply before anyone reads it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from worker.errors import LeaseLost
+from worker.shapes.calls import Reply, Request
+from worker.shapes.jobs import Task
+
+NOW = "timezone('UTC', clock_timestamp())"
+
+# Fenced: a worker whose task was cancelled or taken over writes no intent, and so makes no call.
+BEGIN = sa.text(f"""
+INSERT INTO "LlmCall" ("id", "jobId", "taskId", "attempt", "purpose", "requestHash", "questionKeys", "model",
+                       "endpoint", "status", "isRetry", "questionCount", "createdAt")
+SELECT :call_id, t."jobId", t."id", t."attempt", :purpose, :hash, CAST(:keys AS text[]), :model, :endpoint, 'started',
+       :is_retry OR EXISTS (SELECT 1 FROM "LlmCall" c WHERE c."requestHash" = :hash AND c."jobId" = t."jobId"
+                            AND c."id" <> :call_id),
+       :question_count, {NOW}
+FROM "AiValidationTask" t
+WHERE t."id" = :id AND t."attempt" = :attempt AND t."leaseOwner" = :owner AND t."status" = 'running'
+ON CONFLICT ("id") DO UPDATE SET "status" = 'started'
+""")  # noqa: S608 (constants of this file)
+
+SUCCEED = sa.text(f"""
+UPDATE "LlmCall" SET "status" = 'succeeded', "response" = :response, "model" = :model, "promptTokens" = :prompt,
+       "cachedTokens" = :cached, "completionTokens" = :completion, "costUsd" = :cost,
+       "providerRequestId" = :request_id, "error" = NULL, "completedAt" = {NOW}
+WHERE "id" = :call_id
+""")  # noqa: S608
+
+FAIL = sa.text(f"""
+UPDATE "LlmCall" SET "status" = 'failed', "error" = CAST(:error AS jsonb), "completedAt" = {NOW}
+WHERE "id" = :call_id AND "status" = 'started'
+""")  # noqa: S608
+
+# Calls of a task that lost its lease may or may not have been paid: said so, never guessed.
+MARK_UNKNOWN = sa.text(f"""
+UPDATE "LlmCall" SET "status" = 'failed', "completedAt" = {NOW},
+       "error" = '{{"kind": "unknown", "code": "unknown", "message": "Worker gone before the reply."}}'::jsonb
+WHERE "taskId" = :task_id AND "attempt" <= :attempt AND "status" = 'started'
+""")  # noqa: S608
+
+STORED = sa.text("""
+SELECT c."questionKeys", c."response", c."model",
+       c."jobId" = :job_id AND c."createdAt" >= j."startedAt" AS is_own
+FROM "LlmCall" c, "AiValidationJob" j
+WHERE j."id" = :job_id AND c."status" = 'succeeded' AND c."questionKeys" && CAST(:keys AS text[])
+ORDER BY c."createdAt", c."id"
+""")
+
+# Since when has this job met nothing but a provider that is down? NULL when it has not.
+DOWN_SINCE = sa.text(f"""
+SELECT EXTRACT(EPOCH FROM ({NOW} - min(c."createdAt")))
+FROM "LlmCall" c JOIN "AiValidationJob" j ON j."id" = c."jobId"
+WHERE c."jobId" = :job_id AND c."status" = 'failed' AND c."error" ->> 'kind' = 'unavailable'
+  AND c."createdAt" > COALESCE((SELECT max(s."completedAt") FROM "LlmCall" s
+                                WHERE s."jobId" = :job_id AND s."status" = 'succeeded'), j."startedAt")
+  AND c."createdAt" >= j."startedAt"
+""")  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReply:
+    """A reply that was paid for earlier. `question_keys` are in the order of the wire ids q1, q2, …"""
+
+    question_keys: tuple[str, ...]
+    raw: str
+    model: str
+    is_own: bool  # of this run of this job: it counts as one of its attempts
+
+
+def begin_call(
+    connection: sa.Connection, task: Task, request: Request, *, call_id: str, is_retry: bool, endpoint: str
+) -> None:
+    """Write the intent. Raises `LeaseLost` when the task is no longer this worker's to call for.
+
+    A call counts as a retry when told so, or when this job sent the very same request before.
+    """
+    written = connection.execute(
+        BEGIN,
+        {
+            "id": task.id,
+            "attempt": task.attempt,
+            "owner": task.owner,
+            "call_id": call_id,
+            "purpose": request.purpose,
+            "hash": request.hash,
+            "keys": [asked.key for asked in request.questions],
+            "model": request.model,
+            "endpoint": endpoint,
+            "is_retry": is_retry,
+            "question_count": len(request.questions),
+        },
+    )
+    if written.rowcount != 1:
+        raise LeaseLost(task.id)
+
+
+def succeed_call(connection: sa.Connection, call_id: str, reply: Reply, *, cost_usd: Decimal | None) -> None:
+    """Store the reply as it came. Not fenced: it is paid for, whoever owns the task by now."""
+    connection.execute(
+        SUCCEED,
+        {
+            "call_id": call_id,
+            "response": reply.raw.replace("\x00", ""),
+            "model": reply.model,
+            "prompt": reply.usage.prompt_tokens,
+            "cached": reply.usage.cached_tokens,
+            "completion": reply.usage.completion_tokens,
+            "cost": cost_usd,
+            "request_id": reply.provider_request_id,
+        },
+    )
+
+
+def fail_call(connection: sa.Connection, call_id: str, *, kind: str, code: str, message: str) -> None:
+    """Store why there is no reply. `kind`: "unavailable", "refused" or "content"."""
+    error = json.dumps({"kind": kind, "code": code, "message": message[:500]}, ensure_ascii=False)
+    connection.execute(FAIL, {"call_id": call_id, "error": error})
+
+
+def mark_unknown(connection: sa.Connection, task_id: str, *, attempt: int) -> int:
+    """Close the calls that a dead worker left open; how many."""
+    return connection.execute(MARK_UNKNOWN, {"task_id": task_id, "attempt": attempt}).rowcount
+
+
+def find_replies(connection: sa.Connection, task: Task, keys: Sequence[str]) -> list[StoredReply]:
+    """Every stored reply, of any job, that answers at least one of `keys`; oldest first."""
+    rows = connection.execute(STORED, {"job_id": task.job.id, "keys": list(keys)}).all()
+    return [StoredReply(question_keys=tuple(r[0]), raw=r[1] or "", model=r[2], is_own=bool(r[3])) for r in rows]
+
+
+def down_for_s(connection: sa.Connection, job_id: str) -> float:
+    """For how many seconds this job has met nothing but an endpoint that is down; 0 when it is up."""
+    value: Any = connection.execute(DOWN_SINCE, {"job_id": job_id}).scalar_one_or_none()
+    return float(value or 0)

@@ -1,0 +1,104 @@
+"""Connections to PostgreSQL, and the one way to run a transaction: short, retried when the fault is the server's."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+import tenacity
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from worker.log import get_logger
+from worker.urls import libpq_url
+
+T = TypeVar("T")
+log = get_logger()
+
+# Serialisation failure, deadlock, lock not available: the same transaction may well pass the next time.
+RETRYABLE_STATES = frozenset({"40001", "40P01", "55P03"})
+# Server starting, stopping, out of connections, or the session killed by an operator.
+INFRASTRUCTURE_STATES = frozenset({"57P01", "57P02", "57P03", "53300", "08000", "08003", "08006", "08001", "08004"})
+
+
+def sqlalchemy_url(url: str) -> str:
+    """A Prisma or libpq URL in SQLAlchemy's spelling, for psycopg."""
+    return "postgresql+psycopg" + libpq_url(url).removeprefix("postgresql")
+
+
+def connect(url: str, *, pool_size: int = 8, name: str = "medq") -> sa.Engine:
+    """An engine with a hard cap of `pool_size` connections. `name` is what pg_stat_activity shows."""
+    return sa.create_engine(
+        sqlalchemy_url(url),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=30,
+        connect_args={
+            "application_name": name,
+            "connect_timeout": 5,
+            # A dead server must be noticed long before a lease ends.
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 20_000,
+        },
+    )
+
+
+def is_infrastructure_fault(error: BaseException) -> bool:
+    """True when the database, not the statement, is at fault: waiting and trying again can mend it."""
+    if isinstance(error, PoolTimeoutError):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    state = getattr(error.orig, "sqlstate", None)
+    return (
+        error.connection_invalidated
+        or state in RETRYABLE_STATES
+        or state in INFRASTRUCTURE_STATES
+        or (isinstance(error, OperationalError) and state is None)
+    )
+
+
+class Database:
+    """Runs short transactions. Every function given to it is idempotent, so that a lost COMMIT reply is harmless."""
+
+    def __init__(
+        self, engine: sa.Engine, *, patience_s: float = 60, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self.engine = engine
+        self._patience_s = patience_s
+        self._sleep = sleep
+
+    def transact(self, work: Callable[[sa.Connection], T], *, patience_s: float | None = None) -> T:
+        """Run `work` in one transaction and commit; again, with backoff and jitter, while the server is at fault."""
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(is_infrastructure_fault),
+            stop=tenacity.stop_after_delay(self._patience_s if patience_s is None else patience_s),
+            wait=tenacity.wait_random_exponential(multiplier=0.05, max=2),
+            sleep=self._sleep,
+            before_sleep=lambda state: log.warning("database_retry", tries=state.attempt_number),
+            reraise=True,
+        )
+        result: T = retrying(self._once, work)
+        return result
+
+    def _once(self, work: Callable[[sa.Connection], T]) -> T:
+        with self.engine.begin() as connection:
+            return work(connection)
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+
+def copy_rows(connection: sa.Connection, table: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]]) -> None:
+    """Insert many rows by COPY, inside the caller's transaction. `columns`: name → PostgreSQL type, in row order."""
+    quoted = ", ".join(f'"{column}"' for column in columns)
+    driver: Any = connection.connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy(f'COPY "{table}" ({quoted}) FROM STDIN') as copy:
+        copy.set_types(list(columns.values()))
+        for row in rows:
+            copy.write_row(row)

@@ -1,0 +1,221 @@
+"""Items and the job's figures: both written in the same transaction, so that they agree in every snapshot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from worker.shapes.answers import FIXES, SUCCESSES, Conclusion
+from worker.shapes.items import PendingItem, PlannedItem
+from worker.shapes.jobs import Task
+from worker.shapes.questions import Question
+
+NOW = "timezone('UTC', clock_timestamp())"
+
+ITEM_COLUMNS = {
+    "id": "text",
+    "jobId": "text",
+    "taskId": "text",
+    "sheet": "text",
+    "rowNumber": "int4",
+    "position": "int4",
+    "type": "text",
+    "original": "jsonb",
+    "question": "jsonb",
+    "contentHash": "text",
+    "duplicateOfId": "text",
+    "status": "text",
+    "reason": "text",
+    "findings": "jsonb",
+    "questionId": "text",
+    "updatedAt": "timestamp",
+}
+
+PENDING = sa.text("""
+SELECT "id", "question", "contentHash" FROM "AiValidationItem"
+WHERE "taskId" = :task_id AND "status" = 'pending' AND "duplicateOfId" IS NULL ORDER BY "position"
+""")
+
+CONCLUDE = sa.text(f"""
+WITH concluded AS (
+    SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb))
+        AS r(id text, status text, reason text, result jsonb, rag boolean, question_id text)
+)
+UPDATE "AiValidationItem" i
+SET "status" = c.status, "reason" = c.reason, "result" = c.result, "ragApplied" = c.rag,
+    "questionId" = c.question_id, "updatedAt" = {NOW}
+FROM concluded c
+WHERE i."id" = c.id AND i."status" = 'pending'
+RETURNING i."id"
+""")  # noqa: S608 (constants of this file)
+
+CONCLUDE_DUPLICATES = sa.text(f"""
+UPDATE "AiValidationItem" d
+SET "status" = 'duplicate', "questionId" = p."questionId", "updatedAt" = {NOW},
+    "reason" = 'Même contenu que la ligne ' || p."rowNumber" || ' de la feuille « ' || p."sheet" || ' ».'
+        || CASE WHEN p."status" IN ('failed', 'rejected') THEN ' Celle-ci n''a pas pu être analysée.' ELSE '' END
+FROM "AiValidationItem" p
+WHERE d."duplicateOfId" = p."id" AND d."status" = 'pending' AND p."id" = ANY(:ids)
+RETURNING p."id"
+""")  # noqa: S608
+
+FAIL_PENDING = sa.text(f"""
+UPDATE "AiValidationItem" SET "status" = CASE WHEN "duplicateOfId" IS NULL THEN 'failed' ELSE 'duplicate' END,
+       "reason" = :reason, "updatedAt" = {NOW}
+WHERE "jobId" = :job_id AND "status" = 'pending' AND (CAST(:task_id AS text) IS NULL OR "taskId" = :task_id)
+RETURNING "id"
+""")  # noqa: S608
+
+# The few figures that a batch changes, added under the job's row lock.
+ADD_FIGURES = sa.text(f"""
+UPDATE "AiValidationJob" j SET
+    "processedItems" = j."processedItems" + :processed,
+    "successfulAnalyses" = j."successfulAnalyses" + :successful,
+    "failedAnalyses" = j."failedAnalyses" + :failed,
+    "fixedCount" = j."fixedCount" + :fixed,
+    "ragAppliedCount" = j."ragAppliedCount" + :rag,
+    "retryAttempts" = (SELECT count(*) FROM "LlmCall" c WHERE c."jobId" = j."id" AND c."isRetry"),
+    "currentBatch" = CASE WHEN j."currentBatch" > 1 THEN LEAST(j."currentBatch" + 1, j."totalBatches")
+                          WHEN (SELECT count(*) FROM (SELECT 1 FROM "AiValidationTask" t WHERE t."jobId" = j."id"
+                                AND t."kind" = 'analyse' AND t."status" IN ('done', 'failed') LIMIT 2) ended) > 1 THEN 2
+                          ELSE 1 END,
+    "progress" = GREATEST(j."progress", LEAST(99, GREATEST(1,
+        (99.0 * (j."processedItems" + :processed) / GREATEST(1, j."totalItems"))::int))),
+    "message" = 'Analyse en cours : ' || (j."processedItems" + :processed) || ' question(s) sur '
+        || j."totalItems" || '.',
+    "updatedAt" = {NOW}
+WHERE j."id" = :job_id
+""")  # noqa: S608
+
+COUNT_FIGURES = sa.text(f"""
+UPDATE "AiValidationJob" j SET
+    "totalItems" = f."totalItems", "processedItems" = f."processedItems",
+    "successfulAnalyses" = f."successfulAnalyses", "failedAnalyses" = f."failedAnalyses",
+    "fixedCount" = f."fixedCount", "ragAppliedCount" = f."ragAppliedCount",
+    "totalBatches" = f."totalBatches", "currentBatch" = f."currentBatch",
+    "retryAttempts" = (SELECT count(*) FROM "LlmCall" c WHERE c."jobId" = j."id" AND c."isRetry"),
+    "progress" = GREATEST(j."progress", LEAST(99, GREATEST(1,
+        (99.0 * f."processedItems" / GREATEST(1, f."totalItems"))::int))),
+    "message" = COALESCE(:message, j."message"), "updatedAt" = {NOW}
+FROM medq_job_figures(:job_id) f
+WHERE j."id" = :job_id
+""")  # noqa: S608
+
+READY_FINISH = sa.text("""
+INSERT INTO "AiValidationTask" ("id", "jobId", "kind", "position")
+SELECT 'c' || substr(replace(gen_random_uuid()::text, '-', ''), 1, 24), :job_id, 'finish', 0
+WHERE NOT EXISTS (SELECT 1 FROM "AiValidationTask" t WHERE t."jobId" = :job_id AND t."kind" = 'analyse'
+                  AND t."status" IN ('ready', 'running'))
+ON CONFLICT DO NOTHING
+""")
+
+REPORT_ROWS = sa.text("""
+SELECT "sheet", "rowNumber", "type", "original", "status", "reason", "findings", "result", "question"
+FROM "AiValidationItem" WHERE "jobId" = :job_id ORDER BY "position"
+""")
+
+OUTCOME_COUNTS = sa.text('SELECT "status", count(*) FROM "AiValidationItem" WHERE "jobId" = :job_id GROUP BY 1')
+
+
+@dataclass(frozen=True, slots=True)
+class Concluded:
+    """One item's conclusion and where its question ended up."""
+
+    item_id: str
+    conclusion: Conclusion
+    question_id: str | None
+
+
+def item_rows(
+    items: Sequence[PlannedItem], *, job_id: str, item_ids: Sequence[str], task_ids: Mapping[int, str], now: Any
+) -> Iterator[tuple[Any, ...]]:
+    """The rows to copy, in the order of ITEM_COLUMNS. `item_ids` are by position, `task_ids` by batch."""
+    for item in items:
+        row = item.row
+        yield (
+            item_ids[item.position],
+            job_id,
+            None if item.batch is None else task_ids[item.batch],
+            row.sheet,
+            row.row_number,
+            item.position,
+            row.type,
+            _json(dict(row.cells)),
+            None if row.question is None else _json(row.question.to_json()),
+            item.content_hash,
+            None if item.duplicate_of is None else item_ids[item.duplicate_of],
+            item.outcome or "pending",
+            item.reason,
+            _json([asdict(finding) for finding in row.findings]),
+            item.question_id,
+            now,
+        )
+
+
+def load_pending(connection: sa.Connection, task: Task) -> list[PendingItem]:
+    """The items of a batch that have no outcome yet, in the order of the file."""
+    rows = connection.execute(PENDING, {"task_id": task.id}).all()
+    return [PendingItem(id=r[0], question=Question.from_json(r[1]), content_hash=r[2]) for r in rows]
+
+
+def conclude_items(connection: sa.Connection, job_id: str, concluded: Sequence[Concluded]) -> None:
+    """Write the outcomes, those of their duplicates, and the figures. The job's row must be locked already."""
+    rows = [
+        {
+            "id": c.item_id,
+            "status": c.conclusion.outcome,
+            "reason": c.conclusion.reason,
+            "result": c.conclusion.to_json(),
+            "rag": c.conclusion.excerpts_used,
+            "question_id": c.question_id,
+        }
+        for c in concluded
+    ]
+    written = set(connection.execute(CONCLUDE, {"rows": _json(rows)}).scalars())
+    duplicates = list(connection.execute(CONCLUDE_DUPLICATES, {"ids": sorted(written)}).scalars())
+    outcomes = {c.item_id: c.conclusion.outcome for c in concluded if c.item_id in written}
+    successful = {item for item, outcome in outcomes.items() if outcome in SUCCESSES or outcome == "duplicate"}
+    figures = {
+        "processed": len(outcomes) + len(duplicates),
+        "successful": len(successful) + sum(1 for item in duplicates if item in successful),
+        "fixed": sum(1 for outcome in outcomes.values() if outcome in FIXES),
+        "rag": sum(1 for c in concluded if c.item_id in written and c.conclusion.excerpts_used),
+    }
+    figures["failed"] = figures["processed"] - figures["successful"]
+    connection.execute(ADD_FIGURES, {**figures, "job_id": job_id})
+
+
+def fail_pending(connection: sa.Connection, job_id: str, *, reason: str, task_id: str | None = None) -> None:
+    """Every pending item of the job (or of one task) is `failed`, its duplicates with it; figures counted anew."""
+    failed = list(connection.execute(FAIL_PENDING, {"job_id": job_id, "task_id": task_id, "reason": reason}).scalars())
+    if failed:
+        connection.execute(CONCLUDE_DUPLICATES, {"ids": failed})
+    count_figures(connection, job_id)
+
+
+def count_figures(connection: sa.Connection, job_id: str, *, message: str | None = None) -> None:
+    """Set every figure from the items. O(items): for prepare, failures and repairs, not for each batch."""
+    connection.execute(COUNT_FIGURES, {"job_id": job_id, "message": message})
+
+
+def ready_finish(connection: sa.Connection, job_id: str) -> bool:
+    """Make the finish task when no batch is open any more; True when it was made."""
+    return connection.execute(READY_FINISH, {"job_id": job_id}).rowcount == 1
+
+
+def stream_report_rows(connection: sa.Connection, job_id: str) -> Iterator[Any]:
+    """The items in the order of the file, a few hundred in memory at a time."""
+    return iter(connection.execution_options(yield_per=500).execute(REPORT_ROWS, {"job_id": job_id}).mappings())
+
+
+def count_outcomes(connection: sa.Connection, job_id: str) -> dict[str, int]:
+    """How many items stand at each status."""
+    return {row[0]: row[1] for row in connection.execute(OUTCOME_COUNTS, {"job_id": job_id})}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

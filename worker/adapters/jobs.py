@@ -1,0 +1,116 @@
+"""The job's row: its status, its sentences, and what its report says of it as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from worker.errors import LeaseLost
+from worker.shapes import sentences
+from worker.shapes.jobs import Task
+
+NOW = "timezone('UTC', clock_timestamp())"
+
+BEGIN = sa.text(f"""
+UPDATE "AiValidationJob" SET "status" = 'processing', "startedAt" = {NOW}, "updatedAt" = {NOW},
+       "message" = 'Lecture du fichier.', "errorMessage" = NULL
+WHERE "id" = :id AND "status" = 'queued'
+""")  # noqa: S608 (constants of this file)
+
+FAIL_NOW = sa.text(f"""
+UPDATE "AiValidationJob" SET "status" = 'failed', "errorMessage" = :sentence, "message" = 'Échec de la tâche.',
+       "completedAt" = {NOW}, "updatedAt" = {NOW}
+WHERE "id" = :id AND "status" IN ('queued', 'processing')
+""")  # noqa: S608
+
+# The cause waits on the row until `finish` has written the partial workbook and may say `failed`.
+FAIL_OPEN = sa.text(f"""
+WITH failed AS (
+    UPDATE "AiValidationTask" SET "status" = 'failed', "leaseOwner" = NULL, "leaseExpiresAt" = NULL,
+           "completedAt" = {NOW}, "errorMessage" = :sentence
+    WHERE "jobId" = :id AND "kind" = 'analyse' AND "status" IN ('ready', 'running')
+)
+UPDATE "AiValidationJob" SET "errorMessage" = :sentence, "updatedAt" = {NOW} WHERE "id" = :id
+""")  # noqa: S608
+
+SAY = sa.text(f'UPDATE "AiValidationJob" SET "message" = :message, "updatedAt" = {NOW} WHERE "id" = :id')  # noqa: S608
+
+CLOSE = sa.text(f"""
+UPDATE "AiValidationJob" SET "status" = :status, "outputUrl" = :output_url, "message" = :message,
+       "errorMessage" = :error, "progress" = CASE WHEN :status = 'completed' THEN 100 ELSE "progress" END,
+       "completedAt" = {NOW}, "updatedAt" = {NOW}
+WHERE "id" = :id AND "status" = 'processing'
+""")  # noqa: S608
+
+SUMMARY = sa.text("""
+SELECT j."originalFileName", j."status", j."errorMessage", j."instructions", j."totalItems", j."processedItems",
+       j."successfulAnalyses", j."failedAnalyses", j."fixedCount", j."ragAppliedCount", j."retryAttempts",
+       (SELECT t."result" FROM "AiValidationTask" t WHERE t."jobId" = j."id" AND t."kind" = 'prepare' LIMIT 1) AS notes
+FROM "AiValidationJob" j WHERE j."id" = :id
+""")
+
+SPENT = sa.text("""
+SELECT "purpose", max("model") AS model, count(*) AS calls, COALESCE(sum("promptTokens"), 0) AS prompt_tokens,
+       COALESCE(sum("cachedTokens"), 0) AS cached_tokens, COALESCE(sum("completionTokens"), 0) AS completion_tokens,
+       sum("costUsd") AS cost_usd
+FROM "LlmCall" WHERE "jobId" = :id GROUP BY "purpose"
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class JobSummary:
+    """A job as a whole: its row, what was left out of its file, and what its calls came to by purpose."""
+
+    row: Mapping[str, Any]
+    notes: Mapping[str, Any]
+    spent: Mapping[str, Mapping[str, Any]]
+
+
+def begin_job(connection: sa.Connection, task: Task) -> None:
+    """`queued` → `processing`, by whichever task comes first."""
+    connection.execute(BEGIN, {"id": task.job.id})
+
+
+def fail_now(connection: sa.Connection, job_id: str, sentence: str) -> None:
+    """The job fails at once: nothing of it is worth a workbook, or the workbook itself is what failed."""
+    connection.execute(FAIL_NOW, {"id": job_id, "sentence": sentence})
+
+
+def fail_open_batches(connection: sa.Connection, job_id: str, sentence: str) -> None:
+    """Close every open batch and put the cause on the job, which `finish` will then end as `failed`."""
+    connection.execute(FAIL_OPEN, {"id": job_id, "sentence": sentence})
+
+
+def say(connection: sa.Connection, job_id: str, message: str) -> None:
+    """Tell the admin something about the job as it goes."""
+    connection.execute(SAY, {"id": job_id, "message": message})
+
+
+def close_job(
+    connection: sa.Connection, job_id: str, *, output_url: str, outcomes: Mapping[str, int], embedded: bool
+) -> str:
+    """End the job: `completed` when something succeeded or there was nothing to do, else `failed` with the cause."""
+    summary = read_summary(connection, job_id)
+    row = summary.row
+    error = row["errorMessage"]
+    if error is None and row["totalItems"] and not row["successfulAnalyses"]:
+        error = sentences.NO_SUCCESS
+    left_out = [note["name"] for note in summary.notes.get("leftOut", [])]
+    status = "completed" if error is None else "failed"
+    message = sentences.finished(outcomes, left_out, embedded=embedded)
+    connection.execute(
+        CLOSE, {"id": job_id, "status": status, "output_url": output_url, "error": error, "message": message}
+    )
+    return status
+
+
+def read_summary(connection: sa.Connection, job_id: str) -> JobSummary:
+    """Raises `LeaseLost` when the job was deleted."""
+    row = connection.execute(SUMMARY, {"id": job_id}).mappings().one_or_none()
+    if row is None:
+        raise LeaseLost(job_id)
+    spent = {line["purpose"]: dict(line) for line in connection.execute(SPENT, {"id": job_id}).mappings()}
+    return JobSummary(row=dict(row), notes=row["notes"] or {}, spent=spent)

@@ -1,0 +1,232 @@
+"""The task queue in PostgreSQL: claim, lease, renew, give back, sweep. What a task does is not here.
+
+Times are the database's clock only. Every write shows the task's fencing token (id, attempt, owner); a worker that
+lost its lease changes 0 rows. Locks are always taken in the order job → task → items, as the triggers do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from worker.errors import LeaseLost
+from worker.shapes.jobs import Job, Task, TaskKind
+
+NOW = "timezone('UTC', clock_timestamp())"
+CHANNEL = "medq_task"
+MAX_DEATHS = 3
+
+# The job with the fewest running tasks first, then priority, then age; in it, the first ready task. Two steps, so that
+# a job of 20,000 tasks costs no more than one of 2: the jobs are few, and the task is found by its partial index.
+CLAIM = sa.text(f"""
+WITH open_job AS MATERIALIZED (
+    SELECT j."id",
+           (SELECT count(*) FROM "AiValidationTask" r WHERE r."jobId" = j."id" AND r."status" = 'running') AS running,
+           CASE WHEN jsonb_typeof(j."config" -> 'priority') = 'number' THEN (j."config" -> 'priority')::numeric
+                ELSE 0 END AS priority,
+           j."createdAt"
+    FROM "AiValidationJob" j
+    WHERE j."status" IN ('queued', 'processing')
+      AND EXISTS (SELECT 1 FROM "AiValidationTask" t WHERE t."jobId" = j."id" AND t."status" = 'ready'
+                  AND (t."notBefore" IS NULL OR t."notBefore" <= {NOW}))
+), candidate AS (
+    SELECT t."id"
+    FROM (SELECT * FROM open_job ORDER BY running, priority DESC, "createdAt", "id") j
+    CROSS JOIN LATERAL (
+        SELECT t."id" FROM "AiValidationTask" t
+        WHERE t."jobId" = j."id" AND t."status" = 'ready' AND (t."notBefore" IS NULL OR t."notBefore" <= {NOW})
+        ORDER BY t."position" LIMIT 1 FOR UPDATE SKIP LOCKED
+    ) t
+    LIMIT 1
+)
+UPDATE "AiValidationTask" t
+SET "status" = 'running', "attempt" = t."attempt" + 1, "leaseOwner" = :owner,
+    "leaseExpiresAt" = {NOW} + make_interval(secs => :lease_s), "notBefore" = NULL, "errorMessage" = NULL,
+    "startedAt" = {NOW}
+FROM candidate c, "AiValidationJob" j
+WHERE t."id" = c."id" AND j."id" = t."jobId"
+RETURNING t."id", t."kind", t."position", t."attempt", j."id" AS job_id, j."userId", j."fileName",
+          j."originalFileName", j."fileUrl", j."instructions", j."config", j."status" AS job_status
+""")  # noqa: S608 (constants of this file)
+
+FENCE = '"id" = :id AND "attempt" = :attempt AND "leaseOwner" = :owner AND "status" = \'running\''
+
+END = sa.text(f"""
+UPDATE "AiValidationTask" SET "status" = :status, "leaseOwner" = NULL, "leaseExpiresAt" = NULL,
+       "completedAt" = {NOW}, "errorMessage" = :error, "result" = COALESCE(CAST(:result AS jsonb), "result")
+WHERE {FENCE}
+""")  # noqa: S608
+
+GIVE_BACK = sa.text(f"""
+UPDATE "AiValidationTask" SET "status" = 'ready', "leaseOwner" = NULL, "leaseExpiresAt" = NULL,
+       "notBefore" = CASE WHEN :delay_s > 0 THEN {NOW} + make_interval(secs => :delay_s) END, "errorMessage" = :error
+WHERE {FENCE}
+""")  # noqa: S608
+
+GIVE_BACK_ALL = sa.text("""
+WITH held AS (
+    UPDATE "AiValidationTask" SET "status" = 'ready', "leaseOwner" = NULL, "leaseExpiresAt" = NULL
+    WHERE "leaseOwner" = :owner AND "status" = 'running' RETURNING "id", "attempt"
+)
+UPDATE "LlmCall" c SET "status" = 'failed', "completedAt" = timezone('UTC', clock_timestamp()),
+       "error" = '{"kind": "unknown", "code": "unknown", "message": "The worker stopped before the reply came."}'
+FROM held WHERE c."taskId" = held."id" AND c."attempt" = held."attempt" AND c."status" = 'started'
+""")
+
+RENEW = sa.text(f"""
+UPDATE "AiValidationTask" t SET "leaseExpiresAt" = {NOW} + make_interval(secs => :lease_s)
+FROM unnest(CAST(:ids AS text[]), CAST(:attempts AS int[])) AS held(id, attempt)
+WHERE t."id" = held.id AND t."attempt" = held.attempt AND t."leaseOwner" = :owner AND t."status" = 'running'
+RETURNING t."id"
+""")  # noqa: S608
+
+# A server that has just started could not take renewals: its workers get one lease to show that they live.
+EXPIRED = sa.text(f"""
+SELECT "id", "jobId", "kind", "attempt", "deaths" FROM "AiValidationTask"
+WHERE "status" = 'running' AND "leaseExpiresAt" < {NOW}
+  AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => :lease_s)
+ORDER BY "leaseExpiresAt" LIMIT 500
+""")  # noqa: S608
+
+RETURN_EXPIRED = sa.text(f"""
+UPDATE "AiValidationTask" SET "status" = :status, "deaths" = "deaths" + 1, "leaseOwner" = NULL,
+       "leaseExpiresAt" = NULL, "completedAt" = CASE WHEN :status = 'failed' THEN {NOW} END, "errorMessage" = :error
+WHERE "id" = :id AND "attempt" = :attempt AND "status" = 'running' AND "leaseExpiresAt" < {NOW}
+""")  # noqa: S608
+
+READY = sa.text(f"""
+SELECT count(*) FROM (
+    SELECT 1 FROM "AiValidationTask" t JOIN "AiValidationJob" j ON j."id" = t."jobId"
+    WHERE t."status" = 'ready' AND (t."notBefore" IS NULL OR t."notBefore" <= {NOW})
+      AND j."status" IN ('queued', 'processing')
+    LIMIT :most
+) ready
+""")  # noqa: S608
+
+# A job whose first task was never made (its row came while the triggers were away), or whose last was not readied.
+ORPHAN_JOBS = sa.text("""
+INSERT INTO "AiValidationTask" ("id", "jobId", "kind", "position")
+SELECT 'c' || substr(replace(gen_random_uuid()::text, '-', ''), 1, 24), j."id",
+       CASE j."status" WHEN 'queued' THEN 'prepare' ELSE 'finish' END, 0
+FROM "AiValidationJob" j
+WHERE j."status" IN ('queued', 'processing')
+  AND NOT EXISTS (SELECT 1 FROM "AiValidationTask" t WHERE t."jobId" = j."id" AND t."status" IN ('ready', 'running'))
+  AND (j."status" = 'queued' OR EXISTS (SELECT 1 FROM "AiValidationTask" t WHERE t."jobId" = j."id"))
+ON CONFLICT DO NOTHING
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class ExpiredTask:
+    """A task whose owner let its lease run out."""
+
+    id: str
+    job_id: str
+    kind: TaskKind
+    attempt: int
+    deaths: int  # before this one
+
+
+def claim_task(connection: sa.Connection, *, owner: str, lease_s: float) -> tuple[Task, str] | None:
+    """Take the fairest ready task, with its job's status; None when nothing is ready."""
+    row = connection.execute(CLAIM, {"owner": owner, "lease_s": lease_s}).mappings().one_or_none()
+    if row is None:
+        return None
+    job = Job(
+        id=row["job_id"],
+        user_id=row["userId"],
+        file_name=row["fileName"],
+        original_file_name=row["originalFileName"],
+        file_url=row["fileUrl"],
+        instructions=row["instructions"],
+        config=row["config"],
+    )
+    task = Task(id=row["id"], job=job, kind=row["kind"], position=row["position"], attempt=row["attempt"], owner=owner)
+    return task, row["job_status"]
+
+
+def lock_job(connection: sa.Connection, job_id: str) -> str | None:
+    """Lock the job's row for figures and status; its status, or None when it was deleted."""
+    statement = sa.text('SELECT "status" FROM "AiValidationJob" WHERE "id" = :id FOR NO KEY UPDATE')
+    status: str | None = connection.execute(statement, {"id": job_id}).scalar_one_or_none()
+    return status
+
+
+def end_task(
+    connection: sa.Connection,
+    task: Task,
+    *,
+    status: str = "done",
+    error: str | None = None,
+    result: str | None = None,
+) -> None:
+    """Lock the job, then end the task. Raises `LeaseLost` when either is no longer ours to write."""
+    if lock_job(connection, task.job.id) not in ("queued", "processing"):
+        raise LeaseLost(task.id)
+    ended = connection.execute(END, {**_token(task), "status": status, "error": error, "result": result})
+    if ended.rowcount != 1:
+        raise LeaseLost(task.id)
+
+
+def give_back(connection: sa.Connection, task: Task, *, delay_s: float = 0, error: str | None = None) -> bool:
+    """Make the task ready again, after `delay_s`. It counts as nothing: no death, no LLM attempt."""
+    done = connection.execute(GIVE_BACK, {**_token(task), "delay_s": delay_s, "error": error})
+    return done.rowcount == 1
+
+
+def give_back_all(connection: sa.Connection, *, owner: str) -> None:
+    """Make ready whatever this process still holds when it leaves; its open calls end as unknown."""
+    connection.execute(GIVE_BACK_ALL, {"owner": owner})
+
+
+def abandon(connection: sa.Connection, task: Task) -> None:
+    """Let the lease end now: the sweep then counts the death as it would for a worker that vanished."""
+    statement = sa.text(f'UPDATE "AiValidationTask" SET "leaseExpiresAt" = {NOW} WHERE {FENCE}')  # noqa: S608
+    connection.execute(statement, _token(task))
+
+
+def is_held(connection: sa.Connection, task: Task) -> bool:
+    """Tell whether the task is still this owner's."""
+    statement = sa.text(f'SELECT 1 FROM "AiValidationTask" WHERE {FENCE}')  # noqa: S608
+    return connection.execute(statement, _token(task)).one_or_none() is not None
+
+
+def renew_leases(connection: sa.Connection, held: Mapping[str, int], *, owner: str, lease_s: float) -> set[str]:
+    """Renew every lease of one process in one statement; the ids that are still its own (the rest are lost)."""
+    parameters = {"ids": list(held), "attempts": list(held.values()), "owner": owner, "lease_s": lease_s}
+    return set(connection.execute(RENEW, parameters).scalars())
+
+
+def find_expired(connection: sa.Connection, *, lease_s: float) -> Sequence[ExpiredTask]:
+    """The tasks whose lease ran out, by the database's clock."""
+    rows = connection.execute(EXPIRED, {"lease_s": lease_s}).all()
+    return [ExpiredTask(id=r[0], job_id=r[1], kind=r[2], attempt=r[3], deaths=r[4]) for r in rows]
+
+
+def return_expired(connection: sa.Connection, task: ExpiredTask, *, error: str | None) -> str | None:
+    """Count the death: ready again, or `failed` after the third. The new status; None when the task moved on."""
+    status = "failed" if task.deaths + 1 >= MAX_DEATHS else "ready"
+    parameters: dict[str, Any] = {"id": task.id, "attempt": task.attempt, "status": status, "error": error}
+    return status if connection.execute(RETURN_EXPIRED, parameters).rowcount == 1 else None
+
+
+def count_ready(connection: sa.Connection, *, most: int) -> int:
+    """How many tasks could be claimed now, up to `most`."""
+    return int(connection.execute(READY, {"most": most}).scalar_one())
+
+
+def mend_orphans(connection: sa.Connection) -> int:
+    """Give every open job without an open task the one it lacks; how many were given."""
+    return connection.execute(ORPHAN_JOBS).rowcount
+
+
+def notify(connection: sa.Connection, job_id: str) -> None:
+    """Ring at commit: something of this job became ready."""
+    connection.execute(sa.text("SELECT pg_notify(:channel, :job)"), {"channel": CHANNEL, "job": job_id})
+
+
+def _token(task: Task) -> dict[str, Any]:
+    return {"id": task.id, "attempt": task.attempt, "owner": task.owner}

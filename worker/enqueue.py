@@ -1,0 +1,97 @@
+"""What a Python web app imports: one light function that stores an upload and creates its job row.
+
+Redis is not needed here: the inserted row's trigger creates the first task and rings the workers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from worker.adapters.files import Storage
+from worker.errors import UsageError
+from worker.urls import libpq_url
+
+INSERT_JOB = """
+INSERT INTO "AiValidationJob"
+    ("id", "fileName", "originalFileName", "fileSize", "fileUrl", "userId", "instructions", "config",
+     "message", "createdAt", "updatedAt")
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s::jsonb, 'En file d''attente.',
+        timezone('UTC', clock_timestamp()), timezone('UTC', clock_timestamp()))
+"""
+
+
+def enqueue_job(
+    file: str | os.PathLike[str] | BinaryIO,
+    *,
+    user: str,
+    file_name: str | None = None,
+    instructions: str | None = None,
+    config: Mapping[str, Any] | None = None,
+    database_url: str | None = None,
+    storage_url: str | None = None,
+) -> str:
+    """Store `file`, insert its `queued` job, return the job's id.
+
+    `user` is the e-mail or the id of a row of "User". `database_url` and `storage_url` default to the
+    environment (DATABASE_URL, MEDQ_STORAGE_URL, else the folder `storage` under MEDQ_HOME). Raises `UsageError`
+    when the file or the user does not exist; then nothing is stored and no job is created.
+    """
+    import psycopg
+
+    database_url = database_url or os.environ.get("DATABASE_URL")
+    if not database_url:
+        raise UsageError("DATABASE_URL is not set. Give the address of the platform's PostgreSQL.")
+    storage = Storage(storage_url or default_storage_url())
+    data, name = _open(file, file_name)
+    job_id = new_job_id()
+    with data, psycopg.connect(libpq_url(database_url), connect_timeout=5) as connection:
+        user_id = _find_user(connection, user)
+        url, size = storage.save_upload(data, job_id, name)
+        try:
+            connection.execute(
+                INSERT_JOB,
+                (job_id, Path(url).name, name, size, url, user_id, instructions, _dump(config)),
+            )
+            connection.commit()
+        except BaseException:
+            storage.remove(url)
+            raise
+    return job_id
+
+
+def default_storage_url() -> str:
+    """MEDQ_STORAGE_URL, or the folder `storage` under MEDQ_HOME."""
+    home = os.environ.get("MEDQ_HOME") or ".medq"
+    return os.environ.get("MEDQ_STORAGE_URL") or str(Path(home) / "storage")
+
+
+def new_job_id() -> str:
+    """An id shaped like the cuid() that Prisma makes: `c` and 24 lower-case letters or digits."""
+    return "c" + secrets.token_hex(12)
+
+
+def _open(file: str | os.PathLike[str] | BinaryIO, file_name: str | None) -> tuple[BinaryIO, str]:
+    if isinstance(file, str | os.PathLike):
+        path = Path(file)
+        if not path.is_file():
+            raise UsageError(f"{path}: no such file. Give the path of a workbook or a CSV file.")
+        return path.open("rb"), file_name or path.name
+    if not file_name:
+        raise UsageError("file_name is needed when the upload is given as an open file.")
+    return file, file_name
+
+
+def _find_user(connection: Any, user: str) -> str:
+    row = connection.execute('SELECT "id" FROM "User" WHERE "email" = %s OR "id" = %s', (user, user)).fetchone()
+    if row is None:
+        raise UsageError(f"No user {user!r} in the database. Give the e-mail of an existing admin.")
+    return str(row[0])
+
+
+def _dump(config: Mapping[str, Any] | None) -> str | None:
+    return None if config is None else json.dumps(dict(config), ensure_ascii=False)

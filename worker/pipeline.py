@@ -1,0 +1,359 @@
+"""The line on one page: parse → plan → batch → ask → judge → publish → report.
+
+With `upkeep`, the only place that begins a transaction. A model is never called inside one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from models import new_id, utc_now
+from worker.adapters import calls, items, jobs, questions, tasks
+from worker.adapters.db import Database, copy_rows
+from worker.adapters.files import Storage
+from worker.adapters.llm import LlmClient
+from worker.adapters.sheets import read_sheets
+from worker.adapters.workbook import write_workbook
+from worker.errors import JobFailed, ProviderRefused, ProviderUnavailable
+from worker.leases import Lease
+from worker.log import get_logger
+from worker.settings import Settings
+from worker.shapes import sentences
+from worker.shapes.answers import PUBLISHED, Conclusion, Look, Purpose
+from worker.shapes.calls import Endpoint, Reply, Request
+from worker.shapes.items import PendingItem, PlannedItem, question_id
+from worker.shapes.jobs import JobConfig, Task
+from worker.shapes.rules import QuestionRules
+from worker.steps.ask import Answers, Dialogue, ask
+from worker.steps.check import check_reply
+from worker.steps.compose import compose_request, questions_per_call
+from worker.steps.judge import conclude, failed_conclusion, needs_second_look
+from worker.steps.parse import parse_upload
+from worker.steps.plan import assign_batches, plan_items
+from worker.steps.report import build_report
+
+log = get_logger()
+
+
+@dataclass(frozen=True)
+class Line:
+    """Everything a task needs, built once per process by `wiring`."""
+
+    database: Database
+    storage: Storage
+    client: LlmClient
+    endpoint: Endpoint
+    settings: Settings
+
+    def run(self, task: Task, job_status: str, lease: Lease) -> None:
+        """Do one claimed task to its end. Raises `LeaseLost` or `Stopping` when somebody else must go on with it."""
+        if job_status == "queued":
+            self.database.transact(lambda c: jobs.begin_job(c, task))
+        try:
+            match task.kind:
+                case "prepare":
+                    self._prepare(task)
+                case "analyse":
+                    self._analyse(task, lease)
+                case "finish":
+                    self._finish(task)
+        except JobFailed as error:
+            self._fail(task, str(error))
+        except ProviderRefused as error:
+            log.warning("provider_refused", code=error.code)
+            self._fail(task, str(error))
+        except ProviderUnavailable as error:
+            self._wait_for_provider(task, error)
+
+    # -- prepare: file → rows → items → batches ------------------------------------------------------------------
+
+    def _prepare(self, task: Task) -> None:
+        config = JobConfig.parse(task.job.config)
+        max_bytes = int(self.settings.max_file_mb * 1024 * 1024)
+        data = self.storage.read(task.job.file_url or "", max_bytes=max_bytes)
+        name = task.job.original_file_name
+        sheets = read_sheets(data, name, max_bytes=max_bytes, max_rows=self.settings.max_rows)
+        upload = parse_upload(
+            sheets, name, default_level=config.default_level, default_semester=config.default_semester
+        )
+        rules = self.database.transact(questions.read_rules)
+        planned = plan_items(upload.rows, validated_by_person=self._validated_by_person, rules=rules)
+        batched = assign_batches(planned, batch_size=config.batch_size or self.settings.batch_size)
+        notes = {
+            "read": [{"name": s.name, "columns": list(s.columns), "rows": s.row_count} for s in upload.read],
+            "leftOut": [{"name": s.name, "reason": s.reason} for s in upload.left_out],
+        }
+        self.database.transact(lambda c: self._store_plan(c, task, batched, notes))
+        log.info("prepared", items=len(batched), left_out=len(upload.left_out))
+
+    def _validated_by_person(self, ids: Sequence[str]) -> set[str]:
+        found = self.database.transact(lambda c: questions.find_stored(c, ids))
+        return {stored.id for stored in found.values() if stored.by_person}
+
+    @staticmethod
+    def _store_plan(connection: sa.Connection, task: Task, planned: Sequence[PlannedItem], notes: Any) -> None:
+        tasks.end_task(connection, task, result=json.dumps(notes, ensure_ascii=False))
+        now = utc_now()
+        batch_count = 1 + max((item.batch for item in planned if item.batch is not None), default=-1)
+        task_ids = {batch: new_id() for batch in range(batch_count)}
+        copy_rows(
+            connection,
+            "AiValidationTask",
+            {"id": "text", "jobId": "text", "kind": "text", "position": "int4"},
+            [(task_ids[batch], task.job.id, "analyse", batch) for batch in range(batch_count)],
+        )
+        copy_rows(
+            connection,
+            "AiValidationItem",
+            items.ITEM_COLUMNS,
+            items.item_rows(
+                planned, job_id=task.job.id, item_ids=[new_id() for _ in planned], task_ids=task_ids, now=now
+            ),
+        )
+        items.count_figures(connection, task.job.id, message=sentences.prepared(len(planned)))
+        items.ready_finish(connection, task.job.id)
+        tasks.notify(connection, task.job.id)
+
+    # -- analyse: one batch, one transaction at its end ----------------------------------------------------------
+
+    def _analyse(self, task: Task, lease: Lease) -> None:
+        config = JobConfig.parse(task.job.config)
+        pending = self.database.transact(lambda c: items.load_pending(c, task))
+        first = self._ask("analyse", pending, task, config, lease)
+        conclusions: dict[str, Conclusion] = {}
+        for item in pending:
+            look = first.looks.get(item.id)
+            conclusions[item.id] = (
+                failed_conclusion(_refused(first, item.id))
+                if look is None
+                else self._conclude(item, look, task, config, lease)
+            )
+        self.database.transact(lambda c: self._apply(c, task, pending, conclusions))
+        log.info("batch_done", items=len(pending))
+
+    def _conclude(self, item: PendingItem, first: Look, task: Task, config: JobConfig, lease: Lease) -> Conclusion:
+        second: Look | None = None
+        if needs_second_look(item.question, first):
+            answers = self._ask("second_look", [item], task, config, lease)
+            second = answers.looks.get(item.id)
+            if second is None:
+                return failed_conclusion(_refused(answers, item.id))
+        return conclude(
+            item.question, first, second, config=config, embedded=self.endpoint.embedded, excerpts_used=False
+        )
+
+    def _ask(
+        self, purpose: Purpose, pending: Sequence[PendingItem], task: Task, config: JobConfig, lease: Lease
+    ) -> Answers:
+        by_id = {item.id: item for item in pending}
+
+        def compose(item_ids: Sequence[str]) -> Request:
+            asked = [(item_id, by_id[item_id].question, ()) for item_id in item_ids]
+            return compose_request(
+                purpose,
+                asked,
+                endpoint=self.endpoint,
+                model=self._model(purpose, config),
+                instructions=task.job.instructions,
+            )
+
+        def check(raw: str, request: Request) -> tuple[Mapping[str, Look], Mapping[str, Any]]:
+            checked = check_reply(raw, request)
+            return checked.looks, checked.refusals
+
+        dialogue = Dialogue(
+            compose=compose,
+            check=check,
+            send=self.client.complete,
+            ledger=TaskLedger(self.database, task, self.endpoint),
+            before_call=lease.check,
+            sleep=lease.sleep,
+        )
+        attempts = self.settings.max_attempts if config.max_retries is None else config.max_retries + 1
+        limit = questions_per_call(self.endpoint) or len(pending)
+        return ask(list(by_id), dialogue, max_attempts=attempts, questions_per_call=max(1, limit))
+
+    def _model(self, purpose: Purpose, config: JobConfig) -> str:
+        if self.endpoint.embedded:
+            return self.endpoint.model
+        if purpose == "second_look":
+            return config.review_model or self.endpoint.review_model
+        return config.ai_model or self.endpoint.model
+
+    def _apply(
+        self,
+        connection: sa.Connection,
+        task: Task,
+        pending: Sequence[PendingItem],
+        conclusions: Mapping[str, Conclusion],
+    ) -> None:
+        tasks.end_task(connection, task)
+        concluded = publish(connection, pending, conclusions)
+        items.conclude_items(connection, task.job.id, concluded)
+        if items.ready_finish(connection, task.job.id):
+            tasks.notify(connection, task.job.id)
+
+    # -- finish: rows → workbook → storage -----------------------------------------------------------------------
+
+    def _finish(self, task: Task) -> None:
+        url = self.write_report(task.job.id)
+        self.database.transact(lambda c: self._close(c, task, url))
+        log.info("job_finished")
+
+    def write_report(self, job_id: str) -> str:
+        """Write the job's workbook from its rows into storage, whole or not at all; its URL. For any status."""
+        return write_report(self.database, self.storage, job_id, embedded=self.endpoint.embedded)
+
+    def _close(self, connection: sa.Connection, task: Task, url: str) -> None:
+        tasks.end_task(connection, task)
+        outcomes = items.count_outcomes(connection, task.job.id)
+        jobs.close_job(connection, task.job.id, output_url=url, outcomes=outcomes, embedded=self.endpoint.embedded)
+
+    # -- what can go wrong ---------------------------------------------------------------------------------------
+
+    def _fail(self, task: Task, sentence: str) -> None:
+        """End the whole job for a cause that no retry mends; what was done stays."""
+
+        def fail(connection: sa.Connection) -> None:
+            tasks.end_task(connection, task, status="failed", error=sentence)
+            fail_job(connection, task.job.id, sentence, has_items=task.kind == "analyse")
+
+        self.database.transact(fail)
+
+    def _wait_for_provider(self, task: Task, error: ProviderUnavailable) -> None:
+        """Give the task back for later; past the outage limit, fail the job (resumable)."""
+        down_s = self.database.transact(lambda c: calls.down_for_s(c, task.job.id))
+        left_s = self.settings.outage_s - down_s
+        if left_s <= 0:
+            self._fail(task, sentences.outage(down_s))
+            return
+        delay_s = max(error.retry_after_s or 0.0, min(60.0, max(1.0, down_s / 2), left_s + 0.1))
+
+        def wait(connection: sa.Connection) -> None:
+            tasks.lock_job(connection, task.job.id)
+            if tasks.give_back(connection, task, delay_s=delay_s, error=str(error)):
+                jobs.say(connection, task.job.id, sentences.provider_down(delay_s))
+
+        log.warning("provider_down", code=error.code, down_s=round(down_s), delay_s=round(delay_s, 1))
+        self.database.transact(wait)
+
+
+def fail_job(connection: sa.Connection, job_id: str, sentence: str, *, has_items: bool) -> None:
+    """Fail what is still open, with the cause; the finish task then writes the partial workbook and the status.
+
+    A job without items has nothing to write: it is `failed` at once. The job's row must be locked already.
+    """
+    if not has_items:
+        jobs.fail_now(connection, job_id, sentence)
+        return
+    jobs.fail_open_batches(connection, job_id, sentence)
+    items.fail_pending(connection, job_id, reason=sentence)
+    items.ready_finish(connection, job_id)
+    tasks.notify(connection, job_id)
+
+
+def publish(
+    connection: sa.Connection, pending: Sequence[PendingItem], conclusions: Mapping[str, Conclusion]
+) -> list[items.Concluded]:
+    """Write the questions that deserve it, and say of each item where its question is.
+
+    What a person validated is never changed, nor is a validated question's key by an answer that is not validated.
+    """
+    rules = questions.read_rules(connection)
+    ids = {item.id: question_id(item.content_hash) for item in pending}
+    wanted = [ids[item.id] for item in pending if conclusions[item.id].outcome in PUBLISHED]
+    stored = questions.find_stored(connection, wanted, lock=True)
+    concluded: list[items.Concluded] = []
+    publications: list[questions.Publication] = []
+    for item in pending:
+        conclusion = _settle(item, conclusions[item.id], stored.get(ids[item.id]), rules)
+        there = stored.get(ids[item.id])
+        if conclusion.outcome in PUBLISHED and not _must_stay(there, conclusion):
+            publications.append(
+                questions.Publication(
+                    id=ids[item.id],
+                    question=item.question,
+                    key=conclusion.key,
+                    answer=conclusion.answer,
+                    explanation=conclusion.explanation or "",
+                    validated=conclusion.validated,
+                )
+            )
+        has_question = conclusion.outcome in PUBLISHED or conclusion.outcome == "duplicate"
+        concluded.append(items.Concluded(item.id, conclusion, ids[item.id] if has_question else None))
+    questions.write_questions(connection, publications)
+    return concluded
+
+
+def _settle(
+    item: PendingItem, conclusion: Conclusion, there: questions.StoredQuestion | None, rules: QuestionRules
+) -> Conclusion:
+    """The conclusion once the platform's own rows and rules are known."""
+    if conclusion.outcome not in PUBLISHED:
+        return conclusion
+    if there and there.by_person:
+        return replace(conclusion, outcome="duplicate", reason=sentences.VALIDATED_BY_PERSON, validated=False)
+    if refusal := rules.refusal(item.question, conclusion.key):
+        return replace(conclusion, outcome="rejected", reason=refusal, validated=False)
+    if _must_stay(there, conclusion):
+        note = sentences.kept_as_validated(there.official or "" if there else "")
+        return replace(conclusion, reason=" ".join(filter(None, [conclusion.reason, note])))
+    return conclusion
+
+
+def _must_stay(there: questions.StoredQuestion | None, conclusion: Conclusion) -> bool:
+    """A validated question keeps its key against an answer that is not validated itself."""
+    if there is None or not there.is_validated or conclusion.validated:
+        return False
+    return there.official != (conclusion.key or conclusion.answer)
+
+
+def write_report(database: Database, storage: Storage, job_id: str, *, embedded: bool) -> str:
+    """The corrected workbook of a job, whatever its status; the URL it was stored under."""
+    with database.engine.connect() as connection:
+        summary = jobs.read_summary(connection, job_id, embedded=embedded)
+        sheets = build_report(lambda: items.stream_report_rows(connection, job_id), summary)
+        return storage.save_result(job_id, summary.file_name, lambda target: write_workbook(sheets, target))
+
+
+def _refused(answers: Answers, item_id: str) -> str:
+    refusal = answers.refusals.get(item_id)
+    return sentences.refused(refusal.code if refusal else None)
+
+
+@dataclass(frozen=True)
+class TaskLedger:
+    """The ledger of one task's calls: each method one transaction."""
+
+    database: Database
+    task: Task
+    endpoint: Endpoint
+
+    def find(self, keys: Sequence[str]) -> Sequence[calls.StoredReply]:
+        """See `Ledger.find`."""
+        return self.database.transact(lambda c: calls.find_replies(c, self.task, keys))
+
+    def begin(self, request: Request, *, is_retry: bool) -> str:
+        """See `Ledger.begin`."""
+        call_id = new_id()
+
+        def write(connection: sa.Connection) -> None:
+            calls.begin_call(
+                connection, self.task, request, call_id=call_id, is_retry=is_retry, endpoint=self.endpoint.name
+            )
+
+        self.database.transact(write)
+        return call_id
+
+    def succeed(self, call_id: str, reply: Reply) -> None:
+        """See `Ledger.succeed`. A paid reply is worth waiting long for a database that is away."""
+        self.database.transact(lambda c: calls.succeed_call(c, call_id, reply, cost_usd=None), patience_s=600)
+
+    def fail(self, call_id: str, *, kind: str, code: str, message: str) -> None:
+        """See `Ledger.fail`."""
+        self.database.transact(lambda c: calls.fail_call(c, call_id, kind=kind, code=code, message=message))

@@ -1,0 +1,89 @@
+"""One worker process: `python -m worker.process`, started and restarted by the supervisor."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+import dramatiq
+
+from worker.actors import declare_actors
+from worker.log import configure_logging, get_logger
+from worker.settings import Settings
+from worker.wiring import build_worker
+
+log = get_logger()
+
+
+def run(settings: Settings) -> int:
+    """Work until SIGTERM, SIGINT, or the death of the supervisor; the exit code.
+
+    Asked once, calls in flight may end within the grace; asked twice, everything is given back at once.
+    """
+    stopping, hurry = threading.Event(), threading.Event()
+    _stop_on_signals(stopping, hurry)
+    _stop_with_parent(stopping)
+    parts = build_worker(settings, stopping=stopping)
+    declare_actors(parts.broker, parts.runner)
+    # Leases are renewed until the last thread has let go, so the heartbeat has a stop of its own.
+    finished = threading.Event()
+    worker = dramatiq.Worker(parts.broker, worker_threads=parts.threads, worker_timeout=1000)
+    worker.start()
+    _start("heartbeat", lambda: parts.heartbeat.run(finished))
+    _start("watch", lambda: parts.watch.run(stopping))
+    log.info("worker_started", threads=parts.threads, model=parts.runner.line.endpoint.model)
+    stopping.wait()
+    log.info("worker_stopping", grace_s=settings.grace_s)
+    stop = _start("stop", lambda: worker.stop(timeout=int(settings.grace_s * 1000)))
+    while stop.is_alive() and not hurry.is_set():
+        stop.join(0.1)
+    finished.set()
+    parts.release()
+    log.info("worker_stopped")
+    return 0
+
+
+def _start(name: str, work: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=work, name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+def _stop_on_signals(stopping: threading.Event, hurry: threading.Event) -> None:
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        if stopping.is_set():
+            hurry.set()
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+
+
+def _stop_with_parent(stopping: threading.Event) -> None:
+    """The supervisor holds the other end of our standard input: its end of file means that it is gone."""
+    if os.environ.get("MEDQ_SUPERVISED") != "1":
+        return
+
+    def watch() -> None:
+        while os.read(sys.stdin.fileno(), 1):
+            pass
+        stopping.set()
+
+    _start("parent", watch)
+
+
+def main() -> None:
+    """Entry point of a child process."""
+    configure_logging()
+    # A hard exit: threads that still wait for a model past the grace must not hold the process back.
+    code = run(Settings.load())
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""The French sentences that admins read on the job row. Constants and small builders, one place for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+VALIDATED_BY_PERSON = "Question déjà enregistrée et validée par une personne : elle n'a pas été modifiée."
+NO_SUCCESS = "Aucune question n'a pu être analysée : voir la colonne « raison » du classeur corrigé."
+QUARANTINED = "Ce lot a interrompu le worker trois fois de suite ; il a été mis à l'écart."
+PREPARE_QUARANTINED = (
+    "La lecture du fichier a interrompu le worker trois fois de suite. Vérifier le fichier, puis relancer la tâche."
+)
+FINISH_QUARANTINED = (
+    "L'écriture du classeur corrigé a interrompu le worker trois fois de suite. Les questions sont enregistrées ; "
+    "relancer la tâche pour écrire le classeur."
+)
+EMBEDDED = "Modèle de démonstration : ses réponses ne valent rien, aucune question n'est validée."
+
+OUTCOME_WORDS = {
+    "confirmed": ("confirmée", "confirmées"),
+    "corrected": ("corrigée", "corrigées"),
+    "completed": ("complétée", "complétées"),
+    "contested": ("contestée", "contestées"),
+    "duplicate": ("en double", "en double"),
+    "rejected": ("refusée", "refusées"),
+    "failed": ("en échec", "en échec"),
+}
+
+REFUSAL_WORDS = {
+    "missing": "question absente des réponses",
+    "content_filter": "contenu refusé par le fournisseur",
+    "refusal": "le modèle refuse de répondre",
+    "unknown_letter": "lettre inexistante",
+    "no_letters": "aucune lettre donnée",
+    "missing_option_explanation": "explication manquante pour une proposition",
+}
+
+
+def count(number: int, singular: str, plural: str | None = None) -> str:
+    """`1 question`, `2 questions`, `0 question` (French: plural from two on)."""
+    return f"{number} {singular if number < 2 else plural or singular + 's'}"
+
+
+def prepared(items: int) -> str:
+    """Said once the file is read."""
+    return f"{count(items, 'question lue', 'questions lues')}, analyse en cours."
+
+
+def finished(outcomes: Mapping[str, int], left_out: Sequence[str], *, embedded: bool) -> str:
+    """Said when the job is done: how many of each outcome, and which sheets were not read."""
+    total = sum(outcomes.values())
+    if not total:
+        sentence = "Terminé : aucune question dans ce fichier."
+    else:
+        parts = [count(outcomes[name], *words) for name, words in OUTCOME_WORDS.items() if outcomes.get(name)]
+        sentence = f"Terminé : {count(total, 'question')} ({', '.join(parts)})."
+    if left_out:
+        sentence += f" {'Feuille non lue' if len(left_out) == 1 else 'Feuilles non lues'} : {', '.join(left_out)}."
+    return f"{sentence} {EMBEDDED}" if embedded else sentence
+
+
+def refused(code: str | None) -> str:
+    """Why an item is `failed`: the last refusal, in words."""
+    cause = "aucune réponse" if code is None else REFUSAL_WORDS.get(code, "réponse non conforme")
+    return f"Aucune analyse acceptable après plusieurs essais ({cause})."
+
+
+def provider_down(delay_s: float) -> str:
+    """Said while the job waits for the endpoint."""
+    return f"Le service d'IA ne répond pas ; nouvel essai dans {duration(delay_s)}. Rien n'est perdu."
+
+
+def outage(down_s: float) -> str:
+    """The cause of a job that waited as long as it may."""
+    return (
+        f"Le service d'IA est resté indisponible pendant {duration(down_s)}. Relancer la tâche quand il répond : "
+        "les réponses déjà obtenues seront réutilisées."
+    )
+
+
+def kept_as_validated(official: str) -> str:
+    """Added to the reason when the platform already holds a validated key that an unvalidated answer may not touch."""
+    return f"La question est déjà enregistrée et validée avec « {official} » : elle y reste inchangée."
+
+
+def duration(seconds: float) -> str:
+    """`40 s`, `5 min`."""
+    return f"{round(seconds / 60)} min" if seconds >= 90 else f"{max(1, round(seconds))} s"

@@ -1,0 +1,127 @@
+"""Starts worker processes, restarts those that die, passes signals on. A death takes no sibling with it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import FrameType
+
+from worker.log import get_logger
+
+log = get_logger()
+
+LONGEST_PAUSE_S = 30.0
+
+
+@dataclass
+class Workers:
+    """Supervised worker processes. `run` blocks until `stop` was called; `start`/`stop` serve `medq run`."""
+
+    count: int
+    environment: Mapping[str, str]
+    grace_s: float
+    quiet: bool = False
+    _children: list[_Child] = field(default_factory=list)
+    _stopping: threading.Event = field(default_factory=threading.Event)
+
+    def start(self) -> None:
+        """Start every process and the thread that watches over them."""
+        self._children = [_Child(self.environment, quiet=self.quiet) for _ in range(self.count)]
+        for child in self._children:
+            child.start()
+        threading.Thread(target=self._watch, name="supervisor", daemon=True).start()
+
+    def pids(self) -> list[int]:
+        """The processes that live now."""
+        return [child.process.pid for child in self._children if child.process and child.process.poll() is None]
+
+    def stop(self) -> None:
+        """SIGTERM, wait for the grace, then SIGKILL what is left."""
+        self._stopping.set()
+        for child in self._children:
+            child.signal(signal.SIGTERM)
+        deadline = time.monotonic() + self.grace_s + 5
+        for child in self._children:
+            child.wait(max(0.1, deadline - time.monotonic()))
+
+    def kill_now(self) -> None:
+        """A second SIGTERM to every child: they leave at once."""
+        for child in self._children:
+            child.signal(signal.SIGTERM)
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(0.2):
+            for child in self._children:
+                child.restart_if_dead()
+
+
+class _Child:
+    def __init__(self, environment: Mapping[str, str], *, quiet: bool) -> None:
+        self._environment = environment
+        self._quiet = quiet
+        self._started_at = 0.0
+        self._not_before = 0.0
+        self._quick_deaths = 0
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self._started_at = time.monotonic()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "worker.process"],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.DEVNULL if self._quiet else None,
+            env={**os.environ, **self._environment, "MEDQ_SUPERVISED": "1"},
+            # Ctrl-C in a terminal reaches the supervisor alone, which then stops its children in order.
+            start_new_session=True,
+        )
+
+    def restart_if_dead(self) -> None:
+        """Start it again: at once after a long life, with a growing pause when it dies young."""
+        if self.process is None or self.process.poll() is None:
+            return
+        now = time.monotonic()
+        if not self._not_before:
+            young = now - self._started_at < 10
+            self._quick_deaths = self._quick_deaths + 1 if young else 0
+            pause_s = min(LONGEST_PAUSE_S, 0.5 * 2**self._quick_deaths) if young else 0.0
+            self._not_before = now + pause_s
+            log.warning("worker_died", pid=self.process.pid, code=self.process.returncode, restart_in_s=pause_s)
+        if now >= self._not_before:
+            self._not_before = 0.0
+            self.start()
+
+    def signal(self, number: int) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(number)
+
+    def wait(self, timeout_s: float) -> None:
+        if self.process is None:
+            return
+        try:
+            self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def serve(workers: Workers) -> int:
+    """Run `workers` until SIGTERM or SIGINT; asked twice, leave within two seconds. The exit code."""
+    asked = threading.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        if asked.is_set():
+            workers.kill_now()
+        asked.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    workers.start()
+    asked.wait()
+    workers.stop()
+    return 0

@@ -1,0 +1,145 @@
+"""What keeps the queue moving whatever dies: the heartbeat that renews leases, the sweep that brings lost work back."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import psycopg
+import sqlalchemy as sa
+
+from worker.adapters import calls, items, tasks
+from worker.adapters.db import Database
+from worker.leases import Leases
+from worker.log import get_logger
+from worker.pipeline import fail_job
+from worker.shapes import sentences
+
+log = get_logger()
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """Renews every lease of this process in one statement, three times per lease."""
+
+    database: Database
+    leases: Leases
+    owner: str
+    lease_s: float
+
+    def run(self, stopped: threading.Event) -> None:
+        """Beat until `stopped`; a database that is away is waited for, never given up on."""
+        while not stopped.wait(self.lease_s / 3):
+            try:
+                self.beat()
+            except Exception as error:  # noqa: BLE001 (the heartbeat outlives any fault: without it all leases end)
+                log.warning("heartbeat_failed", error=type(error).__name__)
+
+    def beat(self) -> None:
+        """Renew what is held now; mark what is not ours any more."""
+        held = self.leases.held()
+        if not held:
+            return
+        renewed = self.database.transact(
+            lambda c: tasks.renew_leases(c, held, owner=self.owner, lease_s=self.lease_s), patience_s=self.lease_s
+        )
+        for task_id in self.leases.mark_lost(renewed, held):
+            log.warning("lease_lost", task_id=task_id)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Returns expired leases, counts the deaths, quarantines after the third, and mends jobs left without a task."""
+
+    database: Database
+    lease_s: float
+
+    def run_once(self) -> None:
+        """One sweep. Safe to run in any number of processes at once."""
+        for expired in self.database.transact(lambda c: tasks.find_expired(c, lease_s=self.lease_s)):
+            self._return(expired)
+        self.database.transact(tasks.mend_orphans)
+
+    def _return(self, expired: tasks.ExpiredTask) -> None:
+        def work(connection: sa.Connection) -> str | None:
+            tasks.lock_job(connection, expired.job_id)
+            status = tasks.return_expired(connection, expired, error="Worker perdu pendant cette étape.")
+            if status is not None:
+                calls.mark_unknown(connection, expired.id, attempt=expired.attempt)
+            if status == "failed":
+                quarantine(connection, expired)
+            return status
+
+        status = self.database.transact(work)
+        if status is not None:
+            log.warning(
+                "lease_expired", task_id=expired.id, job_id=expired.job_id, deaths=expired.deaths + 1, status=status
+            )
+
+
+def quarantine(connection: sa.Connection, task: tasks.ExpiredTask) -> None:
+    """A task that killed its worker three times fails alone: every other batch goes on."""
+    if task.kind == "analyse":
+        items.fail_pending(connection, task.job_id, reason=sentences.QUARANTINED, task_id=task.id)
+        if items.ready_finish(connection, task.job_id):
+            tasks.notify(connection, task.job_id)
+        return
+    sentence = sentences.PREPARE_QUARANTINED if task.kind == "prepare" else sentences.FINISH_QUARANTINED
+    fail_job(connection, task.job_id, sentence, has_items=False)
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Listens for NOTIFY, sweeps every few seconds, and rings Dramatiq's bells for what is ready."""
+
+    database: Database
+    sweep: Sweep
+    libpq_url: str
+    sweep_s: float
+    idle_threads: Callable[[], int]
+    ring: Callable[[int], None]
+
+    def run(self, stopped: threading.Event) -> None:
+        """Watch until `stopped`; reconnects for ever."""
+        while not stopped.is_set():
+            try:
+                self._listen(stopped)
+            except Exception as error:  # noqa: BLE001 (a watch that ends would leave ready work unseen)
+                log.warning("watch_failed", error=type(error).__name__, cause=str(error)[:200])
+                stopped.wait(1 + random.random())  # noqa: S311 (jitter, not a secret)
+
+    def _listen(self, stopped: threading.Event) -> None:
+        with psycopg.connect(
+            self.libpq_url, autocommit=True, application_name="medq-watch", connect_timeout=5
+        ) as connection:
+            connection.execute(f"LISTEN {tasks.CHANNEL}")
+            while not stopped.is_set():
+                self.sweep.run_once()
+                self.ring_ready()
+                # Jitter, so that a hundred processes do not sweep in the same millisecond.
+                self._wait_for_news(connection, self.sweep_s * random.uniform(0.8, 1.2), stopped)  # noqa: S311
+
+    def _wait_for_news(self, connection: psycopg.Connection, wait_s: float, stopped: threading.Event) -> None:
+        """Ring at each notification until it is time to sweep again."""
+        step_s = min(wait_s, 1.0)
+        waited_s = 0.0
+        while waited_s < wait_s and not stopped.is_set():
+            if any(True for _ in connection.notifies(timeout=step_s, stop_after=1)):
+                self.ring_ready()
+            else:
+                waited_s += step_s
+
+    def ring_ready(self) -> None:
+        """One bell for each ready task that an idle thread of this process could take."""
+        idle = self.idle_threads()
+        if idle <= 0:
+            return
+        ready = self.database.transact(lambda c: tasks.count_ready(c, most=idle))
+        if not ready:
+            return
+        try:
+            self.ring(min(ready, idle))
+        except Exception as error:  # noqa: BLE001 (Redis is away: the next sweep rings again)
+            log.warning("ring_failed", error=type(error).__name__)

@@ -1,0 +1,85 @@
+"""Builds everything once, at boot. The only place that reads settings to choose parts."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import uuid
+from dataclasses import dataclass
+
+import dramatiq
+
+from worker.adapters import tasks
+from worker.adapters.db import Database, connect
+from worker.adapters.files import Storage
+from worker.adapters.llm import LlmClient, resolve_endpoint
+from worker.broker import make_broker, ring
+from worker.leases import Leases
+from worker.pipeline import Line
+from worker.runner import Runner
+from worker.settings import Settings
+from worker.upkeep import Heartbeat, Sweep, Watch
+from worker.urls import libpq_url
+
+EMBEDDED_THREADS = 2  # slots of the embedded model
+
+
+@dataclass(frozen=True)
+class Parts:
+    """One worker process, wired."""
+
+    runner: Runner
+    heartbeat: Heartbeat
+    watch: Watch
+    broker: dramatiq.Broker
+    upkeep: Database
+    threads: int
+
+    def release(self) -> None:
+        """Give back what this process still holds, so that another takes it at once and no death is counted."""
+        self.upkeep.transact(lambda c: tasks.give_back_all(c, owner=self.runner.owner), patience_s=1)
+
+
+def make_storage(settings: Settings) -> Storage:
+    """The storage of uploads and workbooks that these settings name."""
+    return Storage(settings.storage_url or str(settings.home / "storage"), settings.allowed_roots)
+
+
+def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
+    """Wire one process. DATABASE_URL and REDIS_URL must be set by now (the commands fill in the embedded ones)."""
+    database_url, redis_url = settings.database_url or "", settings.redis_url or ""
+    endpoint = resolve_endpoint(settings, settings.embedded_llm_url)
+    threads = min(settings.threads, EMBEDDED_THREADS) if endpoint.embedded else settings.threads
+    database = Database(connect(database_url, pool_size=min(8, threads + 1), name="medq-worker"))
+    # Its own connections: leases are renewed even when every other one is busy.
+    upkeep = Database(connect(database_url, pool_size=2, name="medq-upkeep"))
+    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    leases = Leases(stopping)
+    client = LlmClient(settings, endpoint)
+    line = Line(database=database, storage=make_storage(settings), client=client, endpoint=endpoint, settings=settings)
+    runner = Runner(
+        line=line,
+        database=database,
+        leases=leases,
+        owner=owner,
+        lease_s=settings.lease_s,
+        threads=threads,
+        stopping=stopping,
+    )
+    broker = make_broker(redis_url)
+    return Parts(
+        runner=runner,
+        heartbeat=Heartbeat(database=upkeep, leases=leases, owner=owner, lease_s=settings.lease_s),
+        watch=Watch(
+            database=upkeep,
+            sweep=Sweep(database=upkeep, lease_s=settings.lease_s),
+            libpq_url=libpq_url(database_url),
+            sweep_s=settings.sweep_s,
+            idle_threads=runner.idle_threads,
+            ring=lambda times: ring(broker, times),
+        ),
+        broker=broker,
+        upkeep=upkeep,
+        threads=threads,
+    )
