@@ -1,0 +1,140 @@
+"""What the corrected workbook is made of: the rows and figures it tells of, and the sheets of cells it becomes.
+
+Nothing here knows a file format; widths are in characters, styles are names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal, Self
+
+from worker.shapes.questions import Finding, Question, QuestionType
+from worker.shapes.uploads import LeftOutSheet, ReadSheet
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRow:
+    """One non-empty row of the upload and what became of it.
+
+    `cells` as `ParsedRow.cells`; `result` as `Conclusion.to_json()`. `human_explanations` are the headers among
+    `explication`, `explication a…e` whose uploaded text a person wrote (no placeholder): these are never replaced.
+    """
+
+    sheet: str
+    row_number: int
+    type: QuestionType
+    cells: Mapping[str, str]
+    status: str  # "pending" or an outcome
+    reason: str | None = None  # French
+    findings: tuple[Finding, ...] = ()
+    result: Mapping[str, Any] | None = None
+    official: str | None = None  # the official key or answer as parsed
+    human_explanations: frozenset[str] = frozenset()
+
+    @classmethod
+    def from_stored(
+        cls,
+        *,
+        sheet: str,
+        row_number: int,
+        type: QuestionType,  # noqa: A002 - the column's name
+        cells: Mapping[str, str],
+        status: str,
+        reason: str | None,
+        findings: Sequence[Mapping[str, Any]],
+        result: Mapping[str, Any] | None,
+        question: Mapping[str, Any] | None,
+    ) -> Self:
+        """Build a row from an item's columns; `question` as `Question.to_json()`, None for a refused row."""
+        parsed = None if question is None else Question.from_json(question)
+        return cls(
+            sheet=sheet,
+            row_number=row_number,
+            type=type,
+            cells=cells,
+            status=status,
+            reason=reason,
+            findings=tuple(Finding(**finding) for finding in findings),
+            result=result,
+            official=parsed.official if parsed else None,
+            human_explanations=human_explanations(parsed) if parsed else frozenset(),
+        )
+
+
+def human_explanations(question: Question) -> frozenset[str]:
+    """The canonical headers of the explanations that a person uploaded with this question."""
+    letters = {f"explication {letter.lower()}" for letter, text in question.option_explanations.items() if text}
+    return frozenset(letters | {"explication"} if question.explanation else letters)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSummary:
+    """The job as a whole. `figures` maps the job's columns ("totalItems", …) to their values, in any order."""
+
+    file_name: str
+    status: str  # of the job
+    figures: Mapping[str, int] = field(default_factory=dict)
+    sheets: tuple[ReadSheet, ...] = ()  # gives unknown columns their order
+    left_out: tuple[LeftOutSheet, ...] = ()
+    model: str | None = None
+    review_model: str | None = None
+    calls: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: Decimal | float | None = None  # None = unknown
+    embedded_model: bool = False
+    instructions: str | None = None
+    error_message: str | None = None
+
+
+CellStyle = Literal[
+    "text",
+    "changed",  # the worker filled or replaced this cell
+    "count",
+    "ratio",  # 0–1, shown in percent
+    "cost",
+    "title",
+    "warning",
+    "pending",
+    "confirmed",
+    "corrected",
+    "completed",
+    "contested",
+    "duplicate",
+    "rejected",
+    "failed",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class StyledCell:
+    """A cell that is more than plain text. `note` is what a reader sees when pointing at it."""
+
+    value: str | int | float
+    style: CellStyle = "text"
+    note: str | None = None
+
+
+ReportCell = str | StyledCell  # a bare text is a StyledCell("…", "text"); "" is an empty cell
+
+
+@dataclass(frozen=True, slots=True)
+class ReportColumn:
+    """A column's heading, its width in characters, and whether the worker added it to the upload's own."""
+
+    header: str
+    width: int
+    added: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSheet:
+    """One sheet, its rows made while they are read: once, in order, each as long as `columns`."""
+
+    name: str
+    columns: tuple[ReportColumn, ...]
+    rows: Iterable[Sequence[ReportCell]]
+    filtered: bool = True
