@@ -1,0 +1,20 @@
+"""The first specialties and an admin without a password. The specification's own rows could not be inserted."""
+
+from __future__ import annotations
+
+from alembic import op
+
+from schema.scripts import run_script
+
+revision = "002"
+down_revision = "001"
+
+
+def upgrade() -> None:
+    """Add the rows that are not there."""
+    run_script(op.get_bind(), "002_up")
+
+
+def downgrade() -> None:
+    """Take back the rows that nothing refers to."""
+    run_script(op.get_bind(), "002_down")
