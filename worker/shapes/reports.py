@@ -20,6 +20,7 @@ class ReportRow:
 
     `cells` as `ParsedRow.cells`; `result` as `Conclusion.to_json()`. `human_explanations` are the headers among
     `explication`, `explication a…e` whose uploaded text a person wrote (no placeholder): these are never replaced.
+    None = unknown: no uploaded text is replaced then.
     """
 
     sheet: str
@@ -31,7 +32,7 @@ class ReportRow:
     findings: tuple[Finding, ...] = ()
     result: Mapping[str, Any] | None = None
     official: str | None = None  # the official key or answer as parsed
-    human_explanations: frozenset[str] = frozenset()
+    human_explanations: frozenset[str] | None = None
 
     @classmethod
     def from_stored(
@@ -59,7 +60,7 @@ class ReportRow:
             findings=tuple(Finding(**finding) for finding in findings),
             result=result,
             official=parsed.official if parsed else None,
-            human_explanations=human_explanations(parsed) if parsed else frozenset(),
+            human_explanations=human_explanations(parsed) if parsed else None,
         )
 
 

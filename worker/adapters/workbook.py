@@ -1,0 +1,159 @@
+"""Sheets of cells become an .xlsx file, row by row. What the cells say is decided by the report, not here.
+
+Text stays text whatever it looks like: an uploaded `=cmd()` is never a formula.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+from xml.sax.saxutils import escape
+
+from worker.shapes.reports import CellStyle, ReportCell, ReportSheet
+
+MAX_UTF16_UNITS = 32_767  # of one cell; Excel counts as UTF-16 does
+FORMULA_SIGNS = ("=", "+", "-", "@")
+NOTE_AUTHOR = "medq"
+NOTE_WIDTH_PX, NOTE_LINE_PX, NOTE_LINE_CHARACTERS = 320, 16, 55
+
+# XML 1.0 has no way to write these; lone surrogates have none in UTF-8 either.
+_UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_LINE_BREAK = re.compile("\r\n?")
+_NEEDS_CLEANING = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]")
+
+_BASE: Mapping[str, Any] = {"text_wrap": True, "valign": "top"}
+_STYLES: Mapping[CellStyle, Mapping[str, Any]] = {
+    "text": {},
+    "changed": {"bg_color": "#FFF2CC"},
+    "count": {"num_format": "#,##0", "align": "left"},
+    "ratio": {"num_format": "0 %", "align": "left"},
+    "cost": {"num_format": '0.0000 "USD"', "align": "left"},
+    "title": {"bold": True, "bg_color": "#D9E1F2"},
+    "warning": {"bold": True, "font_color": "#9C0006", "bg_color": "#FFC7CE"},
+    "pending": {"bg_color": "#EDEDED", "font_color": "#595959"},
+    "confirmed": {"bg_color": "#C6EFCE", "font_color": "#006100"},
+    "corrected": {"bg_color": "#FFE699", "font_color": "#7F6000"},
+    "completed": {"bg_color": "#DDEBF7", "font_color": "#1F4E78"},
+    "contested": {"bg_color": "#F8CBAD", "font_color": "#833C0B"},
+    "duplicate": {"bg_color": "#E4DFEC", "font_color": "#403151"},
+    "rejected": {"bg_color": "#FFC7CE", "font_color": "#9C0006"},
+    "failed": {"bg_color": "#FF9999", "font_color": "#660000"},
+}
+_HEADER: Mapping[str, Any] = {**_BASE, "bold": True, "bottom": 1, "bg_color": "#D9D9D9"}
+_ADDED_HEADER: Mapping[str, Any] = {**_HEADER, "bg_color": "#BDD7EE"}
+
+
+def write_workbook(sheets: Iterable[ReportSheet], target: BinaryIO | Path) -> None:
+    """Write the sheets in order; `target` is opened or written only once the whole workbook is ready.
+
+    Rows are consumed one at a time and go to a temporary file: memory does not grow with them (but notes stay
+    in memory until the end, about 1 kB each). Raises whatever the rows raise; nothing is written then.
+    """
+    # XlsxWriter, not openpyxl: 50,000 × 20 cells with 20,000 notes took 10 s and 44 MB against 24 s and 138 MB,
+    # and it alone keeps Excel from turning an edited text into a formula and from flagging numbers kept as text.
+    import xlsxwriter  # type: ignore[import-untyped]
+
+    with tempfile.TemporaryDirectory(prefix="medq-workbook-") as folder:
+        path = Path(folder) / "workbook.xlsx"
+        options = {"constant_memory": True, "tmpdir": folder, "use_zip64": True}
+        with xlsxwriter.Workbook(path, options) as workbook:
+            formats = _Formats(workbook)
+            for sheet in sheets:
+                _write_sheet(workbook.add_worksheet(sheet.name), sheet, formats)
+        if isinstance(target, Path):
+            shutil.copyfile(path, target)
+        else:
+            with path.open("rb") as source:
+                shutil.copyfileobj(source, target)
+
+
+class _Formats:
+    """The workbook's formats, each made when it is first needed."""
+
+    def __init__(self, workbook: Any) -> None:
+        self._workbook = workbook
+        self._made: dict[tuple[CellStyle, bool], Any] = {}
+        self.header = workbook.add_format(_HEADER)
+        self.added_header = workbook.add_format(_ADDED_HEADER)
+
+    def get(self, style: CellStyle, *, quoted: bool = False) -> Any:
+        """`quoted` keeps the cell a text when somebody edits it in Excel."""
+        found = self._made.get((style, quoted))
+        if found is None:
+            found = self._workbook.add_format({**_BASE, **_STYLES[style]})
+            found.set_quote_prefix(quoted)
+            self._made[style, quoted] = found
+        return found
+
+
+def _write_sheet(worksheet: Any, sheet: ReportSheet, formats: _Formats) -> None:
+    worksheet.freeze_panes(1, 0)
+    worksheet.ignore_errors({"number_stored_as_text": "A1:XFD1048576"})
+    for index, column in enumerate(sheet.columns):
+        worksheet.set_column(index, index, column.width)
+        heading = formats.added_header if column.added else formats.header
+        worksheet.write_string(0, index, _written(column.header), heading)
+    last = 0
+    for last, cells in enumerate(sheet.rows, start=1):
+        for index, cell in enumerate(cells):
+            if cell != "":
+                _write_cell(worksheet, last, index, cell, formats)
+    if sheet.filtered and sheet.columns:
+        worksheet.autofilter(0, 0, last, len(sheet.columns) - 1)
+
+
+def _write_cell(worksheet: Any, row: int, column: int, cell: ReportCell, formats: _Formats) -> None:
+    value, style, note = (cell, "text", None) if isinstance(cell, str) else (cell.value, cell.style, cell.note)
+    if isinstance(value, str):
+        text = fit_text(clean_text(value))
+        cell_format = formats.get(style, quoted=text.startswith(FORMULA_SIGNS))
+        if text:
+            worksheet.write_string(row, column, _written(text), cell_format)
+        else:
+            worksheet.write_blank(row, column, None, cell_format)
+    else:
+        worksheet.write_number(row, column, value, formats.get(style))
+    if note:
+        _write_note(worksheet, row, column, clean_text(note))
+
+
+def _write_note(worksheet: Any, row: int, column: int, note: str) -> None:
+    lines = sum(1 + len(line) // NOTE_LINE_CHARACTERS for line in note.split("\n"))
+    size = {"width": NOTE_WIDTH_PX, "height": NOTE_LINE_PX * (lines + 1)}
+    worksheet.write_comment(row, column, fit_text(note), {"author": NOTE_AUTHOR, **size})
+
+
+def clean_text(text: str) -> str:
+    r"""The text as a workbook can hold it: no control character but \n and \t, no lone surrogate."""
+    if not _NEEDS_CLEANING.search(text):
+        return text
+    return _UNWRITABLE.sub("", _LINE_BREAK.sub("\n", text))
+
+
+def fit_text(text: str) -> str:
+    """The text when Excel takes it whole; else what fits, ending with how many characters are missing."""
+    if len(text) <= MAX_UTF16_UNITS // 2 or _units(text) <= MAX_UTF16_UNITS:
+        return text
+    # Room for the longest ending first; the real one is not longer.
+    room = MAX_UTF16_UNITS - _units(_ending(len(text)))
+    kept = text.encode("utf-16-le")[: 2 * room].decode("utf-16-le", errors="ignore")
+    return kept + _ending(len(text) - len(kept))
+
+
+def _ending(missing: int) -> str:
+    return f"… [suite : {missing} caractères coupés par Excel]"
+
+
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le")) // 2
+
+
+def _written(text: str) -> str:
+    """XlsxWriter writes a text between <r> and </r> as markup, unescaped: hand it real markup then."""
+    if text.startswith("<r>") and text.endswith("</r>"):
+        return f'<r><t xml:space="preserve">{escape(text)}</t></r>'
+    return text
