@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 (sockets load it late, when the forked user may no longer read it)
 import os
 import signal
 import subprocess
