@@ -1,0 +1,135 @@
+"""Uploaded bytes become sheets of text cells: workbooks of any kind through calamine, CSV through our own reading.
+
+No meaning is given to a cell here; what cannot be read is one `JobFailed` with one French sentence.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from worker.adapters.sheets.cells import cell_text, drop_trailing_columns, is_blank
+from worker.adapters.sheets.containers import CORRUPT, PROTECTED, check_ole, check_zip, refuse_foreign_signature
+from worker.adapters.sheets.delimited import decode_text, read_records
+from worker.adapters.sheets.extent import check_extent
+from worker.adapters.sheets.formulas import Formulas, find_missing_values, resolve_references
+from worker.errors import JobFailed
+from worker.shapes.uploads import RawSheet
+
+EMPTY = "Le fichier est vide."
+TEXT_SUFFIXES = frozenset({".csv", ".tsv", ".txt", ""})
+
+Rows = list[tuple[int, list[str]]]
+
+
+def read_sheets(data: bytes, file_name: str, *, max_bytes: int, max_rows: int) -> list[RawSheet]:
+    """Read every sheet of an upload, in the file's order.
+
+    `max_bytes` bounds the upload and what it unzips to; `max_rows` the non-blank rows of all sheets, headers
+    aside. Cells of one sheet all start at column A, so a column index here is the spreadsheet's, from 0.
+    Whatever the bytes, the result is sheets or `JobFailed`.
+    """
+    if not data:
+        raise JobFailed(EMPTY)
+    if len(data) > max_bytes:
+        raise JobFailed(f"Le fichier est trop volumineux : {_mb(len(data))} Mo pour {_mb(max_bytes)} Mo au plus.")
+    try:
+        sheets = _read_any(data, PurePosixPath(file_name.replace("\\", "/")), max_bytes, max_rows)
+    except JobFailed:
+        raise
+    except BaseException as error:
+        # A panic of the Rust library derives from BaseException, and so do a stop of the worker and Ctrl-C.
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+            raise JobFailed(PROTECTED if type(error).__name__ == "PasswordError" else CORRUPT) from error
+        raise
+    return sheets
+
+
+def _read_any(data: bytes, name: PurePosixPath, max_bytes: int, max_rows: int) -> list[RawSheet]:
+    """The content decides; the extension only where the content is plain text."""
+    if data.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")):
+        parts = check_zip(data, max_bytes)
+        check_extent(parts)
+        formulas = find_missing_values(parts)
+        del parts  # as large as the workbook unzipped
+        return _read_workbook(data, formulas, max_rows)
+    if data.startswith(b"\xd0\xcf\x11\xe0"):
+        check_ole(data)
+        return _read_workbook(data, {}, max_rows)
+    refuse_foreign_signature(data)
+    return [_read_text(data, name, max_rows)]
+
+
+def _read_workbook(data: bytes, formulas: dict[str, Formulas], max_rows: int) -> list[RawSheet]:
+    from python_calamine import CalamineWorkbook, SheetTypeEnum
+
+    sheets = []
+    left = max_rows
+    with CalamineWorkbook.from_filelike(io.BytesIO(data)) as workbook:
+        for index, meta in enumerate(workbook.sheets_metadata):
+            if meta.typ != SheetTypeEnum.WorkSheet:
+                sheets.append(RawSheet(meta.name, ()))
+                continue
+            source = workbook.get_sheet_by_index(index)
+            first_column = source.start[1] if source.start else 0
+            sheet = _build(meta.name, _cells(source.iter_rows(), first_column), formulas.get(meta.name), left, max_rows)
+            left -= max(0, len(sheet.rows) - 1)
+            sheets.append(sheet)
+    return sheets
+
+
+def _cells(rows: Iterator[list[Any]], first_column: int) -> Iterator[tuple[int, list[str]]]:
+    """Number the rows from 1 and put column A first. calamine yields the rows above the first used one as well."""
+    padding = [""] * first_column
+    for number, values in enumerate(rows, start=1):
+        if any(value != "" for value in values):
+            yield number, padding + [cell_text(value) for value in values]
+
+
+def _read_text(data: bytes, name: PurePosixPath, max_rows: int) -> RawSheet:
+    text = decode_text(data)
+    if not text.strip():
+        raise JobFailed(EMPTY)
+    records = read_records(text, tabular_only=name.suffix.lower() not in TEXT_SUFFIXES)
+    rows = ((number, [cell_text(value) for value in values]) for number, values in records)
+    return _build(name.stem, rows, None, max_rows, max_rows)
+
+
+def _build(
+    name: str, rows: Iterator[tuple[int, list[str]]], formulas: Formulas | None, left: int, max_rows: int
+) -> RawSheet:
+    """Resolve formulas, then drop blank rows and empty trailing columns. `left` = data rows still allowed."""
+    kept: Rows = []
+    for number, cells in rows:
+        if not is_blank(cells):
+            kept.append((number, cells))
+            if len(kept) > left + 1:
+                raise JobFailed(f"Le fichier contient plus de {max_rows} lignes : partagez-le en plusieurs fichiers.")
+    unresolved: dict[tuple[int, int], str] = {}
+    if formulas:
+        kept, unresolved = _fill_formulas(kept, formulas)
+        if len(kept) > left + 1:
+            raise JobFailed(f"Le fichier contient plus de {max_rows} lignes : partagez-le en plusieurs fichiers.")
+    return RawSheet(name, drop_trailing_columns(kept), unresolved)
+
+
+def _fill_formulas(rows: Rows, formulas: Formulas) -> tuple[Rows, dict[tuple[int, int], str]]:
+    """Put the values that simple references give into the grid; say which formulas stay without a value."""
+    grid = dict(rows)
+    resolved, unresolved = resolve_references(formulas, grid)
+    for (number, column), value in resolved.items():
+        cells = grid.setdefault(number, [])
+        cells.extend([""] * (column + 1 - len(cells)))
+        cells[column] = value
+    kept = [(number, cells) for number, cells in sorted(grid.items()) if not is_blank(cells)]
+    numbers = {number for number, _ in kept}
+    return kept, {place: formula for place, formula in unresolved.items() if place[0] in numbers}
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1_000_000:.1f}".removesuffix(".0").replace(".", ",")
+
+
+__all__: Sequence[str] = ["read_sheets"]

@@ -1,0 +1,177 @@
+"""What an upload is, told by its first bytes and its container, and whether it is safe to open.
+
+Only containers: nothing here knows a sheet or a cell.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping
+
+from worker.errors import JobFailed
+
+MAX_ENTRIES = 5_000
+MAX_RATIO = 400  # an unzipped/zipped ratio that no table of text reaches (deflate's own limit is 1032)
+RATIO_FROM_BYTES = 10_000_000
+PARTS = (".xml", ".rels", ".bin", "mimetype")
+
+CORRUPT = (
+    "Le classeur est endommagé ou illisible : ouvrez-le dans un tableur, enregistrez-le à nouveau, puis renvoyez-le."
+)
+PROTECTED = "Le classeur est protégé par un mot de passe : retirez cette protection, puis renvoyez-le."
+BOMB = "Le fichier compressé est anormal (contenu démesuré) : il n'a pas été ouvert."
+EXPECTED = "envoyez un classeur (.xlsx, .xls, .xlsb, .ods) ou un fichier .csv."
+
+SIGNATURES = (
+    (b"%PDF", "un PDF"),
+    (b"\x89PNG", "une image"),
+    (b"\xff\xd8\xff", "une image"),
+    (b"GIF8", "une image"),
+    (b"BM", "une image"),
+    (b"II*\x00", "une image"),
+    (b"MM\x00*", "une image"),
+    (b"{\\rtf", "un document texte (RTF)"),
+    (b"\x1f\x8b", "une archive"),
+    (b"7z\xbc\xaf", "une archive"),
+    (b"Rar!", "une archive"),
+    (b"BZh", "une archive"),
+    (b"\xfd7zXZ", "une archive"),
+    (b"MZ", "un programme"),
+    (b"\x7fELF", "un programme"),
+)
+_MARKUP = re.compile(rb"\s*<(?:!doctype|html|\?xml|head|body|table|svg)\b", re.IGNORECASE)
+_TEXT_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+
+
+def not_a_spreadsheet(what: str | None = None) -> JobFailed:
+    """The error for a file of another kind; `what` is French, with its article."""
+    if what is None:
+        return JobFailed(f"Le fichier n'est pas un tableur reconnu : {EXPECTED}")
+    return JobFailed(f"Le fichier est {what}, pas un tableur : {EXPECTED}")
+
+
+def refuse_foreign_signature(data: bytes) -> None:
+    """Raise `JobFailed` unless bytes that are neither zip nor OLE can be text."""
+    for signature, what in SIGNATURES:
+        # Two letters alone are no proof: a CSV may begin with them.
+        if data.startswith(signature) and (len(signature) > 2 or _TEXT_CONTROL.search(data[:512])):
+            raise not_a_spreadsheet(what)
+    if _MARKUP.match(data.removeprefix(b"\xef\xbb\xbf")[:200]):
+        raise not_a_spreadsheet("une page web ou un document XML")
+
+
+def check_zip(data: bytes, max_bytes: int) -> Mapping[str, bytes]:
+    """Unzip a workbook within `max_bytes` and return its XML and binary parts by name.
+
+    Declared sizes may lie, so every entry is inflated here, within bounds, before a library sees the bytes.
+    """
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(data))
+    except Exception as error:  # zipfile raises half a dozen types on crafted bytes
+        raise JobFailed(CORRUPT) from error
+    entries = archive.infolist()
+    _refuse_foreign_archive({entry.filename.lower() for entry in entries}, data)
+    if any(entry.flag_bits & 1 for entry in entries):
+        raise JobFailed(PROTECTED)
+    _check_declared(entries, len(data), max_bytes)
+    parts: dict[str, bytes] = {}
+    left = max_bytes
+    for entry in entries:
+        content = _inflate(data, entry, left, max_bytes)
+        left -= len(content)
+        if entry.filename.endswith(PARTS):
+            parts[entry.filename] = content
+    if b"encryption-data" in parts.get("META-INF/manifest.xml", b""):
+        raise JobFailed(PROTECTED)
+    mime_type = parts.get("mimetype", b"")
+    if mime_type.startswith(b"application/vnd.oasis.") and b"spreadsheet" not in mime_type:
+        raise not_a_spreadsheet("un document OpenDocument")
+    return parts
+
+
+def _refuse_foreign_archive(names: set[str], data: bytes) -> None:
+    if not names:
+        raise JobFailed(CORRUPT) if len(data) > 22 else not_a_spreadsheet("une archive ZIP")
+    if any(name.endswith(("workbook.xml", "workbook.bin")) for name in names):
+        return
+    if "content.xml" in names and "mimetype" in names:
+        return
+    if any(name.startswith("word/") for name in names):
+        raise not_a_spreadsheet("un document Word")
+    if any(name.startswith("ppt/") for name in names):
+        raise not_a_spreadsheet("une présentation PowerPoint")
+    if "[content_types].xml" in names:
+        raise JobFailed(CORRUPT)
+    raise not_a_spreadsheet("une archive ZIP")
+
+
+def _check_declared(entries: list[zipfile.ZipInfo], size: int, max_bytes: int) -> None:
+    declared = sum(entry.file_size for entry in entries)
+    overlapping = sum(entry.compress_size for entry in entries) > size
+    if len(entries) > MAX_ENTRIES or overlapping:
+        raise JobFailed(BOMB)
+    if declared > RATIO_FROM_BYTES and declared > MAX_RATIO * size:
+        raise JobFailed(BOMB)
+    if declared > max_bytes:
+        raise _too_big(max_bytes)
+
+
+def _inflate(data: bytes, entry: zipfile.ZipInfo, left: int, max_bytes: int) -> bytes:
+    """One entry's real bytes, `left` at most; whatever its headers say."""
+    start = entry.header_offset
+    if data[start : start + 4] != b"PK\x03\x04":
+        raise JobFailed(CORRUPT)
+    name_size, extra_size = struct.unpack_from("<HH", data, start + 26)
+    start += 30 + name_size + extra_size
+    packed = data[start : start + entry.compress_size]
+    if entry.compress_type == zipfile.ZIP_STORED:
+        content = packed
+    elif entry.compress_type == zipfile.ZIP_DEFLATED:
+        try:
+            content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, left + 1)
+        except zlib.error as error:
+            raise JobFailed(CORRUPT) from error
+    else:
+        raise JobFailed(CORRUPT)
+    if len(content) > left:
+        raise _too_big(max_bytes)
+    if len(content) != entry.file_size or zlib.crc32(content) != entry.CRC:
+        raise JobFailed(CORRUPT)
+    return content
+
+
+def _too_big(max_bytes: int) -> JobFailed:
+    return JobFailed(f"Le fichier est trop volumineux une fois décompressé : {max_bytes / 1e6:g} Mo au plus.")
+
+
+def check_ole(data: bytes) -> None:
+    """Raise `JobFailed` unless an OLE file (.xls) is a workbook that opens without a password."""
+    names = _ole_names(data)
+    if names & {"EncryptedPackage", "EncryptionInfo"}:
+        raise JobFailed(PROTECTED)
+    if names & {"Workbook", "Book"}:
+        return
+    if "WordDocument" in names:
+        raise not_a_spreadsheet("un document Word")
+    if "PowerPoint Document" in names:
+        raise not_a_spreadsheet("une présentation PowerPoint")
+    raise JobFailed(CORRUPT) if not names else not_a_spreadsheet()
+
+
+def _ole_names(data: bytes) -> set[str]:
+    """Names in the directory: its entries are 128 bytes long, wherever the sectors lie."""
+    known = ("EncryptedPackage", "EncryptionInfo", "Workbook", "Book", "WordDocument", "PowerPoint Document")
+    names = set()
+    for name in (*known, "Root Entry"):
+        field = (name + "\0").encode("utf-16-le")
+        place = data.find(field)
+        while place >= 0:
+            if place % 128 == 0 and data[place + 64 : place + 66] == struct.pack("<H", len(field)):
+                names.add(name)
+                break
+            place = data.find(field, place + 1)
+    return names
