@@ -1,0 +1,27 @@
+"""Sheets of text become question rows: the one parser for every kind of file and every caller. Pure: no file here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from worker.shapes.questions import ParsedUpload
+from worker.shapes.uploads import RawSheet
+from worker.steps.parse.facts import gather_facts
+from worker.steps.parse.rows import Defaults, build_row
+from worker.steps.parse.tables import read_tables
+
+__all__ = ["parse_upload"]
+
+
+def parse_upload(
+    sheets: Sequence[RawSheet], file_name: str, *, default_level: str | None, default_semester: str | None
+) -> ParsedUpload:
+    """Read every non-blank row of every sheet of questions.
+
+    What is odd about a row is a finding on it; what no analysis can mend, a rejection. `JobFailed` (French) only
+    when the file as a whole holds no question: no sheet recognised, no row, or a needed column missing.
+    """
+    drafts, read, left_out = read_tables(sheets, file_name)
+    facts = gather_facts(drafts, file_name)
+    defaults = Defaults(default_level, default_semester)
+    return ParsedUpload(tuple(build_row(draft, facts, defaults) for draft in drafts), read, left_out)

@@ -1,0 +1,136 @@
+"""What the rows of a file tell about each other: levels, spellings, case texts, keys of a whole case."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from worker.steps.parse.keys import read_case_keys
+from worker.steps.parse.tables import Draft
+from worker.steps.parse.values import display_name, find_level, fold_cached, plain_text, read_level
+
+CaseId = tuple[int, str, str]  # table, case number, case text
+_NUMBER = re.compile(r"\d{1,4}")
+
+
+@dataclass(slots=True)
+class Facts:
+    """Gathered once over all drafts; every question is then read against them."""
+
+    file_level: str | None
+    spellings: dict[str, str] = field(default_factory=dict)  # folded name → the spelling for the whole file
+    levels_of_course: dict[str, set[str]] = field(default_factory=dict)
+    levels_of_specialty: dict[str, set[str]] = field(default_factory=dict)
+    specialties_of_course: dict[str, set[str]] = field(default_factory=dict)
+    case_texts: dict[tuple[int, str, str | None], set[str]] = field(default_factory=dict)
+    case_keys: dict[CaseId, list[dict[int, str]]] = field(default_factory=dict)
+    case_positions: dict[tuple[int, int], int] = field(
+        default_factory=dict
+    )  # table, row → place in its case
+
+    def spell(self, name: str) -> str:
+        """The file's one spelling of a specialty or a course."""
+        return self.spellings[fold_cached(name)] if name else ""
+
+    def case_text(self, draft: Draft) -> tuple[str, bool]:
+        """The row's case text, or the one on which the other rows of the same case agree; True when inherited."""
+        own = plain_text(draft.cells.get("texte du cas", ""))
+        number = case_number(draft)
+        if own or not number:
+            return own, False
+        for course in (_course_key(draft), None):
+            texts = self.case_texts.get((draft.table, number, course), set())
+            if len(texts) == 1:
+                return next(iter(texts)), True
+        return "", False
+
+    def case_id(self, draft: Draft) -> CaseId:
+        """What makes rows of one sheet one case."""
+        return draft.table, case_number(draft), self.case_text(draft)[0]
+
+    def question_number(self, draft: Draft) -> int:
+        """The row's number within its case: its own cell, else its place."""
+        match = _NUMBER.search(draft.cells.get("question n", ""))
+        return int(match[0]) if match else self.case_positions[(draft.table, draft.row_number)]
+
+    def key_of_case(self, draft: Draft) -> str | None:
+        """The letters that keys such as `1AB, 2E` of this case give for this row's question; None when none or two."""
+        number = self.question_number(draft)
+        keys = {listed[number] for listed in self.case_keys.get(self.case_id(draft), []) if number in listed}
+        return keys.pop() if len(keys) == 1 else None
+
+
+def gather_facts(drafts: Sequence[Draft], file_name: str) -> Facts:
+    """Walk the drafts twice: cases need the texts that the first walk finds."""
+    facts = Facts(file_level=find_level(file_name))
+    names: dict[str, dict[str, None]] = {}  # folded name → its spellings, first seen first
+    for draft in drafts:
+        specialty, course = names_of(draft)
+        for name in (specialty, course):
+            if name:
+                names.setdefault(fold_cached(name), {})[name] = None
+        _note_levels(facts, draft, specialty, course)
+        _note_case_text(facts, draft)
+    facts.spellings = {key: best_spelling(found) for key, found in names.items()}
+    sizes: dict[CaseId, int] = {}
+    for draft in drafts:
+        if draft.type in ("cas_qcm", "cas_qroc"):
+            _note_case(facts, draft, sizes)
+    return facts
+
+
+def names_of(draft: Draft) -> tuple[str, str]:
+    """Specialty and course as this row writes them; "" where it does not. An empty course is the specialty."""
+    specialty = display_name(draft.cells.get("matiere", ""))
+    return specialty, display_name(draft.cells.get("cours", "")) or specialty
+
+
+def case_number(draft: Draft) -> str:
+    """`cas n` as written."""
+    return draft.cells.get("cas n", "").strip()
+
+
+def best_spelling(names: Iterable[str]) -> str:
+    """Of the spellings of one name, one with accents; else the first seen."""
+    found = list(names)
+    return next((name for name in found if _has_accent(name)), found[0])
+
+
+def _has_accent(name: str) -> bool:
+    return not name.isascii() and any(unicodedata.combining(c) for c in unicodedata.normalize("NFKD", name))
+
+
+def _course_key(draft: Draft) -> str:
+    return fold_cached(names_of(draft)[1])
+
+
+def _note_levels(facts: Facts, draft: Draft, specialty: str, course: str) -> None:
+    if specialty and course:
+        facts.specialties_of_course.setdefault(fold_cached(course), set()).add(fold_cached(specialty))
+    level = read_level(draft.cells.get("niveau", ""))
+    if level is None:
+        return
+    if course:
+        facts.levels_of_course.setdefault(fold_cached(course), set()).add(level)
+    if specialty:
+        facts.levels_of_specialty.setdefault(fold_cached(specialty), set()).add(level)
+
+
+def _note_case_text(facts: Facts, draft: Draft) -> None:
+    number = case_number(draft)
+    text = plain_text(draft.cells.get("texte du cas", "")) if number else ""
+    if text:
+        for course in (_course_key(draft), None):
+            facts.case_texts.setdefault((draft.table, number, course), set()).add(text)
+
+
+def _note_case(facts: Facts, draft: Draft, sizes: dict[CaseId, int]) -> None:
+    case = facts.case_id(draft)
+    sizes[case] = sizes.get(case, 0) + 1
+    facts.case_positions[(draft.table, draft.row_number)] = sizes[case]
+    if draft.type == "cas_qcm":
+        keys = read_case_keys(plain_text(draft.cells.get("reponse", "")))
+        if keys:
+            facts.case_keys.setdefault(case, []).append(dict(keys))

@@ -1,0 +1,179 @@
+"""Sheets become tables of drafts: which sheets count, what their columns are, each row's type. Values come later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from worker.errors import JobFailed
+from worker.shapes.questions import LETTERS, Finding, QuestionType
+from worker.shapes.uploads import LeftOutSheet, RawSheet, ReadSheet
+from worker.steps.parse.headers import Columns, count_known, read_header
+from worker.steps.parse.names import is_result_sheet, type_named
+
+OPTION_COLUMNS = tuple(f"option {letter}" for letter in LETTERS.lower())
+HEADER_WITHIN_ROWS = 10  # title lines may stand above the header
+
+LEFT_RESULT = "Feuille de résultats d'une correction précédente : elle n'est pas relue."
+LEFT_EMPTY = "Feuille vide."
+LEFT_UNKNOWN = (
+    "Son nom n'indique pas de type de question (qcm, qroc, cas_qcm, cas_qroc) "
+    "et elle n'a pas de colonne « type » qui en donne un."
+)
+
+
+@dataclass(slots=True)
+class Draft:
+    """One non-empty row on its way to a `ParsedRow`; `type_problem` when its type cell names no type."""
+
+    table: int
+    sheet: str
+    row_number: int
+    type: QuestionType
+    cells: dict[str, str]
+    type_problem: str | None = None
+    findings: list[Finding] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """How the rows of a sheet get their type."""
+
+    type: QuestionType | None  # the sheet's own; None = by columns
+    by_cell: bool  # a type column counts
+    by_columns: bool = False  # a CSV whose name tells nothing
+
+
+def read_tables(
+    sheets: Sequence[RawSheet], file_name: str
+) -> tuple[list[Draft], tuple[ReadSheet, ...], tuple[LeftOutSheet, ...]]:
+    """Drafts of all rows in order, sheets read, sheets left out. Raise `JobFailed` when no question can come of it."""
+    stem = PurePosixPath(file_name.replace("\\", "/")).stem
+    drafts: list[Draft] = []
+    read: list[ReadSheet] = []
+    left_out: list[LeftOutSheet] = []
+    for sheet in sheets:
+        only_sheet = len(sheets) == 1 and sheet.name == stem
+        reason = _read_table(sheet, only_sheet, drafts, read)
+        if reason:
+            left_out.append(LeftOutSheet(sheet.name, reason))
+    if not read and not any(len(sheet.rows) > 1 for sheet in sheets):
+        raise JobFailed("Le fichier ne contient aucune question : aucune feuille n'a de ligne sous son en-tête.")
+    if not read:
+        names = ", ".join(f"« {sheet.name} »" for sheet in sheets)
+        raise JobFailed(
+            "Aucune feuille de questions reconnue : une feuille doit s'appeler qcm, qroc, cas_qcm ou cas_qroc, "
+            f"ou avoir une colonne « type » (trouvé : {names})."
+        )
+    if not drafts:
+        raise JobFailed("Le fichier ne contient aucune question : les feuilles reconnues n'ont que leur en-tête.")
+    return drafts, tuple(read), tuple(left_out)
+
+
+def _read_table(sheet: RawSheet, only_sheet: bool, drafts: list[Draft], read: list[ReadSheet]) -> str | None:
+    """Add one sheet's drafts; or give the French reason why it is left out."""
+    named = type_named(sheet.name)
+    if named is None and is_result_sheet(sheet.name) and not only_sheet:
+        return LEFT_RESULT
+    if not sheet.rows:
+        if named is None:
+            return LEFT_EMPTY
+        read.append(ReadSheet(sheet.name, (), 0))
+        return None
+    columns, body = _split_header(sheet)
+    kind = _kind_of(named, columns, body, only_sheet)
+    if kind is None:
+        return LEFT_UNKNOWN if body else LEFT_EMPTY
+    if body:
+        _require_columns(sheet.name, kind, columns)
+    with_options = _has_options(columns, body) if kind.by_columns or kind.by_cell else False
+    formulas = _formulas_by_row(sheet, columns)
+    for number, row in body:
+        cells = columns.cells(row)
+        draft = Draft(len(read), sheet.name, number, "qcm", cells, findings=formulas.get(number, []))
+        _set_type(draft, kind, row[columns.type_place] if columns.type_place is not None else "", with_options)
+        drafts.append(draft)
+    read.append(ReadSheet(sheet.name, columns.keys, len(body)))
+    return None
+
+
+def _split_header(sheet: RawSheet) -> tuple[Columns, Sequence[tuple[int, tuple[str, ...]]]]:
+    """The header is the first row; or, under title lines, the first that holds two header names."""
+    rows = sheet.rows
+    start = next((i for i, (_, row) in enumerate(rows[:HEADER_WITHIN_ROWS]) if count_known(row) >= 2), 0)
+    body = rows[start + 1 :]
+    width = len(rows[start][1])
+    filled = [False] * width
+    for place in range(width):
+        if not rows[start][1][place].strip():
+            filled[place] = any(row[place].strip() for _, row in body)
+    return read_header(rows[start][1], filled), body
+
+
+def _kind_of(
+    named: QuestionType | None, columns: Columns, body: Sequence[tuple[int, tuple[str, ...]]], only_sheet: bool
+) -> _Kind | None:
+    """A named sheet has one type; another needs a type column; a CSV, which has no sheets, may show it otherwise."""
+    place = columns.type_place
+    has_types = place is not None and any(type_named(row[place]) for _, row in body)
+    if named is not None and not only_sheet:
+        return _Kind(named, by_cell=False)
+    if has_types:
+        return _Kind(named, by_cell=True)
+    if named is not None:
+        return _Kind(named, by_cell=False)
+    return _Kind(None, by_cell=False, by_columns=True) if only_sheet and columns.names else None
+
+
+def _has_options(columns: Columns, body: Sequence[tuple[int, tuple[str, ...]]]) -> bool:
+    """True when at least two option columns hold something."""
+    places = [place for key, place in zip(columns.keys, columns.places, strict=True) if key in OPTION_COLUMNS]
+    return sum(any(row[place].strip() for _, row in body) for place in places) >= 2
+
+
+def _set_type(draft: Draft, kind: _Kind, type_cell: str, with_options: bool) -> None:
+    if kind.by_cell and (type_cell.strip() or kind.type is None):
+        found = type_named(type_cell)
+        draft.type = found or _type_by_cells(draft, with_options)
+        if found is None:
+            draft.type_problem = type_cell.strip()
+    elif kind.by_columns:
+        draft.type = _type_by_cells(draft, with_options)
+    elif kind.type is not None:
+        draft.type = kind.type
+
+
+def _type_by_cells(draft: Draft, with_options: bool) -> QuestionType:
+    """Options make a QCM (for the whole sheet: one lost option must not turn a QCM into a QROC), a case a case."""
+    in_case = any(draft.cells.get(name, "").strip() for name in ("texte du cas", "cas n"))
+    if with_options:
+        return "cas_qcm" if in_case else "qcm"
+    return "cas_qroc" if in_case else "qroc"
+
+
+def _require_columns(sheet: str, kind: _Kind, columns: Columns) -> None:
+    """Raise `JobFailed` naming the columns without which no row of the sheet can be a question."""
+    missing = []
+    if "texte de la question" not in columns.names:
+        missing.append("« texte de la question »")
+    if not columns.names & {"matiere", "cours"}:
+        missing.append("« matiere » ou « cours »")
+    if not kind.by_cell and kind.type in ("qcm", "cas_qcm") and len(columns.names & set(OPTION_COLUMNS)) < 2:
+        missing.append("« option a » et « option b »")
+    if not kind.by_cell and kind.type in ("cas_qcm", "cas_qroc") and "texte du cas" not in columns.names:
+        missing.append("« texte du cas »")
+    if missing:
+        columns_word = "la colonne" if len(missing) == 1 else "les colonnes"
+        raise JobFailed(f"Dans la feuille « {sheet} », il manque {columns_word} {', '.join(missing)}.")
+
+
+def _formulas_by_row(sheet: RawSheet, columns: Columns) -> dict[int, list[Finding]]:
+    """A finding on the row for each formula whose value the file does not hold."""
+    found: dict[int, list[Finding]] = {}
+    for (number, place), formula in sorted(sheet.unresolved.items()):
+        key = columns.key_at(place)
+        if key is not None:
+            message = f"La colonne « {key} » contient une formule sans valeur enregistrée : {formula}"
+            found.setdefault(number, []).append(Finding("formula_without_value", message, key))
+    return found

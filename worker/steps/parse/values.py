@@ -1,0 +1,126 @@
+"""What the cells around a question mean: text, names, level, semester, difficulty. Keys are read in `keys`."""
+
+from __future__ import annotations
+
+import html
+import re
+from functools import lru_cache
+
+from worker.shapes.questions import fold_name
+
+NO_SEMESTER = "Non précisé"
+
+_ATTRIBUTES = r"""(?:\s+[A-Za-z_:][\w:.-]*\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'<>=]+))*"""
+_BLOCK = "p|div|h[1-6]|ul|ol|table|thead|tbody|tr|blockquote|section|article|pre|center|br"
+_INLINE = "b|i|u|s|a|q|em|strong|span|font|sup|sub|small|big|strike|del|ins|mark|code|label|img|hr|td|th|li"
+# Only names of HTML, only well-formed attributes: `p < 0,05` and `x <b et y> 3` are text.
+_TAG = re.compile(rf"<(/?)(?:({_BLOCK})|({_INLINE})){_ATTRIBUTES}\s*/?>", re.IGNORECASE)
+_HIDDEN = re.compile(r"<!--.*?-->|<(script|style)\b[^>]*>.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
+_RAISED = re.compile(r"<(sup|sub)>([^<>]{1,12})</\1>", re.IGNORECASE)
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_DIGITS = {
+    "sup": str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻"),
+    "sub": str.maketrans("0123456789+-", "₀₁₂₃₄₅₆₇₈₉₊₋"),
+}
+
+_PLACEHOLDERS = frozenset({"", "test", "tests", "na", "n a", "nan", "null", "none", "todo", "rien", "neant", "vide"})
+_REPEATED = re.compile(r"([a-z])\1+|x")
+_LEVEL = re.compile(r"\b([pd]cem)\s*([1-4])(?!\d)")
+_CODE = re.compile(r"([a-z]+)\s+(\d+)")
+_SEMESTER = re.compile(r"(?:s|sem|semestre|semester)?\s*0?([12])|([12])\s*(?:er|ere|e|eme|nd)?\s*semestre")
+_DIFFICULTY = re.compile(r"niveau\s*:?\s*([1-5])(?!\d)", re.IGNORECASE)
+
+fold_cached = lru_cache(maxsize=8192)(fold_name)
+
+
+def plain_text(cell: str) -> str:
+    """A cell as plain text: HTML tags and entities resolved, paragraphs kept, ends stripped. Nothing is cut."""
+    if "<" in cell or "&" in cell:
+        cell = _from_html(cell)
+    return cell.strip()
+
+
+def _from_html(text: str) -> str:
+    text = _HIDDEN.sub("", text)
+    text = _RAISED.sub(_raise, text)
+    lower = text.lower()
+    stripped = _TAG.sub(lambda match: _tag_text(match, lower), text)
+    if stripped != text:
+        stripped = re.sub(r"[ \t]*\n[ \t]*\n\s*", "\n\n", stripped)
+    return _CONTROL.sub("", _ENTITY.sub(_entity_text, stripped))
+
+
+def _raise(match: re.Match[str]) -> str:
+    """`10<sup>3</sup>` is not 103."""
+    kind, text = match[1].lower(), match[2].strip()
+    return text.translate(_DIGITS[kind]) if re.fullmatch(r"[+-]?\d+[+-]?|[+-]", text) else text
+
+
+def _tag_text(match: re.Match[str], text: str) -> str:
+    if match[2]:
+        return "\n"
+    closing, name = match[1], match[3].lower()
+    if len(name) == 1 and f"</{name}" not in text:
+        return match[0]  # `a<b>c` without any `</b>` is a comparison
+    if name == "li":
+        return "" if closing else "\n- "
+    return "\t" if name in ("td", "th") and closing else ""
+
+
+def _entity_text(match: re.Match[str]) -> str:
+    return html.unescape(match[0]).replace("\xa0", " ").replace("\r", "\n")
+
+
+@lru_cache(maxsize=4096)
+def is_placeholder(text: str) -> bool:
+    """True for what people type into a column they must fill: `aaa`, `xxx`, `test`, `.`, `-`, `n/a`."""
+    if len(text) > 40:
+        return False
+    folded = fold_name(text)
+    return folded in _PLACEHOLDERS or _REPEATED.fullmatch(folded) is not None
+
+
+def written_text(cell: str) -> str | None:
+    """Text that a person wrote, or None for nothing and placeholders."""
+    text = plain_text(cell)
+    return text if text and not is_placeholder(text) else None
+
+
+@lru_cache(maxsize=8192)
+def display_name(cell: str) -> str:
+    """A specialty or a course as shown: no `*`, single spaces; "" when no letter or digit is left."""
+    name = " ".join(plain_text(cell).replace("*", " ").split())
+    return name if fold_name(name) else ""
+
+
+@lru_cache(maxsize=4096)
+def read_level(cell: str) -> str | None:
+    """`Dcem2`, `DCEM 2` → `DCEM2`; another level in capitals, without accents; None when empty."""
+    folded = fold_name(cell)
+    match = _LEVEL.search(folded)
+    if match:
+        return (match[1] + match[2]).upper()
+    code = _CODE.fullmatch(folded)
+    return (code[1] + code[2] if code else folded).upper() or None
+
+
+@lru_cache(maxsize=4096)
+def find_level(text: str) -> str | None:
+    """A level inside a source or a file name: `PCEM 2 …` → `PCEM2`. `[Niveau 3]` is a difficulty, not a level."""
+    match = _LEVEL.search(fold_name(text))
+    return (match[1] + match[2]).upper() if match else None
+
+
+@lru_cache(maxsize=4096)
+def read_semester(cell: str) -> str | None:
+    """`S1`, `1`, `semestre 1` → `S1`; None for anything that is no semester."""
+    match = _SEMESTER.fullmatch(fold_name(cell))
+    return f"S{match[1] or match[2]}" if match else None
+
+
+@lru_cache(maxsize=4096)
+def read_difficulty(source: str) -> int | None:
+    """1–5 from `[Niveau 3]` or `[niveau1]` in a source."""
+    match = _DIFFICULTY.search(source)
+    return int(match[1]) if match else None
