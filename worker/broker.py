@@ -32,7 +32,7 @@ def make_broker(url: str | None = None, *, client: redis.Redis | None = None) ->
     work here. A lost, doubled or late bell is mended by the sweep; the lease watches over the work itself.
     """
     middleware: list[Middleware] = []
-    broker = RedisBroker(
+    broker = RedisBroker(  # type: ignore[no-untyped-call]
         client=client or redis_client(url or ""),
         middleware=middleware,
         maintenance_chance=100_000,

@@ -6,7 +6,7 @@ With `upkeep`, the only place that begins a transaction. A model is never called
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,10 +28,12 @@ from worker.shapes.answers import PUBLISHED, Conclusion, Look, Purpose
 from worker.shapes.calls import Endpoint, Reply, Request
 from worker.shapes.items import PendingItem, PlannedItem, question_id
 from worker.shapes.jobs import JobConfig, Task
+from worker.shapes.reports import ReportRow, ReportSummary
 from worker.shapes.rules import QuestionRules
+from worker.shapes.uploads import LeftOutSheet, ReadSheet
 from worker.steps.ask import Answers, Dialogue, ask
 from worker.steps.check import check_reply
-from worker.steps.compose import compose_request, questions_per_call
+from worker.steps.compose import batch_limit, compose_request
 from worker.steps.judge import conclude, failed_conclusion, needs_second_look
 from worker.steps.parse import parse_upload
 from worker.steps.plan import assign_batches, plan_items
@@ -175,8 +177,8 @@ class Line:
             sleep=lease.sleep,
         )
         attempts = self.settings.max_attempts if config.max_retries is None else config.max_retries + 1
-        limit = questions_per_call(self.endpoint) or len(pending)
-        return ask(list(by_id), dialogue, max_attempts=attempts, questions_per_call=max(1, limit))
+        limit = batch_limit(self.endpoint, config.batch_size or self.settings.batch_size)
+        return ask(list(by_id), dialogue, max_attempts=attempts, questions_per_call=limit)
 
     def _model(self, purpose: Purpose, config: JobConfig) -> str:
         if self.endpoint.embedded:
@@ -314,11 +316,54 @@ def _must_stay(there: questions.StoredQuestion | None, conclusion: Conclusion) -
 
 
 def write_report(database: Database, storage: Storage, job_id: str, *, embedded: bool) -> str:
-    """The corrected workbook of a job, whatever its status; the URL it was stored under."""
-    with database.engine.connect() as connection:
-        summary = jobs.read_summary(connection, job_id, embedded=embedded)
-        sheets = build_report(lambda: items.stream_report_rows(connection, job_id), summary)
+    """The corrected workbook of a job, whatever its status; the URL it was stored under.
+
+    Raises `JobFailed` when it cannot be written or stored, `LeaseLost` when the job was deleted.
+    """
+    # One snapshot: the workbook's sheets and figures agree even while the job goes on.
+    engine = database.engine.execution_options(isolation_level="REPEATABLE READ")
+    with engine.connect() as connection:
+        job = jobs.read_summary(connection, job_id)
+        summary = _summarise(job, embedded=embedded)
+        sheets = build_report(lambda: _report_rows(connection, job_id), summary)
         return storage.save_result(job_id, summary.file_name, lambda target: write_workbook(sheets, target))
+
+
+def _report_rows(connection: sa.Connection, job_id: str) -> Iterator[ReportRow]:
+    for row in items.stream_report_rows(connection, job_id):
+        yield ReportRow.from_stored(
+            sheet=row["sheet"],
+            row_number=row["rowNumber"],
+            type=row["type"],
+            cells=row["original"],
+            status=row["status"],
+            reason=row["reason"],
+            findings=row["findings"],
+            result=row["result"],
+            question=row["question"],
+        )
+
+
+def _summarise(job: jobs.JobSummary, *, embedded: bool) -> ReportSummary:
+    row, spent = job.row, job.spent.values()
+    costs = [line["cost_usd"] for line in spent if line["cost_usd"] is not None]
+    return ReportSummary(
+        file_name=row["originalFileName"],
+        status=row["status"],
+        figures={name: row[name] or 0 for name in jobs.FIGURES},
+        sheets=tuple(ReadSheet(s["name"], tuple(s["columns"]), s["rows"]) for s in job.notes.get("read", [])),
+        left_out=tuple(LeftOutSheet(s["name"], s["reason"]) for s in job.notes.get("leftOut", [])),
+        model=job.spent.get("analyse", {}).get("model"),
+        review_model=job.spent.get("second_look", {}).get("model"),
+        calls=sum(line["calls"] for line in spent),
+        prompt_tokens=sum(line["prompt_tokens"] for line in spent),
+        cached_tokens=sum(line["cached_tokens"] for line in spent),
+        completion_tokens=sum(line["completion_tokens"] for line in spent),
+        cost_usd=sum(costs) if costs else None,
+        embedded_model=embedded,
+        instructions=row["instructions"],
+        error_message=row["errorMessage"],
+    )
 
 
 def _refused(answers: Answers, item_id: str) -> str:

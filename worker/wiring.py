@@ -56,7 +56,7 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
     upkeep = Database(connect(database_url, pool_size=2, name="medq-upkeep"))
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     leases = Leases(stopping)
-    client = LlmClient(settings, endpoint)
+    client = LlmClient(endpoint, settings)
     line = Line(database=database, storage=make_storage(settings), client=client, endpoint=endpoint, settings=settings)
     runner = Runner(
         line=line,

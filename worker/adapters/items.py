@@ -97,7 +97,7 @@ UPDATE "AiValidationJob" j SET
     "successfulAnalyses" = f."successfulAnalyses", "failedAnalyses" = f."failedAnalyses",
     "fixedCount" = f."fixedCount", "ragAppliedCount" = f."ragAppliedCount",
     "totalBatches" = f."totalBatches", "currentBatch" = f."currentBatch",
-    "retryAttempts" = (SELECT count(*) FROM "LlmCall" c WHERE c."jobId" = j."id" AND c."isRetry"),
+    "retryAttempts" = f."retryAttempts",
     "progress" = GREATEST(j."progress", LEAST(99, GREATEST(1,
         (99.0 * f."processedItems" / GREATEST(1, f."totalItems"))::int))),
     "message" = COALESCE(:message, j."message"), "updatedAt" = {NOW}
@@ -209,7 +209,7 @@ def ready_finish(connection: sa.Connection, job_id: str) -> bool:
 
 def stream_report_rows(connection: sa.Connection, job_id: str) -> Iterator[Any]:
     """The items in the order of the file, a few hundred in memory at a time."""
-    return iter(connection.execution_options(yield_per=500).execute(REPORT_ROWS, {"job_id": job_id}).mappings())
+    return iter(connection.execute(REPORT_ROWS.execution_options(yield_per=500), {"job_id": job_id}).mappings())
 
 
 def count_outcomes(connection: sa.Connection, job_id: str) -> dict[str, int]:

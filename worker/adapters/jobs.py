@@ -14,6 +14,16 @@ from worker.shapes.jobs import Task
 
 NOW = "timezone('UTC', clock_timestamp())"
 
+FIGURES = (
+    "totalItems",
+    "processedItems",
+    "successfulAnalyses",
+    "failedAnalyses",
+    "fixedCount",
+    "ragAppliedCount",
+    "retryAttempts",
+)
+
 BEGIN = sa.text(f"""
 UPDATE "AiValidationJob" SET "status" = 'processing', "startedAt" = {NOW}, "updatedAt" = {NOW},
        "message" = 'Lecture du fichier.', "errorMessage" = NULL

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import tenacity
 
 from worker.errors import ContentRefused, ProviderRefused, ProviderUnavailable
 from worker.shapes.answers import Look, Refusal
-from worker.shapes.calls import AskedQuestion, Reply, Request
+from worker.shapes.calls import Reply, Request
 
 # A longer wait is not worth a thread: the task is given back and looked at again later.
 LONGEST_WAIT_S = 20.0
@@ -77,7 +77,7 @@ def ask(item_ids: Sequence[str], dialogue: Dialogue, *, max_attempts: int, quest
     answers = Answers()
     tries: Counter[str] = Counter()
     final: set[str] = set()  # refused by the endpoint's own rules: asking again is no use
-    _recall(item_ids, dialogue, answers, tries)
+    _recall(item_ids, dialogue, answers, tries, questions_per_call)
     while True:
         open_items = [i for i in item_ids if i not in answers.looks and i not in final and tries[i] < max_attempts]
         if not open_items:
@@ -149,34 +149,20 @@ def _wait(state: tenacity.RetryCallState) -> float:
     return max(_backoff(state), wished_s or 0.0)
 
 
-def _recall(item_ids: Sequence[str], dialogue: Dialogue, answers: Answers, tries: Counter[str]) -> None:
+def _recall(item_ids: Sequence[str], dialogue: Dialogue, answers: Answers, tries: Counter[str], most: int) -> None:
     """Take what stored replies answer already; count this run's own that did not."""
-    asked = {a.item_id: a for a in dialogue.compose(item_ids).questions} if item_ids else {}
-    for stored in dialogue.ledger.find([a.key for a in asked.values()]):
-        positions = {key: f"q{number}" for number, key in enumerate(stored.question_keys, start=1)}
-        there = [item_id for item_id, a in asked.items() if a.key in positions]
-        request = _request_as_stored([asked[item_id] for item_id in there], positions, dialogue, item_ids)
-        _take(*dialogue.check(stored.raw, request), answers, there)
+    requests = [dialogue.compose(item_ids[start : start + most]) for start in range(0, len(item_ids), most)]
+    asked = [question for request in requests for question in request.questions]
+    if not asked:
+        return
+    for stored in dialogue.ledger.find([question.key for question in asked]):
+        wire_ids = {key: f"q{number}" for number, key in enumerate(stored.question_keys, start=1)}
+        there = tuple(replace(q, id=wire_ids[q.key]) for q in asked if q.key in wire_ids)
+        checked = dialogue.check(stored.raw, replace(requests[0], questions=there))
+        there_ids = [question.item_id for question in there]
+        _take(*checked, answers, there_ids)
         if stored.is_own:
-            tries.update(item_id for item_id in there if item_id not in answers.looks)
-
-
-def _request_as_stored(
-    asked: Sequence[AskedQuestion], positions: Mapping[str, str], dialogue: Dialogue, item_ids: Sequence[str]
-) -> Request:
-    whole = dialogue.compose(item_ids)
-    questions = tuple(
-        AskedQuestion(
-            id=positions[a.key],
-            item_id=a.item_id,
-            question=a.question,
-            letters=a.letters,
-            key=a.key,
-            excerpt_count=a.excerpt_count,
-        )
-        for a in asked
-    )
-    return Request(purpose=whole.purpose, model=whole.model, body=whole.body, hash=whole.hash, questions=questions)
+            tries.update(item_id for item_id in there_ids if item_id not in answers.looks)
 
 
 def _take(looks: Mapping[str, Look], refusals: Mapping[str, Refusal], answers: Answers, asked: Sequence[str]) -> None:
