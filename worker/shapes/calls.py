@@ -59,6 +59,7 @@ class Request:
     body: Mapping[str, Any]
     hash: str
     questions: tuple[AskedQuestion, ...]
+    embedded: bool = False  # bounded strings of a toy model: checked less severely
 
 
 @dataclass(frozen=True, slots=True)

