@@ -41,6 +41,11 @@ def created_objects(*names: str) -> list[Created]:
     return list(dict.fromkeys(found))
 
 
+def up_scripts() -> list[str]:
+    """Name the files that build the database, in order."""
+    return sorted(path.stem for path in SQL.glob("[0-9]*.sql") if not path.stem.endswith("_down"))
+
+
 def run_script(connection: Connection, name: str) -> None:
     """Run one file whole, in the connection's transaction.
 

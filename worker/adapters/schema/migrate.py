@@ -1,0 +1,95 @@
+"""Moving a database between revisions, one process at a time. What the revisions do is in schema/."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.util import CommandError
+from sqlalchemy.pool import NullPool
+
+from schema.config import alembic_config
+from worker.errors import UsageError
+from worker.log import get_logger
+
+# "medq" in ASCII: one lock per database, shared by nobody else.
+LOCK_KEY = 0x6D656471
+LOCK_POLL_S = 0.2
+
+log = get_logger()
+
+
+def upgrade(url: str, revision: str = "head", *, patience_s: float = 600) -> str | None:
+    """Bring the database at `url` (SQLAlchemy's spelling) up to `revision`; return the revision it is at then.
+
+    Does nothing when it is there or past it. Waits up to `patience_s` for another process that is migrating. Raises
+    `UsageError` for an unknown revision, or a database that holds only a part of the platform's tables.
+    """
+    return _migrate(url, lambda config: command.upgrade(config, revision), patience_s)
+
+
+def downgrade(url: str, revision: str, *, patience_s: float = 600) -> str | None:
+    """Take the database back to `revision` ("base" drops everything); return the revision it is at then.
+
+    Raises `UsageError` as `upgrade` does.
+    """
+    return _migrate(url, lambda config: command.downgrade(config, revision), patience_s)
+
+
+def current_revision(url: str) -> str | None:
+    """Return the revision the database is at; None when this project never migrated it."""
+    with connected(url) as connection:
+        return read_revision(connection)
+
+
+def read_revision(connection: sa.Connection) -> str | None:
+    """Return the revision that `connection`'s database is at."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+@contextmanager
+def connected(url: str) -> Iterator[sa.Connection]:
+    """Open one connection that is really closed afterwards, and with it what the session holds."""
+    engine = sa.create_engine(url, poolclass=NullPool)
+    with engine.connect() as connection:
+        yield connection
+
+
+def _migrate(url: str, run: Callable[[Config], None], patience_s: float) -> str | None:
+    with connected(url) as connection:
+        _wait_for_lock(connection, patience_s)
+        _log_warnings(connection)
+        config = alembic_config(url)
+        config.attributes["connection"] = connection
+        try:
+            run(config)
+        except CommandError as error:
+            raise UsageError(str(error)) from None
+        return read_revision(connection)
+
+
+def _wait_for_lock(connection: sa.Connection, patience_s: float) -> None:
+    # Asked again and again, never waited for inside the server: an index built concurrently by the holder waits for
+    # every statement that is running, and would wait for the one that waits for it.
+    deadline = time.monotonic() + patience_s
+    while not connection.scalar(sa.select(sa.func.pg_try_advisory_lock(LOCK_KEY))):
+        connection.rollback()
+        if time.monotonic() > deadline:
+            raise UsageError("Another process has been migrating this database for a long time. Try again later.")
+        time.sleep(LOCK_POLL_S)
+    connection.commit()
+
+
+def _log_warnings(connection: sa.Connection) -> None:
+    driver = connection.connection.driver_connection
+    assert driver is not None  # noqa: S101 (an open connection has one)
+    driver.add_notice_handler(
+        lambda notice: (
+            notice.severity_nonlocalized == "WARNING" and log.warning("schema_warning", message=notice.message_primary)
+        )
+    )
