@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import sqlalchemy as sa
+from psycopg.types.json import Jsonb
 
 from worker.shapes.answers import FIXES, SUCCESSES, Conclusion
 from worker.shapes.items import PendingItem, PlannedItem
@@ -144,13 +145,13 @@ def item_rows(
             row.row_number,
             item.position,
             row.type,
-            _json(dict(row.cells)),
-            None if row.question is None else _json(row.question.to_json()),
+            Jsonb(dict(row.cells)),
+            None if row.question is None else Jsonb(row.question.to_json()),
             item.content_hash,
             None if item.duplicate_of is None else item_ids[item.duplicate_of],
             item.outcome or "pending",
             item.reason,
-            _json([asdict(finding) for finding in row.findings]),
+            Jsonb([asdict(finding) for finding in row.findings]),
             item.question_id,
             now,
         )
