@@ -94,6 +94,11 @@ def services_status(settings: Settings) -> tuple[ServiceStatus, ServiceStatus]:
     )
 
 
+def has_database(settings: Settings) -> bool:
+    """Whether an embedded database was created under MEDQ_HOME, running or not."""
+    return postgres.exists(Home(settings.home))
+
+
 def psql_command(database_url: str) -> list[str]:
     """The command line that opens `database_url` in psql: the machine's own psql, else the embedded one's."""
     embedded = postgres.find_binaries()
@@ -127,6 +132,7 @@ def _stop(home: Home) -> None:
 __all__ = [
     "ServiceStatus",
     "Services",
+    "has_database",
     "open_services",
     "psql_command",
     "services_status",

@@ -82,7 +82,7 @@ def ensure_running(home: Home, say: Callable[[str], None]) -> str:
     data = _data(home)
     account = _choose_account(data)
     _open_paths(account, home.path, binaries)
-    if not (data / "PG_VERSION").exists():
+    if not exists(home):
         say("Creating the embedded PostgreSQL…")
         _create_cluster(home, binaries, account)
     say("Starting the embedded PostgreSQL…")
@@ -90,6 +90,11 @@ def ensure_running(home: Home, say: Callable[[str], None]) -> str:
     url = _start(home, binaries, account)
     _create_database(home)
     return url
+
+
+def exists(home: Home) -> bool:
+    """Whether a whole cluster is there."""
+    return (_data(home) / "PG_VERSION").exists()
 
 
 def running_url(home: Home) -> str | None:

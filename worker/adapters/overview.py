@@ -1,0 +1,235 @@
+"""Read-only questions that the commands ask of the database: jobs, their figures, outcomes and findings.
+
+Nothing here changes a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import InstrumentedAttribute
+
+from models import AiValidationItem, AiValidationJob, LlmCall, User
+from worker.shapes.answers import OUTCOMES
+
+OPEN_STATES = frozenset({"queued", "processing"})
+
+# What each figure of the job's row means, in the order a person wants them.
+FIGURES: dict[str, str] = {
+    "totalItems": "question rows found in the file",
+    "processedItems": "rows that have an outcome",
+    "successfulAnalyses": "rows analysed (confirmed, corrected, completed, contested)",
+    "failedAnalyses": "rows without an analysis (rejected, failed)",
+    "fixedCount": "rows whose key or answer was corrected or completed",
+    "ragAppliedCount": "rows whose prompt held at least one course excerpt",
+    "retryAttempts": "model calls beyond the first for the same rows",
+    "currentBatch": "batches that ended (1 at least)",
+    "totalBatches": "batches",
+}
+
+
+COUNTS = (
+    "total_items",
+    "processed_items",
+    "successful_analyses",
+    "failed_analyses",
+    "fixed_count",
+    "rag_applied_count",
+    "retry_attempts",
+    "current_batch",
+    "total_batches",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class JobOverview:
+    """One job's row. Names are the row's own columns in snake_case; times are UTC."""
+
+    id: str
+    file_name: str
+    original_file_name: str
+    file_size: int
+    file_url: str | None
+    output_url: str | None
+    status: str
+    progress: int
+    message: str | None
+    error_message: str | None
+    total_items: int
+    processed_items: int
+    current_batch: int
+    total_batches: int
+    rag_applied_count: int
+    fixed_count: int
+    successful_analyses: int
+    failed_analyses: int
+    retry_attempts: int
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    updated_at: datetime
+    user_id: str
+    instructions: str | None
+    config: dict[str, Any] | None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a worker still has, or will have, something to do for it."""
+        return self.status in OPEN_STATES
+
+    @property
+    def can_run_again(self) -> bool:
+        """Whether setting it back to `queued` does anything: what is not done, and only that, runs again."""
+        return self.status in ("failed", "cancelled") or (self.status == "completed" and self.failed_analyses > 0)
+
+    def to_json(self) -> dict[str, Any]:
+        """The row under the names of its columns, times in ISO 8601."""
+        return {_camel(name): _plain(value) for name, value in asdict(self).items()}
+
+    def figures(self) -> dict[str, int]:
+        """The figures of `FIGURES`, in that order."""
+        row = self.to_json()
+        return {name: row[name] for name in FIGURES}
+
+
+@dataclass(frozen=True, slots=True)
+class FindingCount:
+    """How many rows of a job have this finding, and its French sentence on the first of them."""
+
+    code: str
+    rows: int
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """Model calls of a job. `cost_usd` is None when no price is known."""
+
+    calls: int
+    failed_calls: int
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    cost_usd: float | None
+
+
+def list_jobs(engine: sa.Engine, *, limit: int = 20, status: str | None = None) -> list[JobOverview]:
+    """The newest jobs first, at most `limit`; only those in `status` when given."""
+    query = sa.select(*_columns()).order_by(AiValidationJob.created_at.desc(), AiValidationJob.id).limit(limit)
+    if status is not None:
+        query = query.where(AiValidationJob.status == status)
+    with engine.connect() as connection:
+        return [_overview(tuple(row)) for row in connection.execute(query)]
+
+
+def get_job(engine: sa.Engine, job_id: str) -> JobOverview | None:
+    """One job, or None when there is no such id."""
+    with engine.connect() as connection:
+        row = connection.execute(sa.select(*_columns()).where(AiValidationJob.id == job_id)).one_or_none()
+    return None if row is None else _overview(tuple(row))
+
+
+def count_outcomes(engine: sa.Engine, job_id: str) -> dict[str, int]:
+    """Outcome → rows, every outcome present, `pending` first."""
+    query = (
+        sa.select(AiValidationItem.status, sa.func.count())
+        .where(AiValidationItem.job_id == job_id)
+        .group_by(AiValidationItem.status)
+    )
+    with engine.connect() as connection:
+        found = dict(connection.execute(query).tuples().all())
+    return {outcome: found.get(outcome, 0) for outcome in ("pending", *OUTCOMES)}
+
+
+def count_findings(engine: sa.Engine, job_id: str) -> list[FindingCount]:
+    """What was odd about the rows, the most frequent first."""
+    query = sa.text("""
+        SELECT finding->>'code' AS code, count(DISTINCT i."id") AS rows,
+               (array_agg(finding->>'message' ORDER BY i."position"))[1] AS example
+        FROM "AiValidationItem" i, jsonb_array_elements(i."findings") AS finding
+        WHERE i."jobId" = :id GROUP BY 1 ORDER BY 2 DESC, 1
+    """)
+    with engine.connect() as connection:
+        rows = connection.execute(query, {"id": job_id}).all()
+    return [FindingCount(code=row.code, rows=row.rows, example=row.example or "") for row in rows]
+
+
+def sum_spending(engine: sa.Engine, job_id: str) -> Spending:
+    """What the job's model calls came to."""
+    query = sa.select(
+        sa.func.count(),
+        sa.func.count().filter(LlmCall.status == "failed"),
+        *(
+            sa.func.coalesce(sa.func.sum(column), 0)
+            for column in (LlmCall.prompt_tokens, LlmCall.cached_tokens, LlmCall.completion_tokens)
+        ),
+        sa.func.sum(LlmCall.cost_usd),
+    ).where(LlmCall.job_id == job_id)
+    with engine.connect() as connection:
+        calls, failed, prompt, cached, completion, cost = tuple(connection.execute(query).one())
+    return Spending(calls, failed, prompt, cached, completion, None if cost is None else float(cost))
+
+
+def find_default_user(engine: sa.Engine) -> str | None:
+    """The e-mail of the oldest active admin, for whom `medq run` works unless told otherwise."""
+    query = (
+        sa.select(User.email)
+        .where(sa.func.lower(User.role) == "admin", User.is_active)
+        .order_by(User.created_at, User.id)
+        .limit(1)
+    )
+    with engine.connect() as connection:
+        email: str | None = connection.scalar(query)
+    return email
+
+
+def find_revision(engine: sa.Engine) -> str | None:
+    """The revision of the schema in this database; None when `medq schema upgrade` never ran."""
+    with engine.connect() as connection:
+        if not connection.scalar(sa.text("SELECT to_regclass('alembic_version') IS NOT NULL")):
+            return None
+        revision: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    return revision
+
+
+def count_workers(engine: sa.Engine) -> int:
+    """Worker processes at work on this database right now: each keeps one connection that listens for jobs."""
+    query = sa.text("""
+        SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = 'medq-watch'
+    """)
+    with engine.connect() as connection:
+        return int(connection.scalar(query) or 0)
+
+
+def server_version(engine: sa.Engine) -> int:
+    """The server's major version."""
+    with engine.connect() as connection:
+        return int(connection.scalar(sa.text("SHOW server_version_num")) or 0) // 10_000
+
+
+def _columns() -> Sequence[InstrumentedAttribute[Any]]:
+    names = JobOverview.__dataclass_fields__
+    return [getattr(AiValidationJob, name) for name in names]
+
+
+def _overview(row: Sequence[Any]) -> JobOverview:
+    values = dict(zip(JobOverview.__dataclass_fields__, row, strict=True))
+    # These columns allow NULL, which other programs may have left there.
+    return JobOverview(**values | {name: values[name] or 0 for name in COUNTS})
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.title() for part in rest)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return float(value) if isinstance(value, Decimal) else value

