@@ -11,7 +11,8 @@ from typing import Any
 
 from worker.shapes.answers import Citation, Look, Refusal, Verdict
 from worker.shapes.calls import AskedQuestion, CheckedReply, Request, Usage
-from worker.shapes.questions import LETTERS, fold_text
+from worker.shapes.letters import named_letters, rename_letters
+from worker.shapes.questions import fold_text
 
 MIN_LETTERS_EXPLANATION = 20
 MIN_LETTERS_OPTION = 10
@@ -30,19 +31,6 @@ _FENCE = re.compile(r"```[a-zA-Z]*\s*\n?(.*?)(?:```|\Z)", re.S)
 _THOUGHTS = re.compile(r"<think>.*?</think>", re.S)
 _RESULTS = re.compile(r'"results"\s*:\s*\[')
 _BETWEEN = re.compile(r"[\s,]*")
-
-# "l'option B", "les propositions A, C et D", "la bonne réponse est B", "la clé ACE": what surely names letters.
-_LETTER_LIST = r"(?:[A-E](?:\s*(?:,|;|/|-|–|et|ou)\s*[A-E])+|[A-E]{1,5})(?![\w'’-])"
-_NAMED_LETTERS = re.compile(
-    r"((?i:\b(?:options?|propositions?|items?|assertions?|affirmations?|réponses?|reponses?|lettres?|clés?|choix)"
-    r"(?:\s+(?:correctes?|exactes?|justes?|fausses?))?(?:\s*:|\s+(?:est|sont|n°))?(?:\s+(?:la|les|le))?)\s+[«\"(]?\s*)"
-    rf"({_LETTER_LIST})"
-)
-_SENTENCE_LETTERS = re.compile(
-    r"((?:^|[.;!?:]\s+|\n))"
-    rf"({_LETTER_LIST})"
-    r"(?=\s+(?:est|sont)\s+(?:vraie?s?|fausse?s?|faux|exacte?s?|inexacte?s?|correcte?s?|incorrecte?s?|justes?|erronée?s?)\b)"
-)
 
 
 class _Refused(Exception):
@@ -279,6 +267,7 @@ class _TextCheck:
         self._own = "\n".join([question.case_text or "", question.text, *question.options.values()])
         self._system = _system_message(request)
         self._embedded = request.embedded
+        self._labelled = any(letter in named_letters(text) for letter, text in question.options.items())
 
     def explanation(self, value: object) -> str:
         """The general explanation."""
@@ -286,16 +275,23 @@ class _TextCheck:
         if not text:
             raise _Refused("no_explanation", "no explanation")
         self._refuse_hollow(text, MIN_LETTERS_EXPLANATION)
-        return rename_letters(text, self._asked.letters)
+        return self._with_uploaded_letters(text)
 
     def option_explanation(self, value: object, wire: str) -> str:
         """The explanation of one present option, without the letter that we will write before it."""
         text = clean_text(value) if isinstance(value, str) else ""
-        text = re.sub(rf"^(?:\(?{wire}\s*[—–:)]|{wire}\s+-)\s*", "", text)
+        text = re.sub(rf"^(?:\({wire}\)|{wire}\s*[—–:)]|{wire}\s+-)\s*", "", text)
         if not text:
             raise _Refused("missing_option_explanation", "a present option has no explanation")
         self._refuse_hollow(text, MIN_LETTERS_OPTION)
-        return rename_letters(text, self._asked.letters)
+        return self._with_uploaded_letters(text)
+
+    def _with_uploaded_letters(self, text: str) -> str:
+        """A second look is told to name no letter. When it does all the same, its text would point at other options
+        once the letters are mapped back; refusing it would throw away a paid answer, so the names are mapped too.
+        """
+        # "Option A" as the text of an option is its label in a quotation, not a reference.
+        return text if self._labelled else rename_letters(text, self._asked.letters)
 
     def refuse_leak(self, text: str) -> None:
         """Refuse what quotes our prompt or speaks of the format, unless the question itself does."""
@@ -311,21 +307,6 @@ class _TextCheck:
         if sum(c.isalpha() for c in text) < (MIN_LETTERS_EMBEDDED if self._embedded else min_letters):
             raise _Refused("too_short", "an explanation without substance")
         self.refuse_leak(text)
-
-
-def rename_letters(text: str, letters: Mapping[str, str]) -> str:
-    """Letters that the text surely names ("l'option B", "A et C sont exactes"), as they were uploaded.
-
-    A second look is told not to name any. When it does all the same, its text would point at other options once
-    the letters are mapped back; refusing it would throw away a paid answer, so the names are mapped like the key.
-    """
-    if all(wire == uploaded for wire, uploaded in letters.items()):
-        return text
-
-    def mapped(match: re.Match[str]) -> str:
-        return match[1] + "".join(letters.get(c, c) if c in LETTERS else c for c in match[2])
-
-    return _SENTENCE_LETTERS.sub(mapped, _NAMED_LETTERS.sub(mapped, text))
 
 
 def _system_message(request: Request) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from worker.prompts import Prompt, load_prompt
 from worker.shapes.answers import Purpose
 from worker.shapes.calls import AskedQuestion, Endpoint, Excerpt, Request
+from worker.shapes.letters import named_letters, rename_letters
 from worker.shapes.questions import LETTERS, Question
 
 Item = tuple[str, Question, Sequence[Excerpt]]
@@ -53,8 +54,9 @@ def compose_request(
         purpose=purpose,
         model=model,
         body=body,
-        hash=_digest({"endpoint": endpoint.name, "body": body}),
+        hash=_digest({"endpoint": _identity(endpoint), "body": body}),
         questions=asked,
+        embedded=endpoint.embedded,
     )
 
 
@@ -118,15 +120,21 @@ def _letters(purpose: Purpose, question: Question) -> Mapping[str, str]:
 def _wire_question(purpose: Purpose, question: Question, excerpts: Sequence[Excerpt]) -> dict[str, Any]:
     """What the model reads of one question, without the id it has in this call."""
     letters = _letters(purpose, question)
+    shown_as = {uploaded: wire for wire, uploaded in letters.items()}
     return {
         "type": question.type,
         "case": question.case_text,
-        "text": question.text,
-        "options": {wire: question.options[uploaded] for wire, uploaded in letters.items()},
+        "text": rename_letters(question.text, shown_as),
+        "options": {wire: _option_text(question.options[letter], letter, shown_as) for wire, letter in letters.items()},
         # Shown a wrong key with authority, models follow it: a QCM is always answered blind.
         "officialAnswer": None if question.is_qcm else question.official_answer,
         "excerpts": [{"id": excerpt.id, "text": excerpt.text} for excerpt in excerpts],
     }
+
+
+def _option_text(text: str, letter: str, shown_as: Mapping[str, str]) -> str:
+    """`Les propositions A et C` must name the letters shown; `Option A` as the text of option A is only its label."""
+    return text if letter in named_letters(text) else rename_letters(text, shown_as)
 
 
 def _body(
@@ -165,6 +173,11 @@ def _prompt(purpose: Purpose, endpoint: Endpoint) -> Prompt:
     return load_prompt("embedded" if endpoint.embedded else purpose)
 
 
+def _identity(endpoint: Endpoint) -> str:
+    # The embedded server has another port at each start and is the same model all the same.
+    return "embedded" if endpoint.embedded else endpoint.name
+
+
 def _parameters(wired: Sequence[Mapping[str, Any]], endpoint: Endpoint) -> dict[str, Any]:
     """No temperature for a hosted model: the current ones refuse it."""
     if endpoint.embedded:
@@ -186,7 +199,7 @@ def _token_ceiling(wired: Sequence[Mapping[str, Any]]) -> int:
 def _key(purpose: Purpose, wire: Mapping[str, Any], *, endpoint: Endpoint, model: str, instructions: str | None) -> str:
     return _digest(
         {
-            "endpoint": endpoint.name,
+            "endpoint": _identity(endpoint),
             "model": model,
             "purpose": purpose,
             "prompt": _prompt(purpose, endpoint).version,

@@ -1,0 +1,465 @@
+"""Replies as models really send them: each result stands alone, nothing raises, letters lead back to the upload."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from worker.prompts import load_prompt
+from worker.shapes.answers import Citation, Purpose
+from worker.shapes.calls import CheckedReply, Endpoint, Excerpt, Request, Usage
+from worker.shapes.letters import named_letters, rename_letters
+from worker.shapes.questions import LETTERS, Question
+from worker.steps.check import check_reply, clean_text
+from worker.steps.compose import compose_request
+
+ENDPOINT = Endpoint(name="https://llm.example/v1", model="m", review_model="m")
+TEXT = "Le décalottage forcé est contre-indiqué avant la puberté."
+EXCERPT = Excerpt("S1", "Le phimosis physiologique disparaît\nle plus souvent avant 4 ans.")
+
+
+def question(letters: str = "ABCDE", **changes: Any) -> Question:
+    fields: dict[str, Any] = {
+        "type": "qcm",
+        "specialty": "Pédiatrie",
+        "course": "Verge",
+        "level": "DCEM2",
+        "semester": "S1",
+        "text": "Le phimosis :",
+        "options": {letter: f"proposition {letter}" for letter in letters},
+        **changes,
+    }
+    return Question(**fields)
+
+
+def qroc(official: str | None) -> Question:
+    return question(type="qroc", options={}, official_answer=official)
+
+
+def asked(*questions: Question, purpose: Purpose = "analyse", embedded: bool = False) -> Request:
+    endpoint = replace(ENDPOINT, embedded=embedded)
+    items = [(f"item-{number}", each, [EXCERPT]) for number, each in enumerate(questions, start=1)]
+    return compose_request(purpose, items, endpoint=endpoint, model="m", instructions=None)
+
+
+def result(wire_id: str = "q1", letters: str = "ABCDE", **changes: Any) -> dict[str, Any]:
+    return {
+        "id": wire_id,
+        "correctAnswers": ["A"],
+        "answer": None,
+        "verdict": None,
+        "optionExplanations": {letter: f"{TEXT} ({letter})" if letter in letters else None for letter in LETTERS},
+        "explanation": TEXT,
+        "confidence": 0.9,
+        "citations": [],
+        **changes,
+    }
+
+
+def qroc_result(**changes: Any) -> dict[str, Any]:
+    empty = {"correctAnswers": [], "optionExplanations": dict.fromkeys(LETTERS), "answer": "Abstention"}
+    return result(**{**empty, **changes})
+
+
+def body(content: object, finish: str = "stop", **message: Any) -> str:
+    text = content if isinstance(content, str) or content is None else json.dumps(content, ensure_ascii=False)
+    choice = {"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text, **message}}
+    return json.dumps({"model": "m-2026", "choices": [choice], "usage": {"prompt_tokens": 7, "completion_tokens": 3}})
+
+
+def check(*results: dict[str, Any], request: Request | None = None) -> CheckedReply:
+    return check_reply(body({"results": list(results)}), request or asked(question()))
+
+
+def code(*results: dict[str, Any], request: Request | None = None) -> str | None:
+    refusal = check(*results, request=request).refusals.get("item-1")
+    return refusal.code if refusal is not None else None
+
+
+# --- a good reply -----------------------------------------------------------------------------------------------
+
+
+def test_a_good_result_is_a_look() -> None:
+    reply = check(result(correctAnswers=["C", "A", "C"], confidence=1))
+
+    look = reply.looks["item-1"]
+    assert (look.key, look.answer, look.verdict, look.confidence, look.model) == ("AC", None, None, 1.0, "m-2026")
+    assert look.explanation == TEXT
+    assert list(look.option_explanations) == list("ABCDE")
+    assert reply.refusals == {}
+    assert (reply.truncated, reply.content_refused, reply.finish_reason) == (False, None, "stop")
+    assert reply.usage == Usage(prompt_tokens=7, completion_tokens=3)
+
+
+def test_results_are_joined_by_id_never_by_position() -> None:
+    request = asked(question(), question(text="b"), question(text="c"))
+
+    reply = check(result("q3", correctAnswers=["C"]), result("q1", correctAnswers=["A"]), request=request)
+
+    assert {item: look.key for item, look in reply.looks.items()} == {"item-1": "A", "item-3": "C"}
+    assert reply.refusals["item-2"].code == "missing"
+
+
+def test_unknown_ids_are_dropped() -> None:
+    reply = check(result("q2"), result(" q1"), result("Q1"))
+
+    assert reply.looks == {}
+    assert reply.refusals["item-1"].code == "missing"
+
+
+def test_one_bad_result_does_not_harm_its_neighbours() -> None:
+    reply = check(result("q1", correctAnswers=["Z"]), result("q2"), request=asked(question(), question(text="b")))
+
+    assert reply.refusals["item-1"].code == "unknown_letter"
+    assert reply.looks["item-2"].key == "A"
+
+
+def test_a_qroc_gives_an_answer_and_a_verdict() -> None:
+    reply = check(qroc_result(verdict="contests"), request=asked(qroc("Chirurgie")))
+
+    look = reply.looks["item-1"]
+    assert (look.key, look.answer, look.verdict, look.option_explanations) == (None, "Abstention", "contests", {})
+
+
+def test_a_verdict_on_nothing_counts_as_none() -> None:
+    look = check(qroc_result(verdict="upholds"), request=asked(qroc(None))).looks["item-1"]
+
+    assert look.verdict is None
+
+
+# --- one bad result ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"correctAnswers": []}, "no_letters"),
+        ({"correctAnswers": None}, "wrong_type"),
+        ({"correctAnswers": "AC"}, "wrong_type"),
+        ({"correctAnswers": [1, None]}, "wrong_type"),
+        ({"correctAnswers": ["A", "F"]}, "unknown_letter"),
+        ({"correctAnswers": ["AB"]}, "unknown_letter"),
+        ({"optionExplanations": None}, "missing_option_explanation"),
+        ({"optionExplanations": dict.fromkeys("ABCD", TEXT)}, "missing_option_explanation"),
+        ({"optionExplanations": dict.fromkeys("ABCDE", " ")}, "missing_option_explanation"),
+        ({"optionExplanations": {**dict.fromkeys("ABCDE", TEXT), "B": ["x"]}}, "missing_option_explanation"),
+        ({"optionExplanations": {**dict.fromkeys("ABCDE", TEXT), "B": "Faux."}}, "too_short"),
+        ({"optionExplanations": {**dict.fromkeys("ABCDE", TEXT), "B": "aaa aaaa aaaaa"}}, "placeholder"),
+        ({"optionExplanations": {**dict.fromkeys("ABCDE", TEXT), "B": "N/A"}}, "placeholder"),
+        ({"explanation": None}, "no_explanation"),
+        ({"explanation": "\u0000\u0007"}, "no_explanation"),
+        ({"explanation": "Vrai : 12 34 56 78 %"}, "too_short"),
+        ({"explanation": "Explication à compléter ultérieurement."}, "placeholder"),
+        ({"explanation": "Lorem ipsum dolor sit amet, consectetur."}, "placeholder"),
+        ({"explanation": "Le champ officialAnswer ne contient pas de réponse."}, "prompt_leak"),
+        ({"explanation": "Voici l'objet JSON demandé pour cette question."}, "prompt_leak"),
+        ({"explanation": load_prompt("analyse").text[:200]}, "prompt_leak"),
+        ({"confidence": None}, "wrong_type"),
+        ({"confidence": "0.9"}, "wrong_type"),
+        ({"confidence": True}, "wrong_type"),
+        ({"confidence": 93}, "confidence_out_of_range"),
+        ({"confidence": -0.1}, "confidence_out_of_range"),
+        ({"confidence": float("nan")}, "confidence_out_of_range"),
+        ({"confidence": 10**400}, "confidence_out_of_range"),
+    ],
+)
+def test_a_result_that_breaks_a_rule_is_refused(changes: dict[str, Any], expected: str) -> None:
+    assert code(result(**changes)) == expected
+
+
+@pytest.mark.parametrize(
+    ("official", "changes", "expected"),
+    [
+        (None, {"answer": None}, "no_answer"),
+        (None, {"answer": "  ?"}, "no_answer"),
+        (None, {"answer": "N/A"}, "no_answer"),
+        (None, {"answer": ["Abstention"]}, "no_answer"),
+        ("Chirurgie", {"verdict": None}, "no_verdict"),
+        ("Chirurgie", {"verdict": "yes"}, "no_verdict"),
+        ("Chirurgie", {"verdict": ["upholds"]}, "no_verdict"),
+        ("Chirurgie", {"verdict": "upholds", "explanation": ""}, "no_explanation"),
+        (None, {}, None),
+        (None, {"answer": "5"}, None),
+        (None, {"answer": "B12"}, None),
+    ],
+)
+def test_a_qroc_needs_an_answer_and_a_verdict_when_there_is_one_to_judge(
+    official: str | None, changes: dict[str, Any], expected: str | None
+) -> None:
+    assert code(qroc_result(**changes), request=asked(qroc(official))) == expected
+
+
+def test_letters_of_a_gap_are_unknown_and_their_explanations_ignored() -> None:
+    gap = asked(question("ACD"))
+
+    assert code(result(correctAnswers=["B"]), request=gap) == "unknown_letter"
+    look = check(result(correctAnswers=["D"]), request=gap).looks["item-1"]
+    assert list(look.option_explanations) == list("ACD")
+
+
+def test_the_same_id_twice_counts_only_when_both_say_the_same() -> None:
+    assert code(result(), result(correctAnswers=["B"])) == "duplicate_id"
+    assert code(result(), result()) is None
+
+
+def test_a_question_about_json_may_be_explained() -> None:
+    about_json = asked(question(text="Le format JSON, en télémédecine :"))
+
+    assert code(result(explanation="Le JSON est un format texte d'échange de données."), request=about_json) is None
+
+
+def test_the_embedded_model_is_checked_less_severely() -> None:
+    short = result(explanation="Il est rare.", optionExplanations=dict.fromkeys("ABCDE", "C'est rare ici."))
+
+    assert code(short) == "too_short"
+    assert code(short, request=asked(question(), embedded=True)) is None
+
+
+def test_only_verbatim_quotes_of_a_shown_excerpt_are_citations() -> None:
+    citations = [
+        {"excerpt": "S1", "quote": "disparaît le plus souvent  avant 4 ans"},
+        {"excerpt": "S1", "quote": "disparaît toujours avant 4 ans"},
+        {"excerpt": "S2", "quote": "avant 4 ans"},
+        {"excerpt": ["S1"], "quote": None},
+        "S1",
+    ]
+
+    look = check(result(citations=citations)).looks["item-1"]
+
+    assert look.citations == (Citation("S1", "disparaît le plus souvent  avant 4 ans"),)
+
+
+def test_control_characters_go_and_line_breaks_stay() -> None:
+    dirty = "\u0000Le phimosis\u0007 disparaît\r\nle plus\tsouvent \ud800avant 4 ans.\u009f "
+
+    look = check_reply(json.dumps(json.loads(body({"results": [result(explanation=dirty)]}))), asked(question()))
+
+    assert look.looks["item-1"].explanation == "Le phimosis disparaît\nle plus\tsouvent avant 4 ans."
+    assert clean_text("\x00\x1b[0mé\n") == "[0mé"
+
+
+def test_our_own_letter_before_an_explanation_is_removed() -> None:
+    written = {"A": f"A — {TEXT}", "B": f"B : {TEXT}", "C": f"(C) {TEXT}", "D": TEXT, "E": "E. coli en est la cause."}
+
+    explanations = check(result(optionExplanations=written)).looks["item-1"].option_explanations
+
+    assert explanations == {"A": TEXT, "B": TEXT, "C": TEXT, "D": TEXT, "E": "E. coli en est la cause."}
+
+
+# --- the reply around the results -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        "",
+        "<html>502</html>",
+        "null",
+        "[]",
+        "{}",
+        '{"choices": []}',
+        '{"choices": [null]}',
+        '{"choices": [{"message": null}]}',
+        '{"choices": [{"message": {"content": 5}}]}',
+        "[" * 100_000,
+        body(None),
+        body("Bien sûr ! Voici l'analyse."),
+        body({"results": None}),
+        body([result()]),
+    ],
+)
+def test_a_reply_without_results_refuses_every_question(raw: str) -> None:
+    reply = check_reply(raw, asked(question()))
+
+    assert reply.looks == {}
+    assert reply.refusals["item-1"].code == "unreadable"
+
+
+def test_a_refusal_is_told_from_silence() -> None:
+    refused = check_reply(body(None, refusal="Je ne peux pas répondre."), asked(question()))
+    filtered = check_reply(body(None, finish="content_filter"), asked(question()))
+
+    assert (refused.content_refused, refused.refusals["item-1"].code) == ("refusal", "content_refused")
+    assert (filtered.content_refused, filtered.refusals["item-1"].code) == ("content_filter", "content_refused")
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        "```json\n{}\n```",
+        "```\n{}```",
+        "Voici :\n```json\n{}\n```\nVoilà.",
+        "<think>Je réfléchis {{…}}</think>\n{}",
+        "Voici : {} Voilà.",
+        "{}\n",
+    ],
+)
+def test_what_stands_around_the_json_does_not_matter(wrap: str) -> None:
+    content = wrap.replace("{}", json.dumps({"results": [result()]}))
+
+    reply = check_reply(body(content), asked(question()))
+
+    assert reply.looks["item-1"].key == "A"
+    assert not reply.truncated
+
+
+def test_content_in_parts_is_read_as_one() -> None:
+    content = json.dumps({"results": [result()]})
+    parts = [{"type": "text", "text": content[:50]}, {"type": "text", "text": content[50:]}, None]
+    raw = json.dumps({"choices": [{"message": {"content": parts}}]})
+
+    assert check_reply(raw, asked(question())).looks["item-1"].model == "m"
+
+
+def test_raw_line_breaks_inside_strings_pass() -> None:
+    content = json.dumps({"results": [result()]}).replace("est contre", "est\ncontre")
+
+    assert "est\ncontre" in check_reply(body(content), asked(question())).looks["item-1"].explanation
+
+
+def test_of_a_cut_reply_only_closed_results_count_wherever_it_is_cut() -> None:
+    request = asked(question(), question(text="b"))
+    # The last result could be closed by force into a valid one with fewer letters: it must never be.
+    last = {"id": "q2", "correctAnswers": ["A", "B", "C"]}
+    last |= {name: value for name, value in result().items() if name not in last}
+    content = json.dumps({"results": [result("q1"), last]})
+    first_end = content.index('{"id": "q2"')
+
+    for cut in range(0, len(content) - 3, 7):
+        reply = check_reply(body(content[:cut], finish="length"), request)
+        assert reply.truncated
+        assert "item-2" not in reply.looks
+        assert reply.refusals["item-2"].code == "truncated"
+        assert ("item-1" in reply.looks) == (cut >= first_end - 2)
+
+
+def test_a_cut_is_noticed_without_the_provider_saying_so() -> None:
+    content = json.dumps({"results": [result()]})
+
+    assert check_reply(body(content[:-40]), asked(question())).truncated
+    assert not check_reply(body(content[:-1]), asked(question())).truncated  # the list itself is whole
+
+
+# --- the way back from a second look ----------------------------------------------------------------------------
+
+
+@settings(max_examples=50)
+@given(st.data())
+def test_letters_and_explanations_come_back_to_the_uploaded_ones(data: st.DataObject) -> None:
+    # Given a question and the options that are right, by text
+    letters = "".join(sorted(data.draw(st.sets(st.sampled_from(LETTERS), min_size=2))))
+    right = data.draw(st.sets(st.sampled_from(letters), min_size=1))
+    request = asked(question(letters, text=data.draw(st.sampled_from(["a", "b", "c", "d"]))), purpose="second_look")
+    shown = json.loads(request.body["messages"][-1]["content"])["questions"][0]["options"]
+
+    # When a model answers by what it reads
+    right_texts = {f"proposition {letter}" for letter in right}
+    answered = result(
+        correctAnswers=[wire for wire, text in shown.items() if text in right_texts],
+        optionExplanations={wire: f"{TEXT} — {shown[wire]}" if wire in shown else None for wire in LETTERS},
+    )
+    look = check(answered, request=request).looks["item-1"]
+
+    # Then the look speaks of the uploaded letters
+    assert look.key == "".join(sorted(right))
+    assert look.option_explanations == {letter: f"{TEXT} — proposition {letter}" for letter in letters}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("L'option A est juste.", "L'option C est juste."),
+        ("Les propositions A, B et C sont fausses.", "Les propositions C, A et B sont fausses."),
+        ("La bonne réponse est B.", "La bonne réponse est A."),
+        ("Les réponses exactes sont A et C.", "Les réponses exactes sont C et B."),
+        ("La clé AB convient.", "La clé CA convient."),
+        ("Rare. A et C sont exactes.", "Rare. C et B sont exactes."),
+        ("L'hépatite A est une hépatite virale.", "L'hépatite A est une hépatite virale."),
+        ("Les vitamines A et C sont hydrosolubles.", "Les vitamines A et C sont hydrosolubles."),
+        ("L'option A-priori discutée.", "L'option A-priori discutée."),
+        ("La réponse B12 est basse.", "La réponse B12 est basse."),
+        ("Une réponse à A.", "Une réponse à A."),
+        ("Réponse : A est vraie.", "Réponse : C est vraie."),
+    ],
+)
+def test_letters_that_a_text_surely_names_are_mapped_like_the_key(text: str, expected: str) -> None:
+    assert rename_letters(text, {"A": "C", "B": "A", "C": "B"}) == expected
+
+
+def test_named_letters_are_only_the_sure_ones() -> None:
+    assert named_letters("Les options A et C, mais pas l'hépatite B ni la vitamine D.") == {"A", "C"}
+
+
+def test_a_text_that_names_letters_is_mapped_there_and_back() -> None:
+    # Given an option that names two others, and one whose text is its own label
+    options = {"A": "Rare chez le nourrisson", "B": "Toujours opéré", "C": "Les propositions A et B sont vraies"}
+    request = asked(question(options=options), purpose="second_look")
+    shown = json.loads(request.body["messages"][-1]["content"])["questions"][0]["options"]
+    letters = request.questions[0].letters
+    wire = {uploaded: shown_as for shown_as, uploaded in letters.items()}
+
+    # Then the model reads the letters that it is shown, and its quotation comes back as uploaded
+    assert shown[wire["C"]] == f"Les propositions {wire['A']} et {wire['B']} sont vraies"
+    quoting = dict.fromkeys("ABC", f"« {shown[wire['C']]} » : {TEXT}")
+    look = check(result(optionExplanations=quoting), request=request).looks["item-1"]
+    assert look.option_explanations["A"] == f"« {options['C']} » : {TEXT}"
+
+
+def test_an_option_that_is_its_own_label_is_quoted_as_it_is() -> None:
+    request = asked(question(options={"A": "Option A", "B": "Option B"}), purpose="second_look")
+    shown = json.loads(request.body["messages"][-1]["content"])["questions"][0]["options"]
+
+    assert shown == {"A": "Option B", "B": "Option A"}
+    look = check(result(optionExplanations=dict.fromkeys("AB", f"« Option A » : {TEXT}")), request=request).looks[
+        "item-1"
+    ]
+    assert look.option_explanations["A"] == f"« Option A » : {TEXT}"
+
+
+def test_a_first_look_is_left_as_written() -> None:
+    assert rename_letters("L'option A est juste.", {"A": "A", "C": "C"}) == "L'option A est juste."
+
+
+# --- anything at all --------------------------------------------------------------------------------------------
+
+ATOMS = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from([TEXT, "q1", "A"])
+)
+ANYTHING = st.recursive(
+    ATOMS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=8,
+)
+NEARLY = st.fixed_dictionaries(
+    {}, optional={**dict.fromkeys(result(), ANYTHING), "id": st.sampled_from(["q1", "q2", "x"])}
+)
+REQUESTS = [asked(question(), qroc("x")), asked(question("AC"), purpose="second_look"), asked(qroc(None))]
+
+
+@settings(max_examples=80)
+@given(st.sampled_from(REQUESTS), st.lists(NEARLY | ANYTHING, max_size=3), st.integers(0, 400), st.booleans())
+def test_nothing_raises_and_every_question_is_accounted_for(
+    request_: Request, results: list[Any], cut: int, whole: bool
+) -> None:
+    content = json.dumps({"results": results})
+    for raw in (body(content if whole else content[:cut]), content[:cut], json.dumps(results)):
+        reply = check_reply(raw, request_)
+        assert reply.looks.keys() | reply.refusals.keys() == {q.item_id for q in request_.questions}
+        assert not reply.looks.keys() & reply.refusals.keys()
+
+
+@given(st.text(max_size=60))
+def test_no_text_raises(raw: str) -> None:
+    assert check_reply(raw, REQUESTS[0]).looks == {}
+    assert check_reply(body(raw), REQUESTS[0]).looks == {}
+
+
+def test_depth_bombs_are_refused() -> None:
+    deep = '{"results": [' + '{"id": "q1", "x": ' + "[" * 900 + "]" * 900 + "}, " * 1
+    for content in (deep, "[" * 50_000, '{"results": [' + "[" * 50_000):
+        assert check_reply(body(content), asked(question())).looks == {}
