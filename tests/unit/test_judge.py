@@ -1,0 +1,366 @@
+"""What two looks and an official key come to: the key is the prior, and no text argues beside the wrong one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from worker.shapes.answers import Look, Verdict
+from worker.shapes.jobs import JobConfig
+from worker.shapes.questions import Question
+from worker.steps.judge import (
+    EMBEDDED_WARNING,
+    conclude,
+    failed_conclusion,
+    needs_second_look,
+    same_answer,
+)
+
+QCM = Question(
+    type="qcm",
+    specialty="Pédiatrie",
+    course="Verge",
+    level="DCEM2",
+    semester="S1",
+    text="Le phimosis :",
+    options={letter: f"proposition {letter}" for letter in "ABCE"},
+    official_key="ABE",
+)
+QROC = replace(QCM, type="qroc", options={}, official_key=None, official_answer="Abstention")
+DEFAULTS = JobConfig()
+CORRECTING = JobConfig(apply_corrections=True)
+
+
+def look(key: str | None, name: str = "m", confidence: float = 0.9, **changes: Any) -> Look:
+    fields: dict[str, Any] = {
+        "key": key,
+        "answer": None,
+        "verdict": None,
+        "explanation": f"Général {name}.",
+        "option_explanations": {letter: f"{name} sur {letter}." for letter in "ABCE"},
+        "confidence": confidence,
+        "model": name,
+        **changes,
+    }
+    return Look(**fields)
+
+
+def short(answer: str, verdict: Verdict | None, name: str = "m", confidence: float = 0.9) -> Look:
+    return look(None, name, confidence, answer=answer, verdict=verdict, option_explanations={})
+
+
+def judge(
+    question: Question, first: Look, second: Look | None = None, config: JobConfig = DEFAULTS, **changes: Any
+) -> Any:
+    given = {"embedded": False, "excerpts_used": False, **changes}
+    return conclude(question, first, second, config=config, **given)
+
+
+@pytest.mark.parametrize(
+    ("question", "first", "expected"),
+    [
+        (QCM, look("ABE"), False),
+        (QCM, look("AB"), True),
+        (replace(QCM, official_key=None), look("ABE"), True),
+        (QROC, short("Abstention", "upholds"), False),
+        (QROC, short("Abstention", "contests"), True),
+        (replace(QROC, official_answer=None), short("Abstention", None), True),
+    ],
+)
+def test_a_second_look_is_needed_unless_the_first_agrees(question: Question, first: Look, expected: bool) -> None:
+    assert needs_second_look(question, first) is expected
+
+
+# --- confirmed --------------------------------------------------------------------------------------------------
+
+
+def test_the_first_look_confirms() -> None:
+    conclusion = judge(QCM, look("ABE"), excerpts_used=True)
+
+    assert (conclusion.outcome, conclusion.key, conclusion.validated) == ("confirmed", "ABE", True)
+    assert (conclusion.reason, conclusion.proposed, conclusion.confidence) == (None, None, 0.9)
+    assert conclusion.excerpts_used
+    assert conclusion.explanation == "A — m sur A.\nB — m sur B.\nC — m sur C.\nE — m sur E.\n\nGénéral m."
+    assert conclusion.general_explanation == "Général m."
+    assert conclusion.option_explanations == {letter: f"m sur {letter}." for letter in "ABCE"}
+
+
+def test_the_second_look_confirms_with_its_own_explanation() -> None:
+    conclusion = judge(QCM, look("ACE", "un"), look("ABE", "deux"))
+
+    assert (conclusion.outcome, conclusion.key, conclusion.validated, conclusion.model) == (
+        "confirmed",
+        "ABE",
+        True,
+        "deux",
+    )
+    assert "un sur" not in conclusion.explanation
+    assert conclusion.general_explanation == "Général deux."
+    assert conclusion.reason == "La première analyse donnait ACE ; la seconde retrouve la clé officielle."
+
+
+def test_auto_validation_can_be_off() -> None:
+    conclusion = judge(QCM, look("ABE"), config=JobConfig(auto_validate=False))
+
+    assert (conclusion.outcome, conclusion.validated) == ("confirmed", False)
+
+
+def test_an_upheld_answer_stays_as_uploaded() -> None:
+    conclusion = judge(QROC, short("Surveillance", "contests", "un"), short("Ne rien faire", "upholds", "deux"))
+
+    assert (conclusion.outcome, conclusion.key, conclusion.answer) == ("confirmed", None, "Abstention")
+    assert conclusion.explanation == "Général deux."
+
+
+# --- contested --------------------------------------------------------------------------------------------------
+
+
+def test_neither_look_gives_the_official_key() -> None:
+    conclusion = judge(QCM, look("ACE", confidence=0.99), look("ACE", "deux", 0.7))
+
+    assert (conclusion.outcome, conclusion.key, conclusion.proposed) == ("contested", "ABE", "ACE")
+    assert (conclusion.validated, conclusion.confidence) == (False, 0.7)
+    assert conclusion.reason == "L'analyse donne ACE, la clé officielle est ABE."
+    assert conclusion.explanation.startswith(f"{conclusion.reason}\n\nA — m sur A.")
+
+
+def test_two_looks_that_differ_are_both_named() -> None:
+    conclusion = judge(QCM, look("ACE"), look("C"), config=CORRECTING)
+
+    assert conclusion.outcome == "contested"
+    assert conclusion.reason == "L'analyse donne ACE puis, à la seconde lecture, C ; la clé officielle est ABE."
+    assert conclusion.proposed == "ACE / C"
+
+
+def test_a_second_look_that_came_to_nothing_leaves_the_key_contested() -> None:
+    conclusion = judge(QCM, look("ACE"), None, config=CORRECTING)
+
+    assert (conclusion.outcome, conclusion.key, conclusion.validated) == ("contested", "ABE", False)
+    assert conclusion.reason == ("L'analyse donne ACE, la clé officielle est ABE. La seconde analyse n'a pas abouti.")
+
+
+def test_a_contested_answer_quotes_both() -> None:
+    conclusion = judge(QROC, short("Chirurgie", "contests"), short("la chirurgie", "contests"))
+
+    assert conclusion.reason == "L'analyse donne « Chirurgie », la réponse officielle est « Abstention »."
+    assert (conclusion.outcome, conclusion.answer, conclusion.proposed) == ("contested", "Abstention", "Chirurgie")
+
+
+def test_what_argues_for_another_key_stands_only_under_the_sentence_that_says_so() -> None:
+    conclusion = judge(QCM, look("ACE"), look("ACE"))
+
+    assert conclusion.option_explanations == {}
+    assert conclusion.general_explanation.startswith("L'analyse donne ACE, la clé officielle est ABE.")
+    assert "B — m sur B." in conclusion.general_explanation
+
+
+def test_a_person_keeps_the_word_in_a_contested_question_and_the_analysis_stands_aside() -> None:
+    human = replace(QCM, explanation="Écrit par un enseignant.", option_explanations={"A": "Humain sur A."})
+
+    conclusion = judge(human, look("ACE"), look("ACE"))
+
+    assert conclusion.explanation == (
+        "L'analyse donne ACE, la clé officielle est ABE.\n\n"
+        "A — Humain sur A.\nB — m sur B.\nC — m sur C.\nE — m sur E.\n\n"
+        "Écrit par un enseignant.\n\nAnalyse : Général m."
+    )
+    assert conclusion.general_explanation == "Écrit par un enseignant."
+    assert conclusion.option_explanations == {"A": "Humain sur A."}
+
+
+# --- corrected --------------------------------------------------------------------------------------------------
+
+
+def test_two_sure_looks_correct_a_key_when_the_job_allows_it() -> None:
+    conclusion = judge(QCM, look("ACE", "un", 0.8), look("ACE", "deux", 0.95), config=CORRECTING)
+
+    assert (conclusion.outcome, conclusion.key, conclusion.validated) == ("corrected", "ACE", False)
+    assert conclusion.confidence == 0.8
+    opening = "Clé remplacée : l'analyse donne ACE, la clé officielle était ABE."
+    assert conclusion.reason == opening
+    assert conclusion.explanation.startswith(f"{opening}\n\nA — un sur A.")
+    assert conclusion.general_explanation == "Général un."
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "config", "embedded"),
+    [
+        (look("ACE"), look("ACE"), JobConfig(), False),
+        (look("ACE"), look("AC"), CORRECTING, False),
+        (look("ACE", confidence=0.79), look("ACE"), CORRECTING, False),
+        (look("ACE"), look("ACE", confidence=0.79), CORRECTING, False),
+        (look("ACE"), look("ACE"), JobConfig(apply_corrections=True, quality_threshold=0.95), False),
+        (look("ACE"), look("ACE"), CORRECTING, True),
+        (look("ACE"), None, CORRECTING, False),
+    ],
+)
+def test_a_doubt_never_touches_the_key(first: Look, second: Look | None, config: JobConfig, embedded: bool) -> None:
+    conclusion = judge(QCM, first, second, config=config, embedded=embedded)
+
+    assert (conclusion.outcome, conclusion.key) == ("contested", "ABE")
+
+
+def test_a_correction_says_whose_explanations_are_kept() -> None:
+    human = replace(QCM, option_explanations={"B": "Humain sur B."})
+
+    conclusion = judge(human, look("ACE"), look("ACE"), config=CORRECTING)
+
+    assert conclusion.reason.endswith("Les explications fournies avec la question accompagnaient l'ancienne réponse.")
+    assert conclusion.option_explanations["B"] == "Humain sur B."
+
+
+def test_a_short_answer_is_corrected_only_by_the_same_one_twice() -> None:
+    first, second = short("Chirurgie", "contests"), short("Une chirurgie.", "contests")
+
+    corrected = judge(QROC, first, second, config=CORRECTING)
+    contested = judge(QROC, first, short("Pas de chirurgie", "contests"), config=CORRECTING)
+
+    assert (corrected.outcome, corrected.answer) == ("corrected", "Chirurgie")
+    assert (
+        corrected.reason
+        == "Réponse remplacée : l'analyse donne « Chirurgie », la réponse officielle était « Abstention »."
+    )
+    assert (contested.outcome, contested.answer) == ("contested", "Abstention")
+
+
+# --- without an official key ------------------------------------------------------------------------------------
+
+
+def test_two_looks_complete_what_the_file_lacks() -> None:
+    conclusion = judge(replace(QCM, official_key=None), look("AC", "un", 0.6), look("AC", "deux", 0.5))
+
+    assert (conclusion.outcome, conclusion.key, conclusion.validated) == ("completed", "AC", False)
+    assert (conclusion.confidence, conclusion.model) == (0.5, "un")
+    assert conclusion.reason == "Le fichier ne donne pas de réponse : les deux analyses donnent AC."
+    assert conclusion.explanation.startswith("A — un sur A.")
+
+
+@pytest.mark.parametrize(
+    ("second", "reason", "proposed"),
+    [
+        (
+            look("AB"),
+            "Sans clé officielle, il faut deux analyses concordantes : la première donne AC, la seconde AB.",
+            "AC / AB",
+        ),
+        (None, "Sans clé officielle, il faut deux analyses concordantes. La seconde analyse n'a pas abouti.", "AC"),
+    ],
+)
+def test_one_voice_does_not_make_a_key(second: Look | None, reason: str, proposed: str) -> None:
+    conclusion = judge(replace(QCM, official_key=None), look("AC"), second)
+
+    assert (conclusion.outcome, conclusion.key, conclusion.explanation) == ("failed", None, None)
+    assert (conclusion.reason, conclusion.proposed) == (reason, proposed)
+
+
+def test_two_same_short_answers_complete_and_two_different_ones_do_not() -> None:
+    question = replace(QROC, official_answer=None)
+
+    completed = judge(question, short("L'abstention", None), short("abstention", None))
+    failed = judge(question, short("Abstention", None), short("Chirurgie", None))
+
+    assert (completed.outcome, completed.answer) == ("completed", "L'abstention")
+    assert failed.outcome == "failed"
+    assert "« Abstention »" in failed.reason
+    assert "« Chirurgie »" in failed.reason
+
+
+# --- texts of people --------------------------------------------------------------------------------------------
+
+
+def test_uploaded_explanations_win_over_the_models() -> None:
+    human = replace(QCM, explanation="Écrit par un enseignant.", option_explanations={"A": "Humain sur A.", "D": "x"})
+
+    conclusion = judge(human, look("ABE"))
+
+    assert conclusion.explanation == (
+        "A — Humain sur A.\nB — m sur B.\nC — m sur C.\nE — m sur E.\n\nÉcrit par un enseignant."
+    )
+    assert conclusion.general_explanation == "Écrit par un enseignant."
+    assert conclusion.option_explanations["A"] == "Humain sur A."
+    assert "D" not in conclusion.option_explanations
+
+
+def test_the_reminder_is_kept_byte_for_byte_at_the_end() -> None:
+    reminder = "  Rappel :\n\n - l'épispadias…\t \n"
+
+    for question in (replace(QCM, reminder=reminder), replace(QROC, reminder=reminder)):
+        conclusion = judge(question, look("ABE", verdict="upholds", answer="x"))
+        assert conclusion.explanation.endswith(f"\n\nRappel : {reminder}")
+        assert reminder not in conclusion.general_explanation
+
+
+# --- the embedded model -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["ABE", "ACE"])
+def test_the_embedded_model_never_validates_and_always_says_so(key: str) -> None:
+    conclusion = judge(QCM, look(key), look(key), embedded=True)
+
+    assert not conclusion.validated
+    assert conclusion.key == "ABE"
+    assert conclusion.explanation.startswith(EMBEDDED_WARNING)
+    assert conclusion.general_explanation.startswith(EMBEDDED_WARNING)
+    assert conclusion.reason.startswith(EMBEDDED_WARNING)
+    assert conclusion.option_explanations == {}
+
+
+def test_a_failure_has_a_reason_and_no_text() -> None:
+    conclusion = failed_conclusion("Aucune analyse acceptable.")
+
+    assert (conclusion.outcome, conclusion.reason, conclusion.explanation) == (
+        "failed",
+        "Aucune analyse acceptable.",
+        None,
+    )
+
+
+# --- short answers ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Abstention", "abstention."),
+        ("La torsion testiculaire", "Torsion testiculaire"),
+        ("Abstention et surveillance", "Surveillance, abstention"),
+        ("Œdème aigu du poumon", "ŒDÈME AIGU DU POUMON"),
+        ("L'orchidopexie", "orchidopexie"),
+        ("Testicules oscillants", "testicule oscillant"),
+        ("1,5 mg", "1.5 mg"),
+        ("Hépatite A", "l’hépatite A"),
+        ("Pas de fièvre", "pas de fièvre"),
+    ],
+)
+def test_the_same_answer_in_other_words_of_no_weight(one: str, other: str) -> None:
+    assert same_answer(one, other)
+    assert same_answer(other, one)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Chirurgie", "Pas de chirurgie"),
+        ("Fièvre sans toux", "Toux sans fièvre"),
+        ("Pas de fièvre, toux", "Fièvre, pas de toux"),
+        ("5 mg", "50 mg"),
+        ("5 mg", "5 g"),
+        ("2 comprimés 3 fois", "3 comprimés 2 fois"),
+        ("< 5 ans", "> 5 ans"),
+        ("Hypertension", "Hypotension"),
+        ("Hépatite A", "Hépatite B"),
+        ("Hépatite A", "Hépatite"),
+        ("Vitamine D", "Vitamine"),
+        ("Testicule gauche", "Testicule droit"),
+        ("Avant la puberté, après la naissance", "Après la puberté, avant la naissance"),
+        ("Amoxicilline ou céfixime", "Amoxicilline et céfixime"),
+        ("-5 °C", "5 °C"),
+        ("", ""),
+        ("…", "?"),
+    ],
+)
+def test_a_doubt_is_a_difference(one: str, other: str) -> None:
+    assert not same_answer(one, other)
+    assert not same_answer(other, one)
