@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 from xml.sax.saxutils import escape
@@ -17,6 +17,7 @@ from worker.shapes.reports import CellStyle, ReportCell, ReportSheet
 
 MAX_UTF16_UNITS = 32_767  # of one cell; Excel counts as UTF-16 does
 FORMULA_SIGNS = ("=", "+", "-", "@")
+LINE_POINTS, MAX_LINES = 15, 27  # Excel's rows end at 409 points
 NOTE_AUTHOR = "medq"
 NOTE_WIDTH_PX, NOTE_LINE_PX, NOTE_LINE_CHARACTERS = 320, 16, 55
 
@@ -93,17 +94,37 @@ class _Formats:
 def _write_sheet(worksheet: Any, sheet: ReportSheet, formats: _Formats) -> None:
     worksheet.freeze_panes(1, 0)
     worksheet.ignore_errors({"number_stored_as_text": "A1:XFD1048576"})
+    widths = [column.width for column in sheet.columns]
+    _set_height(worksheet, 0, [column.header for column in sheet.columns], widths)
     for index, column in enumerate(sheet.columns):
         worksheet.set_column(index, index, column.width)
         heading = formats.added_header if column.added else formats.header
-        worksheet.write_string(0, index, _written(column.header), heading)
+        worksheet.write_string(0, index, _written(fit_text(clean_text(column.header))), heading)
     last = 0
     for last, cells in enumerate(sheet.rows, start=1):
+        _set_height(worksheet, last, cells, widths)
         for index, cell in enumerate(cells):
             if cell != "":
                 _write_cell(worksheet, last, index, cell, formats)
     if sheet.filtered and sheet.columns:
         worksheet.autofilter(0, 0, last, len(sheet.columns) - 1)
+
+
+def _set_height(worksheet: Any, row: int, cells: Sequence[ReportCell], widths: Sequence[int]) -> None:
+    """Room for all wrapped text: Excel finds it by itself, LibreOffice and previews lay the rows over each other."""
+    lines = max(map(_line_count, cells, widths), default=1)
+    if lines > 1:
+        worksheet.set_row(row, LINE_POINTS * min(lines, MAX_LINES))
+
+
+def _line_count(cell: ReportCell, width: int) -> int:
+    value = cell if isinstance(cell, str) else cell.value
+    if not isinstance(value, str) or (len(value) <= width and "\n" not in value):
+        return 1
+    if len(value) > width * MAX_LINES:
+        return MAX_LINES
+    # Words do not fill a line to its end; letters are narrower than the digits that widths are counted in.
+    return sum(1 + len(line) // width for line in value.split("\n"))
 
 
 def _write_cell(worksheet: Any, row: int, column: int, cell: ReportCell, formats: _Formats) -> None:

@@ -59,7 +59,7 @@ WIDTHS = {
     "question n": 10,
     "cas n": 8,
     "source": 22,
-    "texte du cas": 60,
+    "texte du cas": 70,
     "texte de la question": 50,
     "reponse": 24,
     "explication": 50,
