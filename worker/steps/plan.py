@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 
 from worker.shapes.items import PlannedItem, question_id
 from worker.shapes.questions import ParsedRow, Question
 from worker.shapes.rules import QuestionRules
-from worker.shapes.sentences import VALIDATED_BY_PERSON
+from worker.shapes.sentences import VALIDATED_BY_PERSON, count
 
 # A batch is cut before it would ask for more than a small model's window: about 8,000 tokens of French.
 MAX_BATCH_CHARACTERS = 24_000
+# Conflicting rows that a reason names; it stays readable in a cell however many there are.
+MAX_NAMED_ROWS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """The rows of one content, in the order of the file. Built once: a file may repeat one row 100,000 times."""
+
+    chosen: int  # position of the row that is analysed for all: the first with an official answer, else the first
+    holders: Mapping[str, Sequence[int]]  # folded official answer → positions of the rows that carry it
+    answered: int  # rows with an official answer
 
 
 def plan_items(
@@ -21,10 +34,7 @@ def plan_items(
     person validated (`validated_by_person` tells which of these question ids are).
     """
     hashes = [row.question.content_hash() if row.question else None for row in rows]
-    groups: dict[str, list[int]] = defaultdict(list)
-    for position, content_hash in enumerate(hashes):
-        if content_hash:
-            groups[content_hash].append(position)
+    groups = _group_rows(rows, hashes)
     validated = validated_by_person([question_id(content_hash) for content_hash in groups])
     items: list[PlannedItem] = []
     for position, (row, content_hash) in enumerate(zip(rows, hashes, strict=True)):
@@ -44,18 +54,37 @@ def plan_items(
     return items
 
 
+def _group_rows(rows: Sequence[ParsedRow], hashes: Sequence[str | None]) -> dict[str, _Group]:
+    positions: dict[str, list[int]] = defaultdict(list)
+    for position, content_hash in enumerate(hashes):
+        if content_hash:
+            positions[content_hash].append(position)
+    return {content_hash: _group(rows, members) for content_hash, members in positions.items()}
+
+
+def _group(rows: Sequence[ParsedRow], members: Sequence[int]) -> _Group:
+    holders: dict[str, list[int]] = defaultdict(list)
+    for position in members:
+        if official := _official(rows[position]):
+            holders[_fold(official)].append(position)
+    firsts = [held[0] for held in holders.values()]
+    return _Group(
+        chosen=min(firsts, default=members[0]), holders=holders, answered=sum(len(held) for held in holders.values())
+    )
+
+
 def _plan_question(
-    rows: Sequence[ParsedRow], group: Sequence[int], *, position: int, content_hash: str, rules: QuestionRules
+    rows: Sequence[ParsedRow], group: _Group, *, position: int, content_hash: str, rules: QuestionRules
 ) -> PlannedItem:
     row = rows[position]
     if conflict := _conflict(position, rows, group):
         return PlannedItem(position, row, content_hash, "contested", conflict)
-    if row.question and (refusal := rules.refusal(row.question, row.question.official_key)):
+    # Asked of the chosen row for every repeat: one that waited for a row settled here would wait for ever.
+    chosen = rows[group.chosen].question
+    if chosen and (refusal := rules.refusal(chosen, chosen.official_key)):
         return PlannedItem(position, row, content_hash, "rejected", refusal)
-    keyed = [other for other in group if _official(rows[other])]
-    first = (keyed or list(group))[0]
-    if first != position:
-        return PlannedItem(position, row, content_hash, duplicate_of=first)
+    if group.chosen != position:
+        return PlannedItem(position, row, content_hash, duplicate_of=group.chosen)
     return PlannedItem(position, row, content_hash)
 
 
@@ -63,15 +92,17 @@ def _official(row: ParsedRow) -> str | None:
     return row.question.official if row.question else None
 
 
-def _conflict(position: int, rows: Sequence[ParsedRow], group: Sequence[int]) -> str | None:
+def _conflict(position: int, rows: Sequence[ParsedRow], group: _Group) -> str | None:
     """The French reason when rows of the same content carry different official answers; none of them is chosen."""
-    answers = {_fold(_official(rows[other])) for other in group if _official(rows[other])}
-    if len(answers) < 2:
+    if len(group.holders) < 2:
         return None
     own = _official(rows[position])
-    others = [other for other in group if other != position and _fold(_official(rows[other])) != _fold(own)]
-    named = ", ".join(_name(rows[other]) for other in others)
-    return f"Même contenu, réponse officielle différente : ici {own or 'aucune'}, {named}. Aucune n'a été retenue."
+    others = (other for answer, held in group.holders.items() if answer != _fold(own) for other in held)
+    named = [_name(rows[other]) for other in sorted(islice(others, MAX_NAMED_ROWS))]
+    if more := group.answered - len(group.holders.get(_fold(own), ())) - len(named):
+        named.append(f"et {count(more, 'autre ligne', 'autres lignes')}")
+    answers = f"ici {own or 'aucune'}, {', '.join(named)}"
+    return f"Même contenu, réponse officielle différente : {answers}. Aucune n'a été retenue."
 
 
 def _name(row: ParsedRow) -> str:
@@ -85,16 +116,16 @@ def _fold(answer: str | None) -> str:
 def assign_batches(items: Sequence[PlannedItem], *, batch_size: int) -> list[PlannedItem]:
     """Number the batches (from 0) of the items that wait for an analysis; at most `batch_size` questions each."""
     assigned: list[PlannedItem] = []
-    batch, count, characters = 0, 0, 0
+    batch, questions, characters = 0, 0, 0
     for item in items:
         if item.outcome is not None or item.duplicate_of is not None or item.row.question is None:
             assigned.append(item)
             continue
         size = _size(item.row.question)
-        if count and (count >= batch_size or characters + size > MAX_BATCH_CHARACTERS):
-            batch, count, characters = batch + 1, 0, 0
+        if questions and (questions >= batch_size or characters + size > MAX_BATCH_CHARACTERS):
+            batch, questions, characters = batch + 1, 0, 0
         assigned.append(PlannedItem(item.position, item.row, item.content_hash, batch=batch))
-        count, characters = count + 1, characters + size
+        questions, characters = questions + 1, characters + size
     return assigned
 
 
