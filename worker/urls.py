@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+import re
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from worker.errors import UsageError
 
@@ -11,6 +12,8 @@ PRISMA_ONLY = frozenset(
     {
         "connection_limit",
         "pool_timeout",
+        "max_connection_lifetime",
+        "max_idle_connection_lifetime",
         "pgbouncer",
         "socket_timeout",
         "statement_cache_size",
@@ -20,35 +23,70 @@ PRISMA_ONLY = frozenset(
     }
 )
 
+UNREADABLE = (
+    "DATABASE_URL cannot be read. Write it as postgresql://user:password@host:5432/database, "
+    "with special signs of the password percent-encoded (# as %23, / as %2F, : as %3A)."
+)
+
 
 def libpq_url(url: str) -> str:
     """`postgresql://…?schema=x&connection_limit=5` → a libpq URL that looks into schema x, in UTC.
 
     Raises `UsageError` for anything that is not a PostgreSQL URL; the sentence never holds the password.
     """
-    parts = urlsplit(url)
+    parts = _split(url)
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    user, at, host = parts.netloc.rpartition("@")
+    if host[:3].lower() == "%2f":
+        # The folder of a Unix socket. SQLAlchemy would look for it encoded.
+        folder, _, port = host.partition(":")
+        query = {"host": unquote(folder), **({"port": port} if port else {}), **query}
+        host = ""
+    options = query.pop("options", "")
+    if schema := query.pop("schema", ""):
+        options += f" -csearch_path={_quote_schema(schema)}"
+    # Prisma and this worker write TIMESTAMP(3) without zone: both must mean UTC.
+    options += " -ctimezone=UTC"
+    kept = {name: value for name, value in query.items() if name not in PRISMA_ONLY}
+    kept["options"] = options.strip()
+    return f"postgresql://{_encode(user)}{at}{host}{parts.path}?{urlencode(kept, quote_via=quote)}"
+
+
+def _split(url: str) -> SplitResult:
+    """The parts of a PostgreSQL URL whose password is not mistaken for anything else."""
+    try:
+        parts = urlsplit(url)
+        unreadable = bool(parts.fragment) or ("@" not in parts.netloc and "@" in f"{parts.path}{parts.query}")
+        _ = parts.port
+    except ValueError:
+        raise UsageError(UNREADABLE) from None
     scheme = parts.scheme.partition("+")[0]
     if scheme not in ("postgresql", "postgres"):
         raise UsageError(
             f"DATABASE_URL must begin with postgresql:// (it begins with {scheme or 'nothing'}). "
             "Give the address of a PostgreSQL database, or leave it empty for the embedded one."
         )
-    query = dict(parse_qsl(parts.query, keep_blank_values=True))
-    options = query.pop("options", "")
-    schema = query.pop("schema", "")
-    if schema:
-        options += f" -csearch_path={schema}"
-    # Prisma and this worker write TIMESTAMP(3) without zone: both must mean UTC.
-    options += " -ctimezone=UTC"
-    kept = {name: value for name, value in query.items() if name not in PRISMA_ONLY}
-    kept["options"] = options.strip()
-    return urlunsplit(("postgresql", parts.netloc, parts.path, urlencode(kept, quote_via=quote), ""))
+    if unreadable:
+        raise UsageError(UNREADABLE)
+    return parts
+
+
+def _encode(user: str) -> str:
+    """`user:password` as libpq wants it: Prisma lets an `@` stand in a password, libpq would cut there."""
+    return ":".join(quote(unquote(part), safe="") for part in user.split(":", 1))
+
+
+def _quote_schema(schema: str) -> str:
+    """A schema's name in `options`: quoted, since Prisma keeps its capitals; blanks escaped, since libpq cuts there."""
+    quoted = schema.replace('"', '""')
+    return re.sub(r"([\\\s])", r"\\\1", f'"{quoted}"')
 
 
 def safe_url(url: str) -> str:
-    """The same URL without its password, for logs and messages."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{host}"))
+    """The same URL without its password, for logs and messages. Any scheme; a malformed URL hides too much."""
+    url = re.sub(r"((?:^|[?&\s])(?:ssl)?password=)[^&#\s]*", r"\1***", url, flags=re.IGNORECASE)
+    scheme, separator, rest = url.partition("://")
+    # The last @, whatever signs the password holds that it should not.
+    credentials, at, place = rest.rpartition("@")
+    user, colon, _ = credentials.partition(":")
+    return f"{scheme}{separator}{user}{colon}***{at}{place}" if colon else url
