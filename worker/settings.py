@@ -18,14 +18,17 @@ def _named(name: str) -> AliasChoices:
 
 
 class Settings(BaseSettings):
-    """Every setting; an empty variable counts as not set, and a `.env` file in the working directory is read."""
+    """Every setting; an empty variable counts as not set, and a `.env` file in the working directory is read.
+
+    What may hold a secret is left out of `repr`, so that no log or traceback can show it.
+    """
 
     model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
 
-    database_url: str | None = Field(default=None, validation_alias=_named("DATABASE_URL"))
-    redis_url: str | None = Field(default=None, validation_alias=_named("REDIS_URL"))
+    database_url: str | None = Field(default=None, repr=False, validation_alias=_named("DATABASE_URL"))
+    redis_url: str | None = Field(default=None, repr=False, validation_alias=_named("REDIS_URL"))
     home: Path = Field(default=Path(".medq"), validation_alias=_named("MEDQ_HOME"))
-    storage_url: str | None = Field(default=None, validation_alias=_named("MEDQ_STORAGE_URL"))
+    storage_url: str | None = Field(default=None, repr=False, validation_alias=_named("MEDQ_STORAGE_URL"))
     allowed_roots: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(), validation_alias=_named("MEDQ_ALLOWED_ROOTS")
     )
@@ -35,9 +38,9 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
-    openai_api_key: str | None = Field(default=None, validation_alias=_named("OPENAI_API_KEY"))
-    openai_base_url: str | None = Field(default=None, validation_alias=_named("OPENAI_BASE_URL"))
-    azure_api_key: str | None = Field(default=None, validation_alias=_named("AZURE_OPENAI_API_KEY"))
+    openai_api_key: str | None = Field(default=None, repr=False, validation_alias=_named("OPENAI_API_KEY"))
+    openai_base_url: str | None = Field(default=None, repr=False, validation_alias=_named("OPENAI_BASE_URL"))
+    azure_api_key: str | None = Field(default=None, repr=False, validation_alias=_named("AZURE_OPENAI_API_KEY"))
     azure_endpoint: str | None = Field(default=None, validation_alias=_named("AZURE_OPENAI_ENDPOINT"))
     azure_api_version: str | None = Field(default=None, validation_alias=_named("AZURE_OPENAI_API_VERSION"))
     azure_deployment: str | None = Field(default=None, validation_alias=_named("AZURE_OPENAI_CHAT_DEPLOYMENT"))
