@@ -1,0 +1,86 @@
+"""The French that admins read on the job row: plurals, figures, and no sentence that says nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from worker.shapes import sentences
+from worker.shapes.answers import OUTCOMES
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"), [(0, "0 question"), (1, "1 question"), (2, "2 questions"), (196, "196 questions")]
+)
+def test_french_is_plural_from_two_on(number: int, expected: str) -> None:
+    assert sentences.count(number, "question") == expected
+
+
+def test_both_words_take_the_plural() -> None:
+    assert sentences.prepared(1) == "1 question lue, analyse en cours."
+    assert sentences.prepared(196) == "196 questions lues, analyse en cours."
+
+
+def test_a_finished_job_tells_each_outcome_that_occurred() -> None:
+    outcomes = {"failed": 2, "confirmed": 12, "contested": 1, "duplicate": 3, "rejected": 0}
+
+    assert sentences.finished(outcomes, [], embedded=False) == (
+        "Terminé : 18 questions (12 confirmées, 1 contestée, 3 en double, 2 en échec)."
+    )
+
+
+def test_every_outcome_has_its_words() -> None:
+    sentence = sentences.finished(dict.fromkeys(OUTCOMES, 1), [], embedded=False)
+
+    assert sentence == (
+        "Terminé : 7 questions (1 confirmée, 1 corrigée, 1 complétée, 1 contestée, 1 en double, 1 refusée, 1 en échec)."
+    )
+
+
+def test_a_file_without_questions_is_said_in_words() -> None:
+    assert sentences.finished({}, [], embedded=False) == "Terminé : aucune question dans ce fichier."
+
+
+def test_sheets_left_out_are_named() -> None:
+    one = sentences.finished({"confirmed": 1}, ["Notes"], embedded=False)
+    two = sentences.finished({"confirmed": 1}, ["Notes", "Barème"], embedded=False)
+
+    assert one == "Terminé : 1 question (1 confirmée). Feuille non lue : Notes."
+    assert two == "Terminé : 1 question (1 confirmée). Feuilles non lues : Notes, Barème."
+
+
+def test_the_demonstration_model_is_always_owned_up_to() -> None:
+    assert sentences.finished({"confirmed": 1}, [], embedded=True).endswith(
+        "Modèle de démonstration : ses réponses ne valent rien, aucune question n'est validée."
+    )
+    assert sentences.EMBEDDED not in sentences.finished({"confirmed": 1}, [], embedded=False)
+
+
+def test_a_failed_item_says_what_was_wrong_with_the_last_reply() -> None:
+    assert sentences.refused("unknown_letter") == (
+        "Aucune analyse acceptable après plusieurs essais (lettre inexistante)."
+    )
+    assert "aucune réponse" in sentences.refused(None)
+
+
+def test_a_refusal_without_words_of_its_own_never_shows_its_code() -> None:
+    sentence = sentences.refused("some_new_code")
+
+    assert "some_new_code" not in sentence
+    assert "réponse non conforme" in sentence
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(0.2, "1 s"), (40, "40 s"), (89, "89 s"), (90, "2 min"), (300, "5 min"), (3600, "60 min")],
+)
+def test_durations_are_round(seconds: float, expected: str) -> None:
+    assert sentences.duration(seconds) == expected
+
+
+def test_a_wait_and_an_outage_tell_the_admin_what_becomes_of_the_job() -> None:
+    assert sentences.provider_down(40) == "Le service d'IA ne répond pas ; nouvel essai dans 40 s. Rien n'est perdu."
+    assert "indisponible pendant 60 min. Relancer la tâche" in sentences.outage(3600)
+
+
+def test_a_kept_key_is_quoted() -> None:
+    assert "« ABE »" in sentences.kept_as_validated("ABE")
