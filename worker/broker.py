@@ -43,6 +43,6 @@ def make_broker(url: str | None = None, *, client: redis.Redis | None = None) ->
 
 
 def ring(broker: dramatiq.Broker, times: int) -> None:
-    """Send that many bells. Raises `dramatiq.ConnectionError` while Redis is away: the next sweep rings again."""
+    """Send that many bells. Raises `redis.ConnectionError` while Redis is away: the next sweep rings again."""
     for _ in range(times):
         broker.enqueue(dramatiq.Message(queue_name=QUEUE, actor_name=RING, args=(), kwargs={}, options={}))

@@ -1,0 +1,124 @@
+"""The bell: a message sent by name reaches the actor of a real Dramatiq worker, and nothing acts on it on the way."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import dramatiq
+import fakeredis
+import pytest
+import redis
+from dramatiq.brokers.redis import RedisBroker
+
+from worker.broker import QUEUE, RING, make_broker, redis_client, ring
+
+
+@pytest.fixture
+def server() -> fakeredis.FakeServer:
+    return fakeredis.FakeServer()
+
+
+@pytest.fixture
+def broker(server: fakeredis.FakeServer) -> Iterator[RedisBroker]:
+    broker = make_broker(client=fakeredis.FakeRedis(server=server))
+    yield broker
+    broker.close()
+
+
+class FakeRunner:
+    """Counts how often it was sent to look; `fails` is raised instead, the first time."""
+
+    def __init__(self, expected: int, fails: Exception | None = None) -> None:
+        self.expected, self.fails, self.drained = expected, fails, 0
+        self.done = threading.Event()
+        self._lock = threading.Lock()
+
+    def drain(self) -> int:
+        with self._lock:
+            self.drained += 1
+            first = self.drained == 1
+            if self.drained >= self.expected:
+                self.done.set()
+        if self.fails and first:
+            raise self.fails
+        return 0
+
+
+def answer_with(broker: RedisBroker, runner: FakeRunner) -> None:
+    """Declare the actor by the names that senders use."""
+    dramatiq.actor(broker=broker, queue_name=QUEUE, actor_name=RING)(runner.drain)
+
+
+def work_until_quiet(broker: RedisBroker, runner: FakeRunner) -> None:
+    """A real worker of two threads, until every bell was answered."""
+    worker = dramatiq.Worker(broker, worker_threads=2, worker_timeout=10)
+    worker.start()
+    try:
+        assert runner.done.wait(5), f"{runner.drained} of {runner.expected} bells answered"
+        broker.join(QUEUE)
+        worker.join()
+    finally:
+        worker.stop()
+
+
+def test_bells_rung_by_a_light_client_reach_the_actor(server: fakeredis.FakeServer, broker: RedisBroker) -> None:
+    # Given a sender that never declared the actor
+    sender = make_broker(client=fakeredis.FakeRedis(server=server))
+    ring(sender, 3)
+
+    # When a worker starts
+    runner = FakeRunner(expected=3)
+    answer_with(broker, runner)
+    work_until_quiet(broker, runner)
+
+    # Then it looked three times, and no message is left
+    assert runner.drained == 3
+    assert fakeredis.FakeRedis(server=server).hlen(f"dramatiq:{QUEUE}.msgs") == 0
+
+
+def test_a_bell_that_fails_is_not_rung_again_and_the_thread_lives_on(broker: RedisBroker) -> None:
+    # Rows hold the work and the sweep rings anew: a retry of the message would only double it.
+    runner = FakeRunner(expected=2, fails=RuntimeError("crash"))
+    answer_with(broker, runner)
+
+    ring(broker, 2)
+    work_until_quiet(broker, runner)
+
+    assert runner.drained == 2
+
+
+def test_nothing_acts_on_messages(broker: RedisBroker) -> None:
+    assert broker.middleware == []
+
+
+def test_no_bell_when_nothing_is_ready(server: fakeredis.FakeServer, broker: RedisBroker) -> None:
+    ring(broker, 0)
+
+    assert fakeredis.FakeRedis(server=server).keys() == []
+
+
+def test_a_bell_carries_no_work(server: fakeredis.FakeServer, broker: RedisBroker) -> None:
+    ring(broker, 1)
+
+    (raw,) = fakeredis.FakeRedis(server=server).hgetall(f"dramatiq:{QUEUE}.msgs").values()
+    assert isinstance(raw, bytes)
+    message = dramatiq.Message.decode(raw)
+    assert (message.actor_name, message.args, dict(message.kwargs)) == (RING, (), {})
+
+
+def test_while_redis_is_away_the_ringer_is_told(server: fakeredis.FakeServer, broker: RedisBroker) -> None:
+    server.connected = False
+
+    with pytest.raises(redis.ConnectionError):
+        ring(broker, 1)
+
+
+@pytest.mark.parametrize("url", ["redis://:pw@h:6380/2", "rediss://h/0", "unix:///tmp/redis.sock?db=1"])
+def test_a_client_for_every_kind_of_address_notices_a_dead_server(url: str) -> None:
+    # Nothing is connected yet; a parameter that the connection does not know would fail here.
+    with redis_client(url) as client:
+        connection = client.connection_pool.make_connection()
+
+    assert isinstance(connection, redis.connection.AbstractConnection)
+    assert connection.socket_timeout == 5
