@@ -1,0 +1,112 @@
+"""Real PostgreSQL and Redis for the integration tests, and a fresh migrated database for each test.
+
+MEDQ_TEST_DATABASE_URL and MEDQ_TEST_REDIS_URL name servers of your own (the role must be allowed to create databases,
+the Redis database is emptied); without them the embedded ones run in a temporary folder.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import redis
+import sqlalchemy as sa
+from sqlalchemy.pool import NullPool
+
+from worker.adapters.db import sqlalchemy_url
+from worker.adapters.schema import upgrade
+from worker.services import Services, open_services
+from worker.settings import Settings
+
+PREFIX = f"medq_test_{os.getpid()}"
+numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def services() -> Iterator[Services]:
+    """The two servers, stopped after the last test when they are embedded."""
+    # Not under pytest's own folder: as root the server runs as somebody else, and every pytest that starts on the
+    # machine shuts that folder to others, under a running server too.
+    with tempfile.TemporaryDirectory(prefix="medq-test-") as home:
+        settings = Settings.model_validate(
+            {
+                "MEDQ_HOME": home,
+                "DATABASE_URL": os.environ.get("MEDQ_TEST_DATABASE_URL"),
+                "REDIS_URL": os.environ.get("MEDQ_TEST_REDIS_URL"),
+            }
+        )
+        with open_services(settings) as found:
+            yield found
+
+
+@pytest.fixture
+def redis_url(services: Services) -> str:
+    """An empty Redis."""
+    with redis.Redis.from_url(services.redis_url) as client:
+        client.flushdb()
+    return services.redis_url
+
+
+@pytest.fixture(scope="session")
+def create_database(services: Services) -> Iterator[Callable[..., str]]:
+    """Makes a database, empty or a copy of another one, and returns its name."""
+    engine = sa.create_engine(sqlalchemy_url(services.database_url), poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    made = []
+
+    def create(template: str | None = None) -> str:
+        name = f"{PREFIX}_{next(numbers)}"
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f'CREATE DATABASE "{name}"' + (f' TEMPLATE "{template}"' if template else ""))
+        made.append(name)
+        return name
+
+    yield create
+    with engine.connect() as connection:
+        for name in made:
+            connection.exec_driver_sql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def url_of(services: Services) -> Callable[[str], str]:
+    """Gives the SQLAlchemy URL of a database by its name."""
+    server = sa.make_url(sqlalchemy_url(services.database_url))
+    return lambda name: server.set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="session")
+def template(create_database: Callable[..., str], url_of: Callable[[str], str]) -> str:
+    """The name of a database at the newest revision. Nobody connects to it: it is only copied."""
+    name = create_database()
+    upgrade(url_of(name))
+    return name
+
+
+@pytest.fixture
+def database_url(
+    services: Services, create_database: Callable[..., str], url_of: Callable[[str], str], template: str
+) -> Iterator[str]:
+    """A fresh database at the newest revision, dropped afterwards."""
+    with dropped_afterwards(services, create_database(template)) as name:
+        yield url_of(name)
+
+
+@pytest.fixture
+def empty_database_url(
+    services: Services, create_database: Callable[..., str], url_of: Callable[[str], str]
+) -> Iterator[str]:
+    """A fresh database with nothing in it, dropped afterwards."""
+    with dropped_afterwards(services, create_database()) as name:
+        yield url_of(name)
+
+
+@contextmanager
+def dropped_afterwards(services: Services, name: str) -> Iterator[str]:
+    """Drop the database whoever is still connected."""
+    yield name
+    engine = sa.create_engine(sqlalchemy_url(services.database_url), poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
