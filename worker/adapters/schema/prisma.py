@@ -13,6 +13,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
+# A string is kept, for what looks like a comment inside it is none.
+COMMENT = re.compile(r'("[^"]*")|//.*$')
 MODEL = re.compile(r"^model\s+(\w+)\s*\{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
 FIELD = re.compile(r"^(\w+)\s+(\w+)(\[\]|\?)?\s*(.*)$")
 BLOCK = re.compile(r"^@@(unique|index)\(\[(.*?)\](?:,\s*map:\s*\"(\w+)\")?\)$")
@@ -63,7 +65,7 @@ def read_prisma(text: str) -> sa.MetaData:
 
 
 def _lines(body: str) -> list[str]:
-    without_comments = (re.sub(r"(^|\s)//.*$", "", line).strip() for line in body.splitlines())
+    without_comments = (COMMENT.sub(lambda found: found[1] or "", line).strip() for line in body.splitlines())
     return [line for line in without_comments if line]
 
 
