@@ -175,6 +175,17 @@ def test_a_changed_cell_is_coloured_and_its_note_holds_the_old_value() -> None:
     assert sheet["B2"].fill.fgColor.rgb != "FFFFF2CC"
 
 
+def test_past_so_many_notes_a_changed_cell_keeps_its_colour_only() -> None:
+    target = io.BytesIO()
+    rows = [[StyledCell("x", "changed", "note")]] * 3
+
+    write_workbook([ReportSheet("qcm", (ReportColumn("a", 10),), rows)], target, max_notes=2)
+
+    cells = [opened(target.getvalue()).cell(row, 1) for row in (2, 3, 4)]
+    assert [cell.comment is not None for cell in cells] == [True, True, False]
+    assert {cell.fill.fgColor.rgb for cell in cells} == {"FFFFF2CC"}
+
+
 def test_every_outcome_has_its_own_colour() -> None:
     statuses: tuple[CellStyle, ...] = ("pending", *OUTCOMES)
     rows: list[list[ReportCell]] = [[StyledCell(status, status), ""] for status in statuses]
