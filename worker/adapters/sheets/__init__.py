@@ -5,23 +5,29 @@ No meaning is given to a cell here; what cannot be read is one `JobFailed` with 
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
-from typing import Any
 
 from worker.adapters.sheets.cells import cell_text, drop_trailing_columns, is_blank
-from worker.adapters.sheets.containers import CORRUPT, PROTECTED, check_ole, check_zip, refuse_foreign_signature
+from worker.adapters.sheets.containers import (
+    CORRUPT,
+    PROTECTED,
+    check_ole,
+    check_zip,
+    megabytes,
+    refuse_foreign_signature,
+)
 from worker.adapters.sheets.delimited import decode_text, read_records
 from worker.adapters.sheets.extent import check_extent
 from worker.adapters.sheets.formulas import Formulas, find_missing_values, resolve_references
+from worker.adapters.sheets.workbook import Row, iter_sheets, read_in_child
 from worker.errors import JobFailed
 from worker.shapes.uploads import RawSheet
 
+__all__ = ["read_sheets"]
+
 EMPTY = "Le fichier est vide."
 TEXT_SUFFIXES = frozenset({".csv", ".tsv", ".txt", ""})
-
-Rows = list[tuple[int, list[str]]]
 
 
 def read_sheets(data: bytes, file_name: str, *, max_bytes: int, max_rows: int) -> list[RawSheet]:
@@ -34,7 +40,9 @@ def read_sheets(data: bytes, file_name: str, *, max_bytes: int, max_rows: int) -
     if not data:
         raise JobFailed(EMPTY)
     if len(data) > max_bytes:
-        raise JobFailed(f"Le fichier est trop volumineux : {_mb(len(data))} Mo pour {_mb(max_bytes)} Mo au plus.")
+        raise JobFailed(
+            f"Le fichier est trop volumineux : {megabytes(len(data))} Mo pour {megabytes(max_bytes)} Mo au plus."
+        )
     try:
         sheets = _read_any(data, PurePosixPath(file_name.replace("\\", "/")), max_bytes, max_rows)
     except JobFailed:
@@ -54,38 +62,24 @@ def _read_any(data: bytes, name: PurePosixPath, max_bytes: int, max_rows: int) -
         check_extent(parts)
         formulas = find_missing_values(parts)
         del parts  # as large as the workbook unzipped
-        return _read_workbook(data, formulas, max_rows)
+        return _read_workbook(iter_sheets(data), formulas, max_rows)
     if data.startswith(b"\xd0\xcf\x11\xe0"):
         check_ole(data)
-        return _read_workbook(data, {}, max_rows)
+        return _read_workbook(read_in_child(data), {}, max_rows)
     refuse_foreign_signature(data)
     return [_read_text(data, name, max_rows)]
 
 
-def _read_workbook(data: bytes, formulas: dict[str, Formulas], max_rows: int) -> list[RawSheet]:
-    from python_calamine import CalamineWorkbook, SheetTypeEnum
-
-    sheets = []
+def _read_workbook(
+    sheets: Iterable[tuple[str, Iterator[Row]]], formulas: dict[str, Formulas], max_rows: int
+) -> list[RawSheet]:
+    read = []
     left = max_rows
-    with CalamineWorkbook.from_filelike(io.BytesIO(data)) as workbook:
-        for index, meta in enumerate(workbook.sheets_metadata):
-            if meta.typ != SheetTypeEnum.WorkSheet:
-                sheets.append(RawSheet(meta.name, ()))
-                continue
-            source = workbook.get_sheet_by_index(index)
-            first_column = source.start[1] if source.start else 0
-            sheet = _build(meta.name, _cells(source.iter_rows(), first_column), formulas.get(meta.name), left, max_rows)
-            left -= max(0, len(sheet.rows) - 1)
-            sheets.append(sheet)
-    return sheets
-
-
-def _cells(rows: Iterator[list[Any]], first_column: int) -> Iterator[tuple[int, list[str]]]:
-    """Number the rows from 1 and put column A first. calamine yields the rows above the first used one as well."""
-    padding = [""] * first_column
-    for number, values in enumerate(rows, start=1):
-        if any(value != "" for value in values):
-            yield number, padding + [cell_text(value) for value in values]
+    for name, rows in sheets:
+        sheet = _build(name, rows, formulas.get(name), left, max_rows)
+        left -= max(0, len(sheet.rows) - 1)
+        read.append(sheet)
+    return read
 
 
 def _read_text(data: bytes, name: PurePosixPath, max_rows: int) -> RawSheet:
@@ -97,25 +91,26 @@ def _read_text(data: bytes, name: PurePosixPath, max_rows: int) -> RawSheet:
     return _build(name.stem, rows, None, max_rows, max_rows)
 
 
-def _build(
-    name: str, rows: Iterator[tuple[int, list[str]]], formulas: Formulas | None, left: int, max_rows: int
-) -> RawSheet:
+def _build(name: str, rows: Iterator[Row], formulas: Formulas | None, left: int, max_rows: int) -> RawSheet:
     """Resolve formulas, then drop blank rows and empty trailing columns. `left` = data rows still allowed."""
-    kept: Rows = []
+    kept: list[Row] = []
     for number, cells in rows:
         if not is_blank(cells):
             kept.append((number, cells))
-            if len(kept) > left + 1:
-                raise JobFailed(f"Le fichier contient plus de {max_rows} lignes : partagez-le en plusieurs fichiers.")
+            _check_count(len(kept), left, max_rows)
     unresolved: dict[tuple[int, int], str] = {}
     if formulas:
         kept, unresolved = _fill_formulas(kept, formulas)
-        if len(kept) > left + 1:
-            raise JobFailed(f"Le fichier contient plus de {max_rows} lignes : partagez-le en plusieurs fichiers.")
+        _check_count(len(kept), left, max_rows)
     return RawSheet(name, drop_trailing_columns(kept), unresolved)
 
 
-def _fill_formulas(rows: Rows, formulas: Formulas) -> tuple[Rows, dict[tuple[int, int], str]]:
+def _check_count(rows: int, left: int, max_rows: int) -> None:
+    if rows > left + 1:  # the header is not counted
+        raise JobFailed(f"Le fichier contient plus de {max_rows} lignes : partagez-le en plusieurs fichiers.")
+
+
+def _fill_formulas(rows: list[Row], formulas: Formulas) -> tuple[list[Row], dict[tuple[int, int], str]]:
     """Put the values that simple references give into the grid; say which formulas stay without a value."""
     grid = dict(rows)
     resolved, unresolved = resolve_references(formulas, grid)
@@ -126,10 +121,3 @@ def _fill_formulas(rows: Rows, formulas: Formulas) -> tuple[Rows, dict[tuple[int
     kept = [(number, cells) for number, cells in sorted(grid.items()) if not is_blank(cells)]
     numbers = {number for number, _ in kept}
     return kept, {place: formula for place, formula in unresolved.items() if place[0] in numbers}
-
-
-def _mb(size: int) -> str:
-    return f"{size / 1_000_000:.1f}".removesuffix(".0").replace(".", ",")
-
-
-__all__: Sequence[str] = ["read_sheets"]

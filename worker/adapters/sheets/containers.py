@@ -44,6 +44,7 @@ SIGNATURES = (
     (b"\x7fELF", "un programme"),
 )
 _MARKUP = re.compile(rb"\s*<(?:!doctype|html|\?xml|head|body|table|svg)\b", re.IGNORECASE)
+_BIFF_BEGIN = re.compile(rb"\x09\x08[\x08\x10]\x00\x00[\x05\x06]\x05\x00")  # BOF of a BIFF5 or BIFF8 workbook
 _TEXT_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
@@ -145,13 +146,18 @@ def _inflate(data: bytes, entry: zipfile.ZipInfo, left: int, max_bytes: int) -> 
 
 
 def _too_big(max_bytes: int) -> JobFailed:
-    return JobFailed(f"Le fichier est trop volumineux une fois décompressé : {max_bytes / 1e6:g} Mo au plus.")
+    return JobFailed(f"Le fichier est trop volumineux une fois décompressé : {megabytes(max_bytes)} Mo au plus.")
+
+
+def megabytes(size: int) -> str:
+    """A size in millions of bytes, written the French way."""
+    return f"{size / 1_000_000:.3g}".replace(".", ",")
 
 
 def check_ole(data: bytes) -> None:
     """Raise `JobFailed` unless an OLE file (.xls) is a workbook that opens without a password."""
     names = _ole_names(data)
-    if names & {"EncryptedPackage", "EncryptionInfo"}:
+    if names & {"EncryptedPackage", "EncryptionInfo"} or _has_file_pass(data):
         raise JobFailed(PROTECTED)
     if names & {"Workbook", "Book"}:
         return
@@ -159,7 +165,19 @@ def check_ole(data: bytes) -> None:
         raise not_a_spreadsheet("un document Word")
     if "PowerPoint Document" in names:
         raise not_a_spreadsheet("une présentation PowerPoint")
-    raise JobFailed(CORRUPT) if not names else not_a_spreadsheet()
+    raise not_a_spreadsheet() if names else JobFailed(CORRUPT)
+
+
+def _has_file_pass(data: bytes) -> bool:
+    """True when one of the first records of an .xls is FILEPASS: the rest is encrypted ([MS-XLS] 2.4.117)."""
+    begin = _BIFF_BEGIN.search(data)
+    place = begin.start() if begin else len(data)
+    for _ in range(4):
+        kind, size = struct.unpack_from("<HH", data, place) if place + 4 <= len(data) else (0, 0)
+        if kind == 0x002F:
+            return True
+        place += 4 + size
+    return False
 
 
 def _ole_names(data: bytes) -> set[str]:

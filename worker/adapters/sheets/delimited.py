@@ -24,6 +24,7 @@ _BOMS = (
 )
 _UTF8_SEQUENCE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 _HIGH_BYTE = re.compile(rb"[\x80-\xff]")
+_LETTER = re.compile(rb"[A-Za-z]")
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _LEGACY = ("cp1252", "mac_roman", "cp850")  # what Excel's three CSV kinds give in French, likeliest first
 _FRENCH = frozenset("éèêëàâäçùûüôöîïœæ’‘“”«»–—…°²³µ±×≤≥€\xa0")
@@ -35,7 +36,7 @@ def decode_text(data: bytes) -> str:
     """Bytes of a text file as text; raise `JobFailed` for bytes that are no text in any encoding."""
     text = _decode(data)
     controls = len(_CONTROL.findall(text))
-    if controls * 50 > len(text):
+    if controls > 2 + len(text) // 50:
         raise not_a_spreadsheet()
     return text
 
@@ -62,7 +63,9 @@ def _decode_legacy(data: bytes) -> str:
     sample = b"".join(_HIGH_BYTE.findall(data[:1_000_000]))[:20_000]
     scores = {encoding: _french_share(sample.decode(encoding, "replace")) for encoding in _LEGACY}
     best = max(_LEGACY, key=lambda encoding: scores[encoding])  # the first of equals
-    if scores[best] < 0.5:
+    # Two accents in five letters is no French: a foreign alphabet, whose bytes may look like accents.
+    foreign = 2 * high > len(_LETTER.findall(data))
+    if foreign or scores[best] < 0.5:
         best = _guess_encoding(data) or best
     return data.decode(best, errors="replace")
 

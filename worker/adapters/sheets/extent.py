@@ -13,7 +13,7 @@ from xml.parsers import expat
 
 from worker.errors import JobFailed
 
-MAX_CELLS = 25_000_000  # 32 bytes each in the library; 100,000 rows of 250 columns
+MAX_CELLS = 12_000_000  # 32 bytes each in the library; 100,000 rows of 120 columns
 
 # Without the element around it, so that no way of writing XML hides a reference; too many matches only overestimate.
 _REFERENCE = re.compile(rb"r\s*=\s*[\"']\s*([A-Za-z]{0,3})(\d{1,7})\s*[\"']")

@@ -26,9 +26,7 @@ class Facts:
     specialties_of_course: dict[str, set[str]] = field(default_factory=dict)
     case_texts: dict[tuple[int, str, str | None], set[str]] = field(default_factory=dict)
     case_keys: dict[CaseId, list[dict[int, str]]] = field(default_factory=dict)
-    case_positions: dict[tuple[int, int], int] = field(
-        default_factory=dict
-    )  # table, row → place in its case
+    case_positions: dict[tuple[int, int], int] = field(default_factory=dict)  # table, row → place in its case
 
     def spell(self, name: str) -> str:
         """The file's one spelling of a specialty or a course."""
