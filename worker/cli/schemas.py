@@ -27,16 +27,18 @@ def upgrade(
       medq schema upgrade
       medq schema upgrade 001
     """
+    from worker.adapters.db import sqlalchemy_url
     from worker.adapters.overview import find_revision
-    from worker.cli.revisions import upgrade_schema
+    from worker.adapters.schema import upgrade as upgrade_schema
     from worker.cli.site import open_site
 
     with open_site(create=True, check_schema=False) as site:
         before = find_revision(site.engine)
-        upgrade_schema(site.services.database_url, revision)
-        after = find_revision(site.engine)
-    moved = f"from {before or 'nothing'} to {after}" if before != after else f"at {after} already"
-    tell(f"The database's schema is {moved}." if before == after else f"The database's schema went {moved}.")
+        after = upgrade_schema(sqlalchemy_url(site.services.database_url), revision)
+    if before == after:
+        tell(f"The database is at {after} already.")
+    else:
+        tell(f"The database went from {before or 'an empty schema'} to {after}.")
 
 
 @app.command("downgrade")
@@ -50,15 +52,15 @@ def downgrade(
     Example:
       medq schema downgrade 004 --yes
     """
-    from worker.adapters.overview import find_revision
-    from worker.cli.revisions import downgrade_schema
+    from worker.adapters.db import sqlalchemy_url
+    from worker.adapters.schema import downgrade as downgrade_schema
     from worker.cli.site import open_site
 
     if not yes:
         raise UsageError(f"Going back to {revision} loses what newer revisions hold. Add --yes if you mean it.")
     with open_site(check_schema=False) as site:
-        downgrade_schema(site.services.database_url, revision)
-        tell(f"The database's schema is at {find_revision(site.engine) or 'nothing'}.")
+        after = downgrade_schema(sqlalchemy_url(site.services.database_url), revision)
+    tell(f"The database is at {after or 'an empty schema'}.")
 
 
 @app.command("check")
@@ -71,25 +73,21 @@ def check(
     Example:
       medq schema check
     """
-    from schema.config import head_revision
+    from worker.adapters.db import sqlalchemy_url
     from worker.adapters.overview import find_revision
+    from worker.adapters.schema import check as find_differences
     from worker.cli.site import open_site
 
     with open_site(check_schema=False) as site:
-        revision, head = find_revision(site.engine), head_revision()
-        differences = compare(site.services.database_url) if revision == head else []
+        revision = find_revision(site.engine)
+        differences = find_differences(sqlalchemy_url(site.services.database_url))
     if as_json:
-        tell_json({"revision": revision, "head": head, "differences": differences})
-    elif revision == head and not differences:
-        tell(f"The database is at {head}; models, database and Prisma schema agree.")
-    for line in [] if as_json else differences:
-        tell(line)
-    if revision != head:
-        say(f"medq: The database is at {revision or 'none'}, not at {head}. Run `{program()} schema upgrade`.")
-    if revision != head or differences:
+        tell_json({"revision": revision, "agree": not differences, "differences": differences})
+    elif differences:
+        for line in differences:
+            tell(line)
+        say(f"medq: The database at revision {revision or 'none'} differs. `{program()} schema upgrade` may mend it.")
+    else:
+        tell(f"The database is at {revision}; models, database and Prisma schema agree.")
+    if differences:
         raise typer.Exit(1)
-
-
-def compare(database_url: str) -> list[str]:
-    """What differs between models, database and Prisma schema, one line each."""
-    raise NotImplementedError(database_url)

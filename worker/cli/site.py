@@ -7,10 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from worker.adapters.db import connect
+from worker.adapters.db import connect, sqlalchemy_url
 from worker.adapters.overview import find_revision
 from worker.cli.output import program, say
-from worker.cli.revisions import upgrade_schema
 from worker.errors import UsageError
 from worker.services import Services, has_database, open_services
 from worker.settings import Settings
@@ -87,7 +86,9 @@ def ensure_schema(engine: sa.Engine, services: Services, tell: Callable[[str], N
         return
     if "postgresql" in services.embedded:
         tell("Bringing the embedded database's schema up to date…")
-        upgrade_schema(services.database_url, "head")
+        from worker.adapters.schema import upgrade
+
+        upgrade(sqlalchemy_url(services.database_url))
         return
     raise UsageError(
         f"The database is at revision {revision or 'none'} and this worker needs {head}. "
