@@ -71,6 +71,7 @@ class _Child:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
+        self._close()
         self._started_at = time.monotonic()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "worker.process"],
@@ -108,6 +109,11 @@ class _Child:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        self._close()
+
+    def _close(self) -> None:
+        if self.process is not None and self.process.stdin is not None:
+            self.process.stdin.close()
 
 
 def serve(workers: Workers) -> int:
