@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self
 
+from worker.shapes.uploads import LeftOutSheet, ReadSheet
+
 QuestionType = Literal["qcm", "qroc", "cas_qcm", "cas_qroc"]
 QUESTION_TYPES: tuple[QuestionType, ...] = ("qcm", "qroc", "cas_qcm", "cas_qroc")
 LETTERS = "ABCDE"
@@ -104,3 +106,12 @@ class ParsedRow:
     question: Question | None
     findings: tuple[Finding, ...] = ()
     rejection: str | None = None  # French sentence
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedUpload:
+    """A whole file, read: its rows in the file's order, the sheets they came from, and those left out and why."""
+
+    rows: tuple[ParsedRow, ...]
+    read: tuple[ReadSheet, ...]
+    left_out: tuple[LeftOutSheet, ...]

@@ -150,8 +150,8 @@ def edit_distance(a: str, b: str) -> int:
 
 
 def _free_key(text: str, taken: Sequence[str]) -> str:
-    """The header itself, or with a number where a column has that name already."""
-    if text not in taken and text not in _EXACT:
+    """The header itself, or with a number where a column has that name already, or means the same as one."""
+    if text not in taken and canonical_header(text) is None:
         return text
     number = 2
     while f"{text} ({number})" in taken:
