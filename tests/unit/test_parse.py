@@ -511,6 +511,10 @@ def test_case_numbers_begin_again_in_each_course() -> None:
     assert fourth.question is None
 
 
+def test_a_case_number_written_as_a_float_is_whole() -> None:
+    assert question({**QCM, **CASE, "cas n": "5.0"}, name="cas_qcm").case_number == "5"
+
+
 def test_a_case_of_another_sheet_gives_no_text() -> None:
     upload = parse(sheet("cas_qcm", {**QCM, **CASE}), sheet("cas_qroc", {**QROC, **CASE, "texte du cas": ""}))
 

@@ -12,6 +12,7 @@ from worker.steps.parse.tables import Draft
 from worker.steps.parse.values import display_name, find_level, fold_cached, plain_text, read_level
 
 CaseId = tuple[int, str, str]  # table, case number, case text
+_WHOLE = re.compile(r"\A(\d+)[.,]0+\Z")
 _NUMBER = re.compile(r"\d{1,4}")
 
 
@@ -86,8 +87,8 @@ def names_of(draft: Draft) -> tuple[str, str]:
 
 
 def case_number(draft: Draft) -> str:
-    """`cas n` as written."""
-    return draft.cells.get("cas n", "").strip()
+    """`cas n` as written; `5.0`, as some exports have it, is 5."""
+    return _WHOLE.sub(r"\1", draft.cells.get("cas n", "").strip())
 
 
 def best_spelling(names: Iterable[str]) -> str:
