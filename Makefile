@@ -1,39 +1,58 @@
-# Two commands: `make run` does the main job on a sample, `make test` runs every test.
-# Each does its own set-up: uv (from pip, in .venv, when the machine has none) and the locked packages.
+# Two commands: `make run` does the main job on a sample, `make test` runs every check and every test.
+# Each does its own set-up in .venv: uv (from pip) and the locked packages. An interrupted set-up heals at the next call.
 
-PYTHON ?= python3
 FILE ?= examples/questions.xlsx
 VENV := .venv
 BIN := $(VENV)/bin
+UV := $(VENV)/uv/bin/uv
 
-.PHONY: run test check lock clean
+# The embedded Redis has wheels for Python 3.11 and 3.12, so one of these comes first; PYTHON=… overrides.
+ifndef PYTHON
+PYTHON := $(shell for p in python3 python3.12 python3.11 python; do \
+  $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
+endif
+ifeq ($(PYTHON),)
+PYTHON := $(shell for p in python3 python; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+endif
+
 .DEFAULT_GOAL := help
-.PHONY: help
-help: ## what can be made
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+.PHONY: help run test lock clean
 
-run: $(VENV)/.ready ## validate a workbook end to end (FILE=path for your own)
+help: ## what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
+
+run: $(VENV)/.ready ## validate a workbook end to end: FILE=path for your own
 	@$(BIN)/medq run "$(FILE)"
 
 test: $(VENV)/.ready ## every check and every test
-	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q .
-	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/pytest
+	@echo "Format and lint…" && $(BIN)/ruff format --check -q . && $(BIN)/ruff check -q .
+	@echo "Types…" && $(BIN)/mypy
+	@echo "Layers…" && { $(BIN)/lint-imports --no-cache > $(VENV)/layers.log || { cat $(VENV)/layers.log; exit 1; }; }
+	@echo "Tests…" && $(BIN)/pytest
 
-lock: $(VENV)/uv ## resolve the locked environment anew
-	@$(VENV)/uv/bin/uv pip compile -q --universal --generate-hashes --no-header --no-annotate \
+lock: $(VENV)/uv/.ready ## resolve requirements.lock anew
+	@$(UV) pip compile -q --universal --generate-hashes --no-header --no-annotate \
 	  --all-extras --group dev pyproject.toml -o requirements.lock
 
 clean: ## forget the environment and the embedded services' files
-	rm -rf $(VENV) .medq
+	@if [ -x $(BIN)/medq ]; then $(BIN)/medq services stop >/dev/null 2>&1 || true; fi
+	@rm -rf $(VENV) .medq
 
-$(VENV)/uv:
-	@$(PYTHON) -m venv $@ && $@/bin/pip install -q --disable-pip-version-check uv
-
-$(VENV)/.ready: requirements.lock pyproject.toml | $(VENV)/uv
-	@echo "Installing the locked environment…"
-	@test -x $(BIN)/python || $(VENV)/uv/bin/uv venv -q --allow-existing --python $(PYTHON) $(VENV)
-	@$(VENV)/uv/bin/uv pip sync -q --require-hashes --python $(BIN)/python requirements.lock
-	@$(VENV)/uv/bin/uv pip install -q --no-deps --no-build-isolation --python $(BIN)/python -e .
+# The stamps are the last thing written, so a step that was cut short is done again, and thoroughly.
+# uv does not read pip's settings: a company's own index is handed on.
+$(VENV)/uv/.ready:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, with venv and pip: install it, or say where with PYTHON=path." >&2; exit 1; }
+	@echo "Getting uv…"
+	@$(PYTHON) -m venv --clear $(VENV)/uv && $(VENV)/uv/bin/python -m pip install -q --disable-pip-version-check uv
 	@touch $@
+
+$(VENV)/.ready: requirements.lock pyproject.toml | $(VENV)/uv/.ready
+	@echo "Installing the locked packages…"
+	@$(BIN)/python -c '' 2>/dev/null || $(UV) venv -q --allow-existing --python $(PYTHON) $(VENV)
+	@again=$$(test ! -e $(VENV)/.installing || echo --reinstall); touch $(VENV)/.installing; \
+	  index=$$($(VENV)/uv/bin/python -m pip config get global.index-url 2>/dev/null); \
+	  test -z "$$index" || export UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$index}"; \
+	  $(UV) pip sync -q $$again --require-hashes --python $(BIN)/python requirements.lock && \
+	  $(UV) pip install -q --no-deps --no-build-isolation --python $(BIN)/python -e .
+	@rm -f $(VENV)/.installing && touch $@

@@ -1,0 +1,30 @@
+# The worker without the embedded services: DATABASE_URL, REDIS_URL and an LLM are given by whoever runs it.
+FROM python:3.12-slim AS build
+RUN pip install --no-cache-dir --disable-pip-version-check uv
+WORKDIR /src
+RUN uv venv -q /opt/medq
+ENV VIRTUAL_ENV=/opt/medq
+# Dependencies first: this layer is built again only when they change. The lock gives versions and hashes.
+COPY pyproject.toml requirements.lock ./
+RUN uv pip install --no-cache -r pyproject.toml --extra s3 -c requirements.lock
+COPY README.md ./
+COPY models models
+COPY schema schema
+COPY worker worker
+RUN uv pip install --no-cache --no-deps --build-constraints requirements.lock .
+
+FROM python:3.12-slim
+RUN useradd --uid 10001 --create-home medq && install -d -o medq -g medq /data
+COPY --from=build /opt/medq /opt/medq
+ENV PATH=/opt/medq/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    MEDQ_HOME=/data/home \
+    MEDQ_STORAGE_URL=/data/storage
+USER medq
+WORKDIR /data
+VOLUME /data
+# No HEALTHCHECK: a probe beside the worker proves nothing about its threads. The supervisor restarts a process that
+# dies, and leases return the work of one that hangs.
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["medq"]
+CMD ["worker"]
