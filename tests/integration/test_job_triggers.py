@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
-from models import AiValidationItem, AiValidationJob, AiValidationTask, LlmCall
+from models import AiValidationItem, AiValidationJob, AiValidationTask, LlmCall, Question
 
 LEGAL = {
     "queued": {"processing", "failed", "cancelled"},
@@ -289,7 +289,13 @@ def test_failed_items_are_done_again_and_nothing_else(jobs: Jobs) -> None:
     jobs.add_prepared_job(
         ("done", ["confirmed", "corrected", "completed", "contested", "rejected"]), ("failed", ["failed", "confirmed"])
     )
-    jobs.add_item(8, "duplicate", task_id="t0", duplicate_of_id="i6")
+    jobs.add(
+        Question(
+            id="q", type="qroc", question_text="?", answer="!", explanation="…", level="DCEM2", semester="S1",
+            specialty_id="spec1",
+        )
+    )  # fmt: skip
+    jobs.add_item(8, "duplicate", task_id="t0", duplicate_of_id="i6", question_id="q")
     jobs.add_item(9, "duplicate", task_id="t0", duplicate_of_id="i1")
     jobs.execute(
         'INSERT INTO "AiValidationTask" ("id", "jobId", "kind", "position", "status")'
@@ -305,8 +311,8 @@ def test_failed_items_are_done_again_and_nothing_else(jobs: Jobs) -> None:
     # Then the failed item and its duplicate are pending again, as if never looked at
     items = jobs.items()
     assert {name for name, status in items.items() if status == "pending"} == {"i6", "i8"}
-    again = jobs.item("i6")
-    assert (again.result, again.reason, again.question_id, again.rag_applied) == (None, None, None, False)
+    for again in (jobs.item("i6"), jobs.item("i8")):
+        assert (again.result, again.reason, again.question_id, again.rag_applied) == (None, None, None, False)
     assert jobs.item("i8").duplicate_of_id == "i6"
     assert jobs.item("i1").result == {"outcome": "confirmed"}
     # and the tasks that hold them are ready, the finish task is gone
