@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from models import new_id, utc_now
+from worker import faults
 from worker.adapters import calls, items, jobs, questions, tasks
 from worker.adapters.db import Database, copy_rows
 from worker.adapters.files import Storage
@@ -20,6 +21,7 @@ from worker.adapters.llm import LlmClient
 from worker.adapters.sheets import read_sheets
 from worker.adapters.workbook import write_workbook
 from worker.errors import JobFailed, ProviderRefused, ProviderUnavailable
+from worker.faults import Point
 from worker.leases import Lease
 from worker.log import get_logger
 from worker.settings import Settings
@@ -120,6 +122,7 @@ class Line:
         items.count_figures(connection, task.job.id, message=sentences.prepared(len(planned)))
         items.ready_finish(connection, task.job.id)
         tasks.notify(connection, task.job.id)
+        faults.reached(Point.IN_PREPARE)
 
     # -- analyse: one batch, one transaction at its end ----------------------------------------------------------
 
@@ -136,6 +139,7 @@ class Line:
                 else self._conclude(item, look, task, config, lease)
             )
         self.database.transact(lambda c: self._apply(c, task, pending, conclusions))
+        faults.reached(Point.AFTER_COMMIT, task.kind, task.position)
         log.info("batch_done", items=len(pending))
 
     def _conclude(self, item: PendingItem, first: Look, task: Task, config: JobConfig, lease: Lease) -> Conclusion:
@@ -196,6 +200,7 @@ class Line:
     ) -> None:
         tasks.end_task(connection, task)
         concluded = publish(connection, pending, conclusions)
+        faults.reached(Point.MID_APPLY, task.kind, task.position)
         items.conclude_items(connection, task.job.id, concluded)
         if items.ready_finish(connection, task.job.id):
             tasks.notify(connection, task.job.id)
@@ -204,6 +209,7 @@ class Line:
 
     def _finish(self, task: Task) -> None:
         url = self.write_report(task.job.id)
+        faults.reached(Point.IN_FINISH)
         self.database.transact(lambda c: self._close(c, task, url))
         log.info("job_finished")
 
@@ -393,11 +399,13 @@ class TaskLedger:
             )
 
         self.database.transact(write)
+        faults.reached(Point.AFTER_INTENT, self.task.kind, self.task.position)
         return call_id
 
     def succeed(self, call_id: str, reply: Reply) -> None:
         """See `Ledger.succeed`. A paid reply is worth waiting long for a database that is away."""
         self.database.transact(lambda c: calls.succeed_call(c, call_id, reply, cost_usd=None), patience_s=600)
+        faults.reached(Point.REPLY_STORED, self.task.kind, self.task.position)
 
     def fail(self, call_id: str, *, kind: str, code: str, message: str) -> None:
         """See `Ledger.fail`."""

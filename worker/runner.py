@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from worker import faults
 from worker.adapters import tasks
 from worker.adapters.db import Database, is_infrastructure_fault
 from worker.errors import LeaseLost, Stopping
+from worker.faults import Point
 from worker.leases import Leases
 from worker.log import get_logger
 from worker.pipeline import Line
@@ -55,6 +57,7 @@ class Runner:
         if claimed is None:
             return False
         task, job_status = claimed
+        faults.reached(Point.AFTER_CLAIM, task.kind, task.position)
         with (
             structlog.contextvars.bound_contextvars(
                 job_id=task.job.id, task_id=task.id, attempt=task.attempt, kind=task.kind

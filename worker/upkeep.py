@@ -10,8 +10,10 @@ from dataclasses import dataclass
 import psycopg
 import sqlalchemy as sa
 
+from worker import faults
 from worker.adapters import calls, items, tasks
 from worker.adapters.db import Database
+from worker.faults import Point
 from worker.leases import Leases
 from worker.log import get_logger
 from worker.pipeline import fail_job
@@ -42,6 +44,7 @@ class Heartbeat:
         held = self.leases.held()
         if not held:
             return
+        faults.reached(Point.IN_HEARTBEAT)
         renewed = self.database.transact(
             lambda c: tasks.renew_leases(c, held, owner=self.owner, lease_s=self.lease_s), patience_s=self.lease_s
         )
@@ -70,6 +73,7 @@ class Sweep:
                 calls.mark_unknown(connection, expired.id, attempt=expired.attempt)
             if status == "failed":
                 quarantine(connection, expired)
+            faults.reached(Point.IN_SWEEP)
             return status
 
         status = self.database.transact(work)

@@ -14,7 +14,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 import openai
 
+from worker import faults
 from worker.errors import ContentRefused, ProviderRefused, ProviderUnavailable, UsageError
+from worker.faults import Point
 from worker.settings import DEFAULT_MODEL, Settings
 from worker.shapes.calls import Endpoint, Reply, Request, Usage
 
@@ -117,6 +119,7 @@ class LlmClient:
         except openai.APIError as error:
             self._translate(error, model=request.model)
         text = raw.text
+        faults.reached(Point.REPLY_READ)
         envelope = _parse_object(text)
         choices = envelope.get("choices")
         if not isinstance(choices, list) or not choices:
@@ -239,13 +242,20 @@ def _without_credentials(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="")).rstrip("/")
 
 
+def _event_hooks() -> dict[str, Any]:
+    """The point between a request that arrived and its reply; no hook at all while no fault is set."""
+    if not faults.is_armed():
+        return {}
+    return {"event_hooks": {"response": [lambda _response: faults.reached(Point.REQUEST_SENT)]}}
+
+
 def _build_client(endpoint: Endpoint, settings: Settings) -> openai.OpenAI:
     loopback = urlsplit(endpoint.name).hostname in ("127.0.0.1", "localhost", "::1")
     common: dict[str, Any] = {
         "max_retries": 0,
         "timeout": max(settings.call_timeout_s, EMBEDDED_TIMEOUT_S) if endpoint.embedded else settings.call_timeout_s,
         # A proxy of the environment must not stand between this machine and itself.
-        "http_client": openai.DefaultHttpxClient(trust_env=False) if loopback else None,
+        "http_client": openai.DefaultHttpxClient(trust_env=False, **_event_hooks()) if loopback else None,
     }
     if endpoint.embedded:
         return openai.OpenAI(api_key="embedded", base_url=endpoint.name, **common)
