@@ -2,7 +2,7 @@
 
 from models.academic import ClinicalCase, Course, Specialty
 from models.base import Base, new_id, utc_now
-from models.courses import CourseChunk, CourseDocument
+from models.courses import CourseChunk, CourseDocument, CourseTerm
 from models.jobs import AiValidationItem, AiValidationJob, AiValidationTask, LlmCall
 from models.questions import Question
 from models.sessions import Session, SessionQuestion, UserQuestionAnswer, UserSession
@@ -17,6 +17,7 @@ __all__ = [
     "Course",
     "CourseChunk",
     "CourseDocument",
+    "CourseTerm",
     "LlmCall",
     "Question",
     "Session",

@@ -1,20 +1,31 @@
-"""Course documents cut into chunks, for retrieval. How they are searched is not said here."""
+"""Course documents cut into chunks, for retrieval. How they are searched is not said here.
+
+Vectors have no model: "CourseVector" exists only where pgvector does (see revision 007).
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Index
+from sqlalchemy import Index, text
+from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, Id, created_at_column, reference, updated_at_column
 
 
 class CourseDocument(Base):
-    """A document that an operator ingested. `contentHash` is unique: the same file is kept once."""
+    """A document that an operator ingested. `contentHash` is unique: the same file is kept once.
+
+    `fileName` is the file's own name and up to two folders above it; `specialtyKey` the specialty without accents,
+    case and signs.
+    """
 
     __tablename__ = "CourseDocument"
-    __table_args__ = (Index("CourseDocument_contentHash_key", "contentHash", unique=True),)
+    __table_args__ = (
+        Index("CourseDocument_contentHash_key", "contentHash", unique=True),
+        Index("CourseDocument_fileName_idx", "fileName"),
+    )
 
     id: Mapped[Id]
     title: Mapped[str]
@@ -27,13 +38,21 @@ class CourseDocument(Base):
     page_count: Mapped[int | None] = mapped_column("pageCount")
     created_at: Mapped[datetime] = created_at_column()
     updated_at: Mapped[datetime] = updated_at_column()
+    specialty_key: Mapped[str | None] = mapped_column("specialtyKey")
+    chunk_count: Mapped[int] = mapped_column("chunkCount", default=0, server_default=text("0"))
 
 
 class CourseChunk(Base):
-    """One passage of a document, numbered from 0. `page` counts from 1, where the document has pages."""
+    """One passage of a document, numbered from 0. `page` and `lastPage` count from 1, where the document has pages.
+
+    `search` holds the passage's stems, made by the worker with accents folded.
+    """
 
     __tablename__ = "CourseChunk"
-    __table_args__ = (Index("CourseChunk_documentId_position_key", "documentId", "position", unique=True),)
+    __table_args__ = (
+        Index("CourseChunk_documentId_position_key", "documentId", "position", unique=True),
+        Index("CourseChunk_search_idx", "search", postgresql_using="gin"),
+    )
 
     id: Mapped[Id]
     document_id: Mapped[str] = mapped_column("documentId", reference("CourseDocument.id", "CASCADE"))
@@ -41,3 +60,14 @@ class CourseChunk(Base):
     page: Mapped[int | None]
     heading: Mapped[str | None]
     text: Mapped[str]
+    last_page: Mapped[int | None] = mapped_column("lastPage")
+    search: Mapped[str | None] = mapped_column(TSVECTOR)
+
+
+class CourseTerm(Base):
+    """A stem of the vocabulary, and how many passages hold it."""
+
+    __tablename__ = "CourseTerm"
+
+    term: Mapped[str] = mapped_column(primary_key=True)
+    chunk_count: Mapped[int] = mapped_column("chunkCount")

@@ -141,10 +141,17 @@ def test_up_down_up_ends_where_it_began(empty: Database) -> None:
 
 def test_each_revision_goes_down_to_what_was_before(empty: Database) -> None:
     before = {}
-    for revision in ("001", "002", "003", "004", "005", "006"):
+    for revision in ("001", "002", "003", "004", "005", "006", "007"):
         before[revision] = empty.catalogue([*TABLES, "AiValidationTask", "AiValidationItem", "LlmCall"])
         upgrade(empty.url, revision)
-    for revision, below in (("006", "005"), ("005", "004"), ("004", "003"), ("003", "002"), ("002", "001")):
+    for revision, below in (
+        ("007", "006"),
+        ("006", "005"),
+        ("005", "004"),
+        ("004", "003"),
+        ("003", "002"),
+        ("002", "001"),
+    ):
         downgrade(empty.url, below)
         assert empty.catalogue([*TABLES, "AiValidationTask", "AiValidationItem", "LlmCall"]) == before[revision]
 
@@ -402,7 +409,7 @@ PRISMA_CHANGES = [
     ("explanation String\n", "explanation String?\n", '"explanation" of "Question"'),
     ("progress     Int     @default(0)", "progress     Int     @default(1)", '"progress" of "AiValidationJob"'),
     ("  @@index([requestHash])\n", "", 'the index "LlmCall_requestHash_idx"'),
-    ("contentHash String   @unique", "contentHash String", '"CourseDocument_contentHash_key"'),
+    ("contentHash  String   @unique", "contentHash String", '"CourseDocument_contentHash_key"'),
     (
         "document CourseDocument @relation(fields: [documentId], references: [id], onDelete: Cascade)",
         "document CourseDocument @relation(fields: [documentId], references: [id], onDelete: Restrict)",
@@ -472,3 +479,21 @@ def test_models_read_a_question_back_as_written(database: Database) -> None:
 
         assert (found.answer, found.created_at, found.is_validated) == ("5 mg", moment, False)
         assert re.fullmatch(r"c[0-9a-z]{24}", found.id)
+
+
+def test_what_search_adds_with_extensions_is_no_difference(database: Database) -> None:
+    # Given whatever the server can add: trigrams, and the vectors of a model of four dimensions
+    ((trigrams,),) = database.rows(
+        "SELECT medq_add_course_trigrams() = EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_trgm')"
+    )
+    ((vectors,),) = database.rows(
+        "SELECT medq_add_course_vectors('small', 4) = (to_regclass('\"CourseVector\"') IS NOT NULL)"
+    )
+    assert trigrams
+    assert vectors
+
+    # Then a second call changes nothing, models and Prisma schema still agree, and all of it goes down
+    database.execute("SELECT medq_add_course_trigrams(), medq_add_course_vectors('small', 4)")
+    assert check(database.url) == []
+    downgrade(database.url, "006")
+    assert database.rows("SELECT to_regclass('\"CourseVector\"')") == [(None,)]

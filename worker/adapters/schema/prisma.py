@@ -16,8 +16,8 @@ from sqlalchemy.dialects import postgresql
 # A string is kept, for what looks like a comment inside it is none.
 COMMENT = re.compile(r'("[^"]*")|//.*$')
 MODEL = re.compile(r"^model\s+(\w+)\s*\{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
-FIELD = re.compile(r"^(\w+)\s+(\w+)(\[\]|\?)?\s*(.*)$")
-BLOCK = re.compile(r"^@@(unique|index)\(\[(.*?)\](?:,\s*map:\s*\"(\w+)\")?\)$")
+FIELD = re.compile(r'^(\w+)\s+(\w+(?:\("\w+"\))?)(\[\]|\?)?\s*(.*)$')
+BLOCK = re.compile(r"^@@(unique|index)\(\[(.*?)\](?:,\s*type:\s*(\w+))?(?:,\s*map:\s*\"(\w+)\")?\)$")
 RELATION = re.compile(
     r'@relation\((?:"(\w+)",?\s*)?(?:fields:\s*\[(\w+)\],\s*references:\s*\[(\w+)\],\s*onDelete:\s*(\w+))?\)'
 )
@@ -30,6 +30,7 @@ TYPES: dict[str, sa.types.TypeEngine[Any]] = {
     "DateTime": postgresql.TIMESTAMP(precision=3),
     "Json": postgresql.JSONB(),
     "Decimal": sa.Numeric(65, 30),
+    'Unsupported("tsvector")': postgresql.TSVECTOR(),
 }
 ACTIONS = {"Cascade": "CASCADE", "SetNull": "SET NULL", "Restrict": "RESTRICT", "NoAction": "NO ACTION"}
 
@@ -140,14 +141,15 @@ def _add_index(table: sa.Table, line: str) -> None:
     found = BLOCK.match(line)
     if found is None:
         raise PrismaSyntaxError(f"model {table.name}: cannot read {line!r}")
-    kind, listed, mapped = found.groups(default="")
+    kind, listed, method, mapped = found.groups(default="")
     parts = [part.strip() for part in listed.split(",")]
     names = [part.partition("(")[0] for part in parts]
     ordered = [
         sa.desc(table.c[n]) if "sort: Desc" in part else table.c[n] for n, part in zip(names, parts, strict=True)
     ]
     suffix = "key" if kind == "unique" else "idx"
-    sa.Index(mapped or f"{table.name}_{'_'.join(names)}_{suffix}", *ordered, unique=kind == "unique")
+    name = mapped or f"{table.name}_{'_'.join(names)}_{suffix}"
+    sa.Index(name, *ordered, unique=kind == "unique", postgresql_using=method.lower() or None)
 
 
 def _check_both_sides(relations: list[Relation]) -> None:
