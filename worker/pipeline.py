@@ -129,23 +129,32 @@ class Line:
     def _analyse(self, task: Task, lease: Lease) -> None:
         config = JobConfig.parse(task.job.config)
         pending = self.database.transact(lambda c: items.load_pending(c, task))
-        first = self._ask("analyse", pending, task, config, lease)
+        first = self._ask("analyse", pending, task, config, lease, generations={})
         conclusions: dict[str, Conclusion] = {}
         for item in pending:
             look = first.looks.get(item.id)
             conclusions[item.id] = (
                 failed_conclusion(_refused(first, item.id))
                 if look is None
-                else self._conclude(item, look, task, config, lease)
+                else self._conclude(item, look, task, config, lease, generations=first.generations)
             )
         self.database.transact(lambda c: self._apply(c, task, pending, conclusions))
         faults.reached(Point.AFTER_COMMIT, task.kind, task.position)
         log.info("batch_done", items=len(pending))
 
-    def _conclude(self, item: PendingItem, first: Look, task: Task, config: JobConfig, lease: Lease) -> Conclusion:
+    def _conclude(
+        self,
+        item: PendingItem,
+        first: Look,
+        task: Task,
+        config: JobConfig,
+        lease: Lease,
+        *,
+        generations: Mapping[str, int],
+    ) -> Conclusion:
         second: Look | None = None
         if needs_second_look(item.question, first):
-            answers = self._ask("second_look", [item], task, config, lease)
+            answers = self._ask("second_look", [item], task, config, lease, generations=generations)
             second = answers.looks.get(item.id)
             if second is None:
                 return failed_conclusion(_refused(answers, item.id))
@@ -154,11 +163,18 @@ class Line:
         )
 
     def _ask(
-        self, purpose: Purpose, pending: Sequence[PendingItem], task: Task, config: JobConfig, lease: Lease
+        self,
+        purpose: Purpose,
+        pending: Sequence[PendingItem],
+        task: Task,
+        config: JobConfig,
+        lease: Lease,
+        *,
+        generations: Mapping[str, int],
     ) -> Answers:
         by_id = {item.id: item for item in pending}
 
-        def compose(item_ids: Sequence[str]) -> Request:
+        def compose(item_ids: Sequence[str], larger_ceiling: bool) -> Request:
             asked = [(item_id, by_id[item_id].question, ()) for item_id in item_ids]
             return compose_request(
                 purpose,
@@ -166,23 +182,21 @@ class Line:
                 endpoint=self.endpoint,
                 model=self._model(purpose, config),
                 instructions=task.job.instructions,
+                larger_ceiling=larger_ceiling,
             )
-
-        def check(raw: str, request: Request) -> tuple[Mapping[str, Look], Mapping[str, Any]]:
-            checked = check_reply(raw, request)
-            return checked.looks, checked.refusals
 
         dialogue = Dialogue(
             compose=compose,
-            check=check,
+            recall=lambda item_ids: [compose(item_ids, False)],
+            check=check_reply,
             send=self.client.complete,
             ledger=TaskLedger(self.database, task, self.endpoint),
-            before_call=lease.check,
+            before_call=lambda _request: lease.check(),
             sleep=lease.sleep,
         )
         attempts = self.settings.max_attempts if config.max_retries is None else config.max_retries + 1
         limit = batch_limit(self.endpoint, config.batch_size or self.settings.batch_size)
-        return ask(list(by_id), dialogue, max_attempts=attempts, questions_per_call=limit)
+        return ask(list(by_id), dialogue, max_attempts=attempts, questions_per_call=limit, generations=generations)
 
     def _model(self, purpose: Purpose, config: JobConfig) -> str:
         if self.endpoint.embedded:
@@ -402,7 +416,7 @@ class TaskLedger:
         faults.reached(Point.AFTER_INTENT, self.task.kind, self.task.position)
         return call_id
 
-    def succeed(self, call_id: str, reply: Reply) -> None:
+    def succeed(self, call_id: str, request: Request, reply: Reply) -> None:  # noqa: ARG002
         """See `Ledger.succeed`. A paid reply is worth waiting long for a database that is away."""
         self.database.transact(lambda c: calls.succeed_call(c, call_id, reply, cost_usd=None), patience_s=600)
         faults.reached(Point.REPLY_STORED, self.task.kind, self.task.position)

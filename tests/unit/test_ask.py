@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
 
 from worker.errors import ContentRefused, ProviderRefused, ProviderUnavailable, Stopping
 from worker.shapes.answers import Look, Refusal
-from worker.shapes.calls import AskedQuestion, Reply, Request, Usage
+from worker.shapes.calls import AskedQuestion, CheckedReply, Reply, Request, Usage
 from worker.shapes.questions import Question
-from worker.steps.ask import Answers, Dialogue, ask
+from worker.steps.ask import MAX_GENERATIONS, Answers, Dialogue, ask
 
 QUESTION = Question(type="qroc", specialty="s", course="c", level="DCEM2", semester="S1", text="?")
 Answerer = Callable[[Request], Sequence[str]]  # the keys that it answers acceptably; may raise
@@ -21,8 +21,17 @@ Answerer = Callable[[Request], Sequence[str]]  # the keys that it answers accept
 @dataclass(frozen=True)
 class FakeStored:
     question_keys: tuple[str, ...]
-    raw: str
+    raw: str | None
     is_own: bool
+    code: str | None = None
+    is_content: bool = False
+
+
+class Cut(Exception):
+    """The reply ends after these items, closed; the rest is missing."""
+
+    def __init__(self, *item_ids: str) -> None:
+        self.item_ids = item_ids
 
 
 @dataclass
@@ -35,46 +44,69 @@ class FakeWorld:
     log: list[str] = field(default_factory=list)
     slept: list[float] = field(default_factory=list)
     retries: list[bool] = field(default_factory=list)
+    larger: list[bool] = field(default_factory=list)
     stop_after: int = 10_000
+    twins: list[list[FakeStored]] = field(default_factory=list)  # what others are told while we wait for them
 
     def dialogue(self) -> Dialogue:
-        return Dialogue(self.compose, self.check, self.send, self, self.before_call, self.slept.append)
+        return Dialogue(
+            compose=self.compose,
+            recall=lambda item_ids: [self.compose(item_ids)],
+            check=self.check,
+            send=self.send,
+            ledger=self,
+            before_call=self.before_call,
+            sleep=self.slept.append,
+        )
 
-    def compose(self, item_ids: Sequence[str]) -> Request:
+    def compose(self, item_ids: Sequence[str], larger_ceiling: bool = False) -> Request:
         questions = tuple(
             AskedQuestion(id=f"q{n}", item_id=i, question=QUESTION, letters={}, key=f"key-{i}")
             for n, i in enumerate(item_ids, start=1)
         )
-        return Request(purpose="analyse", model="m", body={}, hash="-".join(item_ids), questions=questions)
+        body = {"larger": larger_ceiling}
+        return Request(purpose="analyse", model="m", body=body, hash="-".join(item_ids), questions=questions)
 
-    def check(self, raw: str, request: Request) -> tuple[Mapping[str, Look], Mapping[str, Refusal]]:
+    def check(self, raw: str, request: Request) -> CheckedReply:
         good = json.loads(raw)
+        code = "truncated" if "cut" in good else "content_refused" if "refused" in good else "missing"
         look = Look(None, "a", None, "e", {}, 0.9, "m")
-        return (
-            {q.item_id: look for q in request.questions if q.id in good},
-            {q.item_id: Refusal("missing", "") for q in request.questions if q.id not in good},
+        return CheckedReply(
+            looks={q.item_id: look for q in request.questions if q.id in good},
+            refusals={q.item_id: Refusal(code, "") for q in request.questions if q.id not in good},
+            truncated=code == "truncated",
         )
 
     def send(self, request: Request) -> Reply:
         self.sent.append([q.item_id for q in request.questions])
-        answered = self.answer(request)
-        ids = [q.id for q in request.questions if q.item_id in answered]
+        self.larger.append(request.body["larger"])
+        marks: list[str] = []
+        try:
+            answered = self.answer(request)
+        except Cut as cut:
+            answered, marks = cut.item_ids, ["cut"]
+        ids = [q.id for q in request.questions if q.item_id in answered] + marks
+        if "refused" in answered:
+            ids = ["refused"]
         return Reply(raw=json.dumps(ids), model="m", usage=Usage(), provider_request_id=None)
 
-    def before_call(self) -> None:
+    def before_call(self, request: Request) -> None:
         if len(self.sent) >= self.stop_after:
             raise Stopping("asked to stop")
 
     def find(self, keys: Sequence[str]) -> Sequence[FakeStored]:
         return [s for s in self.stored if set(s.question_keys) & set(keys)]
 
-    def begin(self, request: Request, *, is_retry: bool) -> str:
+    def begin(self, request: Request, *, is_retry: bool) -> str | None:
+        if self.twins:
+            self.stored.extend(self.twins.pop(0))
+            return None
         self.log.append("begin")
         self.retries.append(is_retry)
         self.pending = tuple(q.key for q in request.questions)
         return f"call-{len(self.log)}"
 
-    def succeed(self, call_id: str, reply: Reply) -> None:
+    def succeed(self, call_id: str, request: Request, reply: Reply) -> None:
         self.log.append("succeed")
         self.stored.append(FakeStored(self.pending, reply.raw, is_own=True))
 
@@ -226,7 +258,115 @@ def test_refused_content_is_found_by_asking_alone_and_never_asked_a_third_time()
     answers = run(world, "abc")
     assert set(answers.looks) == {"a", "c"}
     assert answers.refusals["b"].code == "content_filter"
-    assert world.sent == [list("abc"), ["a"], ["b"], ["c"]]
+    assert world.sent == [list("abc"), ["a", "b"], ["c"], ["a"], ["b"]]
+
+
+def test_a_refusal_in_the_reply_is_bisected_down_to_the_question_that_causes_it() -> None:
+    # Given a model that writes a refusal whenever f is among the questions
+    world = FakeWorld(lambda r: ["refused"] if "f" in everything(r) else everything(r))
+    # When eight questions are asked together, with two attempts each
+    answers = run(world, "abcdefgh", attempts=2, per_call=8)
+    # Then f alone is refused, after halves of the batch and never after each question alone
+    assert set(answers.looks) == set("abcdegh")
+    assert answers.refusals["f"].code == "content_refused"
+    assert [len(call) for call in world.sent] == [8, 4, 4, 2, 2, 1, 1, 1]
+
+
+def test_a_cut_reply_is_split_keeps_what_is_closed_and_is_never_asked_at_the_same_size() -> None:
+    # Given replies that have room for one result only
+    def answer(request: Request) -> Sequence[str]:
+        if len(request.questions) > 1:
+            raise Cut(everything(request)[0])
+        return everything(request)
+
+    world = FakeWorld(answer)
+    # When five questions are asked together
+    answers = run(world, "abcde", attempts=1)
+    # Then each is answered, in ever smaller calls, although a single attempt is allowed
+    assert set(answers.looks) == set("abcde")
+    assert world.sent == [list("abcde"), ["b", "c", "d"], ["e"], ["c", "d"], ["d"]]
+
+
+def test_a_single_question_cut_short_is_asked_once_more_with_a_larger_ceiling() -> None:
+    def answer(_: Request) -> Sequence[str]:
+        raise Cut
+
+    world = FakeWorld(answer)
+    answers = run(world, "a")
+    assert answers.refusals["a"].code == "truncated"
+    assert world.larger == [False, True]
+
+
+def test_a_cut_reply_found_after_a_crash_is_not_asked_at_the_same_size() -> None:
+    world = FakeWorld(everything, stored=[FakeStored(("key-a", "key-b", "key-c"), '["q1", "cut"]', is_own=True)])
+    answers = run(world, "abc")
+    assert set(answers.looks) == set("abc")
+    assert world.sent == [["b", "c"]]
+
+
+def test_no_question_costs_more_than_twelve_replies_whatever_happens() -> None:
+    # Given a model that fails in another way at every call
+    calls = iter(range(10_000))
+
+    def answer(request: Request) -> Sequence[str]:
+        match next(calls) % 5:
+            case 0:
+                raise Cut
+            case 1:
+                return ["refused"]
+            case 2:
+                raise ProviderUnavailable("slow", code="timeout")
+        return []
+
+    world = FakeWorld(answer)
+    # When eight questions are asked, with more attempts than any job may have, after three replies to another look
+    answers = ask(
+        list("abcdefgh"),
+        world.dialogue(),
+        max_attempts=50,
+        questions_per_call=8,
+        generations=dict.fromkeys("abcdefgh", 3),
+    )
+    # Then each was in nine calls at most
+    assert answers.looks == {}
+    for item_id in "abcdefgh":
+        assert sum(item_id in call for call in world.sent) <= MAX_GENERATIONS - 3
+        assert answers.generations[item_id] <= MAX_GENERATIONS
+
+
+def test_calls_of_this_run_without_a_reply_count_after_a_crash() -> None:
+    # Given eleven calls about a that this run may have paid for without seeing a reply, and one refused with b
+    lost = [FakeStored(("key-a",), None, is_own=True, code="unknown") for _ in range(10)]
+    refused = FakeStored(("key-a", "key-b"), None, is_own=True, code="content_filter", is_content=True)
+    world = FakeWorld(everything, stored=[*lost, refused])
+    # When both are asked again
+    answers = run(world, "ab")
+    # Then each goes alone, and a for the last time
+    assert set(answers.looks) == {"a", "b"}
+    assert world.sent == [["a"], ["b"]]
+    assert answers.generations["a"] == MAX_GENERATIONS
+
+
+def test_what_another_worker_is_asking_right_now_is_waited_for_and_not_paid_twice() -> None:
+    # Given another process that asks a and b, and is told
+    world = FakeWorld(everything, twins=[[], [FakeStored(("key-b", "key-a"), '["q1", "q2"]', is_own=False)]])
+    # When a, b and c are asked here
+    answers = run(world, "abc")
+    # Then only c is paid for
+    assert set(answers.looks) == {"a", "b", "c"}
+    assert world.sent == [["c"]]
+    assert len(world.slept) == 2
+
+
+def test_a_task_that_knows_of_an_outage_tries_once() -> None:
+    def answer(_: Request) -> Sequence[str]:
+        raise ProviderUnavailable("500", code="server_error")
+
+    world = FakeWorld(answer)
+    with pytest.raises(ProviderUnavailable):
+        ask(["a"], world.dialogue(), max_attempts=4, questions_per_call=5, transport_attempts=1)
+    assert world.sent == [["a"]]
+    assert world.slept == []
 
 
 def test_no_call_begins_once_the_process_stops() -> None:

@@ -49,11 +49,17 @@ WHERE "taskId" = :task_id AND "attempt" <= :attempt AND "status" = 'started'
 """)  # noqa: S608
 
 STORED = sa.text("""
-SELECT c."questionKeys", c."response", c."model",
-       c."jobId" = :job_id AND c."createdAt" >= j."startedAt" AS is_own
+SELECT c."questionKeys", c."response", c."model", NULL AS code, NULL AS kind,
+       c."jobId" = :job_id AND c."createdAt" >= j."startedAt" AS is_own, c."createdAt" AS at, c."id" AS call_id
 FROM "LlmCall" c, "AiValidationJob" j
 WHERE j."id" = :job_id AND c."status" = 'succeeded' AND c."questionKeys" && CAST(:keys AS text[])
-ORDER BY c."createdAt", c."id"
+UNION ALL
+SELECT c."questionKeys", NULL, c."model", c."error" ->> 'code', c."error" ->> 'kind', TRUE, c."createdAt", c."id"
+FROM "LlmCall" c, "AiValidationJob" j
+WHERE j."id" = :job_id AND c."taskId" = :task_id AND c."status" = 'failed' AND c."createdAt" >= j."startedAt"
+  AND (c."error" ->> 'kind' IN ('content', 'unknown') OR c."error" ->> 'code' = 'timeout')
+  AND c."questionKeys" && CAST(:keys AS text[])
+ORDER BY at, call_id
 """)
 
 # Since when has this job met nothing but a provider that is down? NULL when it has not.
@@ -69,12 +75,18 @@ WHERE c."jobId" = :job_id AND c."status" = 'failed' AND c."error" ->> 'kind' = '
 
 @dataclass(frozen=True, slots=True)
 class StoredReply:
-    """A reply that was paid for earlier. `question_keys` are in the order of the wire ids q1, q2, …"""
+    """A call that was, or may have been, paid for earlier. `question_keys` are in the order of the wire ids q1, q2, …
+
+    `raw` is None for a call of this run that brought no reply: `code` says why, `is_content` that a question of it is
+    the cause.
+    """
 
     question_keys: tuple[str, ...]
-    raw: str
+    raw: str | None
     model: str
     is_own: bool  # of this run of this job: it counts as one of its attempts
+    code: str | None = None
+    is_content: bool = False
 
 
 def begin_call(
@@ -133,9 +145,21 @@ def mark_unknown(connection: sa.Connection, task_id: str, *, attempt: int) -> in
 
 
 def find_replies(connection: sa.Connection, task: Task, keys: Sequence[str]) -> list[StoredReply]:
-    """Every stored reply, of any job, that answers at least one of `keys`; oldest first."""
-    rows = connection.execute(STORED, {"job_id": task.job.id, "keys": list(keys)}).all()
-    return [StoredReply(question_keys=tuple(r[0]), raw=r[1] or "", model=r[2], is_own=bool(r[3])) for r in rows]
+    """Every stored reply, of any job, that answers at least one of `keys`, and the calls of this task's run that
+    brought none and may be paid for all the same; oldest first.
+    """
+    rows = connection.execute(STORED, {"job_id": task.job.id, "task_id": task.id, "keys": list(keys)}).mappings()
+    return [
+        StoredReply(
+            question_keys=tuple(row["questionKeys"]),
+            raw=row["response"],
+            model=row["model"],
+            is_own=bool(row["is_own"]),
+            code=row["code"],
+            is_content=row["kind"] == "content",
+        )
+        for row in rows
+    ]
 
 
 def down_for_s(connection: sa.Connection, job_id: str) -> float:

@@ -134,7 +134,8 @@ class LlmClient:
 
     def _translate(self, error: openai.APIError, *, model: str) -> NoReturn:
         """What a failure means for the call. The provider's own words stay out: they may hold a part of the key."""
-        if isinstance(error, openai.APITimeoutError):
+        # Without a connection nothing was sent; after it, a late reply may well be paid for.
+        if isinstance(error, openai.APITimeoutError) and "Connect" not in type(error.__cause__).__name__:
             raise ProviderUnavailable("the LLM endpoint did not answer in time", code="timeout") from error
         if not isinstance(error, openai.APIStatusError):
             raise ProviderUnavailable("the LLM endpoint cannot be reached", code="connection") from error

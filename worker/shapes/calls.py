@@ -59,6 +59,7 @@ class Request:
     body: Mapping[str, Any]
     hash: str
     questions: tuple[AskedQuestion, ...]
+    endpoint: str = ""  # name of the endpoint that it is composed for
     embedded: bool = False  # bounded strings of a toy model: checked less severely
 
 

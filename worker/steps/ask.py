@@ -6,8 +6,7 @@ loses at most the calls in flight: a stored reply is never paid for again.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -15,33 +14,47 @@ import tenacity
 
 from worker.errors import ContentRefused, ProviderRefused, ProviderUnavailable
 from worker.shapes.answers import Look, Refusal
-from worker.shapes.calls import Reply, Request
+from worker.shapes.calls import CheckedReply, Reply, Request
 
 # A longer wait is not worth a thread: the task is given back and looked at again later.
 LONGEST_WAIT_S = 20.0
+# While another worker asks the same question, its reply is looked for this often.
+TWIN_WAIT_S = 0.5
+# Replies about one question that a run of a job may cost, over both looks and whatever goes wrong.
+MAX_GENERATIONS = 12
 
 
 class Stored(Protocol):
-    """A reply of an earlier call; `question_keys` are in the order of the wire ids q1, q2, …"""
+    """An earlier call; `question_keys` are in the order of the wire ids q1, q2, …
+
+    `raw` is its reply, None when there was none: then `code` says why ("timeout", "content_filter", "unknown", …).
+    """
 
     @property
     def question_keys(self) -> tuple[str, ...]: ...
     @property
-    def raw(self) -> str: ...
+    def raw(self) -> str | None: ...
     @property
-    def is_own(self) -> bool: ...
+    def code(self) -> str | None: ...
+    @property
+    def is_content(self) -> bool: ...  # no reply because of the content: some question of it is the cause
+    @property
+    def is_own(self) -> bool: ...  # of this run of this job
 
 
 class Ledger(Protocol):
     """Where calls are written down. Every method is one short transaction."""
 
     def find(self, keys: Sequence[str]) -> Sequence[Stored]:
-        """Stored replies that answer at least one of these keys, oldest first."""
+        """Calls about at least one of these keys, oldest first: replies of any job, and what this run may have paid."""
 
-    def begin(self, request: Request, *, is_retry: bool) -> str:
-        """Write the intent, return the call's id. Raises `LeaseLost` when this worker may not call any more."""
+    def begin(self, request: Request, *, is_retry: bool) -> str | None:
+        """Write the intent, return the call's id; None when another worker asks, or has just been told, the same.
 
-    def succeed(self, call_id: str, reply: Reply) -> None:
+        Raises `LeaseLost` when this worker may not call any more, `JobFailed` when the job's budget is spent.
+        """
+
+    def succeed(self, call_id: str, request: Request, reply: Reply) -> None:
         """Store the reply as it came."""
 
     def fail(self, call_id: str, *, kind: str, code: str, message: str) -> None:
@@ -50,93 +63,210 @@ class Ledger(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """By item id: the accepted look, or why the last result was not accepted."""
+    """By item id: the accepted look, or why the last result was not accepted; and the replies each one took."""
 
     looks: dict[str, Look] = field(default_factory=dict)
     refusals: dict[str, Refusal] = field(default_factory=dict)
+    generations: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:
     """How to speak with the model; every part is a function so that tests and other endpoints can stand in."""
 
-    compose: Callable[[Sequence[str]], Request]  # item ids → request
-    check: Callable[[str, Request], tuple[Mapping[str, Look], Mapping[str, Refusal]]]  # raw reply → by item id
+    compose: Callable[[Sequence[str], bool], Request]  # (item ids, with a larger ceiling) → request
+    recall: Callable[[Sequence[str]], Sequence[Request]]  # item ids → a request for each endpoint that may have replied
+    check: Callable[[str, Request], CheckedReply]
     send: Callable[[Request], Reply]
     ledger: Ledger
-    before_call: Callable[[], None]  # raises when no further call may begin
+    before_call: Callable[[Request], None]  # waits for its turn; raises when no further call may begin
     sleep: Callable[[float], None]
 
 
-def ask(item_ids: Sequence[str], dialogue: Dialogue, *, max_attempts: int, questions_per_call: int) -> Answers:
-    """Ask about every item: together first, then alone what was not answered acceptably.
+def ask(
+    item_ids: Sequence[str],
+    dialogue: Dialogue,
+    *,
+    max_attempts: int,
+    questions_per_call: int,
+    transport_attempts: int | None = None,
+    generations: Mapping[str, int] | None = None,
+) -> Answers:
+    """Ask about every item: together first, then in smaller calls or alone what was not answered acceptably.
 
-    `max_attempts` bounds the replies about one item. Raises `ProviderUnavailable` when the endpoint stays away,
-    `ProviderRefused` when it will never answer, `LeaseLost` or `Stopping` when this worker must not go on.
+    `max_attempts` bounds the results about one item that are not accepted, and the tries of one call that meets a
+    passing fault (`transport_attempts` where given). `generations`: replies that each item has cost already.
+    Raises `ProviderUnavailable` when the endpoint stays away, `ProviderRefused` when it will never answer, `LeaseLost`
+    or `Stopping` when this worker must not go on, `JobFailed` when the budget is spent.
     """
-    answers = Answers()
-    tries: Counter[str] = Counter()
-    final: set[str] = set()  # refused by the endpoint's own rules: asking again is no use
-    _recall(item_ids, dialogue, answers, tries, questions_per_call)
-    while True:
-        open_items = [i for i in item_ids if i not in answers.looks and i not in final and tries[i] < max_attempts]
-        if not open_items:
-            return answers
-        for group in _group(open_items, tries, questions_per_call):
-            is_retry = any(tries[item_id] for item_id in group)
-            tries.update(group)
-            try:
-                reply, request = _call(group, dialogue, max_attempts=max_attempts, is_retry=is_retry)
-            except ContentRefused as error:
-                answers.refusals.update({item_id: Refusal(code=error.code, detail=str(error)) for item_id in group})
-                if len(group) == 1:
-                    final.update(group)
-                continue
-            _take(*dialogue.check(reply.raw, request), answers, group)
-
-
-def _group(open_items: Sequence[str], tries: Counter[str], most: int) -> Iterable[list[str]]:
-    fresh = [item_id for item_id in open_items if not tries[item_id]]
-    yield from (fresh[start : start + most] for start in range(0, len(fresh), most))
-    yield from ([item_id] for item_id in open_items if item_id not in set(fresh))
-
-
-def _call(group: Sequence[str], dialogue: Dialogue, *, max_attempts: int, is_retry: bool) -> tuple[Reply, Request]:
-    request = dialogue.compose(group)
-    retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception(_is_worth_waiting),
-        stop=tenacity.stop_after_attempt(max_attempts),
-        wait=_wait,
-        sleep=dialogue.sleep,
-        reraise=True,
+    before = generations or {}
+    talk = _Talk(
+        dialogue,
+        states={i: _State(most=questions_per_call, generations=before.get(i, 0)) for i in item_ids},
+        max_attempts=max_attempts,
+        transport_attempts=transport_attempts or max_attempts,
+        questions_per_call=questions_per_call,
     )
-    for attempt in retrying:
-        with attempt:
-            again = is_retry or attempt.retry_state.attempt_number > 1
-            return _call_once(request, dialogue, is_retry=again), request
-    raise AssertionError("tenacity either returns or raises")  # pragma: no cover
+    talk.recall(item_ids)
+    while groups := list(talk.groups()):
+        for group in groups:
+            talk.ask_group(group)
+    talk.answers.generations.update({item_id: state.generations for item_id, state in talk.states.items()})
+    return talk.answers
 
 
-def _call_once(request: Request, dialogue: Dialogue, *, is_retry: bool) -> Reply:
-    dialogue.before_call()
-    call_id = dialogue.ledger.begin(request, is_retry=is_retry)
-    try:
-        reply = dialogue.send(request)
-    except ProviderUnavailable as error:
-        dialogue.ledger.fail(call_id, kind="unavailable", code=error.code, message=str(error))
-        raise
-    except ProviderRefused as error:
-        dialogue.ledger.fail(call_id, kind="refused", code=error.code, message=str(error))
-        raise
-    except ContentRefused as error:
-        dialogue.ledger.fail(call_id, kind="content", code=error.code, message=str(error))
-        raise
-    dialogue.ledger.succeed(call_id, reply)
-    return reply
+@dataclass(slots=True)
+class _State:
+    """Where one item stands."""
+
+    most: int  # questions that its next call may hold
+    generations: int = 0
+    tries: int = 0  # results that were not accepted
+    roomier: bool = False  # alone, its reply was cut: one more try with a larger ceiling
+    is_final: bool = False  # asking again is no use
+
+
+@dataclass(slots=True)
+class _Talk:
+    dialogue: Dialogue
+    states: dict[str, _State]
+    max_attempts: int
+    transport_attempts: int
+    questions_per_call: int
+    answers: Answers = field(default_factory=Answers)
+
+    def groups(self) -> Iterator[list[str]]:
+        """What is still open, in calls as large as each item allows."""
+        open_items = [item_id for item_id in self.states if self._is_open(item_id)]
+        for most in sorted({self.states[item_id].most for item_id in open_items}, reverse=True):
+            alike = [item_id for item_id in open_items if self.states[item_id].most == most]
+            yield from (alike[start : start + most] for start in range(0, len(alike), most))
+
+    def _is_open(self, item_id: str) -> bool:
+        state = self.states[item_id]
+        if item_id in self.answers.looks or state.is_final:
+            return False
+        return state.tries < self.max_attempts and state.generations < MAX_GENERATIONS
+
+    def recall(self, item_ids: Sequence[str]) -> None:
+        """Take what stored replies answer already, and learn from the calls of this run that came to nothing."""
+        most = self.questions_per_call
+        parts = [item_ids[start : start + most] for start in range(0, len(item_ids), most)]
+        requests = [request for part in parts for request in self.dialogue.recall(part)]
+        asked = [question for request in requests for question in request.questions]
+        if not asked:
+            return
+        for stored in self.dialogue.ledger.find([question.key for question in asked]):
+            wire_ids = {key: f"q{number}" for number, key in enumerate(stored.question_keys, start=1)}
+            there = tuple(replace(q, id=wire_ids[q.key]) for q in asked if q.key in wire_ids)
+            there_ids = [question.item_id for question in there]
+            if stored.is_own:
+                self._count(there_ids)
+            if stored.raw is not None:
+                checked = self.dialogue.check(stored.raw, replace(requests[0], questions=there))
+                self._take(checked, there_ids, size=len(stored.question_keys), counts=stored.is_own)
+            elif stored.is_content:
+                self._refuse(there_ids, Refusal(stored.code or "content_filter", ""), size=len(stored.question_keys))
+            else:
+                self._note(there_ids, Refusal(stored.code or "unknown", ""))
+
+    def ask_group(self, group: Sequence[str]) -> None:
+        """One call about these items, and what follows from it."""
+        larger = any(self.states[item_id].roomier for item_id in group)
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_is_worth_waiting),
+            stop=tenacity.stop_after_attempt(self.transport_attempts),
+            wait=_wait,
+            sleep=self.dialogue.sleep,
+            reraise=True,
+        )
+        for attempt in retrying:
+            with attempt:
+                self._call(group, larger=larger, is_retry=attempt.retry_state.attempt_number > 1)
+
+    def _call(self, group: Sequence[str], *, larger: bool, is_retry: bool) -> None:
+        dialogue = self.dialogue
+        request = dialogue.compose(group, larger)
+        dialogue.before_call(request)
+        is_retry = is_retry or any(self.states[item_id].generations for item_id in group)
+        call_id = dialogue.ledger.begin(request, is_retry=is_retry)
+        if call_id is None:
+            dialogue.sleep(TWIN_WAIT_S)
+            self._recall_others(group)
+            return
+        try:
+            reply = dialogue.send(request)
+        except ProviderUnavailable as error:
+            dialogue.ledger.fail(call_id, kind="unavailable", code=error.code, message=str(error))
+            if error.code == "timeout":  # the model may have written all of it, and be paid for it
+                self._count(group)
+                self._note(group, Refusal(error.code, str(error)))
+                if any(self.states[item_id].generations >= MAX_GENERATIONS for item_id in group):
+                    return  # no outage stops at one question: this one goes without an answer, the others go on
+            raise
+        except ProviderRefused as error:
+            dialogue.ledger.fail(call_id, kind="refused", code=error.code, message=str(error))
+            raise
+        except ContentRefused as error:
+            dialogue.ledger.fail(call_id, kind="content", code=error.code, message=str(error))
+            self._count(group)
+            self._refuse(group, Refusal(error.code, str(error)), size=len(group))
+            return
+        dialogue.ledger.succeed(call_id, request, reply)
+        self._count(group)
+        self._take(dialogue.check(reply.raw, request), group, size=len(group), counts=True)
+
+    def _recall_others(self, group: Sequence[str]) -> None:
+        """What another worker was told meanwhile; what this run has tried is known already."""
+        known = {item_id: replace(self.states[item_id]) for item_id in group}
+        self.recall(group)
+        self.states.update(known)
+
+    def _count(self, item_ids: Sequence[str]) -> None:
+        for item_id in item_ids:
+            self.states[item_id].generations += 1
+
+    def _note(self, item_ids: Sequence[str], refusal: Refusal) -> None:
+        self.answers.refusals.update({item_id: refusal for item_id in item_ids if item_id not in self.answers.looks})
+
+    def _refuse(self, item_ids: Sequence[str], refusal: Refusal, *, size: int) -> None:
+        """The endpoint would not take this content: halves, down to the question that is the cause."""
+        self._note(item_ids, refusal)
+        for item_id in item_ids:
+            state = self.states[item_id]
+            state.is_final = state.is_final or size == 1
+            state.most = min(state.most, _half(size))
+
+    def _take(self, checked: CheckedReply, item_ids: Sequence[str], *, size: int, counts: bool) -> None:
+        for item_id in item_ids:
+            if item_id in self.answers.looks:
+                continue
+            if item_id in checked.looks:
+                self.answers.looks[item_id] = checked.looks[item_id]
+                self.answers.refusals.pop(item_id, None)
+            elif item_id in checked.refusals:
+                self.answers.refusals[item_id] = checked.refusals[item_id]
+                self._learn(self.states[item_id], checked.refusals[item_id].code, size=size, counts=counts)
+
+    def _learn(self, state: _State, code: str, *, size: int, counts: bool) -> None:
+        """How an item is asked again: a cut reply in halves and never at the same size, a bad result alone."""
+        if code == "truncated":
+            state.is_final = state.is_final or (state.roomier and counts)
+            state.roomier = state.roomier or size == 1
+            state.most = min(state.most, _half(size))
+        elif code == "content_refused" and size > 1:
+            state.most = min(state.most, _half(size))
+        elif counts:
+            state.tries += 1
+            state.most = 1
 
 
 def _is_worth_waiting(error: BaseException) -> bool:
     return isinstance(error, ProviderUnavailable) and (error.retry_after_s or 0) <= LONGEST_WAIT_S
+
+
+def _half(size: int) -> int:
+    return max(1, (size + 1) // 2)
 
 
 _backoff = tenacity.wait_random_exponential(multiplier=0.5, max=LONGEST_WAIT_S)
@@ -147,30 +277,3 @@ def _wait(state: tenacity.RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     wished_s = error.retry_after_s if isinstance(error, ProviderUnavailable) else None
     return max(_backoff(state), wished_s or 0.0)
-
-
-def _recall(item_ids: Sequence[str], dialogue: Dialogue, answers: Answers, tries: Counter[str], most: int) -> None:
-    """Take what stored replies answer already; count this run's own that did not."""
-    requests = [dialogue.compose(item_ids[start : start + most]) for start in range(0, len(item_ids), most)]
-    asked = [question for request in requests for question in request.questions]
-    if not asked:
-        return
-    for stored in dialogue.ledger.find([question.key for question in asked]):
-        wire_ids = {key: f"q{number}" for number, key in enumerate(stored.question_keys, start=1)}
-        there = tuple(replace(q, id=wire_ids[q.key]) for q in asked if q.key in wire_ids)
-        checked = dialogue.check(stored.raw, replace(requests[0], questions=there))
-        there_ids = [question.item_id for question in there]
-        _take(*checked, answers, there_ids)
-        if stored.is_own:
-            tries.update(item_id for item_id in there_ids if item_id not in answers.looks)
-
-
-def _take(looks: Mapping[str, Look], refusals: Mapping[str, Refusal], answers: Answers, asked: Sequence[str]) -> None:
-    for item_id in asked:
-        if item_id in answers.looks:
-            continue
-        if item_id in looks:
-            answers.looks[item_id] = looks[item_id]
-            answers.refusals.pop(item_id, None)
-        elif item_id in refusals:
-            answers.refusals[item_id] = refusals[item_id]

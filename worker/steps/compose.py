@@ -22,22 +22,31 @@ EMBEDDED_TEXT = {"type": "string", "pattern": "^[A-ZÉÀ][A-Za-zÀ-ÖØ-öø-ÿ 
 EMBEDDED_PARAMETERS = {"temperature": 0.2, "frequency_penalty": 0.4}
 EMBEDDED_MAX_TOKENS = 700
 MAX_REPLY_TOKENS = 16_000
+LARGER_CEILING = 3
 
 
 def compose_request(
-    purpose: Purpose, items: Sequence[Item], *, endpoint: Endpoint, model: str, instructions: str | None
+    purpose: Purpose,
+    items: Sequence[Item],
+    *,
+    endpoint: Endpoint,
+    model: str,
+    instructions: str | None,
+    larger_ceiling: bool = False,
 ) -> Request:
     """One call for these (item id, question, excerpts), in the wire format of the contract.
 
-    A QCM is always asked blind. A second look holds one question, its options in another order under other
-    letters; `AskedQuestion.letters` leads back. Raises `ValueError` for no item, or more than the purpose or the
-    endpoint can take.
+    A QCM is always asked blind. A second look holds one question, its options in another order under other letters;
+    `AskedQuestion.letters` leads back. `larger_ceiling` is for one question whose reply was cut although it came
+    alone. Raises `ValueError` for no item, or more than the purpose or the endpoint can take.
     """
     if not items or (len(items) > 1 and (purpose == "second_look" or endpoint.embedded)):
         raise ValueError(f"{len(items)} questions in one {purpose} call")
     instructions = (instructions or "").strip() or None
     wired = [_wire_question(purpose, question, excerpts) for _, question, excerpts in items]
     body = _body(purpose, wired, endpoint=endpoint, model=model, instructions=instructions)
+    if larger_ceiling:
+        body["max_completion_tokens"] = min(MAX_REPLY_TOKENS, LARGER_CEILING * body["max_completion_tokens"])
     asked = tuple(
         AskedQuestion(
             id=f"q{number}",
@@ -56,6 +65,7 @@ def compose_request(
         body=body,
         hash=_digest({"endpoint": _identity(endpoint), "body": body}),
         questions=asked,
+        endpoint=endpoint.name,
         embedded=endpoint.embedded,
     )
 
