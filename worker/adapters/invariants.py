@@ -1,0 +1,214 @@
+"""What must hold in every snapshot of the database, as SQL: for `medq doctor --invariants` and for the fault suite.
+
+Each query gives the rows that break its invariant: a job's id (or NULL) and what is wrong. Nothing is mended here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+
+@dataclass(frozen=True, slots=True)
+class Invariant:
+    """A promise: its name, a plain sentence, and the query that finds what breaks it.
+
+    `at_rest`: holds only while workers run undisturbed; between a fault and its recovery it may be broken.
+    """
+
+    name: str
+    sentence: str
+    sql: str
+    at_rest: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A broken invariant: which, of which job, and how."""
+
+    invariant: str
+    job_id: str | None
+    detail: str
+
+
+CONSERVATION = Invariant(
+    "conservation",
+    "Every question row that was read is one item; items are pending or have one outcome, and none vanishes.",
+    """
+    SELECT j."id", format('%s rows read, %s items, totalItems %s', read.rows, items.n, j."totalItems")
+    FROM "AiValidationJob" j
+    JOIN "AiValidationTask" p ON p."jobId" = j."id" AND p."kind" = 'prepare' AND p."status" = 'done'
+    CROSS JOIN LATERAL (
+        SELECT COALESCE(sum((sheet ->> 'rows')::int), 0) AS rows FROM jsonb_array_elements(p."result" -> 'read') sheet
+    ) read
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS n FROM "AiValidationItem" i WHERE i."jobId" = j."id" AND i."status" IN (
+            'pending', 'confirmed', 'corrected', 'completed', 'contested', 'duplicate', 'rejected', 'failed')
+    ) items
+    WHERE items.n <> j."totalItems" OR (p."result" -> 'read' IS NOT NULL AND items.n <> read.rows)
+    """,
+)
+
+FIGURES = Invariant(
+    "figures",
+    "The figures on the job's row equal the counts of its items, batches and calls.",
+    """
+    SELECT j."id", format('row (%s,%s,%s,%s,%s,%s,%s,%s,%s), counted %s', j."totalItems", j."processedItems",
+               j."successfulAnalyses", j."failedAnalyses", j."fixedCount", j."ragAppliedCount", j."retryAttempts",
+               j."totalBatches", j."currentBatch", f::text)
+    FROM "AiValidationJob" j CROSS JOIN LATERAL medq_job_figures(j."id") f
+    WHERE (j."totalItems", j."processedItems", j."successfulAnalyses", j."failedAnalyses", j."fixedCount",
+           j."ragAppliedCount", j."retryAttempts", j."totalBatches", j."currentBatch")
+          IS DISTINCT FROM
+          (f."totalItems", f."processedItems", f."successfulAnalyses", f."failedAnalyses", f."fixedCount",
+           f."ragAppliedCount", f."retryAttempts", f."totalBatches", f."currentBatch")
+       OR j."successfulAnalyses" + j."failedAnalyses" <> j."processedItems"
+    """,
+)
+
+ONE_OUTCOME = Invariant(
+    "one outcome",
+    "An item has one accepted outcome with its result, and no two items of a job were accepted for the same content.",
+    """
+    SELECT i."jobId", format('item %s is %s, result %s', i."id", i."status", left(i."result"::text, 60))
+    FROM "AiValidationItem" i
+    WHERE (i."status" = 'pending' AND (i."result" IS NOT NULL OR i."questionId" IS NOT NULL))
+       OR (i."status" IN ('confirmed', 'corrected', 'completed') AND i."result" IS NULL)
+    UNION ALL
+    SELECT i."jobId", format('%s accepted items have the content %s', count(*), i."contentHash")
+    FROM "AiValidationItem" i
+    WHERE i."status" IN ('confirmed', 'corrected', 'completed', 'contested') AND i."questionId" IS NOT NULL
+    GROUP BY i."jobId", i."contentHash" HAVING count(*) > 1
+    """,
+)
+
+ONE_QUESTION = Invariant(
+    "one question",
+    "No two questions that the worker wrote have the same content.",
+    """
+    SELECT NULL::text, format('%s questions with one content: %s', count(*), string_agg(q."id", ', '))
+    FROM "Question" q WHERE q."id" ~ '^q[0-9a-f]{24}$'
+    GROUP BY q."type", q."questionText", q."optionA", q."optionB", q."optionC", q."optionD", q."optionE",
+             q."courseId", q."clinicalCaseId", q."specialtyId" HAVING count(*) > 1
+    """,
+)
+
+PROGRESS = Invariant(
+    "progress",
+    "Progress is 0 until the file is read, 1 to 99 while rows are worked on, and 100 exactly when completed.",
+    """
+    SELECT j."id", format('%s at %s %%, %s of %s', j."status", j."progress", j."processedItems", j."totalItems")
+    FROM "AiValidationJob" j
+    WHERE (j."progress" = 100) <> (j."status" = 'completed')
+       OR (j."status" = 'queued' AND j."progress" <> 0)
+       OR j."processedItems" > j."totalItems"
+    """,
+)
+
+TERMINAL = Invariant(
+    "terminal",
+    "A job is completed, failed or cancelled if and only if it has no open task.",
+    """
+    SELECT j."id", format('%s with %s open tasks', j."status", open_tasks.n)
+    FROM "AiValidationJob" j
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS n FROM "AiValidationTask" t WHERE t."jobId" = j."id" AND t."status" IN ('ready', 'running')
+    ) open_tasks
+    WHERE (j."status" IN ('completed', 'failed', 'cancelled')) = (open_tasks.n > 0)
+    """,
+)
+
+ONE_FINISH = Invariant(
+    "one finish",
+    "A completed job has one finish task, done, and a workbook; no job has two, and none before its batches ended.",
+    """
+    SELECT j."id", format('%s, %s finish tasks (%s done), %s open batches, outputUrl %s', j."status", f.n, f.done,
+               f.open_batches, j."outputUrl")
+    FROM "AiValidationJob" j
+    CROSS JOIN LATERAL (
+        SELECT count(*) FILTER (WHERE t."kind" = 'finish') AS n,
+               count(*) FILTER (WHERE t."kind" = 'finish' AND t."status" = 'done') AS done,
+               count(*) FILTER (WHERE t."kind" <> 'finish' AND t."status" IN ('ready', 'running')) AS open_batches
+        FROM "AiValidationTask" t WHERE t."jobId" = j."id"
+    ) f
+    WHERE f.n > 1 OR (f.n = 1 AND f.open_batches > 0)
+       OR (j."status" = 'completed' AND (f.done <> 1 OR j."outputUrl" IS NULL))
+       OR (j."outputUrl" IS NOT NULL AND f.done <> 1)
+    """,
+)
+
+CALLS = Invariant(
+    "calls",
+    "A reply that is on the books has its text; a call that is open belongs to a running task, or is told unknown.",
+    """
+    SELECT c."jobId", format('call %s is %s without %s', c."id", c."status",
+               CASE c."status" WHEN 'succeeded' THEN 'a reply' ELSE 'a cause' END)
+    FROM "LlmCall" c
+    WHERE (c."status" = 'succeeded' AND (c."response" IS NULL OR c."completedAt" IS NULL))
+       OR (c."status" = 'failed' AND c."error" IS NULL)
+    """,
+)
+
+NO_OPEN_CALL = Invariant(
+    "no forgotten call",
+    "No call stays open when the task that made it no longer runs.",
+    """
+    SELECT c."jobId", format('call %s is open since %s', c."id", c."createdAt")
+    FROM "LlmCall" c
+    WHERE c."status" = 'started' AND c."createdAt" < medq_now() - make_interval(secs => :grace_s)
+      AND NOT EXISTS (SELECT FROM "AiValidationTask" t WHERE t."id" = c."taskId" AND t."attempt" = c."attempt"
+                      AND t."status" = 'running')
+    """,
+    at_rest=True,
+)
+
+NO_EXPIRED_LEASE = Invariant(
+    "no expired lease",
+    "No task stays with a worker that let its lease run out.",
+    """
+    SELECT t."jobId", format('task %s of %s expired at %s', t."id", t."leaseOwner", t."leaseExpiresAt")
+    FROM "AiValidationTask" t
+    WHERE t."status" = 'running' AND t."leaseExpiresAt" < medq_now() - make_interval(secs => :grace_s)
+    """,
+    at_rest=True,
+)
+
+INVARIANTS = (
+    CONSERVATION,
+    FIGURES,
+    ONE_OUTCOME,
+    ONE_QUESTION,
+    PROGRESS,
+    TERMINAL,
+    ONE_FINISH,
+    CALLS,
+    NO_OPEN_CALL,
+    NO_EXPIRED_LEASE,
+)
+
+
+def find_violations(
+    connection: sa.Connection, invariants: Sequence[Invariant] = INVARIANTS, *, grace_s: float = 60
+) -> list[Violation]:
+    """Everything that is broken in one snapshot. `grace_s`: how long a recovery may take before it counts.
+
+    The connection must be in a REPEATABLE READ transaction when the queries are to see the same moment.
+    """
+    statement = " UNION ALL ".join(
+        f"SELECT '{invariant.name}', broken.* FROM ({invariant.sql}) AS broken (job_id, detail)"  # noqa: S608
+        for invariant in invariants
+    )
+    rows = connection.execute(sa.text(statement), _parameters(statement, grace_s)).all()
+    return [Violation(invariant=row[0], job_id=row[1], detail=row[2]) for row in rows]
+
+
+def look(engine: sa.Engine, invariants: Sequence[Invariant] = INVARIANTS, *, grace_s: float = 60) -> list[Violation]:
+    """Everything that is broken now, read in one snapshot of its own."""
+    with engine.execution_options(isolation_level="REPEATABLE READ").connect() as connection:
+        return find_violations(connection, invariants, grace_s=grace_s)
+
+
+def _parameters(statement: str, grace_s: float) -> dict[str, float]:
+    return {"grace_s": grace_s} if ":grace_s" in statement else {}
