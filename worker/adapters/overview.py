@@ -82,11 +82,6 @@ class JobOverview:
         """Whether a worker still has, or will have, something to do for it."""
         return self.status in OPEN_STATES
 
-    @property
-    def can_run_again(self) -> bool:
-        """Whether setting it back to `queued` does anything: what is not done, and only that, runs again."""
-        return self.status in ("failed", "cancelled") or (self.status == "completed" and self.failed_analyses > 0)
-
     def to_json(self) -> dict[str, Any]:
         """The row under the names of its columns, times in ISO 8601."""
         return {_camel(name): _plain(value) for name, value in asdict(self).items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from types import FrameType
 from typing import Annotated
 
@@ -74,20 +75,22 @@ app.command("doctor")(checks.doctor)
 
 
 def main() -> None:
-    """Run the command line and leave with its exit code: one sentence for an error, a traceback for nobody.
-
-    MEDQ_DEBUG=1 shows the traceback.
-    """
+    """What the program `medq` runs."""
     signal.signal(signal.SIGTERM, _interrupt)
+    sys.exit(call(sys.argv[1:]))
+
+
+def call(arguments: Sequence[str]) -> int:
+    """Run one command line; its exit code. One sentence for an error, a traceback only with MEDQ_DEBUG=1."""
     try:
-        code = app(standalone_mode=False)
+        code = app(list(arguments), standalone_mode=False)
     except Exception as error:
         if os.environ.get("MEDQ_DEBUG") == "1":
             raise
-        code = explain(error)
+        return explain(error)
     except KeyboardInterrupt:
-        code = INTERRUPTED
-    sys.exit(code or 0)
+        return INTERRUPTED
+    return code if isinstance(code, int) else 0
 
 
 def explain(error: Exception) -> int:

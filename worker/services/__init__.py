@@ -103,8 +103,9 @@ def psql_command(database_url: str) -> list[str]:
     """The command line that opens `database_url` in psql: the machine's own psql, else the embedded one's."""
     embedded = postgres.find_binaries()
     psql = "psql" if shutil.which("psql") or embedded is None else str(embedded / "psql")
-    # psql refuses Prisma's own parameters.
-    return [psql, libpq_url(database_url) if "?" in database_url else database_url]
+    # psql refuses Prisma's own parameters and SQLAlchemy's scheme; a URL that it takes as it is stays short.
+    plain = database_url.startswith("postgresql://") and "?" not in database_url
+    return [psql, database_url if plain else libpq_url(database_url)]
 
 
 def _ensure(settings: Settings, home: Home, say: Say) -> Services:
