@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from worker.shapes.answers import Citation, Look, Refusal, Verdict
@@ -31,6 +32,8 @@ _FENCE = re.compile(r"```[a-zA-Z]*\s*\n?(.*?)(?:```|\Z)", re.S)
 _THOUGHTS = re.compile(r"<think>.*?</think>", re.S)
 _RESULTS = re.compile(r'"results"\s*:\s*\[')
 _BETWEEN = re.compile(r"[\s,]*")
+_UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # categories Cc and Cs, but \n and \t
+_WORD = re.compile(r"[^\W_]+")
 
 
 class _Refused(Exception):
@@ -82,9 +85,9 @@ def check_reply(raw: str, request: Request) -> CheckedReply:
 
 def clean_text(text: str) -> str:
     """Without NUL, control characters (line break and tab stay), lone surrogates and outer spaces."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    kept = (c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs"))
-    return "".join(kept).strip()
+    if _UNWANTED.search(text):
+        text = _UNWANTED.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return text.strip()
 
 
 # --- from the body to the results -------------------------------------------------------------------------------
@@ -304,7 +307,8 @@ class _TextCheck:
     def _refuse_hollow(self, text: str, min_letters: int) -> None:
         if _is_placeholder(text):
             raise _Refused("placeholder", "a placeholder instead of an explanation")
-        if sum(c.isalpha() for c in text) < (MIN_LETTERS_EMBEDDED if self._embedded else min_letters):
+        wanted = MIN_LETTERS_EMBEDDED if self._embedded else min_letters
+        if sum(1 for _ in islice(filter(str.isalpha, text), wanted)) < wanted:
             raise _Refused("too_short", "an explanation without substance")
         self.refuse_leak(text)
 
@@ -316,7 +320,18 @@ def _system_message(request: Request) -> str:
 
 
 def _words(text: str) -> list[str]:
-    return "".join(c if c.isalnum() else " " for c in text.casefold()).split()
+    return _WORD.findall(text.casefold())
+
+
+class _Marks(dict[int, int | None]):
+    """For `str.translate`: combining marks go, the rest stays. Filled as characters are met; thirty texts per reply."""
+
+    def __missing__(self, code: int) -> int | None:
+        self[code] = kept = None if unicodedata.combining(chr(code)) else code
+        return kept
+
+
+_WITHOUT_MARKS = _Marks()
 
 
 @lru_cache(maxsize=64)
@@ -326,8 +341,7 @@ def _runs(text: str) -> frozenset[tuple[str, ...]]:
 
 
 def _plain(text: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", text)
-    return " ".join(_words("".join(c for c in decomposed if not unicodedata.combining(c))))
+    return " ".join(_words(unicodedata.normalize("NFKD", text).translate(_WITHOUT_MARKS)))
 
 
 def _is_placeholder(text: str) -> bool:
