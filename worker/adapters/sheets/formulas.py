@@ -15,7 +15,7 @@ from worker.adapters.sheets.extent import column_number, parse_xml
 Place = tuple[int, int]  # row from 1, column from 0
 
 _HAS_FORMULA = re.compile(rb"<(?:[\w.-]+:)?f[\s/>]")
-_REFERENCE = re.compile(r"\+?(\$?)([A-Z]{1,3})(\$?)([1-9]\d{0,6})", re.IGNORECASE)
+_REFERENCE = re.compile(r"\$?[A-Z]{1,3}\$?[1-9]\d{0,6}", re.IGNORECASE)
 _CELL = re.compile(r"([A-Za-z]{1,3})(\d{1,7})")
 
 
@@ -132,15 +132,34 @@ def _scan(xml: bytes, sheet_name: str) -> Formulas:
 
 def _target(formula: str, prefixes: tuple[str, ...], place: Place, origin: Place) -> Place | None:
     """The cell that a formula such as `B2` or `$B$2` gives; a shared one moves with the cell, `$` parts do not."""
-    text = formula.strip()
-    for prefix in prefixes:
-        text = text.removeprefix(prefix)
-    match = _REFERENCE.fullmatch(text)
-    if match is None:
+    # openpyxl knows the grammar; loaded only for the rare file that was saved without its values.
+    from openpyxl.formula import Tokenizer
+    from openpyxl.formula.tokenizer import TokenizerError
+    from openpyxl.formula.translate import Translator, TranslatorError
+    from openpyxl.utils import coordinate_to_tuple
+
+    try:
+        moved = Translator(f"={formula}", origin=_coordinate(origin)).translate_formula(_coordinate(place))
+        operands = [token for token in Tokenizer(moved).items if token.type != "WHITE-SPACE"]
+    except (TokenizerError, TranslatorError, ValueError):
         return None
-    row = int(match[4]) + (0 if match[3] else place[0] - origin[0])
-    column = column_number(match[2]) - 1 + (0 if match[1] else place[1] - origin[1])
-    return (row, column) if row >= 1 and column >= 0 else None
+    if operands and operands[0].value == "+":
+        operands = operands[1:]
+    if len(operands) != 1 or operands[0].subtype != "RANGE":
+        return None
+    reference = operands[0].value
+    for prefix in prefixes:
+        reference = reference.removeprefix(prefix)
+    if not _REFERENCE.fullmatch(reference):
+        return None
+    row, column = coordinate_to_tuple(reference.replace("$", "").upper())
+    return (row, column - 1)
+
+
+def _coordinate(place: Place) -> str:
+    from openpyxl.utils import get_column_letter
+
+    return f"{get_column_letter(place[1] + 1)}{place[0]}"
 
 
 def resolve_references(
