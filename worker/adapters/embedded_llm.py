@@ -28,7 +28,8 @@ SLOTS = 2  # calls answered at once
 THREADS = 1
 CONTEXT_TOKENS_PER_SLOT = 8192  # what the model was trained for
 READY = "listening on "
-INSTALL = "install the extra `local` (pip install 'medq-worker[local]'), or set OPENAI_API_KEY or OPENAI_BASE_URL."
+CONFIGURE = "set OPENAI_API_KEY or OPENAI_BASE_URL."
+INSTALL = f"install the extra `local` (pip install 'medq-worker[local]'), or {CONFIGURE}"
 
 
 class EmbeddedLlm:
@@ -104,7 +105,7 @@ class EmbeddedLlm:
             if _is_healthy(address):
                 return f"{address}/v1"
             time.sleep(0.05)
-        raise UsageError(f"The embedded model did not start{_exit_code(child)}: {INSTALL}")
+        raise UsageError(f"The embedded model did not start{_exit_code(child)}: look at its log, or {CONFIGURE}")
 
 
 def find_model() -> Path:
@@ -156,7 +157,9 @@ def _is_healthy(address: str) -> bool:
 
 
 def _exit_code(child: subprocess.Popen[str]) -> str:
-    code = child.poll()
+    with contextlib.suppress(subprocess.TimeoutExpired):  # its output ends a moment before it does
+        child.wait(timeout=0.5)
+    code = child.returncode
     return "" if code is None else f" (exit code {code})"
 
 
