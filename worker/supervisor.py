@@ -10,7 +10,9 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
+from typing import IO
 
 from worker.log import get_logger
 
@@ -26,13 +28,13 @@ class Workers:
     count: int
     environment: Mapping[str, str]
     grace_s: float
-    quiet: bool = False
+    log_path: Path | None = None  # where the children's logs go; None = standard error
     _children: list[_Child] = field(default_factory=list)
     _stopping: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
         """Start every process and the thread that watches over them."""
-        self._children = [_Child(self.environment, quiet=self.quiet) for _ in range(self.count)]
+        self._children = [_Child(self.environment, log_path=self.log_path) for _ in range(self.count)]
         for child in self._children:
             child.start()
         threading.Thread(target=self._watch, name="supervisor", daemon=True).start()
@@ -62,21 +64,23 @@ class Workers:
 
 
 class _Child:
-    def __init__(self, environment: Mapping[str, str], *, quiet: bool) -> None:
+    def __init__(self, environment: Mapping[str, str], *, log_path: Path | None) -> None:
         self._environment = environment
-        self._quiet = quiet
+        self._log_path = log_path
         self._started_at = 0.0
         self._not_before = 0.0
         self._quick_deaths = 0
+        self._log: IO[bytes] | None = None
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         self._close()
+        self._log = self._open_log()
         self._started_at = time.monotonic()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "worker.process"],
             stdin=subprocess.PIPE,
-            stderr=subprocess.DEVNULL if self._quiet else None,
+            stderr=self._log,
             env={**os.environ, **self._environment, "MEDQ_SUPERVISED": "1"},
             # Ctrl-C in a terminal reaches the supervisor alone, which then stops its children in order.
             start_new_session=True,
@@ -111,7 +115,15 @@ class _Child:
             self.process.wait()
         self._close()
 
+    def _open_log(self) -> IO[bytes] | None:
+        if self._log_path is None:
+            return None
+        self._log_path.parent.mkdir(parents=True, exist_ok=True)
+        return self._log_path.open("ab")
+
     def _close(self) -> None:
+        if self._log is not None:
+            self._log.close()
         if self.process is not None and self.process.stdin is not None:
             self.process.stdin.close()
 

@@ -93,7 +93,8 @@ def _working(site: Site, environment: dict[str, str]) -> Iterator[None]:
     """Our own workers at work; at exit they let calls in flight end, a second Ctrl-C does not wait."""
     from worker.supervisor import Workers
 
-    workers = Workers(site.settings.processes, environment, site.settings.grace_s, quiet=True)
+    log_path = site.settings.home / "worker.log"
+    workers = Workers(site.settings.processes, environment, site.settings.grace_s, log_path=log_path)
     workers.start()
     try:
         yield
