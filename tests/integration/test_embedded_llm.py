@@ -127,5 +127,5 @@ def is_alive(pid: int) -> bool:
 
 
 def test_a_server_that_does_not_come_up_is_a_sentence_that_says_what_to_do() -> None:
-    with pytest.raises(UsageError, match="did not start.*OPENAI_BASE_URL"):
+    with pytest.raises(UsageError, match=r"did not start.*OPENAI_BASE_URL"):
         EmbeddedLlm(ready_timeout_s=0).start()
