@@ -115,7 +115,11 @@ class LlmClient:
 
     def _attempt(self, request: Request) -> Reply:
         try:
-            raw = self._client.chat.completions.with_raw_response.create(**request.body)
+            # As `extra_body` the request is sent as composed: walking it against the client's types took 1 ms of CPU,
+            # as much as everything else that the client does.
+            raw = self._client.chat.completions.with_raw_response.create(
+                model=request.model, messages=[], extra_body=request.body
+            )
         except openai.APIError as error:
             self._translate(error, model=request.model)
         text = raw.text
