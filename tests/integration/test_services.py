@@ -40,9 +40,14 @@ def settings_for(home: Path, **more: str) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One folder for all tests, its cluster made once; a name that a shell or a Unix socket would trip over."""
-    return tmp_path_factory.mktemp("home") / ("données de l'école $HOME " + "x" * 90)
+def shared_home() -> Iterator[Path]:
+    """One folder for all tests, its cluster made once; a name that a shell or a Unix socket would trip over.
+
+    Not under pytest's own folder, which every pytest that starts on the machine shuts to other accounts: as root
+    the server runs as one.
+    """
+    with tempfile.TemporaryDirectory(prefix="medq-test-") as folder:
+        yield Path(folder) / ("données de l'école $HOME " + "x" * 90)
 
 
 @pytest.fixture

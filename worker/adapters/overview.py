@@ -102,8 +102,24 @@ class FindingCount:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelSpending:
+    """Calls of a job to one model. `cost_usd` is None when its price is not known."""
+
+    model: str
+    calls: int
+    failed_calls: int
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    cost_usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Spending:
-    """Model calls of a job. `cost_usd` is None when no price is known."""
+    """Model calls of a job. `cost_usd` is None when no price is known; it holds what is known otherwise.
+
+    A call that may have been billed though no reply came counts at the most it can have cost.
+    """
 
     calls: int
     failed_calls: int
@@ -111,6 +127,12 @@ class Spending:
     cached_tokens: int
     completion_tokens: int
     cost_usd: float | None
+    by_model: tuple[ModelSpending, ...] = ()  # most calls first
+
+    @property
+    def unpriced_models(self) -> tuple[str, ...]:
+        """Models that were called and have no known price."""
+        return tuple(line.model for line in self.by_model if line.cost_usd is None)
 
 
 def list_jobs(engine: sa.Engine, *, limit: int = 20, status: str | None = None) -> list[JobOverview]:
@@ -137,7 +159,7 @@ def count_outcomes(engine: sa.Engine, job_id: str) -> dict[str, int]:
         .group_by(AiValidationItem.status)
     )
     with engine.connect() as connection:
-        found = dict(connection.execute(query).tuples().all())
+        found = {row[0]: row[1] for row in connection.execute(query)}
     return {outcome: found.get(outcome, 0) for outcome in ("pending", *OUTCOMES)}
 
 
@@ -156,18 +178,36 @@ def count_findings(engine: sa.Engine, job_id: str) -> list[FindingCount]:
 
 def sum_spending(engine: sa.Engine, job_id: str) -> Spending:
     """What the job's model calls came to."""
-    query = sa.select(
-        sa.func.count(),
-        sa.func.count().filter(LlmCall.status == "failed"),
-        *(
-            sa.func.coalesce(sa.func.sum(column), 0)
-            for column in (LlmCall.prompt_tokens, LlmCall.cached_tokens, LlmCall.completion_tokens)
-        ),
-        sa.func.sum(LlmCall.cost_usd),
-    ).where(LlmCall.job_id == job_id)
+    query = (
+        sa.select(
+            LlmCall.model,
+            sa.func.count(),
+            sa.func.count().filter(LlmCall.status == "failed"),
+            *(
+                sa.func.coalesce(sa.func.sum(column), 0)
+                for column in (LlmCall.prompt_tokens, LlmCall.cached_tokens, LlmCall.completion_tokens)
+            ),
+            # A call under way holds the most it can cost, which nobody has paid yet.
+            sa.func.sum(LlmCall.cost_usd).filter(LlmCall.status != "started"),
+        )
+        .where(LlmCall.job_id == job_id)
+        .group_by(LlmCall.model)
+        .order_by(sa.func.count().desc(), LlmCall.model)
+    )
     with engine.connect() as connection:
-        calls, failed, prompt, cached, completion, cost = tuple(connection.execute(query).one())
-    return Spending(calls, failed, prompt, cached, completion, None if cost is None else float(cost))
+        lines = [
+            ModelSpending(*row[:6], None if row[6] is None else float(row[6])) for row in connection.execute(query)
+        ]
+    known = [line.cost_usd for line in lines if line.cost_usd is not None]
+    return Spending(
+        calls=sum(line.calls for line in lines),
+        failed_calls=sum(line.failed_calls for line in lines),
+        prompt_tokens=sum(line.prompt_tokens for line in lines),
+        cached_tokens=sum(line.cached_tokens for line in lines),
+        completion_tokens=sum(line.completion_tokens for line in lines),
+        cost_usd=sum(known) if known else None,
+        by_model=tuple(lines),
+    )
 
 
 def find_default_user(engine: sa.Engine) -> str | None:
