@@ -86,7 +86,8 @@ UPDATE "AiValidationJob" j SET
                           ELSE 1 END,
     "progress" = GREATEST(j."progress", LEAST(99, GREATEST(1,
         (99.0 * (j."processedItems" + :processed) / GREATEST(1, j."totalItems"))::int))),
-    "message" = 'Analyse en cours : ' || (j."processedItems" + :processed) || ' question(s) sur '
+    "message" = 'Analyse en cours : ' || (j."processedItems" + :processed)
+        || CASE WHEN j."processedItems" + :processed < 2 THEN ' question traitée sur ' ELSE ' questions traitées sur ' END
         || j."totalItems" || '.',
     "updatedAt" = {NOW}
 WHERE j."id" = :job_id
