@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +19,7 @@ from worker.adapters import calls, items, jobs, questions, tasks
 from worker.adapters.db import Database, copy_rows
 from worker.adapters.files import Storage
 from worker.adapters.llm import LlmClient
+from worker.adapters.prices import Prices
 from worker.adapters.sheets import read_sheets
 from worker.adapters.workbook import write_workbook
 from worker.errors import JobFailed, ProviderRefused, ProviderUnavailable
@@ -53,6 +55,7 @@ class Line:
     client: LlmClient
     endpoint: Endpoint
     settings: Settings
+    prices: Prices
 
     def run(self, task: Task, job_status: str, lease: Lease) -> None:
         """Do one claimed task to its end. Raises `LeaseLost` or `Stopping` when somebody else must go on with it."""
@@ -78,6 +81,7 @@ class Line:
 
     def _prepare(self, task: Task) -> None:
         config = JobConfig.parse(task.job.config)
+        self._check_prices(config)
         max_bytes = int(self.settings.max_file_mb * 1024 * 1024)
         data = self.storage.read(task.job.file_url or "", max_bytes=max_bytes)
         name = task.job.original_file_name
@@ -95,6 +99,14 @@ class Line:
         }
         self.database.transact(lambda c: self._store_plan(c, task, batched, notes))
         log.info("prepared", items=len(batched), left_out=len(upload.left_out))
+
+    def _check_prices(self, config: JobConfig) -> None:
+        """A budget is no promise for a model whose price nobody knows: say so before anything is spent."""
+        if config.max_cost_usd is None or self.endpoint.embedded:
+            return
+        for model in (self._model("analyse", config), self._model("second_look", config)):
+            if self.prices.find(model) is None:
+                raise JobFailed(sentences.price_unknown(model))
 
     def _validated_by_person(self, ids: Sequence[str]) -> set[str]:
         found = self.database.transact(lambda c: questions.find_stored(c, ids))
@@ -191,7 +203,7 @@ class Line:
             recall=lambda item_ids: [compose(item_ids, False)],
             check=check_reply,
             send=self.client.complete,
-            ledger=TaskLedger(self.database, task, self.endpoint),
+            ledger=TaskLedger(self.database, task, self.prices, config.max_cost_usd),
             before_call=lambda _request: lease.check(),
             sleep=lease.sleep,
         )
@@ -213,11 +225,11 @@ class Line:
         pending: Sequence[PendingItem],
         conclusions: Mapping[str, Conclusion],
     ) -> None:
-        tasks.end_task(connection, task)
+        # The job's row comes last and is held for two statements: all its batches queue for it.
         concluded = publish(connection, pending, conclusions)
+        tasks.end_task(connection, task)
         faults.reached(Point.MID_APPLY, task.kind, task.position)
-        items.conclude_items(connection, task.job.id, concluded)
-        if items.ready_finish(connection, task.job.id):
+        if items.conclude_items(connection, task.job.id, concluded):
             tasks.notify(connection, task.job.id)
 
     # -- finish: rows → workbook → storage -----------------------------------------------------------------------
@@ -366,7 +378,7 @@ def _report_rows(connection: sa.Connection, job_id: str) -> Iterator[ReportRow]:
 
 
 def _summarise(job: jobs.JobSummary, *, embedded: bool) -> ReportSummary:
-    row, spent = job.row, job.spent.values()
+    row, spent = job.row, job.spent
     costs = [line["cost_usd"] for line in spent if line["cost_usd"] is not None]
     return ReportSummary(
         file_name=row["originalFileName"],
@@ -374,17 +386,26 @@ def _summarise(job: jobs.JobSummary, *, embedded: bool) -> ReportSummary:
         figures={name: row[name] or 0 for name in jobs.FIGURES},
         sheets=tuple(ReadSheet(s["name"], tuple(s["columns"]), s["rows"]) for s in job.notes.get("read", [])),
         left_out=tuple(LeftOutSheet(s["name"], s["reason"]) for s in job.notes.get("leftOut", [])),
-        model=job.spent.get("analyse", {}).get("model"),
-        review_model=job.spent.get("second_look", {}).get("model"),
+        model=next((line["model"] for line in spent if line["purpose"] == "analyse"), None),
+        review_model=next((line["model"] for line in spent if line["purpose"] == "second_look"), None),
         calls=sum(line["calls"] for line in spent),
         prompt_tokens=sum(line["prompt_tokens"] for line in spent),
         cached_tokens=sum(line["cached_tokens"] for line in spent),
         completion_tokens=sum(line["completion_tokens"] for line in spent),
         cost_usd=sum(costs) if costs else None,
+        cost_by_model=_cost_by_model(spent),
         embedded_model=embedded,
         instructions=row["instructions"],
         error_message=row["errorMessage"],
     )
+
+
+def _cost_by_model(spent: Sequence[Mapping[str, Any]]) -> dict[str, Decimal | None]:
+    costs: dict[str, Decimal | None] = {}
+    for line in spent:
+        before, cost = costs.get(line["model"]), line["cost_usd"]
+        costs[line["model"]] = before if cost is None else (before or 0) + cost
+    return costs
 
 
 def _refused(answers: Answers, item_id: str) -> str:
@@ -398,30 +419,72 @@ class TaskLedger:
 
     database: Database
     task: Task
-    endpoint: Endpoint
+    prices: Prices
+    max_cost_usd: float | None
+    _known: set[str] = field(default_factory=set)  # calls whose reply was looked at, or is our own
 
     def find(self, keys: Sequence[str]) -> Sequence[calls.StoredReply]:
         """See `Ledger.find`."""
-        return self.database.transact(lambda c: calls.find_replies(c, self.task, keys))
+        found = self.database.transact(lambda c: calls.find_replies(c, self.task, keys))
+        self._known.update(stored.id for stored in found)
+        return found
 
-    def begin(self, request: Request, *, is_retry: bool) -> str:
-        """See `Ledger.begin`."""
+    def begin(self, request: Request, *, is_retry: bool) -> str | None:
+        """See `Ledger.begin`. Of a job's budget, what the call may cost at most is reserved with the intent."""
         call_id = new_id()
+        ceiling_usd = self.prices.ceiling_usd(request)
 
-        def write(connection: sa.Connection) -> None:
+        def write(connection: sa.Connection) -> bool:
+            if calls.is_asked_elsewhere(connection, self.task, request, call_id=call_id, known=list(self._known)):
+                return False
+            if not self._fits_budget(connection, request, ceiling_usd, call_id=call_id):
+                return False
             calls.begin_call(
-                connection, self.task, request, call_id=call_id, is_retry=is_retry, endpoint=self.endpoint.name
+                connection, self.task, request, call_id=call_id, is_retry=is_retry, ceiling_usd=ceiling_usd
             )
+            return True
 
-        self.database.transact(write)
+        if not self.database.transact(write):
+            return None
+        self._known.add(call_id)
         faults.reached(Point.AFTER_INTENT, self.task.kind, self.task.position)
         return call_id
 
-    def succeed(self, call_id: str, request: Request, reply: Reply) -> None:  # noqa: ARG002
+    def _fits_budget(
+        self, connection: sa.Connection, request: Request, ceiling_usd: Decimal | None, *, call_id: str
+    ) -> bool:
+        """False while calls under way may still leave room; `JobFailed` when there is none and never will be."""
+        if self.max_cost_usd is None:
+            return True
+        if ceiling_usd is None:
+            raise JobFailed(sentences.price_unknown(request.model))
+        # The job's row is the lock under which every process of every machine reserves.
+        tasks.lock_job(connection, self.task.job.id)
+        spent_usd, reserved_usd = calls.sum_spent(connection, self.task.job.id, call_id=call_id)
+        left_usd = Decimal(str(self.max_cost_usd)) - spent_usd
+        if ceiling_usd > left_usd:
+            raise JobFailed(sentences.budget_spent(spent_usd, self.max_cost_usd))
+        return ceiling_usd + reserved_usd <= left_usd
+
+    def succeed(self, call_id: str, request: Request, reply: Reply) -> None:
         """See `Ledger.succeed`. A paid reply is worth waiting long for a database that is away."""
-        self.database.transact(lambda c: calls.succeed_call(c, call_id, reply, cost_usd=None), patience_s=600)
+        cost_usd = self.prices.cost_usd(request, reply)
+        self.database.transact(lambda c: calls.succeed_call(c, call_id, reply, cost_usd=cost_usd), patience_s=600)
         faults.reached(Point.REPLY_STORED, self.task.kind, self.task.position)
 
-    def fail(self, call_id: str, *, kind: str, code: str, message: str) -> None:
-        """See `Ledger.fail`."""
-        self.database.transact(lambda c: calls.fail_call(c, call_id, kind=kind, code=code, message=message))
+    def fail(self, call_id: str, request: Request, *, kind: str, code: str, message: str) -> None:
+        """See `Ledger.fail`. A late reply may be billed whole, a filtered prompt for its reading, the rest is free."""
+        priced = self.prices.ceiling_usd(request) is not None
+        free = Decimal(0) if priced else None
+        cost_usd = self.prices.prompt_ceiling_usd(request) if kind == "content" else free
+        self.database.transact(
+            lambda c: calls.fail_call(
+                c,
+                call_id,
+                kind=kind,
+                code=code,
+                message=message,
+                cost_usd=cost_usd,
+                is_cost_known=code != "timeout",
+            )
+        )

@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     batch_size: int = Field(default=5, ge=1, le=50, validation_alias=_named("MEDQ_BATCH_SIZE"))
     processes: int = Field(default=1, ge=1, le=256, validation_alias=_named("MEDQ_PROCESSES"))
     threads: int = Field(default=16, ge=1, le=256, validation_alias=_named("MEDQ_THREADS"))
+    prices: Path | None = Field(default=None, validation_alias=_named("MEDQ_PRICES"))
     rpm: int | None = Field(default=None, ge=1, validation_alias=_named("MEDQ_RPM"))
     tpm: int | None = Field(default=None, ge=1, validation_alias=_named("MEDQ_TPM"))
     lease_s: float = Field(default=30, ge=1, validation_alias=_named("MEDQ_LEASE_SECONDS"))

@@ -14,6 +14,7 @@ from worker.adapters import tasks
 from worker.adapters.db import Database, connect
 from worker.adapters.files import Storage
 from worker.adapters.llm import LlmClient, resolve_endpoint
+from worker.adapters.prices import load_prices
 from worker.broker import make_broker, ring
 from worker.leases import Leases
 from worker.pipeline import Line
@@ -57,7 +58,14 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     leases = Leases(stopping)
     client = LlmClient(endpoint, settings)
-    line = Line(database=database, storage=make_storage(settings), client=client, endpoint=endpoint, settings=settings)
+    line = Line(
+        database=database,
+        storage=make_storage(settings),
+        client=client,
+        endpoint=endpoint,
+        settings=settings,
+        prices=load_prices(settings.prices),
+    )
     runner = Runner(
         line=line,
         database=database,

@@ -110,7 +110,7 @@ class FakeWorld:
         self.log.append("succeed")
         self.stored.append(FakeStored(self.pending, reply.raw, is_own=True))
 
-    def fail(self, call_id: str, *, kind: str, code: str, message: str) -> None:
+    def fail(self, call_id: str, request: Request, *, kind: str, code: str, message: str) -> None:
         self.log.append(f"fail:{kind}:{code}")
 
 

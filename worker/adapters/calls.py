@@ -19,8 +19,9 @@ NOW = "timezone('UTC', clock_timestamp())"
 # Fenced: a worker whose task was cancelled or taken over writes no intent, and so makes no call.
 BEGIN = sa.text(f"""
 INSERT INTO "LlmCall" ("id", "jobId", "taskId", "attempt", "purpose", "requestHash", "questionKeys", "model",
-                       "endpoint", "status", "isRetry", "questionCount", "createdAt")
+                       "endpoint", "status", "costUsd", "isRetry", "questionCount", "createdAt")
 SELECT :call_id, t."jobId", t."id", t."attempt", :purpose, :hash, CAST(:keys AS text[]), :model, :endpoint, 'started',
+       :ceiling,
        :is_retry OR EXISTS (SELECT 1 FROM "LlmCall" c WHERE c."requestHash" = :hash AND c."jobId" = t."jobId"
                             AND c."id" <> :call_id),
        :question_count, {NOW}
@@ -31,17 +32,20 @@ ON CONFLICT ("id") DO UPDATE SET "status" = 'started'
 
 SUCCEED = sa.text(f"""
 UPDATE "LlmCall" SET "status" = 'succeeded', "response" = :response, "model" = :model, "promptTokens" = :prompt,
-       "cachedTokens" = :cached, "completionTokens" = :completion, "costUsd" = :cost,
-       "providerRequestId" = :request_id, "error" = NULL, "completedAt" = {NOW}
+       "cachedTokens" = :cached, "completionTokens" = :completion,
+       "costUsd" = COALESCE(CAST(:cost AS numeric), "costUsd"), "providerRequestId" = :request_id, "error" = NULL,
+       "completedAt" = {NOW}
 WHERE "id" = :call_id
 """)  # noqa: S608
 
 FAIL = sa.text(f"""
-UPDATE "LlmCall" SET "status" = 'failed', "error" = CAST(:error AS jsonb), "completedAt" = {NOW}
+UPDATE "LlmCall" SET "status" = 'failed', "error" = CAST(:error AS jsonb), "completedAt" = {NOW},
+       "costUsd" = CASE WHEN :is_known THEN CAST(:cost AS numeric) ELSE "costUsd" END
 WHERE "id" = :call_id AND "status" = 'started'
 """)  # noqa: S608
 
-# Calls of a task that lost its lease may or may not have been paid: said so, never guessed.
+# Calls of a task that lost its lease may or may not have been paid: said so, never guessed. Their cost stays at its
+# ceiling, so that a budget is kept whatever became of them.
 MARK_UNKNOWN = sa.text(f"""
 UPDATE "LlmCall" SET "status" = 'failed', "completedAt" = {NOW},
        "error" = '{{"kind": "unknown", "code": "unknown", "message": "Worker gone before the reply."}}'::jsonb
@@ -60,6 +64,33 @@ WHERE j."id" = :job_id AND c."taskId" = :task_id AND c."status" = 'failed' AND c
   AND (c."error" ->> 'kind' IN ('content', 'unknown') OR c."error" ->> 'code' = 'timeout')
   AND c."questionKeys" && CAST(:keys AS text[])
 ORDER BY at, call_id
+""")
+
+# Is somebody else asking one of these questions right now? Only a live lease counts: a dead holder is asked past.
+TWIN = sa.text(f"""
+SELECT EXISTS (
+    SELECT 1 FROM "AiValidationTask" t
+    JOIN "LlmCall" c ON c."taskId" = t."id" AND c."attempt" = t."attempt" AND c."status" = 'started'
+    WHERE t."status" = 'running' AND t."leaseExpiresAt" > {NOW} AND c."id" <> :call_id AND t."id" <> :id
+      AND c."questionKeys" && CAST(:keys AS text[])
+) OR EXISTS (
+    SELECT 1 FROM "LlmCall" c WHERE c."status" = 'succeeded' AND c."questionKeys" && CAST(:keys AS text[])
+      AND c."id" <> ALL(CAST(:known AS text[])) AND c."id" <> :call_id
+)
+""")  # noqa: S608
+
+# One lock per question, in the order of its number: whoever asks one of them looks only when the other has written.
+LOCK_KEYS = sa.text("""
+SELECT pg_advisory_xact_lock(number) FROM (
+    SELECT DISTINCT hashtextextended(key, 20261122) AS number FROM unnest(CAST(:keys AS text[])) AS key ORDER BY 1
+) numbers
+""")
+
+# An open call counts at its ceiling, as does one whose end nobody saw.
+SPENT = sa.text("""
+SELECT COALESCE(sum("costUsd") FILTER (WHERE "status" <> 'started'), 0),
+       COALESCE(sum("costUsd") FILTER (WHERE "status" = 'started'), 0)
+FROM "LlmCall" WHERE "jobId" = :job_id AND "id" <> :call_id
 """)
 
 # Since when has this job met nothing but a provider that is down? NULL when it has not.
@@ -85,15 +116,23 @@ class StoredReply:
     raw: str | None
     model: str
     is_own: bool  # of this run of this job: it counts as one of its attempts
+    id: str = ""
     code: str | None = None
     is_content: bool = False
 
 
 def begin_call(
-    connection: sa.Connection, task: Task, request: Request, *, call_id: str, is_retry: bool, endpoint: str
+    connection: sa.Connection,
+    task: Task,
+    request: Request,
+    *,
+    call_id: str,
+    is_retry: bool,
+    ceiling_usd: Decimal | None,
 ) -> None:
-    """Write the intent. Raises `LeaseLost` when the task is no longer this worker's to call for.
+    """Write the intent, and with it the most that the call can cost.
 
+    Raises `LeaseLost` when the task is no longer this worker's to call for.
     A call counts as a retry when told so, or when this job sent the very same request before.
     """
     written = connection.execute(
@@ -107,7 +146,8 @@ def begin_call(
             "hash": request.hash,
             "keys": [asked.key for asked in request.questions],
             "model": request.model,
-            "endpoint": endpoint,
+            "endpoint": request.endpoint,
+            "ceiling": ceiling_usd,
             "is_retry": is_retry,
             "question_count": len(request.questions),
         },
@@ -116,8 +156,30 @@ def begin_call(
         raise LeaseLost(task.id)
 
 
+def is_asked_elsewhere(
+    connection: sa.Connection, task: Task, request: Request, *, call_id: str, known: Sequence[str]
+) -> bool:
+    """Whether another worker asks one of these questions now, or got a reply that is not among the `known` calls.
+
+    Until the end of the transaction nobody else can begin a call about them.
+    """
+    keys = [asked.key for asked in request.questions]
+    connection.execute(LOCK_KEYS, {"keys": keys})
+    parameters = {"id": task.id, "call_id": call_id, "keys": keys, "known": list(known)}
+    return bool(connection.execute(TWIN, parameters).scalar_one())
+
+
+def sum_spent(connection: sa.Connection, job_id: str, *, call_id: str) -> tuple[Decimal, Decimal]:
+    """What the job's calls have cost, and what those under way may cost at most, without the call `call_id` itself."""
+    spent, reserved = connection.execute(SPENT, {"job_id": job_id, "call_id": call_id}).one()
+    return spent, reserved
+
+
 def succeed_call(connection: sa.Connection, call_id: str, reply: Reply, *, cost_usd: Decimal | None) -> None:
-    """Store the reply as it came. Not fenced: it is paid for, whoever owns the task by now."""
+    """Store the reply as it came. Not fenced: it is paid for, whoever owns the task by now.
+
+    Without a `cost_usd` (the provider does not count its tokens) the call stays at its ceiling.
+    """
     connection.execute(
         SUCCEED,
         {
@@ -133,10 +195,22 @@ def succeed_call(connection: sa.Connection, call_id: str, reply: Reply, *, cost_
     )
 
 
-def fail_call(connection: sa.Connection, call_id: str, *, kind: str, code: str, message: str) -> None:
-    """Store why there is no reply. `kind`: "unavailable", "refused" or "content"."""
+def fail_call(
+    connection: sa.Connection,
+    call_id: str,
+    *,
+    kind: str,
+    code: str,
+    message: str,
+    cost_usd: Decimal | None,
+    is_cost_known: bool = True,
+) -> None:
+    """Store why there is no reply. `kind`: "unavailable", "refused" or "content".
+
+    A call of which nobody knows whether it is paid keeps the ceiling that it was given at its beginning.
+    """
     error = json.dumps({"kind": kind, "code": code, "message": message[:500]}, ensure_ascii=False)
-    connection.execute(FAIL, {"call_id": call_id, "error": error})
+    connection.execute(FAIL, {"call_id": call_id, "error": error, "cost": cost_usd, "is_known": is_cost_known})
 
 
 def mark_unknown(connection: sa.Connection, task_id: str, *, attempt: int) -> int:
@@ -155,6 +229,7 @@ def find_replies(connection: sa.Connection, task: Task, keys: Sequence[str]) -> 
             raw=row["response"],
             model=row["model"],
             is_own=bool(row["is_own"]),
+            id=row["call_id"],
             code=row["code"],
             is_content=row["kind"] == "content",
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,20 +63,20 @@ FROM "AiValidationJob" j WHERE j."id" = :id
 """)
 
 SPENT = sa.text("""
-SELECT "purpose", max("model") AS model, count(*) AS calls, COALESCE(sum("promptTokens"), 0) AS prompt_tokens,
+SELECT "purpose", "model", count(*) AS calls, COALESCE(sum("promptTokens"), 0) AS prompt_tokens,
        COALESCE(sum("cachedTokens"), 0) AS cached_tokens, COALESCE(sum("completionTokens"), 0) AS completion_tokens,
-       sum("costUsd") AS cost_usd
-FROM "LlmCall" WHERE "jobId" = :id GROUP BY "purpose"
+       sum("costUsd") FILTER (WHERE "status" <> 'started') AS cost_usd
+FROM "LlmCall" WHERE "jobId" = :id GROUP BY "purpose", "model" ORDER BY calls DESC, "model"
 """)
 
 
 @dataclass(frozen=True, slots=True)
 class JobSummary:
-    """A job as a whole: its row, what was left out of its file, and what its calls came to by purpose."""
+    """A job as a whole: its row, what was left out of its file, and its calls by purpose and model, most first."""
 
     row: Mapping[str, Any]
     notes: Mapping[str, Any]
-    spent: Mapping[str, Mapping[str, Any]]
+    spent: Sequence[Mapping[str, Any]]
 
 
 def begin_job(connection: sa.Connection, task: Task) -> None:
@@ -122,5 +122,5 @@ def read_summary(connection: sa.Connection, job_id: str) -> JobSummary:
     row = connection.execute(SUMMARY, {"id": job_id}).mappings().one_or_none()
     if row is None:
         raise LeaseLost(job_id)
-    spent = {line["purpose"]: dict(line) for line in connection.execute(SPENT, {"id": job_id}).mappings()}
+    spent = [dict(line) for line in connection.execute(SPENT, {"id": job_id}).mappings()]
     return JobSummary(row=dict(row), notes=row["notes"] or {}, spent=spent)

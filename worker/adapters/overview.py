@@ -195,9 +195,11 @@ def sum_spending(engine: sa.Engine, job_id: str) -> Spending:
         .order_by(sa.func.count().desc(), LlmCall.model)
     )
     with engine.connect() as connection:
-        lines = [
-            ModelSpending(*row[:6], None if row[6] is None else float(row[6])) for row in connection.execute(query)
-        ]
+        rows: list[tuple[Any, ...]] = [tuple(row) for row in connection.execute(query)]
+    lines = [
+        ModelSpending(model, calls, failed, prompt, cached, completion, None if cost is None else float(cost))
+        for model, calls, failed, prompt, cached, completion, cost in rows
+    ]
     known = [line.cost_usd for line in lines if line.cost_usd is not None]
     return Spending(
         calls=sum(line.calls for line in lines),

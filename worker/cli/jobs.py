@@ -303,7 +303,7 @@ def describe(site: Site, job: JobOverview) -> dict[str, Any]:
     return job.to_json() | {
         "outcomes": overview.count_outcomes(site.engine, job.id),
         "findings": [asdict(finding) for finding in overview.count_findings(site.engine, job.id)],
-        "llmCalls": _camel_keys(asdict(overview.sum_spending(site.engine, job.id))),
+        "llmCalls": _describe_spending(overview.sum_spending(site.engine, job.id)),
     }
 
 
@@ -333,6 +333,11 @@ def show_job(site: Site, job: JobOverview) -> None:
             tell(f"    {finding.rows} × {finding.code}: {finding.example}")
     spending = overview.sum_spending(site.engine, job.id)
     tell(f"  Model: {_spending(spending)}")
+    for line in spending.by_model if len(spending.by_model) > 1 else ():
+        tell(f"    {line.model}: {_spending(line)}")
+    if spending.unpriced_models:
+        models = ", ".join(spending.unpriced_models)
+        tell(f"    Price not known: {models}. Name a file of prices in MEDQ_PRICES to have the cost counted.")
     if job.output_url:
         tell(f"  Workbook: {local_path(job.output_url)}")
 
@@ -351,7 +356,15 @@ def _duration(job: JobOverview) -> str:
 def _spending(spending: Any) -> str:
     cost = "" if spending.cost_usd is None else f", {spending.cost_usd:.4f} USD"
     failed = f" ({spending.failed_calls} failed)" if spending.failed_calls else ""
-    return f"{spending.calls} calls{failed}, {spending.prompt_tokens} + {spending.completion_tokens} tokens{cost}"
+    prompt = f"{spending.prompt_tokens} prompt ({spending.cached_tokens} cached)"
+    return f"{spending.calls} calls{failed}, {prompt} + {spending.completion_tokens} completion tokens{cost}"
+
+
+def _describe_spending(spending: Any) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    whole = asdict(spending)
+    return _camel_keys(whole | {"by_model": [_camel_keys(line) for line in whole["by_model"]]})
 
 
 def _camel_keys(values: Mapping[str, Any]) -> dict[str, Any]:

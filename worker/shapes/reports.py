@@ -86,6 +86,7 @@ class ReportSummary:
     cached_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: Decimal | float | None = None  # None = unknown
+    cost_by_model: Mapping[str, Decimal | float | None] = field(default_factory=dict)
     embedded_model: bool = False
     instructions: str | None = None
     error_message: str | None = None

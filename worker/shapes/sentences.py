@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 
 VALIDATED_BY_PERSON = "Question déjà enregistrée et validée par une personne : elle n'a pas été modifiée."
 NO_SUCCESS = "Aucune question n'a pu être analysée : voir la colonne « raison » du classeur corrigé."
@@ -90,6 +91,29 @@ def outage(down_s: float) -> str:
         f"Le service d'IA est resté indisponible pendant {duration(down_s)}. Relancer la tâche quand il répond : "
         "les réponses déjà obtenues seront réutilisées."
     )
+
+
+def budget_spent(spent_usd: Decimal, max_usd: float) -> str:
+    """The cause of a job that would have cost more than its `maxCostUsd`."""
+    return (
+        f"Le budget de la tâche ({dollars(max_usd)}) est atteint : {dollars(spent_usd)} dépensés, et le prochain appel "
+        "pourrait le dépasser. Augmenter « maxCostUsd », puis relancer la tâche : les réponses déjà obtenues seront "
+        "réutilisées."
+    )
+
+
+def price_unknown(model: str) -> str:
+    """The cause of a job with a budget whose model has no known price."""
+    return (
+        f"Le tarif du modèle « {model} » n'est pas connu : le plafond « maxCostUsd » ne peut pas être garanti. "
+        "Ajouter ce modèle au fichier des tarifs (MEDQ_PRICES) ou retirer le plafond, puis relancer la tâche."
+    )
+
+
+def dollars(amount: Decimal | float) -> str:
+    """`2,00 $`, and as many decimals as a small amount needs to be told from nothing: `0,0042 $`."""
+    digits = 2 if amount >= 1 or not amount else 4
+    return f"{amount:.{digits}f} $".replace(".", ",")
 
 
 def kept_as_validated(official: str) -> str:

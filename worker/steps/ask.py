@@ -57,7 +57,7 @@ class Ledger(Protocol):
     def succeed(self, call_id: str, request: Request, reply: Reply) -> None:
         """Store the reply as it came."""
 
-    def fail(self, call_id: str, *, kind: str, code: str, message: str) -> None:
+    def fail(self, call_id: str, request: Request, *, kind: str, code: str, message: str) -> None:
         """Store why there is none."""
 
 
@@ -197,7 +197,7 @@ class _Talk:
         try:
             reply = dialogue.send(request)
         except ProviderUnavailable as error:
-            dialogue.ledger.fail(call_id, kind="unavailable", code=error.code, message=str(error))
+            dialogue.ledger.fail(call_id, request, kind="unavailable", code=error.code, message=str(error))
             if error.code == "timeout":  # the model may have written all of it, and be paid for it
                 self._count(group)
                 self._note(group, Refusal(error.code, str(error)))
@@ -205,10 +205,10 @@ class _Talk:
                     return  # no outage stops at one question: this one goes without an answer, the others go on
             raise
         except ProviderRefused as error:
-            dialogue.ledger.fail(call_id, kind="refused", code=error.code, message=str(error))
+            dialogue.ledger.fail(call_id, request, kind="refused", code=error.code, message=str(error))
             raise
         except ContentRefused as error:
-            dialogue.ledger.fail(call_id, kind="content", code=error.code, message=str(error))
+            dialogue.ledger.fail(call_id, request, kind="content", code=error.code, message=str(error))
             self._count(group)
             self._refuse(group, Refusal(error.code, str(error)), size=len(group))
             return

@@ -355,8 +355,11 @@ def _model_rows(summary: ReportSummary) -> Iterator[_SummaryRow]:
     yield ("Jetons reçus", StyledCell(summary.completion_tokens, "count"), "")
     if summary.cost_usd is None:
         yield ("Coût", "inconnu", "le tarif du modèle n'est pas connu du service")
-    else:
-        yield ("Coût", StyledCell(float(summary.cost_usd), "cost"), "en dollars, d'après les jetons comptés")
+        return
+    yield ("Coût", StyledCell(float(summary.cost_usd), "cost"), "en dollars, d'après les jetons comptés")
+    for model, cost in summary.cost_by_model.items() if len(summary.cost_by_model) > 1 else ():
+        value: ReportCell = "inconnu" if cost is None else StyledCell(float(cost), "cost")
+        yield (f"dont {model}", value, "le tarif de ce modèle n'est pas connu" if cost is None else "")
 
 
 def _legend_rows() -> Iterator[_SummaryRow]:

@@ -1,0 +1,153 @@
+"""Money on real parts: what each call cost, what a job may cost, and that nothing is paid twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pytest
+from test_line import asked_once, knowing, make_workbook
+
+from bench.scripted_llm import ScriptedLlm
+from surroundings import Platform
+
+PRICES = """
+[models."scripted"]
+prompt = 10
+cached = 1
+completion = 100
+[models."other"]
+prompt = 1
+cached = 1
+completion = 1
+"""
+
+
+@pytest.fixture
+def priced(platform: Platform, tmp_path: Path) -> Platform:
+    """A platform that knows the price of the scripted model."""
+    path = tmp_path / "prices.toml"
+    path.write_text(PRICES)
+    platform.environment["MEDQ_PRICES"] = str(path)
+    return platform
+
+
+def test_every_reply_has_its_cost_also_one_that_is_useless(priced: Platform, llm: ScriptedLlm, tmp_path: Path) -> None:
+    # Given a model that writes nonsense, at 10, 1 and 100 dollars per million tokens
+    llm.configure(garbage=1.0)
+    with priced.workers(1, MEDQ_MAX_ATTEMPTS="2"):
+        job_id = priced.enqueue(make_workbook(tmp_path / "a.xlsx", 3))
+        job = priced.wait_for_job(job_id)
+    # Then the job fails, and its calls have cost what their tokens cost
+    assert job["status"] == "failed"
+    rows = priced.rows('SELECT * FROM "LlmCall"')
+    assert len(rows) == 4  # the batch, then each question alone
+    for row in rows:
+        fresh = row["promptTokens"] - row["cachedTokens"]
+        dollars = Decimal(10 * fresh + row["cachedTokens"] + 100 * row["completionTokens"]) / 1_000_000
+        assert row["costUsd"] == dollars > 0
+    # And status and workbook show the sum
+    total = sum(row["costUsd"] for row in rows)
+    shown = json.loads(medq(priced, "status", job_id, "--json"))["llmCalls"]
+    assert shown["costUsd"] == pytest.approx(float(total))
+    assert [(line["model"], line["calls"]) for line in shown["byModel"]] == [("scripted", 4)]
+    assert summary_of(job)["Coût"] == pytest.approx(float(total))
+
+
+def medq(platform: Platform, *arguments: str) -> str:
+    environment = {**os.environ, **platform.worker_environment()}
+    command = [str(Path(sys.executable).with_name("medq")), *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def summary_of(job: dict[str, Any]) -> dict[str, Any]:
+    book = openpyxl.load_workbook(job["outputUrl"].removeprefix("file://"))
+    return {str(line[0]): line[1] for line in book["Résumé"].iter_rows(values_only=True)}
+
+
+def test_a_budget_is_never_exceeded_by_two_processes_and_can_be_raised(
+    priced: Platform, llm: ScriptedLlm, tmp_path: Path
+) -> None:
+    # Given a job whose calls cost about six cents each and may cost 1.5 dollars, and a budget of 3 dollars
+    llm.configure(latency_s=0.05, truth=knowing(300))
+    with priced.workers(2, MEDQ_THREADS="4"):
+        job_id = priced.enqueue(make_workbook(tmp_path / "a.xlsx", 300), config={"maxCostUsd": 3})
+        job = priced.wait_for_job(job_id)
+        # Then it stops before the budget is passed, and names the amount
+        assert job["status"] == "failed"
+        assert "3,00 $" in job["errorMessage"]
+        spent = priced.value('SELECT sum("costUsd") FROM "LlmCall"')
+        assert Decimal(1) < spent <= 3
+        assert 0 < job["successfulAnalyses"] < 300
+        assert priced.value('SELECT count(*) FROM "LlmCall" WHERE "status" = \'started\'') == 0
+        # When the admin raises it and puts the job back
+        priced.execute('UPDATE "AiValidationJob" SET "config" = \'{"maxCostUsd": 50}\', "status" = \'queued\'')
+        priced.wait_until(lambda: priced.job(job_id)["status"] != "queued", what="picked up again")
+        job = priced.wait_for_job(job_id)
+    # Then it is done, and nothing was paid twice
+    assert (job["status"], job["successfulAnalyses"]) == ("completed", 300)
+    assert asked_once(priced)
+
+
+def test_a_call_that_a_dead_worker_left_counts_at_its_ceiling(
+    priced: Platform, llm: ScriptedLlm, tmp_path: Path
+) -> None:
+    # Given a worker killed with one call in flight
+    llm.configure(hold=True)
+    with priced.workers(1, MEDQ_THREADS="1") as workers:
+        job_id = priced.enqueue(make_workbook(tmp_path / "a.xlsx", 5), config={"maxCostUsd": 100})
+        priced.wait_until(lambda: llm.stats()["inFlight"] == 1, what="a call in flight")
+        ceiling = priced.value('SELECT "costUsd" FROM "LlmCall"')
+        os.kill(workers.pids()[0], signal.SIGKILL)
+        llm.configure(hold=False)
+        job = priced.wait_for_job(job_id)
+    # Then the job is done, and the lost call stands in the books at the most it can have cost
+    assert job["status"] == "completed"
+    (lost,) = priced.rows("SELECT * FROM \"LlmCall\" WHERE \"error\" ->> 'code' = 'unknown'")
+    assert lost["costUsd"] == ceiling > 0
+
+
+def test_a_budget_without_a_known_price_fails_before_anything_is_spent(
+    platform: Platform, llm: ScriptedLlm, tmp_path: Path
+) -> None:
+    with platform.workers(1):
+        job = platform.wait_for_job(platform.enqueue(make_workbook(tmp_path / "a.xlsx", 3), config={"maxCostUsd": 1}))
+    assert job["status"] == "failed"
+    assert "« scripted »" in job["errorMessage"]
+    assert llm.stats()["received"] == 0
+
+
+def test_the_same_file_in_two_jobs_at_once_is_paid_once(platform: Platform, llm: ScriptedLlm, tmp_path: Path) -> None:
+    # Given two processes and one file, uploaded twice in different batches
+    llm.configure(latency_s=0.3, truth=knowing(40))
+    path = make_workbook(tmp_path / "a.xlsx", 40)
+    with platform.workers(2, MEDQ_THREADS="4"):
+        jobs = [platform.enqueue(path), platform.enqueue(path, config={"batchSize": 4})]
+        ended = [platform.wait_for_job(job_id) for job_id in jobs]
+    # Then both jobs are done and no question was paid for twice
+    assert [(job["status"], job["successfulAnalyses"]) for job in ended] == [("completed", 40)] * 2
+    assert asked_once(platform)
+
+
+def test_changing_anything_that_shapes_an_answer_asks_again(priced: Platform, llm: ScriptedLlm, tmp_path: Path) -> None:
+    # Given a file that went through once
+    llm.configure(truth=knowing(5))
+    path = make_workbook(tmp_path / "a.xlsx", 5)
+    with priced.workers(1):
+        priced.wait_for_job(priced.enqueue(path))
+        seen = llm.stats()["received"]
+        # When it comes again as it was, nothing is asked
+        assert priced.wait_for_job(priced.enqueue(path))["status"] == "completed"
+        assert llm.stats()["received"] == seen
+        # And when the model or the instructions are others, it is
+        for options in ({"config": {"aiModel": "other"}}, {"instructions": "Insister sur les doses."}):
+            assert priced.wait_for_job(priced.enqueue(path, **options))["status"] == "completed"
+            assert llm.stats()["received"] == seen + 1
+            seen += 1
