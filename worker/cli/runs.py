@@ -198,13 +198,17 @@ def _show_workbook(site: Site, job: JobOverview, output: Path | None) -> None:
 def _show_way_in(site: Site, ended: Sequence[JobOverview]) -> None:
     from worker.services import psql_command
 
-    query = 'SELECT "rowNumber", sheet, status, reason FROM "AiValidationItem" WHERE "jobId" = \'{}\' ORDER BY position'
+    # Dollar quotes, because this line goes through a shell's single quotes.
+    query = (
+        'SELECT sheet, "rowNumber", status, reason FROM "AiValidationItem" '
+        f'WHERE "jobId" = $${ended[0].id}$$ ORDER BY position'
+    )
     tell()
     tell("Look at it again:")
     for job in ended:
         tell(f"  {program()} status {job.id}")
     if "postgresql" in site.services.embedded:
         tell(f"  {program()} services start    # the embedded database sleeps between commands")
-        tell(f"  {shell([*psql_command(site.services.database_url), '-c', query.format(ended[0].id)])}")
+        tell(f"  {shell([*psql_command(site.services.database_url), '-c', query])}")
     else:
-        tell('  psql "$DATABASE_URL" -c \'…\'    # the rows are in "AiValidationItem", the questions in "Question"')
+        tell(f"  psql \"$DATABASE_URL\" -c '{query}'")
