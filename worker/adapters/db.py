@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -69,11 +70,26 @@ class Database:
         self, engine: sa.Engine, *, patience_s: float = 60, sleep: Callable[[float], None] = time.sleep
     ) -> None:
         self.engine = engine
+        self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._patience_s = patience_s
         self._sleep = sleep
 
-    def transact(self, work: Callable[[sa.Connection], T], *, patience_s: float | None = None) -> T:
-        """Run `work` in one transaction and commit; again, with backoff and jitter, while the server is at fault."""
+    def transact(
+        self, work: Callable[[sa.Connection], T], *, patience_s: float | None = None, single: bool = False
+    ) -> T:
+        """Run `work` in one transaction and commit; again, with backoff and jitter, while the server is at fault.
+
+        `single`: the work is one statement, which is a transaction by itself: BEGIN and COMMIT are two journeys saved.
+        """
+        once = self._alone if single else self._once
+        try:
+            return once(work)
+        except (DBAPIError, PoolTimeoutError) as error:
+            if not is_infrastructure_fault(error):
+                raise
+            log.warning("database_retry", tries=1)
+            self._sleep(random.uniform(0, 0.05))  # noqa: S311 (jitter, not a secret)
+        # The first try needs none of this, and is all there is on a good day.
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(is_infrastructure_fault),
             stop=tenacity.stop_after_delay(self._patience_s if patience_s is None else patience_s),
@@ -82,11 +98,15 @@ class Database:
             before_sleep=lambda state: log.warning("database_retry", tries=state.attempt_number),
             reraise=True,
         )
-        result: T = retrying(self._once, work)
+        result: T = retrying(once, work)
         return result
 
     def _once(self, work: Callable[[sa.Connection], T]) -> T:
         with self.engine.begin() as connection:
+            return work(connection)
+
+    def _alone(self, work: Callable[[sa.Connection], T]) -> T:
+        with self._single.connect() as connection:
             return work(connection)
 
     def close(self) -> None:

@@ -41,56 +41,23 @@ SELECT "id", "question", "contentHash" FROM "AiValidationItem"
 WHERE "taskId" = :task_id AND "status" = 'pending' AND "duplicateOfId" IS NULL ORDER BY "position"
 """)
 
-CONCLUDE = sa.text(f"""
-WITH concluded AS (
-    SELECT * FROM jsonb_to_recordset(CAST(:rows AS jsonb))
-        AS r(id text, status text, reason text, result jsonb, rag boolean, question_id text)
-)
-UPDATE "AiValidationItem" i
-SET "status" = c.status, "reason" = c.reason, "result" = c.result, "ragApplied" = c.rag,
-    "questionId" = c.question_id, "updatedAt" = {NOW}
-FROM concluded c
-WHERE i."id" = c.id AND i."status" = 'pending'
-RETURNING i."id"
-""")  # noqa: S608 (constants of this file)
+# What a repeat of a row says of itself. `p` is the row that was analysed for it.
+REPEATED_REASON = """'Même contenu que la ligne ' || p."rowNumber" || ' de la feuille « ' || p."sheet" || ' ».'
+        || CASE WHEN p."status" IN ('failed', 'rejected') THEN ' Celle-ci n''a pas pu être analysée.' ELSE '' END"""
 
 CONCLUDE_DUPLICATES = sa.text(f"""
 UPDATE "AiValidationItem" d
-SET "status" = 'duplicate', "questionId" = p."questionId", "updatedAt" = {NOW},
-    "reason" = 'Même contenu que la ligne ' || p."rowNumber" || ' de la feuille « ' || p."sheet" || ' ».'
-        || CASE WHEN p."status" IN ('failed', 'rejected') THEN ' Celle-ci n''a pas pu être analysée.' ELSE '' END
+SET "status" = 'duplicate', "questionId" = p."questionId", "updatedAt" = {NOW}, "reason" = {REPEATED_REASON}
 FROM "AiValidationItem" p
 WHERE d."duplicateOfId" = p."id" AND d."status" = 'pending' AND p."id" = ANY(:ids)
 RETURNING p."id"
-""")  # noqa: S608
+""")  # noqa: S608 (constants of this file)
 
 FAIL_PENDING = sa.text(f"""
 UPDATE "AiValidationItem" SET "status" = CASE WHEN "duplicateOfId" IS NULL THEN 'failed' ELSE 'duplicate' END,
        "reason" = :reason, "updatedAt" = {NOW}
 WHERE "jobId" = :job_id AND "status" = 'pending' AND (CAST(:task_id AS text) IS NULL OR "taskId" = :task_id)
 RETURNING "id"
-""")  # noqa: S608
-
-# The few figures that a batch changes, added under the job's row lock.
-ADD_FIGURES = sa.text(f"""
-UPDATE "AiValidationJob" j SET
-    "processedItems" = j."processedItems" + :processed,
-    "successfulAnalyses" = j."successfulAnalyses" + :successful,
-    "failedAnalyses" = j."failedAnalyses" + :failed,
-    "fixedCount" = j."fixedCount" + :fixed,
-    "ragAppliedCount" = j."ragAppliedCount" + :rag,
-    "retryAttempts" = (SELECT count(*) FROM "LlmCall" c WHERE c."jobId" = j."id" AND c."isRetry"),
-    "currentBatch" = CASE WHEN j."currentBatch" > 1 THEN LEAST(j."currentBatch" + 1, j."totalBatches")
-                          WHEN (SELECT count(*) FROM (SELECT 1 FROM "AiValidationTask" t WHERE t."jobId" = j."id"
-                                AND t."kind" = 'analyse' AND t."status" IN ('done', 'failed') LIMIT 2) ended) > 1 THEN 2
-                          ELSE 1 END,
-    "progress" = GREATEST(j."progress", LEAST(99, GREATEST(1,
-        (99.0 * (j."processedItems" + :processed) / GREATEST(1, j."totalItems"))::int))),
-    "message" = 'Analyse en cours : ' || (j."processedItems" + :processed)
-        || CASE WHEN j."processedItems" + :processed < 2 THEN ' question traitée sur ' ELSE ' questions traitées sur ' END
-        || j."totalItems" || '.',
-    "updatedAt" = {NOW}
-WHERE j."id" = :job_id
 """)  # noqa: S608
 
 COUNT_FIGURES = sa.text(f"""
@@ -107,13 +74,61 @@ FROM medq_job_figures(:job_id) f
 WHERE j."id" = :job_id
 """)  # noqa: S608
 
-READY_FINISH = sa.text("""
+READY_FINISH_SQL = """
 INSERT INTO "AiValidationTask" ("id", "jobId", "kind", "position")
 SELECT 'c' || substr(replace(gen_random_uuid()::text, '-', ''), 1, 24), :job_id, 'finish', 0
 WHERE NOT EXISTS (SELECT 1 FROM "AiValidationTask" t WHERE t."jobId" = :job_id AND t."kind" = 'analyse'
                   AND t."status" IN ('ready', 'running'))
 ON CONFLICT DO NOTHING
-""")
+"""
+READY_FINISH = sa.text(READY_FINISH_SQL)
+
+# Outcomes, those of the repeats, the few figures that a batch changes, and the finish task when it was the last: one
+# statement, for every other batch of the job waits for its row meanwhile.
+CONCLUDE = sa.text(f"""
+WITH concluded AS (
+    UPDATE "AiValidationItem" i
+    SET "status" = r.status, "reason" = r.reason, "result" = r.result, "ragApplied" = r.rag,
+        "questionId" = r.question_id, "updatedAt" = {NOW}
+    FROM jsonb_to_recordset(CAST(:rows AS jsonb))
+        AS r(id text, status text, reason text, result jsonb, rag boolean, question_id text)
+    WHERE i."id" = r.id AND i."status" = 'pending'
+    RETURNING i."id", i."status", i."sheet", i."rowNumber", i."questionId", i."ragApplied"
+), repeated AS (
+    UPDATE "AiValidationItem" d
+    SET "status" = 'duplicate', "questionId" = p."questionId", "updatedAt" = {NOW}, "reason" = {REPEATED_REASON}
+    FROM concluded p
+    WHERE d."duplicateOfId" = p."id" AND d."status" = 'pending'
+    RETURNING p."status"
+), added AS (
+    SELECT count(*) AS processed,
+           count(*) FILTER (WHERE "status" = ANY(:successes)) AS successful,
+           count(*) FILTER (WHERE "status" = ANY(:fixes) AND is_first) AS fixed,
+           count(*) FILTER (WHERE rag) AS rag
+    FROM (SELECT "status", "ragApplied" AS rag, TRUE AS is_first FROM concluded
+          UNION ALL SELECT "status", FALSE, FALSE FROM repeated) ended
+), figures AS (
+    UPDATE "AiValidationJob" j SET
+        "processedItems" = j."processedItems" + a.processed,
+        "successfulAnalyses" = j."successfulAnalyses" + a.successful,
+        "failedAnalyses" = j."failedAnalyses" + a.processed - a.successful,
+        "fixedCount" = j."fixedCount" + a.fixed,
+        "ragAppliedCount" = j."ragAppliedCount" + a.rag,
+        "currentBatch" = CASE
+            WHEN j."currentBatch" > 1 THEN LEAST(j."currentBatch" + 1, j."totalBatches")
+            WHEN (SELECT count(*) FROM (SELECT 1 FROM "AiValidationTask" t WHERE t."jobId" = j."id"
+                  AND t."kind" = 'analyse' AND t."status" IN ('done', 'failed') LIMIT 2) ended) > 1 THEN 2
+            ELSE 1 END,
+        "progress" = GREATEST(j."progress", LEAST(99, GREATEST(1,
+            (99.0 * (j."processedItems" + a.processed) / GREATEST(1, j."totalItems"))::int))),
+        "message" = 'Analyse en cours : ' || (j."processedItems" + a.processed) || ' question(s) sur '
+            || j."totalItems" || '.',
+        "updatedAt" = {NOW}
+    FROM added a
+    WHERE j."id" = :job_id
+), finish AS ({READY_FINISH_SQL} RETURNING 1)
+SELECT count(*) FROM finish
+""")  # noqa: S608
 
 REPORT_ROWS = sa.text("""
 SELECT "sheet", "rowNumber", "type", "original", "status", "reason", "findings", "result", "question"
@@ -164,8 +179,11 @@ def load_pending(connection: sa.Connection, task: Task) -> list[PendingItem]:
     return [PendingItem(id=r[0], question=Question.from_json(r[1]), content_hash=r[2]) for r in rows]
 
 
-def conclude_items(connection: sa.Connection, job_id: str, concluded: Sequence[Concluded]) -> None:
-    """Write the outcomes, those of their duplicates, and the figures. The job's row must be locked already."""
+def conclude_items(connection: sa.Connection, job_id: str, concluded: Sequence[Concluded]) -> bool:
+    """Write the outcomes, those of their repeats, and the figures; True when that made the finish task ready.
+
+    The job's row must be locked already, by an earlier statement: only then does this one see every batch that ended.
+    """
     rows = [
         {
             "id": c.item_id,
@@ -177,18 +195,13 @@ def conclude_items(connection: sa.Connection, job_id: str, concluded: Sequence[C
         }
         for c in concluded
     ]
-    written = set(connection.execute(CONCLUDE, {"rows": _json(rows)}).scalars())
-    duplicates = list(connection.execute(CONCLUDE_DUPLICATES, {"ids": sorted(written)}).scalars())
-    outcomes = {c.item_id: c.conclusion.outcome for c in concluded if c.item_id in written}
-    successful = {item for item, outcome in outcomes.items() if outcome in SUCCESSES or outcome == "duplicate"}
-    figures = {
-        "processed": len(outcomes) + len(duplicates),
-        "successful": len(successful) + sum(1 for item in duplicates if item in successful),
-        "fixed": sum(1 for outcome in outcomes.values() if outcome in FIXES),
-        "rag": sum(1 for c in concluded if c.item_id in written and c.conclusion.excerpts_used),
+    parameters = {
+        "job_id": job_id,
+        "rows": json.dumps(rows, ensure_ascii=False),
+        "successes": sorted(SUCCESSES | {"duplicate"}),
+        "fixes": sorted(FIXES),
     }
-    figures["failed"] = figures["processed"] - figures["successful"]
-    connection.execute(ADD_FIGURES, {**figures, "job_id": job_id})
+    return bool(connection.execute(CONCLUDE, parameters).scalar_one())
 
 
 def fail_pending(connection: sa.Connection, job_id: str, *, reason: str, task_id: str | None = None) -> None:
@@ -217,7 +230,3 @@ def stream_report_rows(connection: sa.Connection, job_id: str) -> Iterator[Any]:
 def count_outcomes(connection: sa.Connection, job_id: str) -> dict[str, int]:
     """How many items stand at each status."""
     return {row[0]: row[1] for row in connection.execute(OUTCOME_COUNTS, {"job_id": job_id})}
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)

@@ -54,10 +54,14 @@ RETURNING t."id", t."kind", t."position", t."attempt", j."id" AS job_id, j."user
 
 FENCE = '"id" = :id AND "attempt" = :attempt AND "leaseOwner" = :owner AND "status" = \'running\''
 
+# The job first, as everywhere: its row is locked when the CTE is read, the task's when it is written.
 END = sa.text(f"""
+WITH job AS MATERIALIZED (
+    SELECT "status" FROM "AiValidationJob" WHERE "id" = :job_id FOR NO KEY UPDATE
+)
 UPDATE "AiValidationTask" SET "status" = :status, "leaseOwner" = NULL, "leaseExpiresAt" = NULL,
        "completedAt" = {NOW}, "errorMessage" = :error, "result" = COALESCE(CAST(:result AS jsonb), "result")
-WHERE {FENCE}
+WHERE {FENCE} AND (SELECT job."status" FROM job) IN ('queued', 'processing')
 """)  # noqa: S608
 
 GIVE_BACK = sa.text(f"""
@@ -164,9 +168,8 @@ def end_task(
     result: str | None = None,
 ) -> None:
     """Lock the job, then end the task. Raises `LeaseLost` when either is no longer ours to write."""
-    if lock_job(connection, task.job.id) not in ("queued", "processing"):
-        raise LeaseLost(task.id)
-    ended = connection.execute(END, {**_token(task), "status": status, "error": error, "result": result})
+    parameters = {"job_id": task.job.id, "status": status, "error": error, "result": result}
+    ended = connection.execute(END, {**_token(task), **parameters})
     if ended.rowcount != 1:
         raise LeaseLost(task.id)
 
