@@ -121,8 +121,9 @@ WITH concluded AS (
             ELSE 1 END,
         "progress" = GREATEST(j."progress", LEAST(99, GREATEST(1,
             (99.0 * (j."processedItems" + a.processed) / GREATEST(1, j."totalItems"))::int))),
-        "message" = 'Analyse en cours : ' || (j."processedItems" + a.processed) || ' question(s) sur '
-            || j."totalItems" || '.',
+        "message" = 'Analyse en cours : ' || (j."processedItems" + a.processed)
+            || CASE WHEN j."processedItems" + a.processed < 2 THEN ' question traitée sur '
+                    ELSE ' questions traitées sur ' END || j."totalItems" || '.',
         "updatedAt" = {NOW}
     FROM added a
     WHERE j."id" = :job_id
