@@ -199,10 +199,8 @@ def _show_way_in(site: Site, ended: Sequence[JobOverview]) -> None:
     from worker.services import psql_command
 
     # Dollar quotes, because this line goes through a shell's single quotes.
-    query = (
-        'SELECT sheet, "rowNumber", status, reason FROM "AiValidationItem" '
-        f'WHERE "jobId" = $${ended[0].id}$$ ORDER BY position'
-    )
+    columns = 'SELECT sheet, "rowNumber", status, reason FROM "AiValidationItem"'
+    query = f'{columns} WHERE "jobId" = $${ended[0].id}$$ ORDER BY position'
     tell()
     tell("Look at it again:")
     for job in ended:
