@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -22,10 +21,7 @@ def run_with(spec: str, code: str) -> subprocess.CompletedProcess[str]:
 
 def test_no_fault_is_set_unless_the_environment_says_so() -> None:
     assert not faults.is_armed()
-    began = time.perf_counter()
-    for _ in range(100_000):
-        faults.reached(Point.AFTER_CLAIM, "analyse", 1)
-    assert time.perf_counter() - began < 1  # an empty call: 100,000 of them are never worth a second
+    assert faults.reached is faults._nothing
 
 
 def test_a_fault_acts_at_its_pass_and_for_its_subject_only() -> None:

@@ -1,0 +1,345 @@
+"""What every fault run shares: the seed, the watcher of the invariants, the meeting place of fault points, books."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import openpyxl
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from surroundings import TERMINAL, Platform
+from tests.faults.nursery import Nursery
+from worker.adapters.db import connect
+from worker.adapters.invariants import INVARIANTS, Violation, look
+from worker.faults import Point
+
+ALWAYS = tuple(invariant for invariant in INVARIANTS if not invariant.at_rest)
+LEASE_S, SWEEP_S = 3.0, 1.0
+
+
+def choose_seed() -> int:
+    """The run's seed: MEDQ_FAULT_SEED, else a new one. Printed, so that any run can be had again."""
+    seed = int(os.environ.get("MEDQ_FAULT_SEED") or random.SystemRandom().randrange(2**32))
+    print(f"MEDQ_FAULT_SEED={seed}")
+    return seed
+
+
+# -- jobs --------------------------------------------------------------------------------------------------------------
+
+HEADER = ["matiere", "cours", "niveau", "semestre", "source", "texte de la question"]
+
+
+def make_workbook(path: Path, count: int, marker: str) -> Path:
+    """A workbook of `count` QCM; no two with the same marker and number are the same question."""
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.title = "qcm"
+    sheet.append([*HEADER, *(f"option {letter}" for letter in "ABCDE"), "reponse"])
+    for number in range(1, count + 1):
+        options = [f"Proposition {letter} du numéro {number} {marker}" for letter in "ABCDE"]
+        row = ["Pédiatrie", "Urgences", "DCEM2", "S1", f"Source {number}"]
+        sheet.append([*row, f"Concernant le tableau numéro {number} {marker} :", *options, "AC"])
+    book.save(path)
+    return path
+
+
+@dataclass
+class Jobs:
+    """Small jobs that keep a run busy, every question of them different."""
+
+    platform: Platform
+    questions: int = 20
+    ids: list[str] = field(default_factory=list)
+    prefix: str = "lot"
+
+    def add(self, **options: Any) -> str:
+        """Enqueue one more."""
+        name = f"{self.prefix} {len(self.ids) + 1}"
+        path = make_workbook(self.platform.folder / f"{name}.xlsx", self.questions, name)
+        self.ids.append(self.platform.enqueue(path, **options))
+        return self.ids[-1]
+
+    def open(self) -> int:
+        """How many are not ended yet."""
+        return sum(1 for status in self.statuses().values() if status not in TERMINAL)
+
+    def statuses(self) -> dict[str, str]:
+        """Status by id."""
+        rows = self.platform.rows('SELECT "id", "status" FROM "AiValidationJob" WHERE "id" = ANY(:ids)', ids=self.ids)
+        return {row["id"]: row["status"] for row in rows}
+
+    def wait_for_all(self, timeout_s: float = 60) -> None:
+        """Wait until every job has ended."""
+        self.platform.wait_until(lambda: self.open() == 0, timeout_s=timeout_s, what="every job ended")
+
+
+# -- the watcher -------------------------------------------------------------------------------------------------------
+
+JOB_STATES = """
+SELECT "id", "status", "progress", "processedItems", "startedAt" FROM "AiValidationJob"
+"""
+
+
+class Watcher:
+    """Reads every invariant five times a second while a block runs; the block fails when one was ever broken."""
+
+    def __init__(self, database_url: str, period_s: float = 0.2) -> None:
+        self._engine = connect(database_url, pool_size=1, name="fault-watcher")
+        self._period_s = period_s
+        self._stopped = threading.Event()
+        self._last: dict[str, Any] = {}
+        self.looks = 0
+        self.blind = 0
+        self.violations: list[Violation] = []
+
+    def __enter__(self) -> Watcher:
+        self._thread = threading.Thread(target=self._watch, name="watcher", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stopped.set()
+        self._thread.join(30)
+        self._engine.dispose()
+        if kind is None:
+            self.check()
+        else:
+            print(f"{self.looks} looks, {self.blind} blind, violations: {self.violations[:5]}")
+
+    def check(self) -> None:
+        """Fail when an invariant was broken in any snapshot so far, or when nothing was looked at."""
+        assert self.violations == [], self.violations[:5]
+        assert self.looks > 0, "the watcher never saw the database"
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(self._period_s):
+            try:
+                self.violations += look(self._engine, ALWAYS)
+                self._follow()
+                self.looks += 1
+            except DBAPIError:  # the database is the one that is being killed
+                self.blind += 1
+            if len(self.violations) > 100:
+                return
+
+    def _follow(self) -> None:
+        """Nothing goes backwards within one run of a job."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(sa.text(JOB_STATES)).mappings().all()
+        for now in rows:
+            before = self._last.get(now["id"])
+            if before is not None and before["startedAt"] == now["startedAt"] and now["status"] != "queued":
+                for name in ("progress", "processedItems"):
+                    if now[name] < before[name]:
+                        self.violations.append(Violation("never back", now["id"], f"{before} then {now}"))
+                if before["status"] in TERMINAL and now["status"] != before["status"]:
+                    self.violations.append(Violation("legal status", now["id"], f"{before} then {now}"))
+            self._last[now["id"]] = now
+
+
+# -- fault points ------------------------------------------------------------------------------------------------------
+
+WORKER_POINTS = (
+    Point.AFTER_CLAIM,
+    Point.IN_PREPARE,
+    Point.AFTER_INTENT,
+    Point.REQUEST_SENT,
+    Point.REPLY_READ,
+    Point.REPLY_STORED,
+    Point.MID_APPLY,
+    Point.AFTER_COMMIT,
+    Point.IN_FINISH,
+    Point.IN_HEARTBEAT,
+    Point.IN_SWEEP,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """A process that stands at a fault point and waits for a word."""
+
+    pid: int
+    point: Point
+    about: str
+
+
+class MeetingPlace:
+    """Where the fault points of every worker process report; `decide` says what becomes of each passing.
+
+    It runs in the reporting thread's name while that thread stands still; what it returns lets the process go on.
+    """
+
+    def __init__(self, decide: Callable[[Passing], None]) -> None:
+        self._decide = decide
+        self._server = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self.passed: Counter[Point] = Counter()
+        self.faults: list[BaseException] = []
+
+    @property
+    def spec(self) -> str:
+        """What MEDQ_FAULTS must say for a process to report here."""
+        host, port = self._server.getsockname()
+        return f"*:meet={host}:{port}"
+
+    def __enter__(self) -> MeetingPlace:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._server.close()
+        if kind is None and self.faults:
+            raise self.faults[0]
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._server.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, connection.makefile("r") as lines:
+            try:
+                for line in lines:
+                    pid, point, about = (*line.split(), "")[:3]
+                    self.passed[Point(point)] += 1
+                    try:
+                        self._decide(Passing(int(pid), Point(point), about))
+                    except BaseException as error:  # noqa: BLE001 (told at the end of the run, where a test sees it)
+                        self.faults.append(error)
+                    connection.sendall(b"go\n")
+            except OSError:  # it was killed while it stood here
+                return
+
+
+DYING_TASKS = """
+SELECT count(*) FROM "AiValidationTask"
+WHERE "status" = 'running' AND split_part("leaseOwner", ':', 2) = :pid AND "deaths" >= 2
+"""
+
+
+class Killer:
+    """Kills processes at named points, each point in turn by the seed, and counts.
+
+    It never kills a task for the third time: three deaths of one task are the quarantine's business (T9).
+    """
+
+    def __init__(self, platform: Platform, nursery: Nursery, rng: random.Random, *, wanted: int, gap_s: float) -> None:
+        self._platform = platform
+        self._nursery = nursery
+        self._rng = rng
+        self._gap_s = gap_s
+        self._lock = threading.Lock()
+        self._deck: list[Point] = []
+        self._not_before = 0.0
+        self._target_since = time.monotonic()
+        self._last_kill = time.monotonic()
+        self.wanted = wanted
+        self.kills: Counter[Point] = Counter()
+        self.spared = 0
+
+    @property
+    def done(self) -> bool:
+        """Whether all are killed that were to be. Fails when nothing could be killed for a minute."""
+        if self.kills.total() >= self.wanted:
+            return True
+        assert time.monotonic() - self._last_kill < 60, f"no kill for a minute after {self.kills}"
+        return False
+
+    def decide(self, passing: Passing) -> None:
+        """The `decide` of a meeting place."""
+        with self._lock:
+            now = time.monotonic()
+            if self.done or now < self._not_before or passing.point != self._target(now):
+                return
+            self._nursery.signal(passing.pid, signal.SIGSTOP)
+            if self._platform.value(DYING_TASKS, pid=str(passing.pid)):
+                self.spared += 1
+                self._nursery.signal(passing.pid, signal.SIGCONT)
+                return
+            self._nursery.signal(passing.pid, signal.SIGKILL)
+            self.kills[passing.point] += 1
+            self._deck.pop()
+            self._last_kill = now
+            self._target_since = self._not_before = now + self._gap_s * self._rng.uniform(0.5, 1.5)
+
+    def _target(self, now: float) -> Point:
+        waits_in_vain = now - self._target_since > 4  # nothing to sweep, say, while nothing was killed
+        if not self._deck or waits_in_vain:
+            more = [point for point in WORKER_POINTS if point not in self._deck[-1:]]
+            self._rng.shuffle(more)
+            self._deck += more
+            self._target_since = now
+        return self._deck[-1]
+
+
+# -- the books ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """The provider's own ledger against "LlmCall"."""
+
+    paid: int  # calls that the provider answered with 200
+    needed: int  # different requests among them
+    stored: int  # replies on our books
+    unknown: int  # calls open when their worker went
+
+    @property
+    def extra(self) -> int:
+        """Calls paid for more than once."""
+        return self.paid - self.needed
+
+
+def read_books(platform: Platform, ledger: Path) -> Books:
+    """Read both books and hold them against each other (invariant 7)."""
+    lines = [json.loads(line) for line in ledger.read_text().splitlines()]
+    paid = {f"req-{line['call']}": line["body"] for line in lines if line["status"] == 200}
+    calls = platform.rows('SELECT "status", "providerRequestId", "error" ->> \'kind\' AS kind FROM "LlmCall"')
+    stored = [call["providerRequestId"] for call in calls if call["status"] == "succeeded"]
+    unknown = sum(1 for call in calls if call["kind"] == "unknown")
+    started = sum(1 for call in calls if call["status"] == "started")
+    assert len(set(stored)) == len(stored), "one paid reply stands twice on our books"
+    assert set(stored) <= set(paid), "a reply on our books that was never paid"
+    assert started == 0, f"{started} calls left open, told by nobody"
+    assert len(paid) - len(stored) <= unknown, f"{len(paid)} paid, {len(stored)} stored, {unknown} unknown"
+    return Books(paid=len(paid), needed=len(set(paid.values())), stored=len(stored), unknown=unknown)
+
+
+def check_nothing_lost(platform: Platform, job_ids: Sequence[str], questions: int) -> None:
+    """Every job completed, every row with an outcome that is not a failure, every question there once."""
+    rows = platform.rows(
+        'SELECT j."id", j."status", j."errorMessage", j."processedItems", j."failedAnalyses", (SELECT count(*) '
+        'FROM "AiValidationItem" i WHERE i."jobId" = j."id" AND i."questionId" IS NOT NULL) AS written '
+        'FROM "AiValidationJob" j WHERE j."id" = ANY(:ids)',
+        ids=list(job_ids),
+    )
+    assert len(rows) == len(job_ids)
+    wrong = [
+        row
+        for row in rows
+        if (row["status"], row["processedItems"], row["failedAnalyses"], row["written"])
+        != ("completed", questions, 0, questions)
+    ]
+    assert wrong == [], wrong[:3]
+    assert platform.value('SELECT count(*) FROM "Question"') == questions * len(job_ids)
+
+
+def check_at_rest(platform: Platform, *, grace_s: float = 0) -> None:
+    """Nothing expired, nothing forgotten: nobody has to lend a hand."""
+    assert look(platform.engine, grace_s=grace_s) == []
