@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 Purpose = Literal["analyse", "second_look"]
@@ -76,4 +76,7 @@ class Conclusion:
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict for jsonb."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in _FIELDS}
+
+
+_FIELDS = tuple(field.name for field in fields(Conclusion))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from operator import ne
 
 from worker.shapes.questions import LETTERS
 
@@ -32,6 +33,6 @@ def rename_letters(text: str, letters: Mapping[str, str]) -> str:
         named = match[2] or match[4]
         return (match[1] or match[3] or "") + "".join(letters.get(c, c) if c in LETTERS else c for c in named)
 
-    if all(old == new for old, new in letters.items()):
+    if not any(map(ne, letters.keys(), letters.values())):
         return text
     return _NAMED.sub(renamed, text)
