@@ -48,10 +48,16 @@ class Settings(BaseSettings):
     embedded_llm_url: str | None = Field(default=None, validation_alias=_named("MEDQ_EMBEDDED_LLM_URL"))
     model: str | None = Field(default=None, validation_alias=_named("MEDQ_MODEL"))
     review_model: str | None = Field(default=None, validation_alias=_named("MEDQ_REVIEW_MODEL"))
+    # Vectors for course retrieval: off without a model; the endpoint is the LLM's unless it has an address of its own.
+    embedding_model: str | None = Field(default=None, validation_alias=_named("MEDQ_EMBEDDING_MODEL"))
+    embedding_url: str | None = Field(default=None, repr=False, validation_alias=_named("MEDQ_EMBEDDING_BASE_URL"))
 
     batch_size: int = Field(default=5, ge=1, le=50, validation_alias=_named("MEDQ_BATCH_SIZE"))
     processes: int = Field(default=1, ge=1, le=256, validation_alias=_named("MEDQ_PROCESSES"))
     threads: int = Field(default=16, ge=1, le=256, validation_alias=_named("MEDQ_THREADS"))
+    fallback_base_url: str | None = Field(default=None, repr=False, validation_alias=_named("OPENAI_FALLBACK_BASE_URL"))
+    fallback_api_key: str | None = Field(default=None, repr=False, validation_alias=_named("OPENAI_FALLBACK_API_KEY"))
+    fallback_model: str | None = Field(default=None, validation_alias=_named("MEDQ_FALLBACK_MODEL"))
     prices: Path | None = Field(default=None, validation_alias=_named("MEDQ_PRICES"))
     rpm: int | None = Field(default=None, ge=1, validation_alias=_named("MEDQ_RPM"))
     tpm: int | None = Field(default=None, ge=1, validation_alias=_named("MEDQ_TPM"))
@@ -68,6 +74,25 @@ class Settings(BaseSettings):
     def has_llm(self) -> bool:
         """True when a real endpoint is configured; else the embedded model answers."""
         return bool(self.openai_api_key or self.openai_base_url or self.azure_endpoint)
+
+    @property
+    def has_fallback(self) -> bool:
+        """True when a second endpoint is there for while the first is down."""
+        return self.has_llm and bool(self.fallback_base_url or self.fallback_api_key)
+
+    def for_fallback(self) -> Settings:
+        """These settings as the second endpoint sees them: its address, its key, its model, nobody else's."""
+        return self.model_copy(
+            update={
+                "openai_base_url": self.fallback_base_url,
+                "openai_api_key": self.fallback_api_key,
+                "azure_endpoint": None,
+                "azure_api_key": None,
+                "azure_deployment": None,
+                "model": self.fallback_model or self.model,
+                "review_model": self.fallback_model or self.review_model,
+            }
+        )
 
     @classmethod
     def load(cls) -> Settings:

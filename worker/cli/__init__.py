@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from worker.cli import checks, jobs, processes, runs, schemas
+from worker.cli import checks, courses, jobs, processes, runs, schemas
 from worker.cli.output import program, say, tell
 from worker.errors import MedqError, UsageError
 
@@ -71,6 +71,8 @@ app.command("retry")(jobs.retry)
 app.command("download")(jobs.download)
 app.add_typer(schemas.app, name="schema")
 app.add_typer(processes.services, name="services")
+app.command("ingest")(courses.ingest)
+app.add_typer(courses.app, name="courses")
 app.command("doctor")(checks.doctor)
 
 

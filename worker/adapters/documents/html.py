@@ -1,0 +1,64 @@
+"""Web pages through lxml: what a reader sees, block by block, without navigation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from lxml import etree, html
+
+from worker.adapters.documents.text import decode
+from worker.shapes.courses import ExtractedDocument, Line, Page
+
+UNSEEN = frozenset(
+    ("script", "style", "noscript", "template", "head", "nav", "footer", "aside", "form", "button", "svg")
+)
+HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
+BLOCKS = HEADINGS | frozenset(
+    (
+        *("p", "div", "section", "article", "main", "header", "li", "ul", "ol", "dl", "dt", "dd", "table", "tr"),
+        *("blockquote", "pre", "figure", "figcaption", "hr", "body", "html", "caption", "thead", "tbody"),
+    )
+)
+_DECLARED = re.compile(rb"<meta[^>]+charset=[\"']?([\w-]+)", re.IGNORECASE)
+
+
+def read_html(data: bytes) -> ExtractedDocument:
+    """One page without a number. The declared encoding counts, else UTF-8, else cp1252."""
+    declared = _DECLARED.search(data[:4096])
+    text = decode(data, declared[1].decode("ascii") if declared else None)
+    # lxml refuses a text that declares an encoding, and NUL ends its texts.
+    text = re.sub(r"^\s*<\?xml[^>]*\?>", "", text.lstrip("\ufeff")).replace("\0", "")
+    root = html.document_fromstring(text or "<p></p>")
+    return ExtractedDocument((Page(None, tuple(_lines(root))),))
+
+
+def _lines(root: html.HtmlElement) -> Iterator[Line]:
+    words: list[str] = []
+    heading = False
+
+    def flush() -> Iterator[Line]:
+        text = " ".join("".join(words).split())
+        words.clear()
+        if text:
+            yield Line(text, is_heading=heading)
+
+    for event, element in etree.iterwalk(root, events=("start", "end", "comment", "pi")):
+        tag = element.tag if isinstance(element.tag, str) else None
+        if event in ("comment", "pi"):
+            words.append(element.tail or "")
+            continue
+        hidden = tag is None or any(p.tag in UNSEEN for p in (element, *element.iterancestors()))
+        if tag in BLOCKS or tag == "br":
+            yield from flush()
+        if event == "start":
+            heading = heading or tag in HEADINGS
+            words.append("" if hidden else element.text or "")
+        else:
+            heading = False if tag in HEADINGS else heading
+            parent = element.getparent()
+            tail_hidden = parent is not None and any(p.tag in UNSEEN for p in (parent, *parent.iterancestors()))
+            words.append("" if tail_hidden else element.tail or "")
+            if tag in ("td", "th"):
+                words.append(" | ")
+    yield from flush()

@@ -1,0 +1,216 @@
+"""Commands on course documents: ingest, courses, courses rm. Reading and searching them is done elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Protocol
+
+import typer
+
+from worker.cli.output import out, program, say, tell, tell_json
+from worker.errors import ProviderUnavailable, UsageError
+
+if TYPE_CHECKING:
+    from worker.adapters.db import Database
+    from worker.adapters.excerpts import StoredDocument
+    from worker.cli.site import Site
+    from worker.ingest import IngestedFile
+
+app = typer.Typer(
+    help="Course documents for retrieval: list, remove.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+)
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+def ingest(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH…", help="Course documents, or folders of them.", show_default=False)
+    ],
+    *,
+    level: Annotated[str | None, typer.Option("--level", help="E.g. DCEM2; default: told by the folders.")] = None,
+    specialty: Annotated[
+        str | None, typer.Option("--specialty", help="E.g. Cardiologie; default: the folder below the level's.")
+    ] = None,
+    course: Annotated[str | None, typer.Option("--course", help="Default: the folder below the specialty's.")] = None,
+    source: Annotated[str | None, typer.Option("--source", help="Who wrote it; stands first in citations.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Read course documents, so that analyses can lean on them and quote them.
+
+    PDF, DOCX, PPTX, HTML, Markdown and text. Folders tell level and specialty (DCEM2/Cardiologie/…). The same file
+    again changes nothing, a changed one replaces its passages. Exit 1 when a file could not be read.
+
+    \b
+    Examples:
+      medq ingest courses/
+      medq ingest ecg.pdf --level DCEM2 --specialty Cardiologie
+    """
+    from worker.adapters.db import Database
+    from worker.cli.site import open_site
+    from worker.ingest import find_files, ingest_files
+    from worker.shapes.courses import CourseLabels
+
+    files = find_files(paths)
+    if not files:
+        raise UsageError("There is no course document in there. PDF, DOCX, PPTX, HTML, MD and TXT files are read.")
+    given = CourseLabels(level=level, specialty=specialty, course=course, source=source)
+    done: list[IngestedFile] = []
+    with open_site(create=True) as site:
+        database = Database(site.engine)
+        with _progress("Reading", len(files)) as step:
+            for ingested in ingest_files(database, files, given):
+                done.append(ingested)
+                step(1)
+                if ingested.reason:
+                    say(f"{ingested.path}: {ingested.reason}.")
+        embedded = _embed(site, database)
+    refused = [ingested for ingested in done if ingested.status == "refused"]
+    if as_json:
+        tell_json({"files": [_describe(ingested) for ingested in done], "vectors": embedded})
+    else:
+        counts = Counter(ingested.status for ingested in done)
+        tell(
+            f"{len(done)} files: " + ", ".join(f"{number} {status}" for status, number in sorted(counts.items())) + "."
+        )
+        tell(f"{sum(i.pages for i in done)} pages, {sum(i.chunks for i in done)} passages stored, {embedded} vectors.")
+    if refused:
+        raise typer.Exit(1)
+
+
+@app.callback()
+def list_all(context: typer.Context, as_json: JsonFlag = False) -> None:
+    """List the course documents, or remove some with `rm`.
+
+    \b
+    Examples:
+      medq courses
+      medq courses rm cab12…
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from worker.adapters.db import Database
+    from worker.cli.site import open_site
+    from worker.ingest import list_courses
+
+    with open_site() as site:
+        found = list_courses(Database(site.engine))
+    if as_json:
+        tell_json([_list_entry(document) for document in found])
+        return
+    if not found:
+        say(f"No course document. Add some with `{program()} ingest PATH`.")
+        return
+    from rich.table import Table
+
+    table = Table("document", "title", "level", "specialty", "course", "pages", "passages", box=None, pad_edge=False)
+    for document in found:
+        labels, pages = document.labels, document.page_count
+        table.add_row(
+            document.id,
+            document.title,
+            labels.level or "",
+            labels.specialty or "",
+            labels.course or "",
+            "" if pages is None else str(pages),
+            str(document.chunk_count),
+        )
+    out().print(table)
+
+
+@app.command("rm")
+def remove(
+    documents: Annotated[
+        list[str], typer.Argument(metavar="DOCUMENT…", help="Ids, as `medq courses` lists them.", show_default=False)
+    ],
+) -> None:
+    """Remove course documents with all their passages. What was written with their help stays.
+
+    \b
+    Example:
+      medq courses rm cab12… cde34…
+    """
+    from worker.adapters.db import Database
+    from worker.cli.site import open_site
+    from worker.ingest import list_courses, remove_courses
+
+    with open_site() as site:
+        database = Database(site.engine)
+        known = {document.id for document in list_courses(database)}
+        unknown = [document for document in documents if document not in known]
+        if unknown:
+            raise UsageError(f"There is no document {unknown[0]!r}. List them with `{program()} courses`.")
+        removed = remove_courses(database, documents)
+    tell(f"{removed} removed.")
+
+
+def _embed(site: Site, database: Database) -> int:
+    """Vectors for what has none; without them search goes by words, so a fault here fails nothing."""
+    if not site.settings.embedding_model:
+        return 0
+    from worker.adapters.embeddings import EmbeddingClient
+    from worker.ingest import embed_chunks
+
+    client = EmbeddingClient(site.settings)
+    made = 0
+    try:
+        with _progress("Vectors", None) as step:
+            for number in embed_chunks(database, client):
+                made += number
+                step(number)
+    except ProviderUnavailable as error:
+        say(f"medq: {error}: {made} vectors made. The same command goes on; until then words alone are searched.")
+    except UsageError as error:
+        say(f"medq: {error}")
+    finally:
+        client.close()
+    return made
+
+
+class Step(Protocol):
+    """Says that so many more are done."""
+
+    def __call__(self, number: int, /) -> None: ...
+
+
+@contextmanager
+def _progress(what: str, total: int | None) -> Iterator[Step]:
+    """A bar on a terminal; nothing in a log."""
+    if not sys.stderr.isatty():
+        yield _silent
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True, highlight=False)) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda number: progress.advance(task, number)
+
+
+def _silent(_number: int) -> None:
+    return None
+
+
+def _describe(ingested: IngestedFile) -> dict[str, object]:
+    return {**asdict(ingested), "path": str(ingested.path)}
+
+
+def _list_entry(document: StoredDocument) -> dict[str, object]:
+    labels = asdict(document.labels)
+    return {
+        "id": document.id,
+        "title": document.title,
+        "fileName": document.file_name,
+        **labels,
+        "pageCount": document.page_count,
+        "chunkCount": document.chunk_count,
+        "updatedAt": document.updated_at.isoformat(),
+    }

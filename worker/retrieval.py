@@ -1,0 +1,86 @@
+"""The excerpts of a batch: questions into queries, one search, the few passages worth showing. It fails no question."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from worker.adapters import excerpts
+from worker.adapters.db import Database
+from worker.adapters.embeddings import EmbeddingClient
+from worker.adapters.excerpts import Vectors
+from worker.errors import ProviderUnavailable
+from worker.log import get_logger
+from worker.shapes.calls import Excerpt
+from worker.shapes.courses import Corpus, CourseQuery
+from worker.shapes.items import PendingItem
+from worker.steps.search import choose_excerpts, compose_query
+
+log = get_logger()
+
+# For so long a process believes what it last saw of the courses: no query for batches while there are none.
+CORPUS_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """The excerpts by item id; `failed` when there might have been some and the search did not come through."""
+
+    excerpts: Mapping[str, Sequence[Excerpt]] = field(default_factory=dict)
+    failed: bool = False
+
+
+class Retrieval:
+    """Shared by the threads of a process. `clock` gives seconds that only grow."""
+
+    def __init__(
+        self,
+        database: Database,
+        embedder: EmbeddingClient | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._embedder = embedder
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._corpus = Corpus()
+        self._read_at: float | None = None
+
+    def find_excerpts(self, items: Sequence[PendingItem]) -> Retrieved:
+        """Search the courses for a whole batch at once. Raises nothing: a fault is logged and told."""
+        try:
+            corpus = self._read_corpus()
+            if not corpus.documents or not items:
+                return Retrieved()
+            queries = [query for item in items if (query := compose_query(item.id, item.question)).terms]
+            vectors = self._embed(queries, corpus)
+            found = self._database.transact(
+                lambda c: excerpts.search_passages(c, queries, corpus, vectors=vectors), patience_s=1
+            )
+        except Exception as error:  # noqa: BLE001 (whatever it is, the questions go on without excerpts)
+            log.warning("retrieval_failed", error=type(error).__name__, items=len(items))
+            return Retrieved(failed=True)
+        chosen = {item_id: choose_excerpts(passages) for item_id, passages in found.items()}
+        return Retrieved({item_id: texts for item_id, texts in chosen.items() if texts})
+
+    def _read_corpus(self) -> Corpus:
+        with self._lock:
+            now = self._clock()
+            if self._read_at is None or now - self._read_at >= CORPUS_S:
+                model = self._embedder.model if self._embedder else None
+                self._corpus = self._database.transact(lambda c: excerpts.read_corpus(c, model=model), patience_s=1)
+                self._read_at = now
+            return self._corpus
+
+    def _embed(self, queries: Sequence[CourseQuery], corpus: Corpus) -> Vectors | None:
+        """The queries as vectors; None without, and when the endpoint fails: words alone find most."""
+        if self._embedder is None or not corpus.has_vectors or not queries:
+            return None
+        try:
+            return Vectors(self._embedder.model, self._embedder.embed([query.text for query in queries]))
+        except ProviderUnavailable as error:
+            log.warning("embedding_failed", code=error.code)
+            return None

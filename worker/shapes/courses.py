@@ -1,0 +1,114 @@
+"""Course documents on their way into the store, and the passages that a search brings back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a page, or one paragraph where the format knows paragraphs."""
+
+    text: str
+    is_heading: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page or a slide in reading order; `number` counts from 1, None where the format has no pages."""
+
+    number: int | None
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractedDocument:
+    """The text of a file. `is_typeset`: lines are those of a printed page, with running headers and cut words."""
+
+    pages: tuple[Page, ...]
+    is_typeset: bool = False
+
+    @property
+    def page_count(self) -> int | None:
+        """How many pages, where the format has any."""
+        return len(self.pages) if self.pages and self.pages[0].number is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A passage of a document: what is stored, found and quoted. Positions count from 0."""
+
+    position: int
+    text: str
+    heading: str | None = None
+    page: int | None = None
+    last_page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CourseLabels:
+    """What an operator says of a document, or its folders do. `level` is spelled as questions spell it (DCEM2)."""
+
+    level: str | None = None
+    specialty: str | None = None
+    course: str | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewDocument:
+    """A document ready to be stored: its passages, and the stems of each."""
+
+    title: str
+    file_name: str
+    content_hash: str
+    labels: CourseLabels
+    specialty_key: str | None
+    page_count: int | None
+    chunks: tuple[Chunk, ...]
+    chunk_terms: tuple[frozenset[str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """How much there is to search, and what the server can search it with."""
+
+    documents: int = 0
+    chunks: int = 0
+    has_trigrams: bool = False
+    has_vectors: bool = False  # of the embedding model in use
+
+
+@dataclass(frozen=True, slots=True)
+class CourseQuery:
+    """What to look for on behalf of one item: stems with their weight (0–1), the same in words, and where first."""
+
+    item_id: str
+    terms: Mapping[str, float]
+    text: str
+    level: str | None
+    specialty_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPassage:
+    """A passage that a search brought back for one item.
+
+    `coverage` is the weight of the stems it shares with the query over that of the query's best ones (0–1 and a
+    little above); `scope` 0 = same level and specialty, 1 = same specialty, 2 = no specialty given, 3 = elsewhere;
+    `similarity` the cosine of the vectors, None without.
+    """
+
+    chunk_id: str
+    document_id: str
+    position: int
+    text: str
+    title: str
+    labels: CourseLabels
+    page: int | None
+    last_page: int | None
+    coverage: float
+    matched: int
+    scope: int
+    similarity: float | None = None

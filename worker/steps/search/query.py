@@ -1,0 +1,48 @@
+"""A question into a query: which stems, and how much each says of what the question is about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from worker.shapes.courses import CourseQuery
+from worker.shapes.questions import Question, fold_name
+from worker.steps.search.analysis import stem_words
+
+# The question itself tells most; a case holds much that the question does not turn on.
+TEXT_WEIGHT, OPTION_WEIGHT, CASE_WEIGHT, COURSE_WEIGHT = 1.0, 0.6, 0.4, 0.3
+NUMBER_FACTOR = 0.3
+MAX_TERMS = 60
+MAX_QUERY_TEXT = 2000
+
+
+def compose_query(item_id: str, question: Question) -> CourseQuery:
+    """What to look for on behalf of a question. The official key and answer are no part of it: the look is blind."""
+    weights: dict[str, float] = {}
+    for text, weight in _parts(question):
+        for term in stem_words(text):
+            own = weight * (NUMBER_FACTOR if term[0].isdigit() else 1.0)
+            weights[term] = max(weights.get(term, 0.0), own)
+    # Where there are too many, those of the question and its options stay.
+    kept = sorted(weights.items(), key=lambda pair: -pair[1])[:MAX_TERMS]
+    return CourseQuery(
+        item_id=item_id,
+        terms=dict(kept),
+        text="\n".join(text for text, _ in _parts(question) if text)[:MAX_QUERY_TEXT],
+        level=question.level or None,
+        specialty_key=fold_specialty(question.specialty),
+    )
+
+
+def fold_specialty(name: str | None) -> str | None:
+    """The key under which documents and questions of one specialty meet: `Pédiatrie 2*` is `pediatrie 2`."""
+    return (fold_name(name) if name else "") or None
+
+
+def _parts(question: Question) -> Iterator[tuple[str, float]]:
+    yield question.text, TEXT_WEIGHT
+    for option in question.options.values():
+        # "Les propositions A et C" is about nothing.
+        yield re.sub(r"\b[A-E]\b", " ", option), OPTION_WEIGHT
+    yield question.case_text or "", CASE_WEIGHT
+    yield question.course, COURSE_WEIGHT
