@@ -381,3 +381,12 @@ def test_nothing_to_ask_sends_nothing() -> None:
     world = FakeWorld(everything)
     assert run(world, "") == Answers()
     assert world.log == []
+
+
+def test_a_second_look_is_no_retry_of_the_first() -> None:
+    # Given an item whose first look cost two replies
+    world = FakeWorld(everything)
+    # When it is asked for the second look
+    ask(["a"], world.dialogue(), max_attempts=4, questions_per_call=1, generations={"a": 2})
+    # Then that is a first call
+    assert world.retries == [False]

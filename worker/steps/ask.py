@@ -120,7 +120,8 @@ class _State:
     """Where one item stands."""
 
     most: int  # questions that its next call may hold
-    generations: int = 0
+    generations: int = 0  # replies that it cost, the first look's included
+    asked: int = 0  # calls for this purpose
     tries: int = 0  # results that were not accepted
     roomier: bool = False  # alone, its reply was cut: one more try with a larger ceiling
     is_final: bool = False  # asking again is no use
@@ -188,7 +189,7 @@ class _Talk:
         dialogue = self.dialogue
         request = dialogue.compose(group, larger)
         dialogue.before_call(request)
-        is_retry = is_retry or any(self.states[item_id].generations for item_id in group)
+        is_retry = is_retry or any(self.states[item_id].asked for item_id in group)
         call_id = dialogue.ledger.begin(request, is_retry=is_retry)
         if call_id is None:
             dialogue.sleep(TWIN_WAIT_S)
@@ -225,6 +226,7 @@ class _Talk:
     def _count(self, item_ids: Sequence[str]) -> None:
         for item_id in item_ids:
             self.states[item_id].generations += 1
+            self.states[item_id].asked += 1
 
     def _note(self, item_ids: Sequence[str], refusal: Refusal) -> None:
         self.answers.refusals.update({item_id: refusal for item_id in item_ids if item_id not in self.answers.looks})
