@@ -52,9 +52,12 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
     database_url, redis_url = settings.database_url or "", settings.redis_url or ""
     endpoint = resolve_endpoint(settings, settings.embedded_llm_url)
     threads = min(settings.threads, EMBEDDED_THREADS) if endpoint.embedded else settings.threads
-    database = Database(connect(database_url, pool_size=min(8, threads + 1), name="medq-worker"))
+    standstill_s = max(5.0, settings.lease_s)
+    database = Database(
+        connect(database_url, pool_size=min(8, threads + 1), name="medq-worker", standstill_s=standstill_s)
+    )
     # Its own connections: leases are renewed even when every other one is busy.
-    upkeep = Database(connect(database_url, pool_size=2, name="medq-upkeep"))
+    upkeep = Database(connect(database_url, pool_size=2, name="medq-upkeep", standstill_s=standstill_s))
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     leases = Leases(stopping)
     client = LlmClient(endpoint, settings)

@@ -21,7 +21,10 @@ log = get_logger()
 # Serialisation failure, deadlock, lock not available: the same transaction may well pass the next time.
 RETRYABLE_STATES = frozenset({"40001", "40P01", "55P03"})
 # Server starting, stopping, out of connections, or the session killed by an operator.
-INFRASTRUCTURE_STATES = frozenset({"57P01", "57P02", "57P03", "53300", "08000", "08003", "08006", "08001", "08004"})
+INFRASTRUCTURE_STATES = frozenset(
+    # 25P03: the server ended a transaction that stood still, because this process did.
+    {"57P01", "57P02", "57P03", "53300", "08000", "08003", "08006", "08001", "08004", "25P03"}
+)
 
 
 def sqlalchemy_url(url: str) -> str:
@@ -29,9 +32,13 @@ def sqlalchemy_url(url: str) -> str:
     return "postgresql+psycopg" + libpq_url(url).removeprefix("postgresql")
 
 
-def connect(url: str, *, pool_size: int = 8, name: str = "medq") -> sa.Engine:
-    """An engine with a hard cap of `pool_size` connections. `name` is what pg_stat_activity shows."""
-    return sa.create_engine(
+def connect(url: str, *, pool_size: int = 8, name: str = "medq", standstill_s: float | None = None) -> sa.Engine:
+    """An engine with a hard cap of `pool_size` connections. `name` is what pg_stat_activity shows.
+
+    With `standstill_s` the server ends a transaction in which nothing is asked of it for so long: a process that froze
+    in the middle of one would hold its locks, and everybody else, until it thaws.
+    """
+    engine = sa.create_engine(
         sqlalchemy_url(url),
         pool_size=pool_size,
         max_overflow=0,
@@ -46,6 +53,16 @@ def connect(url: str, *, pool_size: int = 8, name: str = "medq") -> sa.Engine:
             "tcp_user_timeout": 20_000,
         },
     )
+    if standstill_s is not None:
+        statement = f"SET idle_in_transaction_session_timeout = {int(standstill_s * 1000)}"
+
+        @sa.event.listens_for(engine, "connect")
+        def end_standstill(connection: Any, _record: object) -> None:
+            # Not a start-up option: a pooler in between may refuse those.
+            connection.execute(statement)
+            connection.commit()
+
+    return engine
 
 
 def is_infrastructure_fault(error: BaseException) -> bool:
