@@ -47,6 +47,25 @@ log = get_logger()
 
 
 @dataclass(frozen=True)
+class Batch:
+    """What was read with the claim of an analyse task: one transaction instead of three."""
+
+    pending: Sequence[PendingItem]
+    requests: Mapping[tuple[str, ...], Request]  # by item ids
+    keys: frozenset[str]  # of every question in `requests`
+    replies: Sequence[calls.StoredReply]  # all that is stored under `keys`
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A task that is ours. `job_status` is "queued" for the first one of a run."""
+
+    task: Task
+    job_status: str
+    batch: Batch | None = None
+
+
+@dataclass(frozen=True)
 class Line:
     """Everything a task needs, built once per process by `wiring`."""
 
@@ -57,16 +76,43 @@ class Line:
     settings: Settings
     prices: Prices
 
-    def run(self, task: Task, job_status: str, lease: Lease) -> None:
+    def claim(self, connection: sa.Connection, *, owner: str, lease_s: float) -> Claimed | None:
+        """Take the fairest ready task, and read what it needs in the same transaction; None when nothing is ready."""
+        found = tasks.claim_task(connection, owner=owner, lease_s=lease_s)
+        if found is None:
+            return None
+        task, job_status = found
+        return Claimed(task, job_status, self._read_batch(connection, task) if task.kind == "analyse" else None)
+
+    def _read_batch(self, connection: sa.Connection, task: Task) -> Batch | None:
+        """The items of the batch, and what earlier calls answered of them. Composing takes a millisecond, no call.
+
+        None when something is wrong with the batch: the task finds out by itself, and is the one that is blamed.
+        """
+        try:
+            config = JobConfig.parse(task.job.config)
+            pending = items.load_pending(connection, task)
+            limit = batch_limit(self.endpoint, config.batch_size or self.settings.batch_size)
+            parts = [pending[start : start + limit] for start in range(0, len(pending), limit)]
+            requests = {tuple(item.id for item in part): self._compose("analyse", part, task, config) for part in parts}
+        except sa.exc.DBAPIError:
+            raise
+        except Exception:  # noqa: BLE001 (a claim that failed would be tried for ever; a task that fails is counted)
+            return None
+        keys = [asked.key for request in requests.values() for asked in request.questions]
+        return Batch(pending, requests, frozenset(keys), calls.find_replies(connection, task, keys))
+
+    def run(self, claimed: Claimed, lease: Lease) -> None:
         """Do one claimed task to its end. Raises `LeaseLost` or `Stopping` when somebody else must go on with it."""
-        if job_status == "queued":
+        task = claimed.task
+        if claimed.job_status == "queued":
             self.database.transact(lambda c: jobs.begin_job(c, task))
         try:
             match task.kind:
                 case "prepare":
                     self._prepare(task)
                 case "analyse":
-                    self._analyse(task, lease)
+                    self._analyse(task, lease, claimed.batch)
                 case "finish":
                     self._finish(task)
         except JobFailed as error:
@@ -139,10 +185,10 @@ class Line:
 
     # -- analyse: one batch, one transaction at its end ----------------------------------------------------------
 
-    def _analyse(self, task: Task, lease: Lease) -> None:
+    def _analyse(self, task: Task, lease: Lease, batch: Batch | None) -> None:
         config = JobConfig.parse(task.job.config)
-        pending = self.database.transact(lambda c: items.load_pending(c, task))
-        first = self._ask("analyse", pending, task, config, lease, generations={})
+        pending = batch.pending if batch else self.database.transact(lambda c: items.load_pending(c, task))
+        first = self._ask("analyse", pending, task, config, lease, generations={}, batch=batch)
         conclusions: dict[str, Conclusion] = {}
         for item in pending:
             look = first.looks.get(item.id)
@@ -184,32 +230,49 @@ class Line:
         lease: Lease,
         *,
         generations: Mapping[str, int],
+        batch: Batch | None = None,
     ) -> Answers:
         by_id = {item.id: item for item in pending}
+        composed = dict(batch.requests) if batch else {}
 
         def compose(item_ids: Sequence[str], larger_ceiling: bool) -> Request:
-            asked = [(item_id, by_id[item_id].question, ()) for item_id in item_ids]
-            return compose_request(
-                purpose,
-                asked,
-                endpoint=self.endpoint,
-                model=self._model(purpose, config),
-                instructions=task.job.instructions,
-                larger_ceiling=larger_ceiling,
-            )
+            asked = [by_id[item_id] for item_id in item_ids]
+            if larger_ceiling:
+                return self._compose(purpose, asked, task, config, larger_ceiling=True)
+            # What is looked for in the ledger is mostly what is sent next.
+            request = composed.get(tuple(item_ids)) or self._compose(purpose, asked, task, config)
+            return composed.setdefault(tuple(item_ids), request)
 
         dialogue = Dialogue(
             compose=compose,
             recall=lambda item_ids: [compose(item_ids, False)],
             check=check_reply,
             send=self.client.complete,
-            ledger=TaskLedger(self.database, task, self.prices, config.max_cost_usd),
+            ledger=TaskLedger(self.database, task, self.prices, config.max_cost_usd, [batch] if batch else []),
             before_call=lambda _request: lease.check(),
             sleep=lease.sleep,
         )
         attempts = self.settings.max_attempts if config.max_retries is None else config.max_retries + 1
         limit = batch_limit(self.endpoint, config.batch_size or self.settings.batch_size)
         return ask(list(by_id), dialogue, max_attempts=attempts, questions_per_call=limit, generations=generations)
+
+    def _compose(
+        self,
+        purpose: Purpose,
+        asked: Sequence[PendingItem],
+        task: Task,
+        config: JobConfig,
+        *,
+        larger_ceiling: bool = False,
+    ) -> Request:
+        return compose_request(
+            purpose,
+            [(item.id, item.question, ()) for item in asked],
+            endpoint=self.endpoint,
+            model=self._model(purpose, config),
+            instructions=task.job.instructions,
+            larger_ceiling=larger_ceiling,
+        )
 
     def _model(self, purpose: Purpose, config: JobConfig) -> str:
         if self.endpoint.embedded:
@@ -421,11 +484,17 @@ class TaskLedger:
     task: Task
     prices: Prices
     max_cost_usd: float | None
+    unread: list[Batch] = field(default_factory=list)  # read with the claim, not looked at yet
     _known: set[str] = field(default_factory=set)  # calls whose reply was looked at, or is our own
 
     def find(self, keys: Sequence[str]) -> Sequence[calls.StoredReply]:
         """See `Ledger.find`."""
-        found = self.database.transact(lambda c: calls.find_replies(c, self.task, keys))
+        # What was read with the claim is new only once: later, another worker may have been told more.
+        batch = self.unread.pop() if self.unread else None
+        if batch and batch.keys == set(keys):
+            found = batch.replies
+        else:
+            found = self.database.transact(lambda c: calls.find_replies(c, self.task, keys), single=True)
         self._known.update(stored.id for stored in found)
         return found
 
@@ -469,7 +538,9 @@ class TaskLedger:
     def succeed(self, call_id: str, request: Request, reply: Reply) -> None:
         """See `Ledger.succeed`. A paid reply is worth waiting long for a database that is away."""
         cost_usd = self.prices.cost_usd(request, reply)
-        self.database.transact(lambda c: calls.succeed_call(c, call_id, reply, cost_usd=cost_usd), patience_s=600)
+        self.database.transact(
+            lambda c: calls.succeed_call(c, call_id, reply, cost_usd=cost_usd), patience_s=600, single=True
+        )
         faults.reached(Point.REPLY_STORED, self.task.kind, self.task.position)
 
     def fail(self, call_id: str, request: Request, *, kind: str, code: str, message: str) -> None:

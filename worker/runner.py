@@ -53,10 +53,10 @@ class Runner:
                 self._busy -= 1
 
     def _run_next(self) -> bool:
-        claimed = self.database.transact(lambda c: tasks.claim_task(c, owner=self.owner, lease_s=self.lease_s))
+        claimed = self.database.transact(lambda c: self.line.claim(c, owner=self.owner, lease_s=self.lease_s))
         if claimed is None:
             return False
-        task, job_status = claimed
+        task = claimed.task
         faults.reached(Point.AFTER_CLAIM, task.kind, task.position)
         with (
             structlog.contextvars.bound_contextvars(
@@ -65,7 +65,7 @@ class Runner:
             self.leases.hold(task.id, task.attempt) as lease,
         ):
             try:
-                self.line.run(task, job_status, lease)
+                self.line.run(claimed, lease)
             except LeaseLost:
                 log.info("task_lost")
             except Stopping:
