@@ -109,8 +109,7 @@ def list_courses(database: Database) -> list[excerpts.StoredDocument]:
 
 def remove_courses(database: Database, ids: Sequence[str]) -> int:
     """Remove documents with all their passages, all or none; how many there were."""
-    removed = database.transact(lambda c: sum(excerpts.remove_document(c, document_id) for document_id in ids))
-    return removed
+    return database.transact(lambda c: sum(excerpts.remove_document(c, document_id) for document_id in ids))
 
 
 def read_labels(path: Path, given: CourseLabels) -> CourseLabels:

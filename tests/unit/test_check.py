@@ -225,6 +225,7 @@ def test_only_verbatim_quotes_of_a_shown_excerpt_are_citations() -> None:
         {"excerpt": "S1", "quote": "disparaît le plus souvent  avant 4 ans"},
         {"excerpt": "S1", "quote": "disparaît toujours avant 4 ans"},
         {"excerpt": "S2", "quote": "avant 4 ans"},
+        {"excerpt": "S1", "quote": "le plus"},
         {"excerpt": ["S1"], "quote": None},
         "S1",
     ]

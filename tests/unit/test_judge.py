@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from worker.shapes.answers import Look, Verdict
+from worker.shapes.answers import Citation, Look, Verdict
 from worker.shapes.jobs import JobConfig
 from worker.shapes.questions import Question
 from worker.steps.judge import (
@@ -364,3 +364,70 @@ def test_the_same_answer_in_other_words_of_no_weight(one: str, other: str) -> No
 def test_a_doubt_is_a_difference(one: str, other: str) -> None:
     assert not same_answer(one, other)
     assert not same_answer(other, one)
+
+
+# Courses
+
+PLACES = {"S1": "Pédiatrie DCEM2, p. 34", "S2": "Urologie DCEM2"}
+
+
+def citing(key: str, *quotes: tuple[str, str]) -> Look:
+    return look(key, citations=tuple(Citation(excerpt, quote) for excerpt, quote in quotes))
+
+
+def test_a_quote_of_a_course_closes_the_explanation() -> None:
+    first = citing("ABE", ("S1", "le phimosis est physiologique"), ("S2", "abstention avant 4 ans"))
+
+    conclusion = judge(replace(QCM, reminder="Voir le cours."), first, sources=PLACES, excerpts_used=True)
+
+    assert conclusion.explanation.endswith(
+        "Rappel : Voir le cours.\n\n"
+        "Source : Pédiatrie DCEM2, p. 34 : « le phimosis est physiologique »\n"
+        "Source : Urologie DCEM2 : « abstention avant 4 ans »"
+    )
+    assert conclusion.general_explanation.endswith("Source : Urologie DCEM2 : « abstention avant 4 ans »")
+    assert conclusion.reason is None
+    assert conclusion.excerpts_used
+
+
+def test_a_course_against_the_official_key_is_quoted_in_the_reason() -> None:
+    first = citing("AB", ("S1", "la décalottage forcé est déconseillé"))
+
+    conclusion = judge(QCM, first, look("AB"), sources=PLACES)
+
+    assert conclusion.outcome == "contested"
+    assert conclusion.key == "ABE"
+    assert conclusion.reason.endswith(
+        "Le cours dit : « la décalottage forcé est déconseillé » (Pédiatrie DCEM2, p. 34)."
+    )
+
+
+def test_only_the_look_whose_words_are_published_is_quoted() -> None:
+    # Given a first look that went against the key on a quote, and a second that upholds it on another
+    first, second = citing("AB", ("S1", "ce que la première cite")), citing("ABE", ("S2", "ce que la seconde cite"))
+
+    conclusion = judge(QCM, first, second, sources=PLACES)
+
+    assert conclusion.outcome == "confirmed"
+    assert "ce que la seconde cite" in conclusion.explanation
+    assert "ce que la première cite" not in conclusion.explanation + conclusion.reason
+
+
+def test_a_persons_cell_stays_hers_and_a_quote_without_a_place_is_left_out() -> None:
+    written = replace(QCM, explanation="Écrit par une personne.")
+
+    conclusion = judge(written, citing("ABE", ("S1", "une phrase du cours"), ("S9", "sans origine")), sources=PLACES)
+
+    assert conclusion.general_explanation == "Écrit par une personne."
+    assert conclusion.explanation.endswith("« une phrase du cours »")
+
+
+def test_quotes_are_few_and_short() -> None:
+    many = [("S1", f"phrase numéro {n} " + "mot " * 200) for n in range(5)]
+
+    conclusion = judge(QCM, citing("ABE", *many), sources=PLACES)
+
+    lines = [line for line in conclusion.explanation.splitlines() if line.startswith("Source : ")]
+    assert len(lines) == 3
+    assert max(map(len, lines)) < 360
+    assert all(line.endswith("mot … »") for line in lines)

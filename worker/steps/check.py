@@ -17,6 +17,7 @@ from worker.shapes.questions import fold_text
 
 MIN_LETTERS_EXPLANATION = 20
 MIN_LETTERS_OPTION = 10
+MIN_LETTERS_QUOTE = 12
 MIN_LETTERS_EMBEDDED = 8  # its strings are bounded to a few words
 LEAK_WORDS = 10  # as many words of the system message in a row are a quotation of it
 
@@ -31,6 +32,7 @@ _LEAKS = re.compile(r"officialanswer|correctanswers|optionexplanations|\bjson\b|
 _FENCE = re.compile(r"```[a-zA-Z]*\s*\n?(.*?)(?:```|\Z)", re.S)
 _THOUGHTS = re.compile(r"<think>.*?</think>", re.S)
 _RESULTS = re.compile(r'"results"\s*:\s*\[')
+_STRAIGHT = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "«": '"', "»": '"', "\u00a0": " ", "\u202f": " "})
 _BETWEEN = re.compile(r"[\s,]*")
 _UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # categories Cc and Cs, but \n and \t
 _WORD = re.compile(r"[^\W_]+")
@@ -245,8 +247,11 @@ def _read_confidence(value: object) -> float:
 
 
 def _read_citations(value: object, asked: AskedQuestion) -> Iterator[Citation]:
-    """Only quotes that are in the excerpt they name, word for word; an invented one is dropped, not the answer."""
-    texts = {excerpt.id: fold_text(excerpt.text) for excerpt in asked.excerpts}
+    """Only quotes that are in the excerpt they name, word for word; an invented one is dropped, not the answer.
+
+    So is one too short to say anything: its words would be in any text.
+    """
+    texts = {excerpt.id: _quotable(excerpt.text) for excerpt in asked.excerpts}
     for item in value if isinstance(value, list) else ():
         if not isinstance(item, Mapping):
             continue
@@ -254,8 +259,13 @@ def _read_citations(value: object, asked: AskedQuestion) -> Iterator[Citation]:
         if not isinstance(name, str) or not isinstance(quote, str):
             continue
         quote = clean_text(quote)
-        if quote and fold_text(quote) in texts.get(name, ""):
+        if sum(c.isalnum() for c in quote) >= MIN_LETTERS_QUOTE and _quotable(quote) in texts.get(name, ""):
             yield Citation(excerpt=name, quote=quote)
+
+
+def _quotable(text: str) -> str:
+    """Models straighten the quotes and apostrophes of what they copy."""
+    return fold_text(text.translate(_STRAIGHT))
 
 
 # --- texts ------------------------------------------------------------------------------------------------------

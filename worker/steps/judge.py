@@ -15,6 +15,7 @@ EMBEDDED_WARNING = (
     "Modèle de démonstration : ce texte vient d'un très petit modèle embarqué et n'a aucune valeur médicale."
 )
 SECOND_LOOK_MISSING = "La seconde analyse n'a pas abouti."
+MAX_QUOTES, MAX_QUOTE = 3, 300  # of courses, under one explanation; characters of each
 
 # Words that change nothing between two short answers. "ou", "sans", "non", "pas" and the like are not among them,
 # nor are single letters: "hépatite A" is not "hépatite".
@@ -51,12 +52,15 @@ def conclude(
     config: JobConfig,
     embedded: bool,
     excerpts_used: bool,
+    sources: Mapping[str, str] | None = None,
 ) -> Conclusion:
     """The outcome of one item, and everything that is published or written in the workbook under it.
 
     `second` is None when it was not needed, or did not come to anything. The official key or answer is kept unless
     the job allows corrections and two confident looks agree on the same other one; the embedded model never corrects
     and never validates. An explanation that argues for another key stands only under the sentence that says so.
+    `sources` names the place of each excerpt that was shown: verified quotes of them close the explanation, and stand
+    in the reason where they speak against the official key or answer.
     """
     if question.official is None:
         conclusion = _conclude_without_official(question, first, second, embedded=embedded)
@@ -65,6 +69,7 @@ def conclude(
     if embedded:
         reason = " ".join(filter(None, (EMBEDDED_WARNING, conclusion.reason)))
         conclusion = replace(conclusion, reason=reason)
+    conclusion = _with_sources(conclusion, question, _look_shown(question, first, second), sources or {})
     validated = conclusion.outcome == "confirmed" and config.auto_validate and not embedded
     return replace(conclusion, validated=validated, model=conclusion.model or first.model, excerpts_used=excerpts_used)
 
@@ -281,6 +286,36 @@ def _with_text(
         option_explanations=human_options if contested or embedded else merged,
         model=look.model,
     )
+
+
+def _look_shown(question: Question, first: Look, second: Look | None) -> Look:
+    """The look whose words were taken: the first, unless only the second gives the official key or answer."""
+    return second if second is not None and not _agrees(question, first) and _agrees(question, second) else first
+
+
+def _with_sources(conclusion: Conclusion, question: Question, look: Look, sources: Mapping[str, str]) -> Conclusion:
+    """Close the explanation with what the look quoted of the courses. A quote was checked word for word already."""
+    cited = {c.quote: sources[c.excerpt] for c in look.citations if c.excerpt in sources}
+    if conclusion.explanation is None or not cited:
+        return conclusion
+    quoted = [(f"« {_shortened(quote)} »", place) for quote, place in cited.items()][:MAX_QUOTES]
+    lines = "\n".join(f"Source : {place} : {quote}" for quote, place in quoted)
+    reason = conclusion.reason
+    if conclusion.outcome == "contested":
+        said = " ".join(f"Le cours dit : {quote} ({place})." for quote, place in quoted)
+        reason = " ".join(filter(None, (reason, said)))
+    general = conclusion.general_explanation
+    return replace(
+        conclusion,
+        reason=reason,
+        explanation=_joined(conclusion.explanation, lines),
+        general_explanation=general if question.explanation else _joined(general, lines),
+    )
+
+
+def _shortened(quote: str) -> str:
+    words = " ".join(quote.split())
+    return words if len(words) <= MAX_QUOTE else words[:MAX_QUOTE].rsplit(" ", 1)[0].rstrip(" ,;:") + " …"
 
 
 def _option_lines(explanations: Mapping[str, str]) -> str:
