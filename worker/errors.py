@@ -19,6 +19,10 @@ class Stopping(MedqError):
     """This process was told to stop: give the task back as it is, for another worker to go on with."""
 
 
+class Interrupted(MedqError):
+    """The infrastructure failed, not the task: it goes back as it is, and nothing is counted."""
+
+
 class ProviderUnavailable(MedqError):
     """A passing fault of the LLM endpoint: 429, 5xx, time-out, connection. `retry_after_s` is its own wish."""
 

@@ -31,7 +31,7 @@ from worker.shapes import sentences
 from worker.shapes.answers import PUBLISHED, Conclusion, Look, Purpose
 from worker.shapes.calls import Endpoint, Reply, Request
 from worker.shapes.items import PendingItem, PlannedItem, question_id
-from worker.shapes.jobs import JobConfig, Task
+from worker.shapes.jobs import JobConfig, Task, TaskKind
 from worker.shapes.reports import ReportRow, ReportSummary
 from worker.shapes.rules import QuestionRules
 from worker.shapes.uploads import LeftOutSheet, ReadSheet
@@ -76,9 +76,9 @@ class Line:
     settings: Settings
     prices: Prices
 
-    def claim(self, connection: sa.Connection, *, owner: str, lease_s: float) -> Claimed | None:
+    def claim(self, connection: sa.Connection, *, owner: str, lease_s: float, is_again: bool = False) -> Claimed | None:
         """Take the fairest ready task, and read what it needs in the same transaction; None when nothing is ready."""
-        found = tasks.claim_task(connection, owner=owner, lease_s=lease_s)
+        found = tasks.claim_task(connection, owner=owner, lease_s=lease_s, is_again=is_again)
         if found is None:
             return None
         task, job_status = found
@@ -355,6 +355,28 @@ def fail_job(connection: sa.Connection, job_id: str, sentence: str, *, has_items
     tasks.notify(connection, job_id)
 
 
+def bury(connection: sa.Connection, task: Task, *, error: str) -> str | None:
+    """Count a death of the task that this process saw; the third one sets it aside. Its new status, None = not ours."""
+    tasks.lock_job(connection, task.job.id)
+    status = tasks.count_death(connection, task, error=error)
+    if status is not None:
+        calls.mark_unknown(connection, task.id, attempt=task.attempt)
+    if status == "failed":
+        quarantine(connection, task.kind, job_id=task.job.id, task_id=task.id)
+    return status
+
+
+def quarantine(connection: sa.Connection, kind: TaskKind, *, job_id: str, task_id: str) -> None:
+    """A task that killed its worker too often fails alone: every other batch goes on. The job must be locked."""
+    if kind == "analyse":
+        items.fail_pending(connection, job_id, reason=sentences.QUARANTINED, task_id=task_id)
+        if items.ready_finish(connection, job_id):
+            tasks.notify(connection, job_id)
+        return
+    sentence = sentences.PREPARE_QUARANTINED if kind == "prepare" else sentences.FINISH_QUARANTINED
+    fail_job(connection, job_id, sentence, has_items=False)
+
+
 def publish(
     connection: sa.Connection, pending: Sequence[PendingItem], conclusions: Mapping[str, Conclusion]
 ) -> list[items.Concluded]:
@@ -419,6 +441,8 @@ def write_report(database: Database, storage: Storage, job_id: str, *, embedded:
     # One snapshot: the workbook's sheets and figures agree even while the job goes on.
     engine = database.engine.execution_options(isolation_level="REPEATABLE READ")
     with engine.connect() as connection:
+        # It holds no lock, and nothing is asked of the server while the file is closed and stored.
+        connection.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         job = jobs.read_summary(connection, job_id)
         summary = _summarise(job, embedded=embedded)
         sheets = build_report(lambda: _report_rows(connection, job_id), summary)

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+import sqlalchemy as sa
 import structlog
 
 from worker import faults
 from worker.adapters import tasks
 from worker.adapters.db import Database, is_infrastructure_fault
-from worker.errors import LeaseLost, Stopping
+from worker.errors import Interrupted, LeaseLost, Stopping
 from worker.faults import Point
-from worker.leases import Leases
+from worker.leases import Lease, Leases
 from worker.log import get_logger
-from worker.pipeline import Line
+from worker.pipeline import Claimed, Line, bury
 from worker.shapes.jobs import Task
 
 log = get_logger()
+
+MAX_ISOLATIONS = 2  # each is a whole process
+GIVE_BACK_PATIENCE_S = 600
 
 
 @dataclass
@@ -31,6 +37,9 @@ class Runner:
     lease_s: float
     threads: int
     stopping: threading.Event
+    isolate: Callable[[Task, str, Lease], None]
+    _claims: Iterator[int] = field(default_factory=itertools.count)
+    _isolations: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(MAX_ISOLATIONS))
     _busy: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -53,7 +62,7 @@ class Runner:
                 self._busy -= 1
 
     def _run_next(self) -> bool:
-        claimed = self.database.transact(lambda c: self.line.claim(c, owner=self.owner, lease_s=self.lease_s))
+        claimed = self._claim()
         if claimed is None:
             return False
         task = claimed.task
@@ -65,21 +74,56 @@ class Runner:
             self.leases.hold(task.id, task.attempt) as lease,
         ):
             try:
-                self.line.run(claimed, lease)
+                self._run(claimed, lease)
             except LeaseLost:
                 log.info("task_lost")
             except Stopping:
-                self.database.transact(lambda c: tasks.give_back(c, task))
+                self._give_back(task)
                 log.info("task_given_back")
             except Exception as error:  # noqa: BLE001 (one task's fault must not end the thread)
                 self._give_up(task, error)
         return True
 
-    def _give_up(self, task: Task, error: Exception) -> None:
-        """A fault of the database is nobody's: the task goes back. Any other counts as a death of the task."""
-        if is_infrastructure_fault(error):
-            log.warning("task_interrupted", error=type(error).__name__)
-            self.database.transact(lambda c: tasks.give_back(c, task, delay_s=1))
+    def _claim(self) -> Claimed | None:
+        owner = f"{self.owner}:{next(self._claims)}"
+        tries = itertools.count()
+
+        def claim(connection: sa.Connection) -> Claimed | None:
+            return self.line.claim(connection, owner=owner, lease_s=self.lease_s, is_again=next(tries) > 0)
+
+        try:
+            return self.database.transact(claim)
+        except Exception as error:
+            if not is_infrastructure_fault(error):
+                raise
+            log.warning("claim_failed", error=type(error).__name__)
+            return None
+
+    def _run(self, claimed: Claimed, lease: Lease) -> None:
+        """Here, or in a process of its own when two workers died with this task: then nobody else can be to blame."""
+        if claimed.task.deaths < tasks.MAX_DEATHS - 1:
+            self.line.run(claimed, lease)
             return
+        while not self._isolations.acquire(timeout=0.5):
+            lease.check()
+        try:
+            self.isolate(claimed.task, claimed.job_status, lease)
+        finally:
+            self._isolations.release()
+
+    def _give_back(self, task: Task, *, delay_s: float = 0) -> None:
+        # Worth waiting for: a task that is not given back costs a lease, and is counted as a death.
+        self.database.transact(lambda c: tasks.give_back(c, task, delay_s=delay_s), patience_s=GIVE_BACK_PATIENCE_S)
+
+    def _give_up(self, task: Task, error: Exception) -> None:
+        """A fault of the infrastructure is nobody's: the task goes back. Any other counts as a death of the task."""
+        if isinstance(error, Interrupted) or is_infrastructure_fault(error):
+            log.warning("task_interrupted", error=type(error).__name__)
+            self._give_back(task, delay_s=1)
+            return
+        if not self.database.transact(lambda c: tasks.is_held(c, task)):
+            log.info("task_lost", error=type(error).__name__)
+            return
+        cause = f"{type(error).__name__}: {error}"[:500]
         log.error("task_crashed", exc_info=error)
-        self.database.transact(lambda c: tasks.abandon(c, task))
+        self.database.transact(lambda c: bury(c, task, error=cause))

@@ -11,13 +11,12 @@ import psycopg
 import sqlalchemy as sa
 
 from worker import faults
-from worker.adapters import calls, items, tasks
+from worker.adapters import calls, tasks
 from worker.adapters.db import Database
 from worker.faults import Point
 from worker.leases import Leases
 from worker.log import get_logger
-from worker.pipeline import fail_job
-from worker.shapes import sentences
+from worker.pipeline import quarantine
 
 log = get_logger()
 
@@ -46,7 +45,7 @@ class Heartbeat:
             return
         faults.reached(Point.IN_HEARTBEAT)
         renewed = self.database.transact(
-            lambda c: tasks.renew_leases(c, held, owner=self.owner, lease_s=self.lease_s), patience_s=self.lease_s
+            lambda c: tasks.renew_leases(c, held, process=self.owner, lease_s=self.lease_s), patience_s=self.lease_s
         )
         # A task that ended between the two statements is among them too; the runner says so when one was truly lost.
         self.leases.mark_lost(renewed, held)
@@ -54,7 +53,7 @@ class Heartbeat:
 
 @dataclass(frozen=True)
 class Sweep:
-    """Returns expired leases, counts the deaths, quarantines after the third, and mends jobs left without a task."""
+    """Returns expired leases, counts the deaths, and mends jobs left without a task."""
 
     database: Database
     lease_s: float
@@ -72,7 +71,7 @@ class Sweep:
             if status is not None:
                 calls.mark_unknown(connection, expired.id, attempt=expired.attempt)
             if status == "failed":
-                quarantine(connection, expired)
+                quarantine(connection, expired.kind, job_id=expired.job_id, task_id=expired.id)
             faults.reached(Point.IN_SWEEP)
             return status
 
@@ -81,17 +80,6 @@ class Sweep:
             log.warning(
                 "lease_expired", task_id=expired.id, job_id=expired.job_id, deaths=expired.deaths + 1, status=status
             )
-
-
-def quarantine(connection: sa.Connection, task: tasks.ExpiredTask) -> None:
-    """A task that killed its worker three times fails alone: every other batch goes on."""
-    if task.kind == "analyse":
-        items.fail_pending(connection, task.job_id, reason=sentences.QUARANTINED, task_id=task.id)
-        if items.ready_finish(connection, task.job_id):
-            tasks.notify(connection, task.job_id)
-        return
-    sentence = sentences.PREPARE_QUARANTINED if task.kind == "prepare" else sentences.FINISH_QUARANTINED
-    fail_job(connection, task.job_id, sentence, has_items=False)
 
 
 @dataclass(frozen=True)

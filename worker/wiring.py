@@ -16,6 +16,7 @@ from worker.adapters.files import Storage
 from worker.adapters.llm import LlmClient, resolve_endpoint
 from worker.adapters.prices import load_prices
 from worker.broker import make_broker, ring
+from worker.isolation import run_isolated
 from worker.leases import Leases
 from worker.pipeline import Line
 from worker.runner import Runner
@@ -39,7 +40,7 @@ class Parts:
 
     def release(self) -> None:
         """Give back what this process still holds, so that another takes it at once and no death is counted."""
-        self.upkeep.transact(lambda c: tasks.give_back_all(c, owner=self.runner.owner), patience_s=1)
+        self.upkeep.transact(lambda c: tasks.give_back_all(c, process=self.runner.owner), patience_s=1)
 
 
 def make_storage(settings: Settings) -> Storage:
@@ -47,36 +48,45 @@ def make_storage(settings: Settings) -> Storage:
     return Storage(settings.storage_url or str(settings.home / "storage"), settings.allowed_roots)
 
 
+def build_line(settings: Settings, *, pool_size: int) -> Line:
+    """The line alone: what a process needs that runs one task and neither listens, sweeps nor renews."""
+    endpoint = resolve_endpoint(settings, settings.embedded_llm_url)
+    engine = connect(
+        settings.database_url or "", pool_size=pool_size, name="medq-worker", standstill_s=_standstill_s(settings)
+    )
+    return Line(
+        database=Database(engine),
+        storage=make_storage(settings),
+        client=LlmClient(endpoint, settings),
+        endpoint=endpoint,
+        settings=settings,
+        prices=load_prices(settings.prices),
+    )
+
+
+def _standstill_s(settings: Settings) -> float:
+    return max(5.0, settings.lease_s)
+
+
 def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
     """Wire one process. DATABASE_URL and REDIS_URL must be set by now (the commands fill in the embedded ones)."""
     database_url, redis_url = settings.database_url or "", settings.redis_url or ""
     endpoint = resolve_endpoint(settings, settings.embedded_llm_url)
     threads = min(settings.threads, EMBEDDED_THREADS) if endpoint.embedded else settings.threads
-    standstill_s = max(5.0, settings.lease_s)
-    database = Database(
-        connect(database_url, pool_size=min(8, threads + 1), name="medq-worker", standstill_s=standstill_s)
-    )
+    line = build_line(settings, pool_size=min(8, threads + 1))
     # Its own connections: leases are renewed even when every other one is busy.
-    upkeep = Database(connect(database_url, pool_size=2, name="medq-upkeep", standstill_s=standstill_s))
+    upkeep = Database(connect(database_url, pool_size=2, name="medq-upkeep", standstill_s=_standstill_s(settings)))
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     leases = Leases(stopping)
-    client = LlmClient(endpoint, settings)
-    line = Line(
-        database=database,
-        storage=make_storage(settings),
-        client=client,
-        endpoint=endpoint,
-        settings=settings,
-        prices=load_prices(settings.prices),
-    )
     runner = Runner(
         line=line,
-        database=database,
+        database=line.database,
         leases=leases,
         owner=owner,
         lease_s=settings.lease_s,
         threads=threads,
         stopping=stopping,
+        isolate=run_isolated,
     )
     broker = make_broker(redis_url)
     return Parts(

@@ -17,7 +17,8 @@ from worker.shapes.jobs import Job, Task, TaskKind
 
 NOW = "timezone('UTC', clock_timestamp())"
 CHANNEL = "medq_task"
-MAX_DEATHS = 3
+MAX_DEATHS = 3  # of which the last was seen: the task alone in a process, which died
+MAX_LOSSES = 10  # workers that vanished with it, whatever took them
 
 # The job with the fewest running tasks first, then priority, then age; in it, the first ready task. Two steps, so that
 # a job of 20,000 tasks costs no more than one of 2: the jobs are few, and the task is found by its partial index.
@@ -48,9 +49,17 @@ SET "status" = 'running', "attempt" = t."attempt" + 1, "leaseOwner" = :owner,
     "startedAt" = {NOW}
 FROM candidate c, "AiValidationJob" j
 WHERE t."id" = c."id" AND j."id" = t."jobId"
-RETURNING t."id", t."kind", t."position", t."attempt", j."id" AS job_id, j."userId", j."fileName",
+RETURNING t."id", t."kind", t."position", t."attempt", t."deaths", j."id" AS job_id, j."userId", j."fileName",
           j."originalFileName", j."fileUrl", j."instructions", j."config", j."status" AS job_status
 """)  # noqa: S608 (constants of this file)
+
+# What this very claim took already, when its COMMIT went through and the word of it was lost.
+TAKEN = sa.text("""
+SELECT t."id", t."kind", t."position", t."attempt", t."deaths", j."id" AS job_id, j."userId", j."fileName",
+       j."originalFileName", j."fileUrl", j."instructions", j."config", j."status" AS job_status
+FROM "AiValidationTask" t JOIN "AiValidationJob" j ON j."id" = t."jobId"
+WHERE t."leaseOwner" = :owner AND t."status" = 'running'
+""")
 
 FENCE = '"id" = :id AND "attempt" = :attempt AND "leaseOwner" = :owner AND "status" = \'running\''
 
@@ -73,7 +82,7 @@ WHERE {FENCE}
 GIVE_BACK_ALL = sa.text("""
 WITH held AS (
     UPDATE "AiValidationTask" SET "status" = 'ready', "leaseOwner" = NULL, "leaseExpiresAt" = NULL
-    WHERE "leaseOwner" = :owner AND "status" = 'running' RETURNING "id", "attempt"
+    WHERE starts_with("leaseOwner", :process) AND "status" = 'running' RETURNING "id", "attempt"
 )
 UPDATE "LlmCall" c SET "status" = 'failed', "completedAt" = timezone('UTC', clock_timestamp()),
        "error" = '{"kind": "unknown", "code": "unknown", "message": "The worker stopped before the reply came."}'
@@ -83,7 +92,8 @@ FROM held WHERE c."taskId" = held."id" AND c."attempt" = held."attempt" AND c."s
 RENEW = sa.text(f"""
 UPDATE "AiValidationTask" t SET "leaseExpiresAt" = {NOW} + make_interval(secs => :lease_s)
 FROM unnest(CAST(:ids AS text[]), CAST(:attempts AS int[])) AS held(id, attempt)
-WHERE t."id" = held.id AND t."attempt" = held.attempt AND t."leaseOwner" = :owner AND t."status" = 'running'
+WHERE t."id" = held.id AND t."attempt" = held.attempt AND starts_with(t."leaseOwner", :process)
+  AND t."status" = 'running'
 RETURNING t."id"
 """)  # noqa: S608
 
@@ -99,6 +109,13 @@ RETURN_EXPIRED = sa.text(f"""
 UPDATE "AiValidationTask" SET "status" = :status, "deaths" = "deaths" + 1, "leaseOwner" = NULL,
        "leaseExpiresAt" = NULL, "completedAt" = CASE WHEN :status = 'failed' THEN {NOW} END, "errorMessage" = :error
 WHERE "id" = :id AND "attempt" = :attempt AND "status" = 'running' AND "leaseExpiresAt" < {NOW}
+""")  # noqa: S608
+
+COUNT_DEATH = sa.text(f"""
+UPDATE "AiValidationTask" SET "status" = :status, "deaths" = "deaths" + 1, "leaseOwner" = NULL,
+       "leaseExpiresAt" = NULL, "completedAt" = CASE WHEN :status = 'failed' THEN {NOW} END, "errorMessage" = :error,
+       "notBefore" = CASE WHEN :status = 'ready' THEN {NOW} + make_interval(secs => :delay_s) END
+WHERE {FENCE}
 """)  # noqa: S608
 
 READY = sa.text(f"""
@@ -134,9 +151,17 @@ class ExpiredTask:
     deaths: int  # before this one
 
 
-def claim_task(connection: sa.Connection, *, owner: str, lease_s: float) -> tuple[Task, str] | None:
-    """Take the fairest ready task, with its job's status; None when nothing is ready."""
-    row = connection.execute(CLAIM, {"owner": owner, "lease_s": lease_s}).mappings().one_or_none()
+def claim_task(
+    connection: sa.Connection, *, owner: str, lease_s: float, is_again: bool = False
+) -> tuple[Task, str] | None:
+    """Take the fairest ready task, with its job's status; None when nothing is ready.
+
+    `owner` names this one claim (`host:pid:process:number`). `is_again`: it was tried before and its end was not
+    heard of, so what it took then is looked for first.
+    """
+    row = connection.execute(TAKEN, {"owner": owner}).mappings().one_or_none() if is_again else None
+    if row is None:
+        row = connection.execute(CLAIM, {"owner": owner, "lease_s": lease_s}).mappings().one_or_none()
     if row is None:
         return None
     job = Job(
@@ -148,7 +173,15 @@ def claim_task(connection: sa.Connection, *, owner: str, lease_s: float) -> tupl
         instructions=row["instructions"],
         config=row["config"],
     )
-    task = Task(id=row["id"], job=job, kind=row["kind"], position=row["position"], attempt=row["attempt"], owner=owner)
+    task = Task(
+        id=row["id"],
+        job=job,
+        kind=row["kind"],
+        position=row["position"],
+        attempt=row["attempt"],
+        owner=owner,
+        deaths=row["deaths"],
+    )
     return task, row["job_status"]
 
 
@@ -180,15 +213,20 @@ def give_back(connection: sa.Connection, task: Task, *, delay_s: float = 0, erro
     return done.rowcount == 1
 
 
-def give_back_all(connection: sa.Connection, *, owner: str) -> None:
+def give_back_all(connection: sa.Connection, *, process: str) -> None:
     """Make ready whatever this process still holds when it leaves; its open calls end as unknown."""
-    connection.execute(GIVE_BACK_ALL, {"owner": owner})
+    connection.execute(GIVE_BACK_ALL, {"process": process})
 
 
-def abandon(connection: sa.Connection, task: Task) -> None:
-    """Let the lease end now: the sweep then counts the death as it would for a worker that vanished."""
-    statement = sa.text(f'UPDATE "AiValidationTask" SET "leaseExpiresAt" = {NOW} WHERE {FENCE}')  # noqa: S608
-    connection.execute(statement, _token(task))
+def count_death(connection: sa.Connection, task: Task, *, error: str) -> str | None:
+    """Count a death that its worker saw: ready again, a little later each time, or `failed` after the third.
+
+    The new status; None when the task is no longer this owner's.
+    """
+    status = "failed" if task.deaths + 1 >= MAX_DEATHS else "ready"
+    delay_s = 1.0 * 4**task.deaths
+    done = connection.execute(COUNT_DEATH, {**_token(task), "status": status, "error": error, "delay_s": delay_s})
+    return status if done.rowcount == 1 else None
 
 
 def is_held(connection: sa.Connection, task: Task) -> bool:
@@ -197,9 +235,9 @@ def is_held(connection: sa.Connection, task: Task) -> bool:
     return connection.execute(statement, _token(task)).one_or_none() is not None
 
 
-def renew_leases(connection: sa.Connection, held: Mapping[str, int], *, owner: str, lease_s: float) -> set[str]:
+def renew_leases(connection: sa.Connection, held: Mapping[str, int], *, process: str, lease_s: float) -> set[str]:
     """Renew every lease of one process in one statement; the ids that are still its own (the rest are lost)."""
-    parameters = {"ids": list(held), "attempts": list(held.values()), "owner": owner, "lease_s": lease_s}
+    parameters = {"ids": list(held), "attempts": list(held.values()), "process": process, "lease_s": lease_s}
     return set(connection.execute(RENEW, parameters).scalars())
 
 
@@ -210,8 +248,12 @@ def find_expired(connection: sa.Connection, *, lease_s: float) -> Sequence[Expir
 
 
 def return_expired(connection: sa.Connection, task: ExpiredTask, *, error: str | None) -> str | None:
-    """Count the death: ready again, or `failed` after the third. The new status; None when the task moved on."""
-    status = "failed" if task.deaths + 1 >= MAX_DEATHS else "ready"
+    """Count a worker that vanished; the new status, None when the task moved on.
+
+    Ready again: who pulled the plug is not known, and the next worker watches a task closely that lost two. Only a
+    task that takes whole machines down with it is `failed` here, after the tenth.
+    """
+    status = "failed" if task.deaths + 1 >= MAX_LOSSES else "ready"
     parameters: dict[str, Any] = {"id": task.id, "attempt": task.attempt, "status": status, "error": error}
     return status if connection.execute(RETURN_EXPIRED, parameters).rowcount == 1 else None
 

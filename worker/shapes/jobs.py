@@ -98,4 +98,5 @@ class Task:
     kind: TaskKind
     position: int
     attempt: int
-    owner: str
+    owner: str  # `host:pid:process:number of the claim`
+    deaths: int = 0
