@@ -55,7 +55,7 @@ class Site:
                 **environment,
             },
             grace_s=5,
-            quiet=True,
+            log_path=self.folder / "worker.log",
         )
         workers.start()
         try:
