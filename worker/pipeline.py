@@ -18,12 +18,12 @@ from worker import faults
 from worker.adapters import calls, items, jobs, questions, tasks
 from worker.adapters.db import Database, copy_rows
 from worker.adapters.files import Storage
-from worker.adapters.llm import LlmClient
 from worker.adapters.prices import Prices
 from worker.adapters.sheets import read_sheets
 from worker.adapters.workbook import write_workbook
 from worker.errors import JobFailed, ProviderRefused, ProviderUnavailable
 from worker.faults import Point
+from worker.gateway import Gateway
 from worker.leases import Lease
 from worker.log import get_logger
 from worker.settings import Settings
@@ -71,7 +71,7 @@ class Line:
 
     database: Database
     storage: Storage
-    client: LlmClient
+    gateway: Gateway
     endpoint: Endpoint
     settings: Settings
     prices: Prices
@@ -94,7 +94,10 @@ class Line:
             pending = items.load_pending(connection, task)
             limit = batch_limit(self.endpoint, config.batch_size or self.settings.batch_size)
             parts = [pending[start : start + limit] for start in range(0, len(pending), limit)]
-            requests = {tuple(item.id for item in part): self._compose("analyse", part, task, config) for part in parts}
+            requests = {
+                tuple(item.id for item in part): self._compose("analyse", part, task, config, self.endpoint)
+                for part in parts
+            }
         except sa.exc.DBAPIError:
             raise
         except Exception:  # noqa: BLE001 (a claim that failed would be tried for ever; a task that fails is counted)
@@ -150,7 +153,8 @@ class Line:
         """A budget is no promise for a model whose price nobody knows: say so before anything is spent."""
         if config.max_cost_usd is None or self.endpoint.embedded:
             return
-        for model in (self._model("analyse", config), self._model("second_look", config)):
+        purposes: tuple[Purpose, ...] = ("analyse", "second_look")
+        for model in (self._model(p, config, e) for e in self.gateway.endpoints for p in purposes):
             if self.prices.find(model) is None:
                 raise JobFailed(sentences.price_unknown(model))
 
@@ -233,23 +237,25 @@ class Line:
         batch: Batch | None = None,
     ) -> Answers:
         by_id = {item.id: item for item in pending}
-        composed = dict(batch.requests) if batch else {}
+        composed = {(self.endpoint.name, *ids): request for ids, request in batch.requests.items()} if batch else {}
 
-        def compose(item_ids: Sequence[str], larger_ceiling: bool) -> Request:
+        def compose(endpoint: Endpoint, item_ids: Sequence[str], larger_ceiling: bool) -> Request:
             asked = [by_id[item_id] for item_id in item_ids]
             if larger_ceiling:
-                return self._compose(purpose, asked, task, config, larger_ceiling=True)
+                return self._compose(purpose, asked, task, config, endpoint, larger_ceiling=True)
             # What is looked for in the ledger is mostly what is sent next.
-            request = composed.get(tuple(item_ids)) or self._compose(purpose, asked, task, config)
-            return composed.setdefault(tuple(item_ids), request)
+            name = (endpoint.name, *item_ids)
+            request = composed.get(name) or self._compose(purpose, asked, task, config, endpoint)
+            return composed.setdefault(name, request)
 
+        door = self.gateway.open_door(lease.check, lease.sleep)
         dialogue = Dialogue(
-            compose=compose,
-            recall=lambda item_ids: [compose(item_ids, False)],
+            compose=lambda item_ids, larger_ceiling: compose(self.gateway.choose(), item_ids, larger_ceiling),
+            recall=lambda item_ids: [compose(endpoint, item_ids, False) for endpoint in self.gateway.endpoints],
             check=check_reply,
-            send=self.client.complete,
+            send=door.send,
             ledger=TaskLedger(self.database, task, self.prices, config.max_cost_usd, [batch] if batch else []),
-            before_call=lambda _request: lease.check(),
+            before_call=door.wait_turn,
             sleep=lease.sleep,
         )
         attempts = self.settings.max_attempts if config.max_retries is None else config.max_retries + 1
@@ -262,24 +268,26 @@ class Line:
         asked: Sequence[PendingItem],
         task: Task,
         config: JobConfig,
+        endpoint: Endpoint,
         *,
         larger_ceiling: bool = False,
     ) -> Request:
         return compose_request(
             purpose,
             [(item.id, item.question, ()) for item in asked],
-            endpoint=self.endpoint,
-            model=self._model(purpose, config),
+            endpoint=endpoint,
+            model=self._model(purpose, config, endpoint),
             instructions=task.job.instructions,
             larger_ceiling=larger_ceiling,
         )
 
-    def _model(self, purpose: Purpose, config: JobConfig) -> str:
-        if self.endpoint.embedded:
-            return self.endpoint.model
-        if purpose == "second_look":
-            return config.review_model or self.endpoint.review_model
-        return config.ai_model or self.endpoint.model
+    def _model(self, purpose: Purpose, config: JobConfig, endpoint: Endpoint) -> str:
+        is_second = purpose == "second_look"
+        named = config.review_model if is_second else config.ai_model
+        # Another provider may not know the job's model: the operator says which one stands in for it.
+        if endpoint.embedded or (endpoint is not self.endpoint and self.settings.fallback_model):
+            named = None
+        return named or (endpoint.review_model if is_second else endpoint.model)
 
     def _apply(
         self,

@@ -9,18 +9,25 @@ import uuid
 from dataclasses import dataclass
 
 import dramatiq
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from worker.adapters import tasks
 from worker.adapters.db import Database, connect
 from worker.adapters.files import Storage
+from worker.adapters.limits import Limits
 from worker.adapters.llm import LlmClient, resolve_endpoint
 from worker.adapters.prices import load_prices
 from worker.broker import make_broker, ring
+from worker.errors import UsageError
+from worker.gateway import Gateway, Outlet
 from worker.isolation import run_isolated
 from worker.leases import Leases
 from worker.pipeline import Line
 from worker.runner import Runner
 from worker.settings import Settings
+from worker.shapes.calls import Endpoint
 from worker.upkeep import Heartbeat, Sweep, Watch
 from worker.urls import libpq_url
 
@@ -48,6 +55,32 @@ def make_storage(settings: Settings) -> Storage:
     return Storage(settings.storage_url or str(settings.home / "storage"), settings.allowed_roots)
 
 
+def build_gateway(settings: Settings, endpoint: Endpoint) -> Gateway:
+    """The way out to the endpoint, and to its stand-in when there is one. The operator's limits are the first's."""
+    limits_redis = redis.Redis.from_url(
+        settings.redis_url or "",
+        # Redis away must cost a call next to nothing: the process then goes on within its own share.
+        socket_timeout=1,
+        socket_connect_timeout=1,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+    def outlet(endpoint: Endpoint, settings: Settings, rpm: int | None, tpm: int | None) -> Outlet:
+        limits = Limits(limits_redis, endpoint.name, rpm=rpm, tpm=tpm, processes=settings.processes)
+        return Outlet(endpoint, LlmClient(endpoint, settings).complete, limits)
+
+    outlets = [outlet(endpoint, settings, settings.rpm, settings.tpm)]
+    if settings.has_fallback:
+        second = settings.for_fallback()
+        stand_in = resolve_endpoint(second, None)
+        if stand_in.name == endpoint.name:
+            raise UsageError(
+                "OPENAI_FALLBACK_BASE_URL names the endpoint that it should stand in for: set another one."
+            )
+        outlets.append(outlet(stand_in, second, None, None))
+    return Gateway(outlets)
+
+
 def build_line(settings: Settings, *, pool_size: int) -> Line:
     """The line alone: what a process needs that runs one task and neither listens, sweeps nor renews."""
     endpoint = resolve_endpoint(settings, settings.embedded_llm_url)
@@ -57,7 +90,7 @@ def build_line(settings: Settings, *, pool_size: int) -> Line:
     return Line(
         database=Database(engine),
         storage=make_storage(settings),
-        client=LlmClient(endpoint, settings),
+        gateway=build_gateway(settings, endpoint),
         endpoint=endpoint,
         settings=settings,
         prices=load_prices(settings.prices),

@@ -6,6 +6,7 @@ import datetime
 import email.utils
 import json
 import math
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -18,7 +19,7 @@ from worker import faults
 from worker.errors import ContentRefused, ProviderRefused, ProviderUnavailable, UsageError
 from worker.faults import Point
 from worker.settings import DEFAULT_MODEL, Settings
-from worker.shapes.calls import Endpoint, Reply, Request, Usage
+from worker.shapes.calls import Allowance, Endpoint, Reply, Request, Usage
 
 OPENAI_URL = "https://api.openai.com/v1"
 AZURE_API_VERSION = "2024-10-21"  # the stable one, which knows strict schemas
@@ -33,6 +34,8 @@ _QUOTA_CODES = frozenset(
 _FILTER_CODES = frozenset(("content_filter", "content_policy_violation", "responsibleaipolicyviolation"))
 _CONTEXT_CODES = frozenset(("context_length_exceeded", "string_above_max_length", "exceed_context_size_error"))
 _CONTEXT_WORDS = ("context length", "context size", "maximum context", "context window", "too many tokens")
+_NUMBER = r"(\d+(?:\.\d+)?)"
+_DURATION = re.compile(rf"(?:{_NUMBER}d)?(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?(?:{_NUMBER}ms)?")
 _SCHEMA_WORDS = ("response_format", "json_schema", "schema", "grammar")
 
 
@@ -134,6 +137,7 @@ class LlmClient:
             model=model if isinstance(model, str) and model else request.model,
             usage=Usage.read(envelope.get("usage")),
             provider_request_id=raw.headers.get("x-request-id") or raw.headers.get("apim-request-id"),
+            allowance=parse_allowance(raw.headers),
         )
 
     def _translate(self, error: openai.APIError, *, model: str) -> NoReturn:
@@ -180,6 +184,35 @@ def parse_retry_after(headers: Mapping[str, str], *, now: float) -> float | None
     if date.tzinfo is None:
         date = date.replace(tzinfo=datetime.UTC)
     return max(0.0, date.timestamp() - now)
+
+
+def parse_allowance(headers: Mapping[str, str]) -> Allowance | None:
+    """What `x-ratelimit-limit-requests` and `-tokens` allow per minute; None without such headers.
+
+    A limit that takes longer than a minute to be whole again (`x-ratelimit-reset-…`: "6ms", "1m12s") is one per hour
+    or day, and says nothing of a minute.
+    """
+    requests, tokens = _limit(headers, "requests"), _limit(headers, "tokens")
+    return None if requests is None and tokens is None else Allowance(requests, tokens)
+
+
+def _limit(headers: Mapping[str, str], what: str) -> float | None:
+    limit = _seconds(headers.get(f"x-ratelimit-limit-{what}"))
+    reset = headers.get(f"x-ratelimit-reset-{what}")
+    if not limit or (reset is not None and (_duration_s(reset) or 0.0) > 60):
+        return None
+    return limit
+
+
+def _duration_s(text: str) -> float | None:
+    """Seconds in "1h2m3s", "250ms" or a bare number; None for anything else."""
+    if (seconds := _seconds(text)) is not None:
+        return seconds
+    parts = _DURATION.fullmatch(text.strip())
+    if parts is None:
+        return None
+    days, hours, minutes, seconds_, milliseconds = (float(part or 0) for part in parts.groups())
+    return days * 86_400 + hours * 3_600 + minutes * 60 + seconds_ + milliseconds / 1000
 
 
 def _seconds(value: str | None) -> float | None:

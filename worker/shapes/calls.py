@@ -89,6 +89,14 @@ def _count(value: object) -> int:
 
 
 @dataclass(frozen=True, slots=True)
+class Allowance:
+    """Requests and tokens per minute that an endpoint says it allows; None where it does not."""
+
+    requests: float | None = None
+    tokens: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """What the endpoint sent, verbatim. `raw` is the body's text: stored before anything reads it."""
 
@@ -96,6 +104,7 @@ class Reply:
     model: str
     usage: Usage
     provider_request_id: str | None
+    allowance: Allowance | None = None
 
 
 @dataclass(frozen=True, slots=True)

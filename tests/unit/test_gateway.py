@@ -1,0 +1,171 @@
+"""The way out of a process: turns, pauses, the stand-in while an endpoint is down, and what replies teach."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from worker.adapters.limits import Limits
+from worker.errors import LeaseLost, ProviderRefused, ProviderUnavailable
+from worker.gateway import OPEN_S, Breaker, Gateway, Outlet, TokenMeter
+from worker.shapes.calls import Endpoint, Reply, Request, Usage
+
+FIRST = Endpoint(name="http://first.test/v1", model="m", review_model="m")
+SECOND = Endpoint(name="http://second.test/v1", model="n", review_model="n")
+
+
+def request(endpoint: Endpoint, text: str = "x" * 3000) -> Request:
+    body = {"messages": [{"role": "user", "content": text}], "max_completion_tokens": 1000}
+    return Request(purpose="analyse", model=endpoint.model, body=body, hash="h", questions=(), endpoint=endpoint.name)
+
+
+@dataclass
+class FakeWorld:
+    """Two endpoints, of which the first does what `first` says, and a clock that only sleeping moves."""
+
+    first: Callable[[], None] = lambda: None
+    second: Callable[[], None] = lambda: None
+    now: float = 0.0
+    sent: list[str] = field(default_factory=list)
+    slept: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        def outlet(endpoint: Endpoint, behave: str) -> Outlet:
+            def complete(asked: Request) -> Reply:
+                self.sent.append(asked.endpoint)
+                getattr(self, behave)()
+                return Reply(raw="{}", model=asked.model, usage=Usage(1000, 0, 100), provider_request_id=None)
+
+            limits = Limits(None, endpoint.name, clock=lambda: self.now)
+            return Outlet(endpoint, complete, limits, Breaker(clock=lambda: self.now))
+
+        self.gateway = Gateway([outlet(FIRST, "first"), outlet(SECOND, "second")], meter=TokenMeter())
+        self.door = self.gateway.open_door(lambda: None, self.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+    def call(self) -> Reply:
+        asked = request(self.gateway.choose())
+        self.door.wait_turn(asked)
+        return self.door.send(asked)
+
+    def fail(self) -> None:
+        with pytest.raises(ProviderUnavailable):
+            self.call()
+
+
+def away() -> None:
+    raise ProviderUnavailable("500", code="server_error")
+
+
+def up() -> None:
+    pass
+
+
+def test_calls_go_to_the_first_endpoint_while_it_is_up() -> None:
+    world = FakeWorld()
+    world.call()
+    assert world.sent == [FIRST.name]
+
+
+def test_after_three_faults_in_a_row_the_stand_in_answers_and_is_named() -> None:
+    world = FakeWorld(first=away)
+    for _ in range(3):
+        world.fail()
+    reply = world.call()
+    assert world.sent == [FIRST.name] * 3 + [SECOND.name]
+    assert reply.model == SECOND.model
+
+
+def test_one_call_in_half_a_minute_tries_whether_the_first_is_back() -> None:
+    # Given a first endpoint that is known to be down
+    world = FakeWorld(first=away)
+    for _ in range(3):
+        world.fail()
+    # When the time has come, then one call tries it, and only one
+    world.now += OPEN_S + 1
+    world.fail()
+    world.call()
+    assert world.sent[3:] == [FIRST.name, SECOND.name]
+    # And once it answers, every call goes there again
+    world.now += OPEN_S + 1
+    world.first = up
+    world.call()
+    world.call()
+    assert world.sent[5:] == [FIRST.name, FIRST.name]
+
+
+def test_an_endpoint_that_is_only_busy_is_not_left() -> None:
+    def busy() -> None:
+        raise ProviderUnavailable("429", code="rate_limited", retry_after_s=1.0)
+
+    world = FakeWorld(first=busy)
+    for _ in range(5):
+        world.fail()
+    assert set(world.sent) == {FIRST.name}
+
+
+def test_a_429_is_waited_for_before_the_next_call() -> None:
+    replies = iter([ProviderUnavailable("429", code="rate_limited", retry_after_s=7.0)])
+
+    def busy_once() -> None:
+        if error := next(replies, None):
+            raise error
+
+    world = FakeWorld(first=busy_once)
+    world.fail()
+    world.call()
+    assert sum(world.slept) >= 7.0
+
+
+def test_a_long_pause_frees_the_thread_and_sends_nothing() -> None:
+    world = FakeWorld()
+    world.gateway.outlets[0].limits.slow_down(300.0)
+    with pytest.raises(ProviderUnavailable) as raised:
+        world.call()
+    assert raised.value.retry_after_s == pytest.approx(300.0)
+    assert world.sent == []
+    assert world.slept == []
+
+
+def test_nobody_waits_for_a_turn_without_a_lease() -> None:
+    def lost() -> None:
+        raise LeaseLost("t")
+
+    world = FakeWorld()
+    with pytest.raises(LeaseLost):
+        world.gateway.open_door(lost, world.sleep).wait_turn(request(FIRST))
+
+
+def test_a_stand_in_with_a_wrong_key_does_not_fail_the_job() -> None:
+    def refuse() -> None:
+        raise ProviderRefused("Clé refusée.", code="unauthorised")
+
+    world = FakeWorld(first=away, second=refuse)
+    for _ in range(4):
+        world.fail()
+    assert world.sent[-1] == SECOND.name
+    # The first endpoint's refusal does
+    world.first = refuse
+    world.now += OPEN_S + 1
+    with pytest.raises(ProviderRefused):
+        world.call()
+
+
+def test_the_meter_learns_what_tokens_are() -> None:
+    # Given replies that count 3,000 characters as 1,000 tokens, and use a tenth of their ceiling
+    meter = TokenMeter(characters_per_token=6.0, reply_share=1.0)
+    before = meter.estimate(request(FIRST))
+    for _ in range(60):
+        meter.learn(request(FIRST), Usage(1000, 0, 100))
+    # Then the estimate comes close to what is used
+    assert before == 500 + 1000
+    assert meter.estimate(request(FIRST)) == pytest.approx(1100, rel=0.05)
+    # And a provider that counts nothing teaches nothing
+    known = meter.characters_per_token
+    meter.learn(request(FIRST), Usage())
+    assert meter.characters_per_token == known
