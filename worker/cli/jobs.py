@@ -192,7 +192,8 @@ def retry(job_id: JobId) -> None:
 def download(
     job_id: JobId,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="PATH", help="File or folder; default: here.")
+        Path | None,
+        typer.Option("-o", "--output", metavar="PATH", help="Folder, or a file ending in .xlsx; default: here."),
     ] = None,
 ) -> None:
     """Copy the corrected workbook here and print its path.
@@ -281,7 +282,8 @@ def copy_workbook(site: Site, job: JobOverview, target: Path) -> Path:
         from worker.pipeline import write_report
 
         url = write_report(Database(site.engine), site.storage, job.id, embedded=uses_embedded_model(site))
-    path = target / url.rpartition("/")[2] if target.is_dir() or str(target).endswith("/") else target
+    is_folder = target.is_dir() or (target.suffix.lower() != ".xlsx" and not target.exists())
+    path = target / url.rpartition("/")[2] if is_folder else target
     path.parent.mkdir(parents=True, exist_ok=True)
     site.storage.copy_to(url, path)
     return path
