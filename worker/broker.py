@@ -2,15 +2,75 @@
 
 from __future__ import annotations
 
+import threading
+from typing import Any
+
 import dramatiq
 import redis
-from dramatiq.brokers.redis import RedisBroker
+from dramatiq.brokers.redis import RedisBroker, _RedisConsumer
 from dramatiq.middleware import Middleware
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
 QUEUE = "medq"
 RING = "ring"
+# Every process hears of new work from PostgreSQL and rings for its own idle threads, which wakes them at once; what is
+# left for the poll are bells that somebody else rang.
+POLL_S = 2.0
+LEAVING_POLL_S = 0.05
+
+
+class BellBroker(RedisBroker):
+    """Redis as Dramatiq knows it, but for its sleep: an idle consumer wakes when a bell is rung in its own process.
+
+    Dramatiq's own consumer looks at Redis less and less often, down to once a second, whatever happens meanwhile.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)  # type: ignore[no-untyped-call]
+        self._changed = threading.Condition()
+        self._rings = 0
+        self._poll_s = POLL_S
+
+    @property
+    def consumer_class(self) -> type[BellConsumer]:
+        """What Dramatiq consumes a queue with."""
+        return BellConsumer
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 0) -> BellConsumer:
+        """Consume `queue_name`. Dramatiq's own sleep (`timeout`, ms) is left out."""
+        return BellConsumer(self, queue_name, prefetch, min(timeout, 1))  # type: ignore[no-untyped-call]
+
+    def wake(self, *, leaving: bool = False) -> None:
+        """Have every consumer of this process look now; those that are `leaving` do not sleep any more."""
+        with self._changed:
+            self._rings += 1
+            self._poll_s = LEAVING_POLL_S if leaving else self._poll_s
+            self._changed.notify_all()
+
+    @property
+    def rings(self) -> int:
+        """How often `wake` was called."""
+        return self._rings
+
+    def wait_for_bell(self, seen: int) -> None:
+        """Return once there were more rings than `seen`, or it is time to look all the same."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._rings != seen, self._poll_s)
+
+
+class BellConsumer(_RedisConsumer):
+    """Takes what lies in Redis, then sleeps until a bell."""
+
+    broker: BellBroker
+
+    def __next__(self) -> Any:
+        """The next message, or None after a sleep."""
+        seen = self.broker.rings  # before the look: a bell between the look and the sleep is not slept through
+        message = super().__next__()  # type: ignore[no-untyped-call]
+        if message is None:
+            self.broker.wait_for_bell(seen)
+        return message
 
 
 def redis_client(url: str) -> redis.Redis:
@@ -25,14 +85,14 @@ def redis_client(url: str) -> redis.Redis:
     )
 
 
-def make_broker(url: str | None = None, *, client: redis.Redis | None = None) -> RedisBroker:
+def make_broker(url: str | None = None, *, client: redis.Redis | None = None) -> BellBroker:
     """A broker for `url` (or a given client), set as Dramatiq's global one.
 
     No middleware on purpose: retries, delays, time limits and age limits act on messages, and a message carries no
     work here. A lost, doubled or late bell is mended by the sweep; the lease watches over the work itself.
     """
     middleware: list[Middleware] = []
-    broker = RedisBroker(  # type: ignore[no-untyped-call]
+    broker = BellBroker(
         client=client or redis_client(url or ""),
         middleware=middleware,
         maintenance_chance=100_000,
@@ -46,3 +106,5 @@ def ring(broker: dramatiq.Broker, times: int) -> None:
     """Send that many bells. Raises `redis.ConnectionError` while Redis is away: the next sweep rings again."""
     for _ in range(times):
         broker.enqueue(dramatiq.Message(queue_name=QUEUE, actor_name=RING, args=(), kwargs={}, options={}))
+    if times and isinstance(broker, BellBroker):
+        broker.wake()

@@ -32,12 +32,15 @@ def run(settings: Settings) -> int:
     # Leases are renewed until the last thread has let go, so the heartbeat has a stop of its own.
     finished = threading.Event()
     worker = dramatiq.Worker(parts.broker, worker_threads=parts.threads, worker_timeout=1000)
+    # A bell that waits behind a busy thread here would be missing to an idle one elsewhere.
+    worker.queue_prefetch = parts.threads
     worker.start()
     _start("heartbeat", lambda: parts.heartbeat.run(finished))
     _start("watch", lambda: parts.watch.run(stopping))
     log.info("worker_started", threads=parts.threads, model=parts.runner.line.endpoint.model)
     stopping.wait()
     log.info("worker_stopping", grace_s=settings.grace_s)
+    parts.broker.wake(leaving=True)
     stop = _start("stop", lambda: worker.stop(timeout=int(settings.grace_s * 1000)))
     while stop.is_alive() and not hurry.is_set():
         stop.join(0.1)

@@ -8,7 +8,6 @@ import threading
 import uuid
 from dataclasses import dataclass
 
-import dramatiq
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -19,7 +18,7 @@ from worker.adapters.files import Storage
 from worker.adapters.limits import Limits
 from worker.adapters.llm import LlmClient, resolve_endpoint
 from worker.adapters.prices import load_prices
-from worker.broker import make_broker, ring
+from worker.broker import BellBroker, make_broker, ring
 from worker.errors import UsageError
 from worker.gateway import Gateway, Outlet
 from worker.isolation import run_isolated
@@ -41,7 +40,7 @@ class Parts:
     runner: Runner
     heartbeat: Heartbeat
     watch: Watch
-    broker: dramatiq.Broker
+    broker: BellBroker
     upkeep: Database
     threads: int
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 
 import dramatiq
 import fakeredis
 import pytest
 import redis
-from dramatiq.brokers.redis import RedisBroker
 
-from worker.broker import QUEUE, RING, make_broker, redis_client, ring
+from worker.broker import POLL_S, QUEUE, RING, BellBroker, make_broker, redis_client, ring
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def server() -> fakeredis.FakeServer:
 
 
 @pytest.fixture
-def broker(server: fakeredis.FakeServer) -> Iterator[RedisBroker]:
+def broker(server: fakeredis.FakeServer) -> Iterator[BellBroker]:
     broker = make_broker(client=fakeredis.FakeRedis(server=server))
     yield broker
     broker.close()
@@ -45,12 +45,12 @@ class FakeRunner:
         return 0
 
 
-def answer_with(broker: RedisBroker, runner: FakeRunner) -> None:
+def answer_with(broker: BellBroker, runner: FakeRunner) -> None:
     """Declare the actor by the names that senders use."""
     dramatiq.actor(broker=broker, queue_name=QUEUE, actor_name=RING)(runner.drain)
 
 
-def work_until_quiet(broker: RedisBroker, runner: FakeRunner) -> None:
+def work_until_quiet(broker: BellBroker, runner: FakeRunner) -> None:
     """A real worker of two threads, until every bell was answered."""
     worker = dramatiq.Worker(broker, worker_threads=2, worker_timeout=10)
     worker.start()
@@ -62,7 +62,7 @@ def work_until_quiet(broker: RedisBroker, runner: FakeRunner) -> None:
         worker.stop()
 
 
-def test_bells_rung_by_a_light_client_reach_the_actor(server: fakeredis.FakeServer, broker: RedisBroker) -> None:
+def test_bells_rung_by_a_light_client_reach_the_actor(server: fakeredis.FakeServer, broker: BellBroker) -> None:
     # Given a sender that never declared the actor
     sender = make_broker(client=fakeredis.FakeRedis(server=server))
     ring(sender, 3)
@@ -77,7 +77,7 @@ def test_bells_rung_by_a_light_client_reach_the_actor(server: fakeredis.FakeServ
     assert fakeredis.FakeRedis(server=server).hlen(f"dramatiq:{QUEUE}.msgs") == 0
 
 
-def test_a_bell_that_fails_is_not_rung_again_and_the_thread_lives_on(broker: RedisBroker) -> None:
+def test_a_bell_that_fails_is_not_rung_again_and_the_thread_lives_on(broker: BellBroker) -> None:
     # Rows hold the work and the sweep rings anew: a retry of the message would only double it.
     runner = FakeRunner(expected=2, fails=RuntimeError("crash"))
     answer_with(broker, runner)
@@ -88,17 +88,17 @@ def test_a_bell_that_fails_is_not_rung_again_and_the_thread_lives_on(broker: Red
     assert runner.drained == 2
 
 
-def test_nothing_acts_on_messages(broker: RedisBroker) -> None:
+def test_nothing_acts_on_messages(broker: BellBroker) -> None:
     assert broker.middleware == []
 
 
-def test_no_bell_when_nothing_is_ready(server: fakeredis.FakeServer, broker: RedisBroker) -> None:
+def test_no_bell_when_nothing_is_ready(server: fakeredis.FakeServer, broker: BellBroker) -> None:
     ring(broker, 0)
 
     assert fakeredis.FakeRedis(server=server).keys() == []
 
 
-def test_a_bell_carries_no_work(server: fakeredis.FakeServer, broker: RedisBroker) -> None:
+def test_a_bell_carries_no_work(server: fakeredis.FakeServer, broker: BellBroker) -> None:
     ring(broker, 1)
 
     (raw,) = fakeredis.FakeRedis(server=server).hgetall(f"dramatiq:{QUEUE}.msgs").values()
@@ -107,7 +107,7 @@ def test_a_bell_carries_no_work(server: fakeredis.FakeServer, broker: RedisBroke
     assert (message.actor_name, message.args, dict(message.kwargs)) == (RING, (), {})
 
 
-def test_while_redis_is_away_the_ringer_is_told(server: fakeredis.FakeServer, broker: RedisBroker) -> None:
+def test_while_redis_is_away_the_ringer_is_told(server: fakeredis.FakeServer, broker: BellBroker) -> None:
     server.connected = False
 
     with pytest.raises(redis.ConnectionError):
@@ -122,3 +122,29 @@ def test_a_client_for_every_kind_of_address_notices_a_dead_server(url: str) -> N
 
     assert isinstance(connection, redis.connection.AbstractConnection)
     assert connection.socket_timeout == 5
+
+
+def test_a_bell_rung_here_ends_the_sleep_of_an_idle_consumer(server: fakeredis.FakeServer, broker: BellBroker) -> None:
+    # Given a consumer that found nothing, and so would sleep until its next look
+    broker.declare_queue(QUEUE)
+    consumer = broker.consume(QUEUE)
+    seen = broker.rings
+    assert next(consumer) is None
+
+    # When a bell is rung in this process
+    ring(broker, 1)
+
+    # Then a consumer that looked before it is not left asleep, and the next look brings the message
+    started = time.monotonic()
+    broker.wait_for_bell(seen)
+    assert time.monotonic() - started < POLL_S / 2
+    assert next(consumer) is not None
+
+
+def test_a_consumer_that_leaves_does_not_sleep(broker: BellBroker) -> None:
+    broker.declare_queue(QUEUE)
+    consumer = broker.consume(QUEUE)
+    broker.wake(leaving=True)
+    started = time.monotonic()
+    assert [next(consumer) for _ in range(3)] == [None, None, None]
+    assert time.monotonic() - started < POLL_S
