@@ -26,12 +26,14 @@ from worker.faults import Point
 from worker.gateway import Gateway
 from worker.leases import Lease
 from worker.log import get_logger
+from worker.retrieval import Retrieval
 from worker.settings import Settings
 from worker.shapes import sentences
 from worker.shapes.answers import PUBLISHED, Conclusion, Look, Purpose
 from worker.shapes.calls import Endpoint, Reply, Request
 from worker.shapes.items import PendingItem, PlannedItem, question_id
 from worker.shapes.jobs import JobConfig, Task, TaskKind
+from worker.shapes.questions import Finding
 from worker.shapes.reports import ReportRow, ReportSummary
 from worker.shapes.rules import QuestionRules
 from worker.shapes.uploads import LeftOutSheet, ReadSheet
@@ -75,6 +77,7 @@ class Line:
     endpoint: Endpoint
     settings: Settings
     prices: Prices
+    retrieval: Retrieval | None = None
 
     def claim(self, connection: sa.Connection, *, owner: str, lease_s: float, is_again: bool = False) -> Claimed | None:
         """Take the fairest ready task, and read what it needs in the same transaction; None when nothing is ready."""
@@ -91,6 +94,8 @@ class Line:
         """
         try:
             config = JobConfig.parse(task.job.config)
+            if config.rag and self.retrieval is not None and self.retrieval.has_courses:
+                return None  # what is composed depends on a search, which has no place in this transaction
             pending = items.load_pending(connection, task)
             limit = batch_limit(self.endpoint, config.batch_size or self.settings.batch_size)
             parts = [pending[start : start + limit] for start in range(0, len(pending), limit)]
@@ -192,16 +197,19 @@ class Line:
     def _analyse(self, task: Task, lease: Lease, batch: Batch | None) -> None:
         config = JobConfig.parse(task.job.config)
         pending = batch.pending if batch else self.database.transact(lambda c: items.load_pending(c, task))
+        pending, searched = self._add_excerpts(pending, config)
+        if any(item.excerpts for item in pending):
+            batch = None
         first = self._ask("analyse", pending, task, config, lease, generations={}, batch=batch)
         conclusions: dict[str, Conclusion] = {}
         for item in pending:
             look = first.looks.get(item.id)
             conclusions[item.id] = (
-                failed_conclusion(_refused(first, item.id))
+                failed_conclusion(_refused(first, item.id), excerpts_used=bool(item.excerpts))
                 if look is None
                 else self._conclude(item, look, task, config, lease, generations=first.generations)
             )
-        self.database.transact(lambda c: self._apply(c, task, pending, conclusions))
+        self.database.transact(lambda c: self._apply(c, task, pending, conclusions, searched=searched))
         faults.reached(Point.AFTER_COMMIT, task.kind, task.position)
         log.info("batch_done", items=len(pending))
 
@@ -220,10 +228,26 @@ class Line:
             answers = self._ask("second_look", [item], task, config, lease, generations=generations)
             second = answers.looks.get(item.id)
             if second is None:
-                return failed_conclusion(_refused(answers, item.id))
+                return failed_conclusion(_refused(answers, item.id), excerpts_used=bool(item.excerpts))
         return conclude(
-            item.question, first, second, config=config, embedded=self.endpoint.embedded, excerpts_used=False
+            item.question,
+            first,
+            second,
+            config=config,
+            embedded=self.endpoint.embedded,
+            excerpts_used=bool(item.excerpts),
+            sources={excerpt.id: excerpt.source or "" for excerpt in item.excerpts},
         )
+
+    def _add_excerpts(self, pending: Sequence[PendingItem], config: JobConfig) -> tuple[Sequence[PendingItem], bool]:
+        """The items with what the courses say about them, and whether the search (if any) came through."""
+        if not config.rag or self.retrieval is None:
+            return pending, True
+        found = self.retrieval.find_excerpts(pending)
+        # The embedded model reads 280 tokens a second, and understands none of them.
+        most = 1 if self.endpoint.embedded else None
+        shown = [replace(item, excerpts=tuple(found.excerpts.get(item.id, ())[:most])) for item in pending]
+        return shown, not found.failed
 
     def _ask(
         self,
@@ -274,7 +298,7 @@ class Line:
     ) -> Request:
         return compose_request(
             purpose,
-            [(item.id, item.question, ()) for item in asked],
+            [(item.id, item.question, item.excerpts) for item in asked],
             endpoint=endpoint,
             model=self._model(purpose, config, endpoint),
             instructions=task.job.instructions,
@@ -295,11 +319,16 @@ class Line:
         task: Task,
         pending: Sequence[PendingItem],
         conclusions: Mapping[str, Conclusion],
+        *,
+        searched: bool,
     ) -> None:
         # The job's row comes last and is held for two statements: all its batches queue for it.
         concluded = publish(connection, pending, conclusions)
         tasks.end_task(connection, task)
         faults.reached(Point.MID_APPLY, task.kind, task.position)
+        if not searched:
+            finding = Finding("retrieval_failed", sentences.RETRIEVAL_FAILED)
+            items.add_finding(connection, [item.id for item in pending], finding)
         if items.conclude_items(connection, task.job.id, concluded):
             tasks.notify(connection, task.job.id)
 

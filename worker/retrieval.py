@@ -49,6 +49,11 @@ class Retrieval:
         self._corpus = Corpus()
         self._read_at: float | None = None
 
+    @property
+    def has_courses(self) -> bool:
+        """Whether there was anything to search when this process last looked."""
+        return self._corpus.documents > 0
+
     def find_excerpts(self, items: Sequence[PendingItem]) -> Retrieved:
         """Search the courses for a whole batch at once. Raises nothing: a fault is logged and told."""
         try:

@@ -14,6 +14,7 @@ from redis.retry import Retry
 
 from worker.adapters import tasks
 from worker.adapters.db import Database, connect
+from worker.adapters.embeddings import EmbeddingClient
 from worker.adapters.files import Storage
 from worker.adapters.limits import Limits
 from worker.adapters.llm import LlmClient, resolve_endpoint
@@ -24,6 +25,7 @@ from worker.gateway import Gateway, Outlet
 from worker.isolation import run_isolated
 from worker.leases import Leases
 from worker.pipeline import Line
+from worker.retrieval import Retrieval
 from worker.runner import Runner
 from worker.settings import Settings
 from worker.shapes.calls import Endpoint
@@ -86,13 +88,16 @@ def build_line(settings: Settings, *, pool_size: int) -> Line:
     engine = connect(
         settings.database_url or "", pool_size=pool_size, name="medq-worker", standstill_s=_standstill_s(settings)
     )
+    database = Database(engine)
+    embedder = EmbeddingClient(settings) if settings.embedding_model else None
     return Line(
-        database=Database(engine),
+        database=database,
         storage=make_storage(settings),
         gateway=build_gateway(settings, endpoint),
         endpoint=endpoint,
         settings=settings,
         prices=load_prices(settings.prices),
+        retrieval=Retrieval(database, embedder),
     )
 
 

@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 from worker.shapes.answers import FIXES, SUCCESSES, Conclusion
 from worker.shapes.items import PendingItem, PlannedItem
 from worker.shapes.jobs import Task
-from worker.shapes.questions import Question
+from worker.shapes.questions import Finding, Question
 
 NOW = "timezone('UTC', clock_timestamp())"
 
@@ -81,6 +81,11 @@ WHERE NOT EXISTS (SELECT 1 FROM "AiValidationTask" t WHERE t."jobId" = :job_id A
                   AND t."status" IN ('ready', 'running'))
 ON CONFLICT DO NOTHING
 """
+ADD_FINDING = sa.text("""
+UPDATE "AiValidationItem" SET "findings" = "findings" || CAST(:finding AS jsonb)
+WHERE "id" = ANY(:ids) AND NOT "findings" @> CAST(:same AS jsonb)
+""")
+
 READY_FINISH = sa.text(READY_FINISH_SQL)
 
 # Outcomes, those of the repeats, the few figures that a batch changes, and the finish task when it was the last: one
@@ -203,6 +208,12 @@ def conclude_items(connection: sa.Connection, job_id: str, concluded: Sequence[C
         "fixes": sorted(FIXES),
     }
     return bool(connection.execute(CONCLUDE, parameters).scalar_one())
+
+
+def add_finding(connection: sa.Connection, item_ids: Sequence[str], finding: Finding) -> None:
+    """Note something on these items, once of each code. The job's row must be locked already."""
+    noted, same = json.dumps([asdict(finding)], ensure_ascii=False), json.dumps([{"code": finding.code}])
+    connection.execute(ADD_FINDING, {"ids": list(item_ids), "finding": noted, "same": same})
 
 
 def fail_pending(connection: sa.Connection, job_id: str, *, reason: str, task_id: str | None = None) -> None:

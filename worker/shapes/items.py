@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from worker.shapes.answers import Outcome
+from worker.shapes.calls import Excerpt
 from worker.shapes.questions import ParsedRow, Question
 
 
@@ -27,11 +28,12 @@ class PlannedItem:
 
 @dataclass(frozen=True, slots=True)
 class PendingItem:
-    """An item that waits for its analysis."""
+    """An item that waits for its analysis. `excerpts` of courses are shown with its question, at every look."""
 
     id: str
     question: Question
     content_hash: str
+    excerpts: tuple[Excerpt, ...] = ()
 
 
 def question_id(content_hash: str) -> str:

@@ -15,6 +15,7 @@ FINISH_QUARANTINED = (
     "L'écriture du classeur corrigé a interrompu le worker trois fois de suite. Les questions sont enregistrées ; "
     "relancer la tâche pour écrire le classeur."
 )
+RETRIEVAL_FAILED = "La recherche dans les cours a échoué : la question a été analysée sans extrait."
 EMBEDDED = "Modèle de démonstration : ses réponses ne valent rien, aucune question n'est validée."
 
 OUTCOME_WORDS = {
