@@ -61,6 +61,8 @@ class Script:
     error_code: str | None = None
     retry_after_s: float | None = None
     retry_after_date: bool = False  # send it as an HTTP date
+    rpm: int | None = None  # requests a minute that are answered, a second's worth at once; the others get 429
+    tell_rpm: bool = True  # say so in `x-ratelimit-*` headers
     # What it knows: `truth_key` → texts of the right options, or the answer to a short question.
     truth: dict[str, list[str] | str] = field(default_factory=dict)
     accuracy: float = 1.0  # per (question, look), independent
@@ -280,6 +282,22 @@ class Ledger:
 # --- the server -------------------------------------------------------------------------------------------------
 
 
+class Rate:
+    """A bucket of requests that fills at a steady rate and holds one second's worth."""
+
+    def __init__(self) -> None:
+        self._tokens: float | None = None
+        self._at = 0.0
+
+    def take(self, rpm: int) -> tuple[bool, int]:
+        """Whether one more request is allowed now, and how many would be after it."""
+        now, most = time.monotonic(), max(1.0, rpm / 60)
+        tokens = most if self._tokens is None else min(most, self._tokens + (now - self._at) * rpm / 60)
+        allowed = tokens >= 1
+        self._tokens, self._at = tokens - allowed, now
+        return allowed, int(self._tokens)
+
+
 class Server:
     """The script, its figures and the routes."""
 
@@ -291,6 +309,7 @@ class Server:
         self.in_flight = 0
         self.max_in_flight = 0
         self.questions = 0
+        self.rate = Rate()
         self.by_status: Counter[int] = Counter()
         self.by_task: Counter[str] = Counter()
         self._released = asyncio.Event()
@@ -351,6 +370,16 @@ class Server:
         self.questions += len(questions)
         rng = random.Random(_number(self.script.seed, number))
         status = self._status(rng)
+        if self.script.rpm is not None:
+            allowed, left = self.rate.take(self.script.rpm)
+            if self.script.tell_rpm:
+                headers |= {
+                    "x-ratelimit-limit-requests": str(self.script.rpm),
+                    "x-ratelimit-remaining-requests": str(left),
+                }
+            if not allowed:
+                headers["retry-after-ms"] = str(round(60_000 / self.script.rpm))
+                return 429, headers, _error("rate_limit_exceeded", "too many requests"), task, questions
         if status != 200:
             if self.script.retry_after_s is not None:
                 headers["retry-after"] = self._retry_after(self.script.retry_after_s)
@@ -520,6 +549,11 @@ class ScriptedLlm:
         if script:
             server.configure(**script)
         return server
+
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        return self._process.pid
 
     def configure(self, **script: Any) -> None:
         """Change the script; see `Script`."""

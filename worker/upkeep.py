@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -60,9 +60,13 @@ class Sweep:
 
     def run_once(self) -> None:
         """One sweep. Safe to run in any number of processes at once."""
-        for expired in self.database.transact(lambda c: tasks.find_expired(c, lease_s=self.lease_s)):
+        for expired in self.database.transact(self._look):
             self._return(expired)
-        self.database.transact(tasks.mend_orphans)
+
+    def _look(self, connection: sa.Connection) -> Sequence[tasks.ExpiredTask]:
+        # One transaction: an idle worker sweeps all day.
+        tasks.mend_orphans(connection)
+        return tasks.find_expired(connection, lease_s=self.lease_s)
 
     def _return(self, expired: tasks.ExpiredTask) -> None:
         def work(connection: sa.Connection) -> str | None:
@@ -128,7 +132,7 @@ class Watch:
         idle = self.idle_threads()
         if idle <= 0:
             return
-        ready = self.database.transact(lambda c: tasks.count_ready(c, most=idle))
+        ready = self.database.transact(lambda c: tasks.count_ready(c, most=idle), single=True)
         if not ready:
             return
         try:
