@@ -38,7 +38,7 @@ class IsolatedDeath(Exception):
 
 
 def run_isolated(task: Task, job_status: str, lease: Lease) -> None:
-    """Run one claimed task in a new process and wait for it; the lease stays this process's to renew.
+    """Run one claimed task in a new process and wait for it. Should this process be killed, that one goes on.
 
     Raises `LeaseLost`, `Stopping` or `Interrupted` as the task itself would, `IsolatedDeath` for everything else.
     """
@@ -56,8 +56,6 @@ def run_isolated(task: Task, job_status: str, lease: Lease) -> None:
         if child.poll() is None:
             child.kill()
             child.wait()
-        if child.stdin is not None:
-            child.stdin.close()
     match code:
         case Ending.DONE:
             return
@@ -83,7 +81,7 @@ def _hand_over(child: subprocess.Popen[bytes], task: Task, job_status: str) -> N
         raise IsolatedDeath("no standard input")
     try:
         child.stdin.write(json.dumps({"task": asdict(task), "job_status": job_status}).encode() + b"\n")
-        child.stdin.flush()  # and left open: its end tells the child that we are gone
+        child.stdin.close()
     except BrokenPipeError:
         log.warning("isolated_unheard", child=child.pid)
 
