@@ -17,7 +17,7 @@ PYTHON := $(shell for p in python3 python; do \
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lock clean
+.PHONY: help run test bench lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
@@ -30,6 +30,9 @@ test: $(VENV)/.ready ## every check and every test
 	@echo "Types…" && $(BIN)/mypy
 	@echo "Layers…" && { $(BIN)/lint-imports --no-cache > $(VENV)/layers.log || { cat $(VENV)/layers.log; exit 1; }; }
 	@echo "Tests…" && $(BIN)/pytest
+
+bench: $(VENV)/.ready ## measure speed on this machine and write docs/performance.md (ten minutes)
+	@$(BIN)/python -m bench.speed --write
 
 lock: $(VENV)/uv/.ready ## resolve requirements.lock anew
 	@$(UV) pip compile -q --universal --generate-hashes --no-header --no-annotate \

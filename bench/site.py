@@ -83,17 +83,22 @@ class Site:
         )
 
     def wait_for_job(self, job_id: str, *, timeout_s: float = 900) -> Mapping[str, Any]:
-        """The job's row once it has ended. Raises `RuntimeError` unless it is `completed`."""
+        """The job's row once it has ended, and as `polls` how many queries that took. Raises `RuntimeError` unless it
+        is `completed`.
+        """
         query = 'SELECT "status" FROM "AiValidationJob" WHERE "id" = :id'
-        self.wait_until(
-            lambda: self.value(query, id=job_id) in ("completed", "failed", "cancelled"),
-            timeout_s=timeout_s,
-            what=f"job {job_id} ended",
-        )
+        polls = 1
+
+        def has_ended() -> bool:
+            nonlocal polls
+            polls += 1
+            return self.value(query, id=job_id) in ("completed", "failed", "cancelled")
+
+        self.wait_until(has_ended, timeout_s=timeout_s, what=f"job {job_id} ended")
         row = self.row('SELECT * FROM "AiValidationJob" WHERE "id" = :id', id=job_id)
         if row["status"] != "completed":
             raise RuntimeError(f"the job is {row['status']}: {row['errorMessage']}")
-        return row
+        return {**row, "polls": polls}
 
     def row(self, statement: str, **parameters: Any) -> Mapping[str, Any]:
         """The one row of a query."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import dramatiq
@@ -12,11 +13,14 @@ from dramatiq.middleware import Middleware
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
+from worker import faults
+from worker.faults import Point
+
 QUEUE = "medq"
 RING = "ring"
 # Every process hears of new work from PostgreSQL and rings for its own idle threads, which wakes them at once; what is
 # left for the poll are bells that somebody else rang.
-POLL_S = 2.0
+POLL_S = 5.0
 LEAVING_POLL_S = 0.05
 
 
@@ -31,6 +35,7 @@ class BellBroker(RedisBroker):
         self._changed = threading.Condition()
         self._rings = 0
         self._poll_s = POLL_S
+        self.on_look: Callable[[], None] = _nothing  # called each time a consumer goes round its loop
 
     @property
     def consumer_class(self) -> type[BellConsumer]:
@@ -59,6 +64,10 @@ class BellBroker(RedisBroker):
             self._changed.wait_for(lambda: self._rings != seen, self._poll_s)
 
 
+def _nothing() -> None:
+    return None
+
+
 class BellConsumer(_RedisConsumer):
     """Takes what lies in Redis, then sleeps until a bell."""
 
@@ -66,6 +75,8 @@ class BellConsumer(_RedisConsumer):
 
     def __next__(self) -> Any:
         """The next message, or None after a sleep."""
+        faults.reached(Point.IN_CONSUMER)
+        self.broker.on_look()
         seen = self.broker.rings  # before the look: a bell between the look and the sleep is not slept through
         message = super().__next__()  # type: ignore[no-untyped-call]
         if message is None:
