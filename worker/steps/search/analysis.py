@@ -101,7 +101,8 @@ def _stems_of(word: str) -> tuple[str, ...]:
     folded = "".join(c for c in folded if c.isalnum())  # some signs of other scripts fold into several words
     if len(folded) < 2 or folded in empty_words():
         return ()
-    return (stem(folded)[:MAX_TERM],)
+    found = stem(equivalents().get(folded, folded))
+    return (found[:MAX_TERM],)
 
 
 def _expand(word: str) -> str | None:
@@ -132,6 +133,13 @@ def empty_words() -> frozenset[str]:
     """Folded words that neither a question nor a passage is about."""
     lines = _data("empty_words.txt").splitlines()
     return frozenset(fold(word) for line in lines if not line.startswith("#") for word in line.split())
+
+
+@cache
+def equivalents() -> dict[str, str]:
+    """Folded word → the word that stands for its notion."""
+    lines = [line.split() for line in _data("equivalents.txt").splitlines() if line and not line.startswith("#")]
+    return {fold(word): fold(words[0]) for words in lines for word in words}
 
 
 @cache

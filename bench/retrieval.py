@@ -1,0 +1,304 @@
+"""How well and how fast course passages are found: recall, MRR, injection off the subject, search and ingest times.
+
+    python -m bench.retrieval relevance [--database-url URL]
+    python -m bench.retrieval speed [--chunks 100000] [--database-url URL]
+    python -m bench.retrieval ingest [--pages 1000]
+
+Without a URL an embedded PostgreSQL runs in a temporary folder. Trigrams are measured where the server has pg_trgm,
+vectors where MEDQ_EMBEDDING_MODEL and an endpoint are set.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import random
+import statistics
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from bench.courses import AskedQuestion, Course, make_courses, make_questions
+from worker.adapters import excerpts
+from worker.adapters.db import Database, connect, sqlalchemy_url
+from worker.adapters.documents.text import read_markdown
+from worker.adapters.embeddings import EmbeddingClient
+from worker.adapters.excerpts import Vectors
+from worker.adapters.schema import upgrade
+from worker.ingest import embed_chunks, find_files, ingest_files
+from worker.services import open_services
+from worker.settings import Settings
+from worker.shapes.courses import Chunk, Corpus, CourseLabels, CourseQuery, NewDocument
+from worker.steps.chunk import chunk_document
+from worker.steps.search import choose_excerpts, compose_query, fold_specialty, index_terms
+from worker.urls import libpq_url
+
+# The texts of what is found for each question, best first.
+Search = Callable[[Sequence[AskedQuestion]], list[list[str]]]
+
+
+@contextmanager
+def fresh_database(url: str | None) -> Iterator[Database]:
+    """A migrated database of its own on the server at `url`, or on an embedded one."""
+    with tempfile.TemporaryDirectory(prefix="medq-bench-") as home:
+        values = {"MEDQ_HOME": home, "DATABASE_URL": url, "REDIS_URL": "redis://not-started"}
+        with open_services(Settings.model_validate(values)) as services:
+            server = sa.create_engine(sqlalchemy_url(services.database_url), isolation_level="AUTOCOMMIT")
+            name = f"medq_bench_{int(time.time())}"
+            with server.connect() as connection:
+                connection.exec_driver_sql(f'CREATE DATABASE "{name}"')
+            own = server.url.set(database=name).render_as_string(hide_password=False)
+            try:
+                upgrade(own)
+                database = Database(connect(libpq_url(own.replace("+psycopg", "")), name="bench"))
+                yield database
+                database.close()
+            finally:
+                with server.connect() as connection:
+                    connection.exec_driver_sql(f'DROP DATABASE "{name}" WITH (FORCE)')
+                server.dispose()
+
+
+def store(database: Database, courses: Sequence[Course]) -> None:
+    """Put the corpus in as `medq ingest` would, one document for each condition."""
+    for course in courses:
+        condition = course.condition
+        chunks = chunk_document(read_markdown(course.markdown().encode()))
+        assert len(chunks) == len(course.passages), condition.name
+        context = f"{condition.name} {condition.specialty}"
+        document = NewDocument(
+            title=condition.name,
+            file_name=condition.name,
+            content_hash=condition.name,
+            labels=CourseLabels("DCEM2", condition.specialty, None, None),
+            specialty_key=fold_specialty(condition.specialty),
+            page_count=None,
+            chunks=chunks,
+            chunk_terms=tuple(index_terms(f"{context}\n{chunk.heading}\n{chunk.text}") for chunk in chunks),
+        )
+        database.transact(lambda c, document=document: excerpts.store_document(c, document))
+    finish_index(database)
+
+
+def finish_index(database: Database) -> None:
+    """What ingest and autovacuum would have done by now."""
+    database.transact(excerpts.flush_index)
+    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("VACUUM ANALYZE")
+
+
+# --- relevance --------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Figures:
+    """What one way of searching came to."""
+
+    recall_1: float
+    recall_5: float
+    mrr: float
+    off_corpus: float  # share of questions without a passage that were given one all the same
+    shown: float  # excerpts for a question with a passage, on average
+    by_kind: dict[str, float]  # recall@5
+
+
+def measure_relevance(search: Search, asked: Sequence[AskedQuestion], texts: dict[str, str]) -> Figures:
+    """Ask in batches of five. `texts`: passage key → what its chunk holds."""
+    ranks: list[int | None] = []
+    kinds: dict[str, list[bool]] = defaultdict(list)
+    shown: list[int] = []
+    injected: list[bool] = []
+    for start in range(0, len(asked), 5):
+        batch = asked[start : start + 5]
+        for question, found in zip(batch, search(batch), strict=True):
+            if question.key is None:
+                injected.append(bool(found))
+                continue
+            wanted = texts[question.key]
+            rank = next((n for n, text in enumerate(found[:5], start=1) if wanted in text), None)
+            ranks.append(rank)
+            kinds[question.kind].append(rank is not None)
+            shown.append(len(found))
+    return Figures(
+        recall_1=statistics.mean(rank == 1 for rank in ranks),
+        recall_5=statistics.mean(rank is not None for rank in ranks),
+        mrr=statistics.mean(1 / rank if rank else 0 for rank in ranks),
+        off_corpus=statistics.mean(injected) if injected else 0.0,
+        shown=statistics.mean(shown),
+        by_kind={kind: statistics.mean(hits) for kind, hits in sorted(kinds.items())},
+    )
+
+
+def our_search(database: Database, corpus: Corpus, embedder: EmbeddingClient | None = None) -> Search:
+    """The worker's own: what it would put into the prompt."""
+
+    def search(asked: Sequence[AskedQuestion]) -> list[list[str]]:
+        queries = [compose_query(str(number), one.question) for number, one in enumerate(asked)]
+        vectors = Vectors(embedder.model, embedder.embed([q.text for q in queries])) if embedder else None
+        found = database.transact(lambda c: excerpts.search_passages(c, queries, corpus, vectors=vectors))
+        return [[excerpt.text for excerpt in choose_excerpts(found[query.item_id])] for query in queries]
+
+    return search
+
+
+def server_search(database: Database, config: str, *, folded: bool) -> Search:
+    """For comparison: one of PostgreSQL's own configurations and ts_rank, without a threshold."""
+    fold = "translate(lower({}), 'àâäéèêëîïôöùûüç', 'aaaeeeeiioouuuc')" if folded else "{}"
+    text, asked_text = fold.format('c."text" || \' \' || d."title"'), fold.format(":text")
+    table = f"bench_{config}_{'folded' if folded else 'plain'}"
+    make = sa.text(f"""
+        CREATE TABLE IF NOT EXISTS {table} AS
+        SELECT c."text", to_tsvector('{config}', {text}) AS words
+        FROM "CourseChunk" c JOIN "CourseDocument" d ON d."id" = c."documentId"
+    """)  # noqa: S608 (constants)
+    database.transact(lambda c: c.execute(make))
+    statement = sa.text(f"""
+        SELECT t."text" FROM {table} t,
+             (SELECT replace(plainto_tsquery('{config}', {asked_text})::text, '&', '|')::tsquery AS query) q
+        WHERE t.words @@ q.query ORDER BY ts_rank(t.words, q.query) DESC LIMIT 5
+    """)  # noqa: S608 (constants)
+
+    def search(asked: Sequence[AskedQuestion]) -> list[list[str]]:
+        def one(connection: sa.Connection, question: AskedQuestion) -> list[str]:
+            query = compose_query("1", question.question)
+            return list(connection.execute(statement, {"text": query.text}).scalars())
+
+        return [database.transact(lambda c, q=q: one(c, q)) for q in asked]
+
+    return search
+
+
+def relevance(url: str | None) -> None:
+    """Print the table of docs/retrieval.md."""
+    courses, asked = make_courses(), make_questions()
+    texts = {passage.key: passage.text for course in courses for passage in course.passages}
+    known = sum(question.key is not None for question in asked)
+    print(f"{len(texts)} passages, {known} questions with a known passage, {len(asked) - known} without one\n")
+    with fresh_database(url) as database:
+        store(database, courses)
+        corpus = database.transact(excerpts.read_corpus)
+        ways: list[tuple[str, Search]] = [
+            ("PostgreSQL `simple`, ts_rank", server_search(database, "simple", folded=False)),
+            ("PostgreSQL `french`, ts_rank", server_search(database, "french", folded=False)),
+            ("PostgreSQL `french`, accents folded", server_search(database, "french", folded=True)),
+            ("**full text alone**", our_search(database, corpus)),
+        ]
+        if database.transact(excerpts.add_trigrams):
+            ways.append(("with trigrams", our_search(database, replace(corpus, has_trigrams=True))))
+        settings = Settings.load()
+        if settings.embedding_model:
+            embedder = EmbeddingClient(settings)
+            list(embed_chunks(database, embedder))
+            ways.append((f"with vectors ({settings.embedding_model})", our_search(database, corpus, embedder)))
+        rows = [(name, measure_relevance(search, asked, texts)) for name, search in ways]
+    print("| search | recall@1 | recall@5 | MRR | shown | injected off the subject |")
+    print("|---|---|---|---|---|---|")
+    for name, f in rows:
+        print(f"| {name} | {f.recall_1:.3f} | {f.recall_5:.3f} | {f.mrr:.3f} | {f.shown:.1f} | {f.off_corpus:.0%} |")
+    print("\nrecall@5 by kind of question")
+    for name, f in rows:
+        print(f"  {name}: " + ", ".join(f"{kind} {value:.2f}" for kind, value in f.by_kind.items()))
+
+
+# --- speed ------------------------------------------------------------------------------------------------------
+
+VOCABULARY = 60_000
+TERMS_PER_CHUNK, TERMS_PER_QUESTION = 110, 28
+
+
+def speed(url: str | None, chunks: int, batches: int) -> None:
+    """Time of one batch's search (five questions) over a large store whose words occur as words do (Zipf)."""
+    rng = random.Random(1)
+    words = [f"mot{number:05d}" for number in range(VOCABULARY)]
+    shares = list(itertools.accumulate(1 / (rank + 20) ** 1.05 for rank in range(VOCABULARY)))
+    with fresh_database(url) as database:
+        started = time.perf_counter()
+        for number in range(chunks // 250):
+            document = _zipf_document(number, rng, words, shares)
+            database.transact(lambda c, document=document: excerpts.store_document(c, document))
+        finish_index(database)
+        print(f"{chunks} passages stored in {time.perf_counter() - started:.0f} s")
+        corpus = database.transact(excerpts.read_corpus)
+        times = []
+        queries: list[CourseQuery] = []
+        for _ in range(batches):
+            queries = [_zipf_query(n, rng, words, shares) for n in range(5)]
+            started = time.perf_counter()
+            database.transact(lambda c, queries=queries: excerpts.search_passages(c, queries, corpus))
+            times.append((time.perf_counter() - started) * 1000)
+        times.sort()
+        print(f"one batch: median {times[len(times) // 2]:.0f} ms, p95 {times[int(len(times) * 0.95)]:.0f} ms")
+        statement, parameters = excerpts.search_statement(queries, corpus)
+        with database.engine.begin() as connection:
+            plan = connection.execute(sa.text(f"EXPLAIN {statement.text}"), parameters).scalars()
+            print("\n".join(line for line in plan if "Scan" in line and "CTE" not in line))
+
+
+def _zipf_document(number: int, rng: random.Random, words: Sequence[str], shares: Sequence[float]) -> NewDocument:
+    text = "Texte de cours sur une maladie, ses signes, ses examens et son traitement. " * 13
+    return NewDocument(
+        title=f"Cours {number}",
+        file_name=f"cours-{number}",
+        content_hash=str(number),
+        labels=CourseLabels("DCEM2", f"Spécialité {number % 20}", None, None),
+        specialty_key=f"specialite {number % 20}",
+        page_count=84,
+        chunks=tuple(Chunk(i, text, None, i // 3 + 1, i // 3 + 1) for i in range(250)),
+        chunk_terms=tuple(frozenset(rng.choices(words, cum_weights=shares, k=TERMS_PER_CHUNK)) for _ in range(250)),
+    )
+
+
+def _zipf_query(number: int, rng: random.Random, words: Sequence[str], shares: Sequence[float]) -> CourseQuery:
+    drawn = rng.choices(words, cum_weights=shares, k=TERMS_PER_QUESTION)
+    terms = {word: rng.choice([1.0, 0.6, 0.4]) for word in dict.fromkeys(drawn)}
+    return CourseQuery(str(number), terms, "", "DCEM2", f"specialite {rng.randrange(20)}")
+
+
+# --- ingest -----------------------------------------------------------------------------------------------------
+
+
+def ingest(url: str | None, pages: int) -> None:
+    """Pages a second from PDF files to searchable passages."""
+    from bench.pdfs import write_pdf
+
+    sentences = [p.text for course in make_courses() for p in course.passages]
+    rng = random.Random(3)
+    with tempfile.TemporaryDirectory() as folder, fresh_database(url) as database:
+        for number in range(pages // 100):
+            texts = [" ".join(rng.sample(sentences, 3)) for _ in range(100)]
+            write_pdf(Path(folder) / f"cours-{number}.pdf", texts)
+        files = find_files([Path(folder)])
+        started = time.perf_counter()
+        done = list(ingest_files(database, files, CourseLabels("DCEM2", "Cardiologie", None, None)))
+        taken = time.perf_counter() - started
+        read = sum(file.pages for file in done)
+        print(
+            f"{read} pages, {sum(file.chunks for file in done)} passages in {taken:.1f} s: {read / taken:.0f} pages/s"
+        )
+
+
+def main() -> None:
+    """Run one of the three measures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("relevance", "speed", "ingest"))
+    parser.add_argument("--database-url")
+    parser.add_argument("--chunks", type=int, default=100_000)
+    parser.add_argument("--batches", type=int, default=200)
+    parser.add_argument("--pages", type=int, default=1000)
+    given = parser.parse_args()
+    if given.what == "relevance":
+        relevance(given.database_url)
+    elif given.what == "speed":
+        speed(given.database_url, given.chunks, given.batches)
+    else:
+        ingest(given.database_url, given.pages)
+
+
+if __name__ == "__main__":
+    main()
