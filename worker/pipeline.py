@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -37,7 +38,7 @@ from worker.shapes.questions import Finding
 from worker.shapes.reports import ReportRow, ReportSummary
 from worker.shapes.rules import QuestionRules
 from worker.shapes.uploads import LeftOutSheet, ReadSheet
-from worker.steps.ask import Answers, Dialogue, ask
+from worker.steps.ask import LONGEST_WAIT_S, Answers, Dialogue, ask
 from worker.steps.check import check_reply
 from worker.steps.compose import batch_limit, compose_request
 from worker.steps.judge import conclude, failed_conclusion, needs_second_look
@@ -114,7 +115,7 @@ class Line:
         """Do one claimed task to its end. Raises `LeaseLost` or `Stopping` when somebody else must go on with it."""
         task = claimed.task
         if claimed.job_status == "queued":
-            self.database.transact(lambda c: jobs.begin_job(c, task))
+            self.database.transact(lambda c: self._begin(c, task))
         try:
             match task.kind:
                 case "prepare":
@@ -130,6 +131,11 @@ class Line:
             self._fail(task, str(error))
         except ProviderUnavailable as error:
             self._wait_for_provider(task, error)
+
+    @staticmethod
+    def _begin(connection: sa.Connection, task: Task) -> None:
+        jobs.begin_job(connection, task)
+        tasks.release_job(connection, task.job.id)
 
     # -- prepare: file → rows → items → batches ------------------------------------------------------------------
 
@@ -196,6 +202,8 @@ class Line:
 
     def _analyse(self, task: Task, lease: Lease, batch: Batch | None) -> None:
         config = JobConfig.parse(task.job.config)
+        if task.was_held and (down_s := self._down_for_s(task)) >= self.settings.outage_s:
+            raise JobFailed(sentences.outage(down_s))
         pending = batch.pending if batch else self.database.transact(lambda c: items.load_pending(c, task))
         pending, searched = self._add_excerpts(pending, config)
         if any(item.excerpts for item in pending):
@@ -284,7 +292,15 @@ class Line:
         )
         attempts = self.settings.max_attempts if config.max_retries is None else config.max_retries + 1
         limit = batch_limit(self.endpoint, config.batch_size or self.settings.batch_size)
-        return ask(list(by_id), dialogue, max_attempts=attempts, questions_per_call=limit, generations=generations)
+        return ask(
+            list(by_id),
+            dialogue,
+            max_attempts=attempts,
+            questions_per_call=limit,
+            # While the endpoint is known to be down, a task of the job tries once whether it is back.
+            transport_attempts=1 if task.was_held else attempts,
+            generations=generations,
+        )
 
     def _compose(
         self,
@@ -325,6 +341,8 @@ class Line:
         # The job's row comes last and is held for two statements: all its batches queue for it.
         concluded = publish(connection, pending, conclusions)
         tasks.end_task(connection, task)
+        if task.was_held:
+            tasks.release_job(connection, task.job.id)
         faults.reached(Point.MID_APPLY, task.kind, task.position)
         if not searched:
             finding = Finding("retrieval_failed", sentences.RETRIEVAL_FAILED)
@@ -361,21 +379,33 @@ class Line:
         self.database.transact(fail)
 
     def _wait_for_provider(self, task: Task, error: ProviderUnavailable) -> None:
-        """Give the task back for later; past the outage limit, fail the job (resumable)."""
-        down_s = self.database.transact(lambda c: calls.down_for_s(c, task.job.id))
+        """Hold the job, and give its task back for later; past the outage limit, fail the job (resumable)."""
+        down_s = self._down_for_s(task)
         left_s = self.settings.outage_s - down_s
         if left_s <= 0:
             self._fail(task, sentences.outage(down_s))
             return
-        delay_s = max(error.retry_after_s or 0.0, min(60.0, max(1.0, down_s / 2), left_s + 0.1))
+        # Never before the endpoint's own wish, nor later than the job may wait.
+        delay_s = min(max(error.retry_after_s or 0.0, 1.0, min(60.0, down_s / 2)), left_s + 0.1)
+        is_busy = error.code == "rate_limited"
 
         def wait(connection: sa.Connection) -> None:
             tasks.lock_job(connection, task.job.id)
-            if tasks.give_back(connection, task, delay_s=delay_s, error=str(error)):
-                jobs.say(connection, task.job.id, sentences.provider_down(delay_s))
+            if not tasks.give_back(connection, task, delay_s=delay_s, error=str(error)):
+                return
+            # The shared limits pace a job whose endpoint is only busy, unless it asked for a long pause.
+            if not is_busy or delay_s > LONGEST_WAIT_S:
+                tasks.hold_job(connection, task.job.id, delay_s=delay_s)
+            now = calls.read_clock(connection)
+            retry_at, until = now + timedelta(seconds=delay_s), now + timedelta(seconds=left_s)
+            sentence = sentences.provider_busy(retry_at) if is_busy else sentences.provider_down(retry_at, until)
+            jobs.say(connection, task.job.id, sentence)
 
         log.warning("provider_down", code=error.code, down_s=round(down_s), delay_s=round(delay_s, 1))
         self.database.transact(wait)
+
+    def _down_for_s(self, task: Task) -> float:
+        return self.database.transact(lambda c: calls.down_for_s(c, task.job.id))
 
 
 def fail_job(connection: sa.Connection, job_id: str, sentence: str, *, has_items: bool) -> None:

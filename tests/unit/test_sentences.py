@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
 from worker.shapes import sentences
@@ -78,7 +80,12 @@ def test_durations_are_round(seconds: float, expected: str) -> None:
 
 
 def test_a_wait_and_an_outage_tell_the_admin_what_becomes_of_the_job() -> None:
-    assert sentences.provider_down(40) == "Le service d'IA ne répond pas ; nouvel essai dans 40 s. Rien n'est perdu."
+    retry_at, until = datetime(2026, 11, 22, 14, 32, 5), datetime(2026, 11, 22, 15, 30)  # noqa: DTZ001 (UTC, as stored)
+    assert sentences.provider_down(retry_at, until) == (
+        "Le service d'IA ne répond pas : nouvel essai à 14:32:05 UTC, attente jusqu'à 15:30:00 UTC au plus tard. "
+        "Rien n'est perdu."
+    )
+    assert "reprise à 14:32:05 UTC" in sentences.provider_busy(retry_at)
     assert "indisponible pendant 60 min. Relancer la tâche" in sentences.outage(3600)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -50,6 +51,15 @@ MARK_UNKNOWN = sa.text(f"""
 UPDATE "LlmCall" SET "status" = 'failed', "completedAt" = {NOW},
        "error" = '{{"kind": "unknown", "code": "unknown", "message": "Worker gone before the reply."}}'::jsonb
 WHERE "taskId" = :task_id AND "attempt" <= :attempt AND "status" = 'started'
+""")  # noqa: S608
+
+# Nobody waits for the reply of a call any more whose task ended, or ran again, longer ago than a call may take.
+MARK_STRAYS = sa.text(f"""
+UPDATE "LlmCall" c SET "status" = 'failed', "completedAt" = {NOW},
+       "error" = '{{"kind": "unknown", "code": "unknown", "message": "Task gone before the reply."}}'::jsonb
+WHERE c."status" = 'started' AND c."createdAt" < {NOW} - make_interval(secs => :older_than_s)
+  AND NOT EXISTS (SELECT 1 FROM "AiValidationTask" t WHERE t."id" = c."taskId" AND t."attempt" = c."attempt"
+                  AND t."status" = 'running')
 """)  # noqa: S608
 
 STORED = sa.text("""
@@ -218,6 +228,11 @@ def mark_unknown(connection: sa.Connection, task_id: str, *, attempt: int) -> in
     return connection.execute(MARK_UNKNOWN, {"task_id": task_id, "attempt": attempt}).rowcount
 
 
+def mark_strays(connection: sa.Connection, *, older_than_s: float) -> int:
+    """Close the calls that nobody waits for any more; how many."""
+    return connection.execute(MARK_STRAYS, {"older_than_s": older_than_s}).rowcount
+
+
 def find_replies(connection: sa.Connection, task: Task, keys: Sequence[str]) -> list[StoredReply]:
     """Every stored reply, of any job, that answers at least one of `keys`, and the calls of this task's run that
     brought none and may be paid for all the same; oldest first.
@@ -235,6 +250,12 @@ def find_replies(connection: sa.Connection, task: Task, keys: Sequence[str]) -> 
         )
         for row in rows
     ]
+
+
+def read_clock(connection: sa.Connection) -> datetime:
+    """What time it is in UTC, by the database's clock."""
+    now: datetime = connection.execute(sa.text(f"SELECT {NOW}")).scalar_one()
+    return now
 
 
 def down_for_s(connection: sa.Connection, job_id: str) -> float:

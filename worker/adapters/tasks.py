@@ -20,6 +20,21 @@ CHANNEL = "medq_task"
 MAX_DEATHS = 3  # of which the last was seen: the task alone in a process, which died
 MAX_LOSSES = 10  # workers that vanished with it, whatever took them
 
+# While the model's endpoint is down a whole job waits: the time stands on its first task, `prepare`, which is the one
+# row of a job that is found by a key, however many tasks it has.
+NOT_HELD = f"""NOT EXISTS (SELECT 1 FROM "AiValidationTask" p WHERE p."jobId" = j."id" AND p."kind" = 'prepare'
+                      AND p."notBefore" > {NOW})"""  # noqa: S608
+WAS_HELD = """EXISTS (SELECT 1 FROM "AiValidationTask" p WHERE p."jobId" = j."id" AND p."kind" = 'prepare'
+                  AND p."notBefore" IS NOT NULL) AS was_held"""
+HOLD = sa.text(f"""
+UPDATE "AiValidationTask" SET "notBefore" = {NOW} + make_interval(secs => :delay_s)
+WHERE "jobId" = :job_id AND "kind" = 'prepare'
+""")  # noqa: S608
+RELEASE = sa.text("""
+UPDATE "AiValidationTask" SET "notBefore" = NULL
+WHERE "jobId" = :job_id AND "kind" = 'prepare' AND "notBefore" IS NOT NULL
+""")
+
 # The job with the fewest running tasks first, then priority, then age; in it, the first ready task. Two steps, so that
 # a job of 20,000 tasks costs no more than one of 2: the jobs are few, and the task is found by its partial index.
 CLAIM = sa.text(f"""
@@ -33,6 +48,7 @@ WITH open_job AS MATERIALIZED (
     WHERE j."status" IN ('queued', 'processing')
       AND EXISTS (SELECT 1 FROM "AiValidationTask" t WHERE t."jobId" = j."id" AND t."status" = 'ready'
                   AND (t."notBefore" IS NULL OR t."notBefore" <= {NOW}))
+      AND {NOT_HELD}
 ), candidate AS (
     SELECT t."id"
     FROM (SELECT * FROM open_job ORDER BY running, priority DESC, "createdAt", "id") j
@@ -50,16 +66,17 @@ SET "status" = 'running', "attempt" = t."attempt" + 1, "leaseOwner" = :owner,
 FROM candidate c, "AiValidationJob" j
 WHERE t."id" = c."id" AND j."id" = t."jobId"
 RETURNING t."id", t."kind", t."position", t."attempt", t."deaths", j."id" AS job_id, j."userId", j."fileName",
-          j."originalFileName", j."fileUrl", j."instructions", j."config", j."status" AS job_status
+          j."originalFileName", j."fileUrl", j."instructions", j."config", j."status" AS job_status,
+          {WAS_HELD}
 """)  # noqa: S608 (constants of this file)
 
 # What this very claim took already, when its COMMIT went through and the word of it was lost.
-TAKEN = sa.text("""
+TAKEN = sa.text(f"""
 SELECT t."id", t."kind", t."position", t."attempt", t."deaths", j."id" AS job_id, j."userId", j."fileName",
-       j."originalFileName", j."fileUrl", j."instructions", j."config", j."status" AS job_status
+       j."originalFileName", j."fileUrl", j."instructions", j."config", j."status" AS job_status, {WAS_HELD}
 FROM "AiValidationTask" t JOIN "AiValidationJob" j ON j."id" = t."jobId"
 WHERE t."leaseOwner" = :owner AND t."status" = 'running'
-""")
+""")  # noqa: S608
 
 FENCE = '"id" = :id AND "attempt" = :attempt AND "leaseOwner" = :owner AND "status" = \'running\''
 
@@ -122,7 +139,7 @@ READY = sa.text(f"""
 SELECT count(*) FROM (
     SELECT 1 FROM "AiValidationTask" t JOIN "AiValidationJob" j ON j."id" = t."jobId"
     WHERE t."status" = 'ready' AND (t."notBefore" IS NULL OR t."notBefore" <= {NOW})
-      AND j."status" IN ('queued', 'processing')
+      AND j."status" IN ('queued', 'processing') AND {NOT_HELD}
     LIMIT :most
 ) ready
 """)  # noqa: S608
@@ -181,8 +198,19 @@ def claim_task(
         attempt=row["attempt"],
         owner=owner,
         deaths=row["deaths"],
+        was_held=row["was_held"],
     )
     return task, row["job_status"]
+
+
+def hold_job(connection: sa.Connection, job_id: str, *, delay_s: float) -> None:
+    """Let nobody claim a task of this job before the delay has passed."""
+    connection.execute(HOLD, {"job_id": job_id, "delay_s": delay_s})
+
+
+def release_job(connection: sa.Connection, job_id: str) -> None:
+    """Forget that the job was held."""
+    connection.execute(RELEASE, {"job_id": job_id})
 
 
 def lock_job(connection: sa.Connection, job_id: str) -> str | None:

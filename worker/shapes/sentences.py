@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 
 VALIDATED_BY_PERSON = "Question déjà enregistrée et validée par une personne : elle n'a pas été modifiée."
@@ -81,9 +82,17 @@ def refused(code: str | None) -> str:
     return f"Aucune analyse acceptable après plusieurs essais ({cause})."
 
 
-def provider_down(delay_s: float) -> str:
-    """Said while the job waits for the endpoint."""
-    return f"Le service d'IA ne répond pas ; nouvel essai dans {duration(delay_s)}. Rien n'est perdu."
+def provider_down(retry_at: datetime, until: datetime) -> str:
+    """Said while the job waits for the endpoint. Times are UTC."""
+    return (
+        f"Le service d'IA ne répond pas : nouvel essai à {retry_at:%H:%M:%S} UTC, attente jusqu'à {until:%H:%M:%S} UTC "
+        "au plus tard. Rien n'est perdu."
+    )
+
+
+def provider_busy(retry_at: datetime) -> str:
+    """Said while the endpoint wants the job to pause. Times are UTC."""
+    return f"Le service d'IA limite le débit : reprise à {retry_at:%H:%M:%S} UTC. Rien n'est perdu."
 
 
 def outage(down_s: float) -> str:
