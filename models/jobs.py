@@ -150,6 +150,7 @@ class LlmCall(Base):
             postgresql_where=text("\"status\" = 'succeeded'"),
         ),
         Index("LlmCall_retry_idx", "jobId", postgresql_where=text('"isRetry"')),
+        Index("LlmCall_started_idx", "createdAt", postgresql_where=text("\"status\" = 'started'")),
     )
 
     id: Mapped[Id]

@@ -42,6 +42,7 @@ class Point(StrEnum):
     # What runs beside the tasks.
     IN_HEARTBEAT = "in_heartbeat"
     IN_SWEEP = "in_sweep"
+    IN_WATCH = "in_watch"
     IN_CONSUMER = "in_consumer"
 
 

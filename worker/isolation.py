@@ -92,6 +92,7 @@ def _wait(child: subprocess.Popen[bytes], lease: Lease) -> int:
         try:
             return child.wait(LOOK_S)
         except subprocess.TimeoutExpired:
+            lease.touch()
             if lease.lost.is_set():
                 raise LeaseLost(lease.task_id) from None
             if lease.stopping.is_set() and not was_told:

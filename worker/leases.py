@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,9 +19,15 @@ class Lease:
     attempt: int
     stopping: threading.Event
     lost: threading.Event = field(default_factory=threading.Event)
+    touched_at: float = field(default_factory=time.monotonic)
+
+    def touch(self) -> None:
+        """Show that the thread at work on the task is not stuck."""
+        self.touched_at = time.monotonic()
 
     def check(self) -> None:
         """Raise `LeaseLost` or `Stopping` when no further call may begin."""
+        self.touch()
         if self.lost.is_set():
             raise LeaseLost(self.task_id)
         if self.stopping.is_set():
@@ -62,6 +69,12 @@ class Leases:
         """A copy of what is held now: task id → attempt."""
         with self._lock:
             return {task_id: lease.attempt for task_id, lease in self._held.items()}
+
+    def untouched_s(self) -> float:
+        """For how long the stillest task has shown no sign of life; 0 when none is held."""
+        now = time.monotonic()
+        with self._lock:
+            return max((now - lease.touched_at for lease in self._held.values()), default=0.0)
 
     def mark_lost(self, renewed: Set[str], asked: dict[str, int]) -> list[str]:
         """Mark what was asked for and not renewed; the ids marked. A task claimed anew meanwhile is left alone."""

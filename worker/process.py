@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 import dramatiq
@@ -14,9 +15,13 @@ import dramatiq
 from worker.actors import declare_actors
 from worker.log import configure_logging, get_logger
 from worker.settings import Settings
-from worker.wiring import build_worker
+from worker.wiring import Parts, build_worker
 
 log = get_logger()
+
+WEDGED = 70  # exit code of a process whose own threads have stopped
+WATCH_S = 0.5
+STUCK_S = 900.0  # beyond one call: the longest wait for a database that is away, and some
 
 
 def run(settings: Settings) -> int:
@@ -38,7 +43,12 @@ def run(settings: Settings) -> int:
     _start("heartbeat", lambda: parts.heartbeat.run(finished))
     _start("watch", lambda: parts.watch.run(stopping))
     log.info("worker_started", threads=parts.threads, model=parts.runner.line.endpoint.model)
-    stopping.wait()
+    _tell_supervisor()
+    while not stopping.wait(WATCH_S):
+        if cause := _find_wedge(worker, parts, settings):
+            # Nothing is given back: what holds a thread for so long may well be the task, and is counted as its doing.
+            log.error("worker_wedged", cause=cause)
+            return WEDGED
     log.info("worker_stopping", grace_s=settings.grace_s)
     parts.broker.wake(leaving=True)
     stop = _start("stop", lambda: worker.stop(timeout=int(settings.grace_s * 1000)))
@@ -48,6 +58,25 @@ def run(settings: Settings) -> int:
     parts.release()
     log.info("worker_stopped")
     return 0
+
+
+def _find_wedge(worker: dramatiq.Worker, parts: Parts, settings: Settings) -> str | None:
+    """What in this process has stopped going round, or None. Looked at from inside: a health check sees no threads."""
+    threads = [*worker.workers, *worker.consumers.values()]
+    if dead := sum(1 for thread in threads if not thread.is_alive()):
+        return f"{dead} threads ended"
+    if silent := parts.pulses.silent(max(settings.wedged_s, 2 * settings.lease_s)):
+        return f"silent: {', '.join(silent)}"
+    if parts.runner.leases.untouched_s() > settings.call_timeout_s + STUCK_S:
+        return "a task is stuck"
+    return None
+
+
+def _tell_supervisor() -> None:
+    """One byte on standard output: this process got as far as working, so that a later death is no failed start."""
+    if os.environ.get("MEDQ_SUPERVISED") == "1":
+        with suppress(OSError):
+            os.write(1, b".")
 
 
 def _start(name: str, work: Callable[[], None]) -> threading.Thread:

@@ -67,6 +67,8 @@ class Settings(BaseSettings):
     max_attempts: int = Field(default=4, ge=1, le=12, validation_alias=_named("MEDQ_MAX_ATTEMPTS"))
     outage_s: float = Field(default=3600, ge=0, validation_alias=_named("MEDQ_OUTAGE_SECONDS"))
     grace_s: float = Field(default=25, ge=0, validation_alias=_named("MEDQ_GRACE_SECONDS"))
+    wedged_s: float = Field(default=120, gt=0, validation_alias=_named("MEDQ_WEDGED_SECONDS"))
+    stray_s: float = Field(default=86_400, gt=0, validation_alias=_named("MEDQ_STRAY_SECONDS"))
     max_file_mb: float = Field(default=50, gt=0, validation_alias=_named("MEDQ_MAX_FILE_MB"))
     max_rows: int = Field(default=100_000, ge=1, validation_alias=_named("MEDQ_MAX_ROWS"))
 

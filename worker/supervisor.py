@@ -67,34 +67,35 @@ class _Child:
     def __init__(self, environment: Mapping[str, str], *, log_path: Path | None) -> None:
         self._environment = environment
         self._log_path = log_path
-        self._started_at = 0.0
         self._not_before = 0.0
-        self._quick_deaths = 0
+        self._failed_starts = 0
         self._log: IO[bytes] | None = None
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         self._close()
         self._log = self._open_log()
-        self._started_at = time.monotonic()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "worker.process"],
             stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             stderr=self._log,
             env={**os.environ, **self._environment, "MEDQ_SUPERVISED": "1"},
             # Ctrl-C in a terminal reaches the supervisor alone, which then stops its children in order.
             start_new_session=True,
         )
+        if self.process.stdout is not None:
+            os.set_blocking(self.process.stdout.fileno(), False)
 
     def restart_if_dead(self) -> None:
-        """Start it again: at once after a long life, with a growing pause when it dies young."""
+        """Start it again: at once when it had come as far as working, with a growing pause when it never does."""
         if self.process is None or self.process.poll() is None:
             return
         now = time.monotonic()
         if not self._not_before:
-            young = now - self._started_at < 10
-            self._quick_deaths = self._quick_deaths + 1 if young else 0
-            pause_s = min(LONGEST_PAUSE_S, 0.5 * 2**self._quick_deaths) if young else 0.0
+            failed = not self._has_worked()
+            self._failed_starts = self._failed_starts + 1 if failed else 0
+            pause_s = min(LONGEST_PAUSE_S, 0.5 * 2**self._failed_starts) if failed else 0.0
             self._not_before = now + pause_s
             log.warning("worker_died", pid=self.process.pid, code=self.process.returncode, restart_in_s=pause_s)
         if now >= self._not_before:
@@ -115,6 +116,10 @@ class _Child:
             self.process.wait()
         self._close()
 
+    def _has_worked(self) -> bool:
+        """Whether it said so before it died: one byte on its standard output."""
+        return self.process is not None and self.process.stdout is not None and bool(self.process.stdout.read(1))
+
     def _open_log(self) -> IO[bytes] | None:
         if self._log_path is None:
             return None
@@ -124,8 +129,10 @@ class _Child:
     def _close(self) -> None:
         if self._log is not None:
             self._log.close()
-        if self.process is not None and self.process.stdin is not None:
-            self.process.stdin.close()
+        if self.process is not None:
+            for pipe in (self.process.stdin, self.process.stdout):
+                if pipe is not None:
+                    pipe.close()
 
 
 def serve(workers: Workers) -> int:

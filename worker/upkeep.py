@@ -21,6 +21,10 @@ from worker.pipeline import quarantine
 log = get_logger()
 
 
+def _nothing() -> None:
+    return None
+
+
 @dataclass(frozen=True)
 class Heartbeat:
     """Renews every lease of this process in one statement, three times per lease."""
@@ -29,10 +33,12 @@ class Heartbeat:
     leases: Leases
     owner: str
     lease_s: float
+    pulse: Callable[[], None] = _nothing
 
     def run(self, stopped: threading.Event) -> None:
         """Beat until `stopped`; a database that is away is waited for, never given up on."""
         while not stopped.wait(self.lease_s / 3):
+            self.pulse()
             try:
                 self.beat()
             except Exception as error:  # noqa: BLE001 (the heartbeat outlives any fault: without it all leases end)
@@ -57,6 +63,7 @@ class Sweep:
 
     database: Database
     lease_s: float
+    call_timeout_s: float
 
     def run_once(self) -> None:
         """One sweep. Safe to run in any number of processes at once."""
@@ -66,6 +73,8 @@ class Sweep:
     def _look(self, connection: sa.Connection) -> Sequence[tasks.ExpiredTask]:
         # One transaction: an idle worker sweeps all day.
         tasks.mend_orphans(connection)
+        # Open calls of tasks that no longer run: cancelled, deleted, or given back while the reply was on its way.
+        calls.mark_strays(connection, older_than_s=self.call_timeout_s + self.lease_s)
         return tasks.find_expired(connection, lease_s=self.lease_s)
 
     def _return(self, expired: tasks.ExpiredTask) -> None:
@@ -96,10 +105,12 @@ class Watch:
     sweep_s: float
     idle_threads: Callable[[], int]
     ring: Callable[[int], None]
+    pulse: Callable[[], None] = _nothing
 
     def run(self, stopped: threading.Event) -> None:
         """Watch until `stopped`; reconnects for ever."""
         while not stopped.is_set():
+            self.pulse()
             try:
                 self._listen(stopped)
             except Exception as error:  # noqa: BLE001 (a watch that ends would leave ready work unseen)
@@ -112,6 +123,8 @@ class Watch:
         ) as connection:
             connection.execute(f"LISTEN {tasks.CHANNEL}")
             while not stopped.is_set():
+                self.pulse()
+                faults.reached(Point.IN_WATCH)
                 self.sweep.run_once()
                 self.ring_ready()
                 # Jitter, so that a hundred processes do not sweep in the same millisecond.

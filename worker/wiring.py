@@ -25,6 +25,7 @@ from worker.gateway import Gateway, Outlet
 from worker.isolation import run_isolated
 from worker.leases import Leases
 from worker.pipeline import Line
+from worker.pulses import Pulses
 from worker.retrieval import Retrieval
 from worker.runner import Runner
 from worker.settings import Settings
@@ -44,6 +45,7 @@ class Parts:
     watch: Watch
     broker: BellBroker
     upkeep: Database
+    pulses: Pulses
     threads: int
 
     def release(self) -> None:
@@ -126,18 +128,28 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
         isolate=run_isolated,
     )
     broker = make_broker(redis_url)
+    pulses = Pulses()
+    broker.on_look = lambda: pulses.beat("consumer")
     return Parts(
         runner=runner,
-        heartbeat=Heartbeat(database=upkeep, leases=leases, owner=owner, lease_s=settings.lease_s),
+        heartbeat=Heartbeat(
+            database=upkeep,
+            leases=leases,
+            owner=owner,
+            lease_s=settings.lease_s,
+            pulse=lambda: pulses.beat("heartbeat"),
+        ),
         watch=Watch(
             database=upkeep,
-            sweep=Sweep(database=upkeep, lease_s=settings.lease_s),
+            sweep=Sweep(database=upkeep, lease_s=settings.lease_s, call_timeout_s=settings.call_timeout_s),
             libpq_url=libpq_url(database_url),
             sweep_s=settings.sweep_s,
             idle_threads=runner.idle_threads,
             ring=lambda times: ring(broker, times),
+            pulse=lambda: pulses.beat("watch"),
         ),
         broker=broker,
         upkeep=upkeep,
+        pulses=pulses,
         threads=threads,
     )

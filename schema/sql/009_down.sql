@@ -1,0 +1,1 @@
+DROP INDEX "LlmCall_started_idx";
