@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from worker.shapes.courses import Chunk, ExtractedDocument, Line, Page
@@ -15,6 +16,7 @@ MAX_HEADING = 150
 
 # A running line is where readers do not look: among the first or last lines of a page.
 EDGE_LINES = 3
+MAX_RUNNING = 80  # characters; a full line of text is longer
 REPEATED_SHARE = 0.4  # of the pages; right and left pages often have headers of their own
 REPEATED_PAGES = 3
 
@@ -57,17 +59,21 @@ def drop_running_lines(pages: Sequence[Page]) -> list[Page]:
     seen = Counter(key for page in pages for key in {_running_key(page.lines[i].text) for i in _edges(page)})
     needed = max(REPEATED_PAGES, REPEATED_SHARE * len(pages))
 
-    def is_running(page: Page, index: int) -> bool:
-        text = page.lines[index].text
+    def is_running(text: str) -> bool:
         if _PAGE_NUMBER.fullmatch(text):
             return len(pages) > 1
-        return len(text) <= MAX_HEADING and seen[_running_key(text)] >= needed
+        return len(text) <= MAX_RUNNING and seen[_running_key(text)] >= needed
 
-    kept = []
-    for page in pages:
-        gone = {index for index in _edges(page) if is_running(page, index)}
-        kept.append(Page(page.number, tuple(line for i, line in enumerate(page.lines) if i not in gone)))
-    return kept
+    return [Page(page.number, tuple(_trim(page.lines, is_running))) for page in pages]
+
+
+def _trim(lines: Sequence[Line], is_running: Callable[[str], bool]) -> Iterator[Line]:
+    """From both ends inwards, as far as lines are running ones: the first that is not begins the text."""
+    filled = [index for index, line in enumerate(lines) if line.text]
+    top = list(itertools.takewhile(lambda i: is_running(lines[i].text), filled[:EDGE_LINES]))
+    bottom = list(itertools.takewhile(lambda i: is_running(lines[i].text), filled[: -EDGE_LINES - 1 : -1]))
+    gone = {*top, *bottom}
+    return (line for index, line in enumerate(lines) if index not in gone)
 
 
 def _edges(page: Page) -> set[int]:

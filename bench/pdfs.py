@@ -1,0 +1,83 @@
+"""PDF files written by hand: text pages with a running header, a footer and hyphenated lines. For tests and benches."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+# Signs that WinAnsi lacks, by their glyph names.
+GLYPHS = {"≥": (1, "greaterequal"), "≤": (2, "lessequal"), "→": (3, "arrowright"), "α": (4, "alpha")}
+LINE_WIDTH = 95
+
+
+def make_pdf(pages: Sequence[Sequence[str]]) -> bytes:
+    """A PDF whose pages hold these lines, in Helvetica."""
+    differences = " ".join(f"{code} /{name}" for code, name in GLYPHS.values())
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"",
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding << /Type /Encoding"
+        b" /BaseEncoding /WinAnsiEncoding /Differences [" + differences.encode() + b"] >> >>",
+    ]
+    kids = []
+    for lines in pages:
+        stream = b"BT /F1 9 Tf 12 TL 40 800 Td\n" + b"".join(_show(line) for line in lines) + b"ET"
+        objects.append(b"<< /Length %d >>\nstream\n%s\nendstream" % (len(stream), stream))
+        kids.append(len(objects) + 1)
+        objects.append(
+            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents %d 0 R"
+            b" /Resources << /Font << /F1 3 0 R >> >> >>" % len(objects)
+        )
+    objects[1] = b"<< /Type /Pages /Count %d /Kids [%s] >>" % (
+        len(kids),
+        b" ".join(b"%d 0 R" % kid for kid in kids),
+    )
+    return _assemble(objects)
+
+
+def write_pdf(path: Path, texts: Sequence[str], *, header: str = "Faculté de médecine — Cours magistral") -> None:
+    """One page for each text, wrapped and hyphenated as print is, under a header and over a page number."""
+    pages = []
+    for number, text in enumerate(texts, start=1):
+        pages.append([header, "", *wrap(text), "", f"Page {number} / {len(texts)}"])
+    path.write_bytes(make_pdf(pages))
+
+
+def wrap(text: str, width: int = LINE_WIDTH) -> list[str]:
+    """Lines of print: every third one ends in a word that is cut."""
+    lines: list[str] = []
+    rest = text
+    while rest:
+        line = textwrap.wrap(rest, width)[0]
+        rest = rest[len(line) :].lstrip()
+        word = rest.split(" ", 1)[0]
+        if len(lines) % 3 == 2 and len(word) > 8 and word.isalpha():
+            line, rest = f"{line} {word[:4]}-", rest[4:]
+        lines.append(line)
+    return lines
+
+
+def _show(line: str) -> bytes:
+    encoded = b"".join(_encode(character) for character in line)
+    return b"(" + encoded + b") Tj T*\n"
+
+
+def _encode(character: str) -> bytes:
+    if character in GLYPHS:
+        return b"\\%03o" % GLYPHS[character][0]
+    code = character.encode("cp1252", errors="replace")
+    return b"\\" + code if code in (b"(", b")", b"\\") else code
+
+
+def _assemble(objects: Sequence[bytes]) -> bytes:
+    out = bytearray(b"%PDF-1.4\n")
+    offsets = []
+    for number, body in enumerate(objects, start=1):
+        offsets.append(len(out))
+        out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
+    start = len(out)
+    out += b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
+    out += b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    out += b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, start)
+    return bytes(out)
