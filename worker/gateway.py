@@ -14,6 +14,7 @@ from worker.adapters.limits import Limits, Turn
 from worker.errors import ProviderRefused, ProviderUnavailable
 from worker.log import get_logger
 from worker.shapes.calls import Endpoint, Reply, Request, Usage
+from worker.shapes.sizes import CHARACTERS_PER_TOKEN, REPLY_SHARE
 
 log = get_logger()
 
@@ -26,8 +27,8 @@ OPEN_S = 30.0
 class TokenMeter:
     """Estimates the tokens of a request, calibrated on what replies report. No table of tokens is downloaded."""
 
-    characters_per_token: float = 3.0  # French; learned as calls come back
-    reply_share: float = 0.5  # of its ceiling that a reply takes; learned too
+    characters_per_token: float = CHARACTERS_PER_TOKEN
+    reply_share: float = REPLY_SHARE
 
     def estimate(self, request: Request) -> int:
         """Tokens of the prompt and of the expected reply."""

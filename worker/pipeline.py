@@ -152,7 +152,13 @@ class Line:
         rules = self.database.transact(questions.read_rules)
         planned = plan_items(upload.rows, validated_by_person=self._validated_by_person, rules=rules)
         limit = batch_limit(self.endpoint, config.batch_size or self.settings.batch_size)
-        batched = assign_batches(planned, batch_size=limit)
+        meter = self.gateway.meter
+        batched = assign_batches(
+            planned,
+            batch_size=limit,
+            characters_per_token=meter.characters_per_token,
+            reply_share=meter.reply_share,
+        )
         notes = {
             "read": [{"name": s.name, "columns": list(s.columns), "rows": s.row_count} for s in upload.read],
             "leftOut": [{"name": s.name, "reason": s.reason} for s in upload.left_out],

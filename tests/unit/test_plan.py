@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 from worker.shapes.items import PlannedItem, question_id
 from worker.shapes.questions import ParsedRow, Question
 from worker.shapes.rules import QuestionRules
-from worker.steps.plan import MAX_BATCH_CHARACTERS, assign_batches, plan_items
+from worker.shapes.sizes import CHARACTERS_PER_TOKEN, MAX_PROMPT_TOKENS
+from worker.steps.plan import assign_batches, plan_items
+
+MAX_BATCH_CHARACTERS = int(MAX_PROMPT_TOKENS * CHARACTERS_PER_TOKEN)
 
 OPTIONS = {"A": "Fièvre", "B": "Toux", "C": "Dyspnée", "D": "Ictère", "E": "Œdème"}
 WIDENED = QuestionRules()
@@ -228,6 +231,27 @@ def test_a_batch_is_cut_before_it_outgrows_a_small_models_window() -> None:
     questions = [replace(qcm(f"Question {n} ?"), type="cas_qcm", case_text=case) for n in range(5)]
 
     assert batches(assign_batches(plan(rows_of(*questions)), batch_size=50)) == [0, 0, 1, 1, 2]
+
+
+def test_a_batch_asks_for_no_longer_reply_than_a_model_can_write() -> None:
+    # Given forty questions of five options in a batch of fifty at most
+    items = plan(rows_of(*[qcm(f"Question {n} ?") for n in range(40)]))
+
+    # Then a batch holds what half a ceiling of 16,000 tokens answers, with some room
+    assert batches(assign_batches(items, batch_size=50))[:12] == [0] * 10 + [1] * 2
+
+    # And more when replies have shown to be short, fewer when they were long
+    assert batches(assign_batches(items, batch_size=50, reply_share=0.2))[:25] == [0] * 25
+    assert batches(assign_batches(items, batch_size=50, reply_share=1.0))[:5] == [0, 0, 0, 0, 1]
+
+
+def test_a_batch_is_packed_by_what_tokens_have_shown_to_be() -> None:
+    case = "x" * (MAX_BATCH_CHARACTERS // 2 - 200)
+    questions = [replace(qcm(f"Question {n} ?"), type="cas_qcm", case_text=case) for n in range(4)]
+
+    items = plan(rows_of(*questions))
+    assert batches(assign_batches(items, batch_size=50, characters_per_token=6.0)) == [0, 0, 0, 0]
+    assert batches(assign_batches(items, batch_size=50, characters_per_token=1.5)) == [0, 1, 2, 3]
 
 
 def test_a_question_larger_than_a_batch_goes_alone_and_whole() -> None:

@@ -15,13 +15,13 @@ from worker.shapes.answers import Purpose
 from worker.shapes.calls import AskedQuestion, Endpoint, Excerpt, Request
 from worker.shapes.letters import named_letters, rename_letters
 from worker.shapes.questions import LETTERS, Question
+from worker.shapes.sizes import MAX_REPLY_TOKENS, reply_ceiling
 
 Item = tuple[str, Question, Sequence[Excerpt]]
 
 EMBEDDED_TEXT = {"type": "string", "pattern": "^[A-ZÉÀ][A-Za-zÀ-ÖØ-öø-ÿ ,'-]{24,44}[.]$"}
 EMBEDDED_PARAMETERS = {"temperature": 0.2, "frequency_penalty": 0.4}
 EMBEDDED_MAX_TOKENS = 700
-MAX_REPLY_TOKENS = 16_000
 LARGER_CEILING = 3
 
 
@@ -196,14 +196,10 @@ def _parameters(wired: Sequence[Mapping[str, Any]], endpoint: Endpoint) -> dict[
 
 
 def _token_ceiling(wired: Sequence[Mapping[str, Any]]) -> int:
-    """A ceiling for the whole reply: about twice what one takes, thinking included; it costs only what is used.
-
-    An option's explanation of four sentences is some 160 tokens of French; excerpts are quoted. No ceiling is above
-    what common models can write at once: they refuse the call; a reply that is cut there is asked again in parts.
-    """
+    """A ceiling for the whole reply; one that is cut there is asked again in parts."""
     content = sum(len(json.dumps(wire, ensure_ascii=False)) for wire in wired)
     options = sum(len(wire["options"]) for wire in wired)
-    return min(MAX_REPLY_TOKENS, 1_500 + 600 * len(wired) + 300 * options + content // 4)
+    return min(MAX_REPLY_TOKENS, reply_ceiling(questions=len(wired), options=options, characters=content))
 
 
 def _key(purpose: Purpose, wire: Mapping[str, Any], *, endpoint: Endpoint, model: str, instructions: str | None) -> str:

@@ -11,9 +11,10 @@ from worker.shapes.items import PlannedItem, question_id
 from worker.shapes.questions import ParsedRow, Question
 from worker.shapes.rules import QuestionRules
 from worker.shapes.sentences import VALIDATED_BY_PERSON, count
+from worker.shapes.sizes import CHARACTERS_PER_TOKEN, MAX_PROMPT_TOKENS, MAX_REPLY_TOKENS, REPLY_SHARE, reply_ceiling
 
-# A batch is cut before it would ask for more than a small model's window: about 8,000 tokens of French.
-MAX_BATCH_CHARACTERS = 24_000
+# Replies differ: a batch is planned for three quarters of the longest one.
+REPLY_MARGIN = 0.75
 # Conflicting rows that a reason names; it stays readable in a cell however many there are.
 MAX_NAMED_ROWS = 5
 
@@ -113,22 +114,48 @@ def _fold(answer: str | None) -> str:
     return " ".join((answer or "").casefold().split())
 
 
-def assign_batches(items: Sequence[PlannedItem], *, batch_size: int) -> list[PlannedItem]:
-    """Number the batches (from 0) of the items that wait for an analysis; at most `batch_size` questions each."""
+def assign_batches(
+    items: Sequence[PlannedItem],
+    *,
+    batch_size: int,
+    characters_per_token: float = CHARACTERS_PER_TOKEN,
+    reply_share: float = REPLY_SHARE,
+) -> list[PlannedItem]:
+    """Number the batches (from 0) of the items that wait for an analysis, in the order of the file.
+
+    At most `batch_size` questions each, and no more than one call can read and answer: estimated from their
+    characters, `characters_per_token` and the share of its ceiling that a reply takes.
+    """
     assigned: list[PlannedItem] = []
-    batch, questions, characters = 0, 0, 0
+    batch, held = 0, _Load()
     for item in items:
         if item.outcome is not None or item.duplicate_of is not None or item.row.question is None:
             assigned.append(item)
             continue
-        size = _size(item.row.question)
-        if questions and (questions >= batch_size or characters + size > MAX_BATCH_CHARACTERS):
-            batch, questions, characters = batch + 1, 0, 0
+        grown = held.with_question(item.row.question)
+        if held.questions and (grown.questions > batch_size or not grown.fits(characters_per_token, reply_share)):
+            batch, grown = batch + 1, _Load().with_question(item.row.question)
+        held = grown
         assigned.append(PlannedItem(item.position, item.row, item.content_hash, batch=batch))
-        questions, characters = questions + 1, characters + size
     return assigned
 
 
-def _size(question: Question) -> int:
-    texts: Mapping[str, str] = question.options
-    return len(question.case_text or "") + len(question.text) + sum(map(len, texts.values()))
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """What a batch holds so far."""
+
+    questions: int = 0
+    options: int = 0
+    characters: int = 0
+
+    def with_question(self, question: Question) -> _Load:
+        texts: Mapping[str, str] = question.options
+        size = len(question.case_text or "") + len(question.text) + sum(map(len, texts.values()))
+        return _Load(self.questions + 1, self.options + len(texts), self.characters + size)
+
+    def fits(self, characters_per_token: float, reply_share: float) -> bool:
+        ceiling = reply_ceiling(questions=self.questions, options=self.options, characters=self.characters)
+        return (
+            self.characters / characters_per_token <= MAX_PROMPT_TOKENS
+            and ceiling * reply_share <= MAX_REPLY_TOKENS * REPLY_MARGIN
+        )
