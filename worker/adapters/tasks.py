@@ -18,7 +18,7 @@ from worker.shapes.jobs import Job, Task, TaskKind
 NOW = "timezone('UTC', clock_timestamp())"
 CHANNEL = "medq_task"
 MAX_DEATHS = 3  # of which the last was seen: the task alone in a process, which died
-MAX_LOSSES = 10  # workers that vanished with it, whatever took them
+MAX_LOSSES = 30  # workers that vanished with it, whatever took them: operators may kill often
 
 # While the model's endpoint is down a whole job waits: the time stands on its first task, `prepare`, which is the one
 # row of a job that is found by a key, however many tasks it has.
@@ -279,7 +279,7 @@ def return_expired(connection: sa.Connection, task: ExpiredTask, *, error: str |
     """Count a worker that vanished; the new status, None when the task moved on.
 
     Ready again: who pulled the plug is not known, and the next worker watches a task closely that lost two. Only a
-    task that takes whole machines down with it is `failed` here, after the tenth.
+    task that takes whole machines down with it is `failed` here, after the thirtieth.
     """
     status = "failed" if task.deaths + 1 >= MAX_LOSSES else "ready"
     parameters: dict[str, Any] = {"id": task.id, "attempt": task.attempt, "status": status, "error": error}
