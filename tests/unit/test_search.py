@@ -1,0 +1,198 @@
+"""Words that must meet, words that must not; which passages are shown, and under which name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.shapes.courses import CourseLabels, FoundPassage
+from worker.shapes.questions import Question
+from worker.steps.search import choose_excerpts, compose_query, describe_place, fold_specialty, index_terms
+from worker.steps.search.choose import MAX_CHARACTERS, MAX_EXCERPTS, MIN_COVERAGE
+
+# Words
+
+
+@pytest.mark.parametrize(
+    ("written", "asked"),
+    [
+        ("une hypertension artérielle", "HTA"),
+        ("l'HTA sévère", "hypertensions artérielles"),
+        ("infarctus du myocarde", "IDM"),
+        ("infarctus du myocarde", "l'infarctus myocardique"),
+        ("œdèmes des membres", "oedeme"),
+        ("les cavités rénales", "renal"),
+        ("troubles rénaux", "trouble rénal"),
+        ("réaction allergique", "allergies"),
+        ("insuffisance cardiaque", "insuffisances cardiaques"),
+        ("un bébé vacciné", "vaccination"),
+        ("des signes infectieux", "infection"),
+        ("artère", "artériel"),
+        ("0,5 mg", "0.5"),
+        ("Prise de T4", "t4"),
+        ("CRÉATININÉMIE", "creatininemie"),
+    ],
+)
+def test_the_same_notion_meets_whatever_its_spelling(written: str, asked: str) -> None:
+    assert index_terms(written) & index_terms(asked)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("hypotension", "hypertension"),
+        ("hépatite", "hépatique"),
+        ("il ira mieux", "IRA"),
+        ("la base", "le bas"),
+        ("5", "le 5"),
+        ("que faut-il dire de la question suivante ?", "parmi les propositions, cochez les réponses exactes"),
+    ],
+)
+def test_other_notions_do_not_meet(one: str, other: str) -> None:
+    assert not index_terms(one) & index_terms(other)
+
+
+def test_what_a_heading_says_meets_what_a_question_asks() -> None:
+    assert index_terms("Prise en charge et traitement") & index_terms("Quel médicament prescrire ?")
+    assert not index_terms("Traitement") & index_terms("Complications")
+
+
+@given(st.text())
+def test_a_stem_may_stand_in_a_query_as_it_is(text: str) -> None:
+    terms = index_terms(text)
+
+    assert all(term.replace(".", "").isalnum() and not term.startswith(".") for term in terms)
+    assert all(0 < len(term) <= 40 for term in terms)
+
+
+# Questions
+
+
+def question(**changes: Any) -> Question:
+    fields: dict[str, Any] = {
+        "type": "qcm",
+        "specialty": "Pédiatrie 2*",
+        "course": "Urologie",
+        "level": "DCEM2",
+        "semester": "S1",
+        "text": "La torsion du testicule :",
+        "options": {"A": "La douleur scrotale", "C": "Les propositions A et B"},
+        "official_key": "A",
+        **changes,
+    }
+    return Question(**fields)
+
+
+def test_a_query_weighs_the_question_above_its_options_above_its_case() -> None:
+    query = compose_query("i1", question(case_text="Un garçon vomit."))
+
+    weights = [query.terms[next(iter(index_terms(word)))] for word in ("torsion", "scrotale", "garçon", "urologie")]
+    assert weights == sorted(weights, reverse=True)
+    assert len(set(weights)) == 4
+    assert (query.level, query.specialty_key) == ("DCEM2", "pediatrie 2")
+
+
+def test_the_official_answer_is_no_part_of_a_query() -> None:
+    short = question(type="qroc", options={}, official_key=None, official_answer="Orchidopexie")
+
+    assert not index_terms("orchidopexie") & compose_query("i1", short).terms.keys()
+    assert compose_query("i1", question(official_key="A")) == compose_query("i1", question(official_key="C"))
+
+
+def test_specialties_are_compared_without_accents_and_signs() -> None:
+    assert fold_specialty("Pédiatrie 2*") == fold_specialty(" pediatrie 2") == "pediatrie 2"
+    assert fold_specialty("") is fold_specialty(None) is None
+
+
+# Excerpts
+
+
+def passage(name: str, coverage: float, **changes: Any) -> FoundPassage:
+    fields: dict[str, Any] = {
+        "chunk_id": name,
+        "document_id": "d",
+        "position": int(name[1:]),
+        "text": f"Texte {name}.",
+        "title": "Cours",
+        "labels": CourseLabels(),
+        "page": None,
+        "last_page": None,
+        "coverage": coverage,
+        "matched": 5,
+        "scope": 0,
+        **changes,
+    }
+    return FoundPassage(**fields)
+
+
+def texts(*found: FoundPassage) -> list[str]:
+    return [excerpt.text for excerpt in choose_excerpts(found)]
+
+
+def test_nothing_is_shown_below_the_threshold_or_for_one_word() -> None:
+    assert texts(passage("p1", MIN_COVERAGE - 0.01), passage("p2", 0.9, matched=1)) == []
+
+
+def test_the_best_come_first_labelled_in_order_and_few() -> None:
+    found = [passage(f"p{n}", 0.5 + n / 100) for n in range(9)]
+
+    excerpts = choose_excerpts(found)
+
+    assert [excerpt.id for excerpt in excerpts] == ["S1", "S2", "S3", "S4", "S5"]
+    assert [excerpt.text for excerpt in excerpts] == [f"Texte p{n}." for n in (8, 7, 6, 5, 4)]
+    assert len(excerpts) == MAX_EXCERPTS
+
+
+def test_what_is_far_behind_the_best_is_left_out() -> None:
+    assert texts(passage("p1", 0.9), passage("p2", 0.4)) == ["Texte p1."]
+
+
+def test_the_same_text_is_shown_once_and_the_budget_holds() -> None:
+    long = [passage(f"p{n}", 0.9 - n / 100, text=str(n) + "x" * 1_400) for n in range(5)]
+
+    assert texts(passage("p1", 0.9), passage("p2", 0.8, text="Texte p1.")) == ["Texte p1."]
+    assert sum(map(len, texts(*long))) <= MAX_CHARACTERS
+    assert len(texts(*long)) == 3
+
+
+def test_a_search_widens_only_as_far_as_it_must() -> None:
+    own = [passage(f"p{n}", 0.5) for n in range(3)]
+    elsewhere = passage("p9", 0.95, scope=3)
+
+    assert texts(*own, elsewhere) == [f"Texte p{n}." for n in range(3)]
+    assert texts(*own[:2], elsewhere)[0] == "Texte p9."
+
+
+def test_two_rankings_are_fused() -> None:
+    # Given one passage that both rankings like well, and others that only one likes best
+    words = passage("p1", 0.9, similarity=0.1)
+    both = passage("p2", 0.8, similarity=0.8)
+    neither = passage("p4", 0.7, similarity=0.4)
+    meaning = passage("p3", 0.6, similarity=0.9)
+
+    assert texts(words, both, neither, meaning)[0] == "Texte p2."
+
+
+def test_a_passage_that_only_vectors_bring_must_share_some_words() -> None:
+    assert texts(passage("p1", MIN_COVERAGE * 0.6, similarity=0.8)) == ["Texte p1."]
+    assert texts(passage("p1", MIN_COVERAGE * 0.4, similarity=0.99)) == []
+
+
+@pytest.mark.parametrize(
+    ("title", "labels", "pages", "expected"),
+    [
+        ("Cardiologie DCEM2", CourseLabels("DCEM2", "Cardiologie"), (34, 34), "Cardiologie DCEM2, p. 34"),
+        ("HTA", CourseLabels("DCEM2", "Cardiologie"), (3, 4), "Cardiologie DCEM2, HTA, p. 3-4"),
+        ("hta", CourseLabels(None, None, "HTA", "Collège"), (None, None), "Collège, HTA"),
+        ("notes", CourseLabels(), (1, None), "notes, p. 1"),
+    ],
+)
+def test_a_place_is_named_for_people(
+    title: str, labels: CourseLabels, pages: tuple[int | None, int | None], expected: str
+) -> None:
+    found = passage("p1", 0.9, title=title, labels=labels, page=pages[0], last_page=pages[1])
+
+    assert describe_place(found) == expected
