@@ -89,6 +89,7 @@ class Outlet:
     complete: Callable[[Request], Reply]
     limits: Limits
     breaker: Breaker = field(default_factory=Breaker)
+    close: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,11 @@ class Gateway:
     def endpoints(self) -> list[Endpoint]:
         """All of them, the first choice first."""
         return [outlet.endpoint for outlet in self.outlets]
+
+    def close(self) -> None:
+        """Drop the connections of every outlet."""
+        for outlet in self.outlets:
+            outlet.close()
 
     def choose(self) -> Endpoint:
         """Where the next call goes: the first endpoint that is not known to be down, else the first of all."""

@@ -52,6 +52,14 @@ class Parts:
         """Give back what this process still holds, so that another takes it at once and no death is counted."""
         self.upkeep.transact(lambda c: tasks.give_back_all(c, process=self.runner.owner), patience_s=1)
 
+    def close(self) -> None:
+        """Drop every connection: for whoever goes on living after the work. A worker process just ends."""
+        self.runner.line.gateway.close()
+        self.runner.database.close()
+        self.upkeep.close()
+        self.broker.close()
+        self.broker.client.close()
+
 
 def make_storage(settings: Settings) -> Storage:
     """The storage of uploads and workbooks that these settings name."""
@@ -70,7 +78,13 @@ def build_gateway(settings: Settings, endpoint: Endpoint) -> Gateway:
 
     def outlet(endpoint: Endpoint, settings: Settings, rpm: int | None, tpm: int | None) -> Outlet:
         limits = Limits(limits_redis, endpoint.name, rpm=rpm, tpm=tpm, processes=settings.processes)
-        return Outlet(endpoint, LlmClient(endpoint, settings).complete, limits)
+        client = LlmClient(endpoint, settings)
+
+        def close() -> None:
+            client.close()
+            limits_redis.close()
+
+        return Outlet(endpoint, client.complete, limits, close=close)
 
     outlets = [outlet(endpoint, settings, settings.rpm, settings.tpm)]
     if settings.has_fallback:

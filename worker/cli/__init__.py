@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from worker.cli import checks, courses, jobs, processes, runs, schemas
+from worker.cli import checks, courses, evaluate, jobs, processes, runs, schemas
 from worker.cli.output import program, say, tell
 from worker.errors import MedqError, UsageError
 
@@ -73,6 +73,7 @@ app.add_typer(schemas.app, name="schema")
 app.add_typer(processes.services, name="services")
 app.command("ingest")(courses.ingest)
 app.add_typer(courses.app, name="courses")
+app.command("eval")(evaluate.evaluate)
 app.command("doctor")(checks.doctor)
 
 

@@ -1,0 +1,114 @@
+"""`medq eval`: is this model worth trusting? Options and printing; the job and the measuring are elsewhere."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from worker.cli.output import EMBEDDED_MODEL_WARNING, out, say, tell_json
+from worker.errors import UsageError
+
+if TYPE_CHECKING:
+    from worker.evaluate import Told
+    from worker.steps.score import Scores
+
+
+def evaluate(  # noqa: PLR0917 (typer calls it by name)
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Questions with known keys.", show_default=False)],
+    wrong: Annotated[float, typer.Option("--wrong", min=0, max=0.9, help="Share of keys to spoil.")] = 0.05,
+    left_out: Annotated[float, typer.Option("--left-out", min=0, max=0.9, help="Share of keys to leave out.")] = 0.05,
+    model: Annotated[str | None, typer.Option("--model", metavar="NAME", help="Model; default: MEDQ_MODEL.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Which questions are spoiled, and how.")] = 0,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Only N of them, drawn.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Measure a model on questions whose keys are known, before trusting it with others.
+
+    FILE is a workbook, a CSV file or FrenchMedMCQA's JSON. Some keys are spoiled, some left out; then a real job runs
+    in a scratch database, dropped afterwards. Costs what a job on these questions costs.
+
+    \b
+    Examples:
+      medq eval exam.xlsx --limit 100
+      medq eval dev.json --model gpt-5.4-mini --wrong 0.1 --json
+    """
+    if wrong + left_out > 1:
+        raise UsageError("--wrong and --left-out are shares of the same questions: together at most 1.")
+    from worker.cli.processes import language_model
+    from worker.cli.site import open_site
+    from worker.evaluate import evaluate as run
+    from worker.evaluate import read_known
+    from worker.log import configure_logging
+
+    known = read_known(file)
+    if limit is not None and limit < len(known):
+        known = random.Random(seed).sample(known, limit)  # noqa: S311 (a sample, not a secret)
+    configure_logging(level=40)  # what is worth a line is in the figures
+    with open_site(broker=True, create=True) as site, language_model(site) as environment, _progress() as told:
+        update: dict[str, object] = {"embedded_llm_url": environment.get("MEDQ_EMBEDDED_LLM_URL")}
+        if model is not None:
+            update |= {"model": model, "review_model": None, "azure_deployment": None}
+        settings = site.settings.model_copy(update={k: v for k, v in update.items() if v or model is not None})
+        scores = run(known, settings, wrong=wrong, left_out=left_out, seed=seed, told=told)
+    if as_json:
+        tell_json({"file": str(file), "model": model or settings.model, "seed": seed, **scores.to_json()})
+    else:
+        _show(scores, file)
+    if "MEDQ_EMBEDDED_LLM_URL" in environment:
+        say(EMBEDDED_MODEL_WARNING)
+
+
+@contextmanager
+def _progress() -> Iterator[Told]:
+    if not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task("Asking", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total or None)
+
+
+def _show(scores: Scores, file: Path) -> None:
+    from rich.table import Table
+
+    table = Table(title=f"{file.name}: {scores.questions} questions", title_justify="left", show_header=False)
+    table.add_column(justify="left")
+    table.add_column(justify="right")
+    for name, value in _lines(scores):
+        table.add_row(name, value)
+    bins = Table(title="Calibration of the first look", title_justify="left")
+    for heading in ("confidence", "questions", "said", "right"):
+        bins.add_column(heading, justify="right")
+    for line in scores.calibration:
+        said, right = _percent(line.confidence), _percent(line.accuracy)
+        bins.add_row(f"{line.low:.2f}–{line.high:.2f}", str(line.count), said, right)
+    out().print(table)
+    out().print(bins)
+
+
+def _lines(s: Scores) -> Iterator[tuple[str, str]]:
+    yield "Blind look: exact match", _percent(s.exact_match)
+    yield "Blind look: Hamming score", _percent(s.hamming)
+    yield "Spoiled keys contested (recall)", f"{_percent(s.recall)}  ({s.spoiled_contested} of {s.spoiled})"
+    yield "Contests that were right (precision)", f"{_percent(s.precision)}  ({s.spoiled_contested} of {s.contests})"
+    yield "Right keys damaged", str(s.damaged)
+    yield "Missing keys completed", f"{s.completed} of {s.left_out}"
+    yield "Completed keys that were right", _percent(s.completed_right)
+    yield "Calls per question", f"{s.calls_per_question:.2f}"
+    yield "Questions asked per question", f"{s.asked_per_question:.2f}"
+    yield "Cost per question", "unknown" if s.cost_usd_per_question is None else f"{s.cost_usd_per_question:.5f} $"
+    yield "Cost", "unknown" if s.cost_usd is None else f"{s.cost_usd:.4f} $"
+    yield "Outcomes", ", ".join(f"{count} {name}" for name, count in s.outcomes.items())
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f} %"
