@@ -1,0 +1,543 @@
+"""Courses from a folder to the explanation under a question: stored, found, shown, quoted, and never in the way."""
+
+from __future__ import annotations
+
+import csv
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from bench.courses import make_courses, make_questions
+from bench.pdfs import write_pdf
+from bench.retrieval import measure_relevance, our_search, store
+from bench.scripted_llm import ORDER, ScriptedLlm
+from surroundings import Platform
+from worker.adapters import excerpts
+from worker.adapters.db import Database, connect
+from worker.adapters.embeddings import EmbeddingClient
+from worker.cli import call
+from worker.errors import UsageError
+from worker.ingest import IngestedFile, embed_chunks, find_files, ingest_files, list_courses, remove_courses
+from worker.retrieval import CORPUS_S, Retrieval
+from worker.settings import Settings
+from worker.shapes.courses import CourseLabels
+from worker.shapes.items import PendingItem
+from worker.shapes.questions import Question
+from worker.steps.search import index_terms
+
+NO_LABELS = CourseLabels()
+
+TORSION = """# Torsion du cordon spermatique
+
+La torsion du cordon spermatique est une urgence de l'adolescent. La douleur scrotale est brutale et le testicule est
+ascensionné. Le réflexe crémastérien est aboli. L'exploration chirurgicale ne doit pas attendre : au-delà de six heures,
+la gonade est perdue dans plus de 50 % des cas.
+"""
+GOUTTE = """# Goutte
+
+La crise de goutte touche le gros orteil. Elle est due à des cristaux d'urate de sodium. La colchicine est donnée tôt ;
+l'allopurinol abaisse l'uricémie au long cours.
+"""
+QUESTIONS = {
+    "torsion": "Concernant la torsion du cordon spermatique de l'adolescent :",
+    "goutte": "La crise de goutte du gros orteil :",
+    "otite": "L'otite moyenne aiguë du nourrisson :",
+}
+OPTIONS = {
+    "torsion": ["La douleur scrotale est brutale", "Le réflexe crémastérien est aboli", "Il n'y a aucune urgence"],
+    "goutte": ["Elle est due à des cristaux d'urate", "La colchicine est donnée tôt", "Le froid la guérit"],
+    "otite": ["Le tympan est bombant", "L'otalgie est fébrile", "Le pavillon est absent"],
+}
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    opened = Database(connect(database_url, pool_size=4, name="test"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def courses(tmp_path: Path) -> Path:
+    """Two courses, in folders that tell level and specialty."""
+    folder = tmp_path / "cours" / "DCEM2"
+    for specialty, name, text in (("Urologie", "torsion", TORSION), ("Rhumatologie", "goutte", GOUTTE)):
+        (folder / specialty).mkdir(parents=True)
+        (folder / specialty / f"{name}.md").write_text(text, encoding="utf-8")
+    return folder
+
+
+def ingest(database: Database, *paths: Path, labels: CourseLabels = NO_LABELS) -> list[IngestedFile]:
+    return list(ingest_files(database, find_files(paths), labels))
+
+
+def make_upload(path: Path, names: Sequence[str] = tuple(QUESTIONS), key: str = "AB") -> Path:
+    """A file of questions, of which the courses know the first two."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file, delimiter=";")
+        rows.writerow(["matiere", "cours", "niveau", "semestre", "texte de la question", *"123", "reponse"])
+        rows.writerow([])
+        for name in names:
+            rows.writerow(["Pédiatrie", "Divers", "DCEM2", "S1", QUESTIONS[name], *OPTIONS[name], key])
+    text = path.read_text(encoding="utf-8").replace(";1;2;3;", ";option a;option b;option c;")
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def truth(key: str = "AB") -> dict[str, list[str]]:
+    return {QUESTIONS[n]: [OPTIONS[n]["ABC".index(letter)] for letter in key] for n in QUESTIONS}
+
+
+def pending(name: str, **changes: Any) -> PendingItem:
+    fields: dict[str, Any] = {
+        "type": "qcm",
+        "specialty": "Pédiatrie",
+        "course": "Divers",
+        "level": "DCEM2",
+        "semester": "S1",
+        "text": QUESTIONS[name],
+        "options": dict(zip("ABC", OPTIONS[name], strict=True)),
+        **changes,
+    }
+    question = Question(**fields)
+    return PendingItem(id=name, question=question, content_hash=question.content_hash())
+
+
+@contextmanager
+def counted(database: Database) -> Iterator[list[str]]:
+    """The statements that a block sends."""
+    statements: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        statements.append(statement)
+
+    sa.event.listen(database.engine, "before_cursor_execute", note)
+    try:
+        yield statements
+    finally:
+        sa.event.remove(database.engine, "before_cursor_execute", note)
+
+
+def query(database: Database, statement: str) -> list[tuple[Any, ...]]:
+    return database.transact(lambda c: [tuple(row) for row in c.execute(sa.text(statement))])
+
+
+def assert_vocabulary_is_right(database: Database) -> None:
+    """Every stem is counted in as many passages as hold it, and no other is counted."""
+    counted_terms = dict(query(database, 'SELECT "term", "chunkCount" FROM "CourseTerm"'))
+    held = query(database, 'SELECT lexeme, count(*) FROM "CourseChunk", unnest("search") GROUP BY 1')
+    assert counted_terms == dict(held)
+
+
+# The store
+
+
+def test_folders_tell_level_and_specialty_and_the_same_file_changes_nothing(database: Database, courses: Path) -> None:
+    first = ingest(database, courses)
+    again = ingest(database, courses, courses / "Urologie" / "torsion.md")
+
+    assert [file.status for file in first] == ["added", "added"]
+    assert [file.status for file in again] == ["unchanged", "unchanged"]
+    listed = [(d.title, d.labels.level, d.labels.specialty, d.chunk_count) for d in list_courses(database)]
+    assert listed == [("goutte", "DCEM2", "Rhumatologie", 1), ("torsion", "DCEM2", "Urologie", 1)]
+    assert_vocabulary_is_right(database)
+
+
+def test_a_changed_file_replaces_its_passages(database: Database, courses: Path) -> None:
+    ingest(database, courses)
+    (courses / "Urologie" / "torsion.md").write_text(
+        TORSION + "\nLe priapisme est une autre urgence.\n", encoding="utf-8"
+    )
+
+    statuses = [file.status for file in ingest(database, courses)]
+
+    assert sorted(statuses) == ["replaced", "unchanged"]
+    assert len(list_courses(database)) == 2
+    assert query(database, """SELECT count(*) FROM "CourseChunk" WHERE "text" LIKE '%priapisme%'""") == [(1,)]
+    assert_vocabulary_is_right(database)
+
+
+def test_labels_given_win_and_can_be_corrected_later(database: Database, courses: Path) -> None:
+    ingest(database, courses)
+
+    labels = CourseLabels(level="dcem 3", specialty="Urologie pédiatrique", source="Collège")
+    (corrected,) = ingest(database, courses / "Urologie", labels=labels)
+
+    assert corrected.status == "relabelled"
+    (document,) = [d for d in list_courses(database) if d.title == "torsion"]
+    assert document.labels == CourseLabels("DCEM3", "Urologie pédiatrique", None, "Collège")
+
+
+def test_a_removed_document_takes_its_words_along(database: Database, courses: Path) -> None:
+    ingest(database, courses)
+    goutte, torsion = list_courses(database)
+
+    assert remove_courses(database, [goutte.id]) == 1
+
+    assert_vocabulary_is_right(database)
+    assert query(database, """SELECT count(*) FROM "CourseTerm" WHERE "term" = 'colchicin'""") == [(0,)]
+    assert remove_courses(database, [goutte.id, torsion.id]) == 1
+    assert query(database, 'SELECT count(*) FROM "CourseTerm"') == [(0,)]
+
+
+def test_a_bad_file_is_named_and_stops_none(database: Database, courses: Path) -> None:
+    (courses / "Urologie" / "abîmé.pdf").write_bytes(b"garbage")
+    (courses / "Urologie" / "~$torsion.docx").write_bytes(b"lock of an open file")
+
+    files = ingest(database, courses)
+
+    assert [(file.path.name, file.status) for file in files] == [
+        ("goutte.md", "added"),
+        ("abîmé.pdf", "refused"),
+        ("torsion.md", "added"),
+    ]
+    assert "damaged" in (files[1].reason or "")
+    with pytest.raises(UsageError, match="nowhere"):
+        find_files([courses / "nowhere"])
+
+
+def test_pages_of_a_pdf_are_known(database: Database, tmp_path: Path) -> None:
+    texts = [
+        f"Chapitre de la page {number}. " + TORSION.replace("#", "").replace("\n", " ") * 3 for number in (1, 2, 3)
+    ]
+    write_pdf(tmp_path / "Urologie DCEM2.pdf", texts)
+
+    (file,) = ingest(database, tmp_path / "Urologie DCEM2.pdf")
+
+    assert (file.pages, file.labels.level) == (3, "DCEM2")
+    places = query(database, 'SELECT "page", "lastPage" FROM "CourseChunk" ORDER BY "position"')
+    assert places == sorted(places)
+    assert (places[0][0], places[-1][1]) == (1, 3)
+    assert query(database, """SELECT count(*) FROM "CourseChunk" WHERE "text" LIKE '%Faculté%'""") == [(0,)]
+
+
+# The search
+
+
+def test_a_batch_is_one_search_and_finds_what_bears_on_each_question(database: Database, courses: Path) -> None:
+    ingest(database, courses)
+    retrieval = Retrieval(database)
+    retrieval.find_excerpts([pending("otite")])
+
+    with counted(database) as statements:
+        found = retrieval.find_excerpts([pending(name) for name in QUESTIONS])
+
+    assert set(found.excerpts) == {"torsion", "goutte"}
+    (excerpt,) = found.excerpts["torsion"]
+    assert (excerpt.id, excerpt.source) == ("S1", "Urologie DCEM2, torsion")
+    assert "réflexe crémastérien" in excerpt.text
+    assert len([statement for statement in statements if "CourseChunk" in statement]) == 1
+
+
+def test_without_documents_nothing_is_asked_for_some_seconds(database: Database) -> None:
+    now = [100.0]
+    retrieval = Retrieval(database, clock=lambda: now[0])
+
+    with counted(database) as statements:
+        for _ in range(50):
+            assert not retrieval.find_excerpts([pending("torsion")]).excerpts
+        assert len(statements) == 1
+        assert not retrieval.has_courses
+        now[0] += CORPUS_S
+        retrieval.find_excerpts([pending("torsion")])
+    assert len(statements) == 2
+
+
+def test_documents_ingested_later_are_seen(database: Database, courses: Path) -> None:
+    now = [100.0]
+    retrieval = Retrieval(database, clock=lambda: now[0])
+    assert not retrieval.find_excerpts([pending("torsion")]).excerpts
+
+    ingest(database, courses)
+    now[0] += CORPUS_S
+
+    assert retrieval.find_excerpts([pending("torsion")]).excerpts
+    assert retrieval.has_courses
+
+
+def test_the_own_specialty_comes_before_others(database: Database, tmp_path: Path) -> None:
+    # Given the same subject in three courses of one specialty, and better told in a fourth of another
+    for number in range(3):
+        text = f"La torsion du cordon spermatique de l'adolescent, version {number}. La douleur scrotale y est brutale."
+        path = tmp_path / "DCEM2" / "Pédiatrie" / f"cours {number}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    (tmp_path / "DCEM2" / "Urologie").mkdir()
+    (tmp_path / "DCEM2" / "Urologie" / "mieux.md").write_text(TORSION, encoding="utf-8")
+    ingest(database, tmp_path)
+
+    here = Retrieval(database).find_excerpts([pending("torsion", specialty="pediatrie *")]).excerpts["torsion"]
+    there = Retrieval(database).find_excerpts([pending("torsion", specialty="Cardiologie")]).excerpts["torsion"]
+
+    assert {excerpt.source for excerpt in here} == {f"Pédiatrie DCEM2, cours {n}" for n in range(3)}
+    assert there[0].source == "Urologie DCEM2, mieux"
+
+
+@pytest.mark.parametrize(
+    "text", ['\'; DROP TABLE "CourseChunk"; --', "a & b | !c :* <->", "\ufdfa \u00bd ²", "?", ":term"]
+)
+def test_no_text_breaks_the_search(database: Database, courses: Path, text: str) -> None:
+    (courses / "signes.txt").write_text(f"{text} {text}", encoding="utf-8")
+    ingest(database, courses)
+
+    found = Retrieval(database).find_excerpts([pending("torsion", text=text, options={"A": text, "B": text})])
+
+    assert not found.failed
+
+
+def test_courses_are_found_by_their_words_alone(database: Database) -> None:
+    # The measure of docs/retrieval.md, held: paraphrases, no accents, plurals, abbreviations, cases
+    made, asked = make_courses(), make_questions()
+    store(database, made)
+    corpus = database.transact(excerpts.read_corpus)
+    texts = {passage.key: passage.text for course in made for passage in course.passages}
+
+    figures = measure_relevance(our_search(database, corpus), asked, texts)
+
+    assert len(texts) >= 300
+    assert sum(question.key is not None for question in asked) >= 150
+    assert figures.recall_5 >= 0.95
+    assert figures.mrr >= 0.90
+    assert min(figures.by_kind.values()) >= 0.85
+    assert figures.off_corpus <= 0.10
+
+
+# The line
+
+
+def test_excerpts_are_shown_counted_and_quoted(
+    platform: Platform, llm: ScriptedLlm, courses: Path, tmp_path: Path
+) -> None:
+    # Given courses about two questions of three
+    ingest(Database(platform.engine), courses)
+    llm.configure(truth=truth())
+
+    # When the file is analysed
+    with platform.workers(1):
+        job_id = platform.enqueue(make_upload(tmp_path / "qcm.csv"))
+        job = platform.wait_for_job(job_id)
+
+    # Then the count is that of the items that had excerpts, and only their explanations quote a course
+    assert (job["status"], job["ragAppliedCount"]) == ("completed", 2)
+    rows = platform.rows(
+        'SELECT i."ragApplied", i."status", q."questionText", q."explanation" FROM "AiValidationItem" i'
+        ' JOIN "Question" q ON q."id" = i."questionId" WHERE i."jobId" = :id',
+        id=job_id,
+    )
+    told = {row["questionText"]: row for row in rows}
+    assert {row["status"] for row in rows} == {"confirmed"}
+    quoted = told[QUESTIONS["torsion"]]["explanation"]
+    assert quoted.splitlines()[-1].startswith("Source : Urologie DCEM2, torsion : « Torsion du cordon spermatique")
+    assert "Source : " not in told[QUESTIONS["otite"]]["explanation"]
+    assert [row["ragApplied"] for row in rows].count(True) == 2
+
+
+def test_a_course_against_the_key_is_quoted_as_evidence(
+    platform: Platform, llm: ScriptedLlm, courses: Path, tmp_path: Path
+) -> None:
+    ingest(Database(platform.engine), courses)
+    llm.configure(truth=truth("AB"))
+
+    with platform.workers(1):
+        job_id = platform.enqueue(make_upload(tmp_path / "qcm.csv", ["torsion"], key="AC"))
+        platform.wait_for_job(job_id)
+
+    (item,) = platform.rows(
+        'SELECT "status", "reason", "result" FROM "AiValidationItem" WHERE "jobId" = :id', id=job_id
+    )
+    assert item["status"] == "contested"
+    assert item["reason"].startswith("L'analyse donne AB, la clé officielle est AC. Le cours dit : « Torsion du cordon")
+    assert item["result"]["key"] == "AC"
+
+
+def test_rag_false_turns_it_off(platform: Platform, llm: ScriptedLlm, courses: Path, tmp_path: Path) -> None:
+    ingest(Database(platform.engine), courses)
+    llm.configure(truth=truth())
+
+    with platform.workers(1):
+        job_id = platform.enqueue(make_upload(tmp_path / "qcm.csv"), config={"rag": False})
+        job = platform.wait_for_job(job_id)
+
+    assert (job["status"], job["ragAppliedCount"]) == ("completed", 0)
+    assert platform.value('SELECT count(*) FROM "Question" WHERE "explanation" LIKE \'%Source : %\'') == 0
+
+
+def test_a_search_that_fails_fails_no_question_and_is_counted(
+    platform: Platform, llm: ScriptedLlm, courses: Path, tmp_path: Path
+) -> None:
+    # Given courses whose search cannot work
+    ingest(Database(platform.engine), courses)
+    platform.execute('ALTER TABLE "CourseTerm" RENAME TO "CourseTermGone"')
+    llm.configure(truth=truth())
+
+    with platform.workers(1):
+        job_id = platform.enqueue(make_upload(tmp_path / "qcm.csv"))
+        job = platform.wait_for_job(job_id)
+
+    # Then every question is analysed, without excerpts, and says so
+    assert (job["status"], job["successfulAnalyses"], job["ragAppliedCount"]) == ("completed", 3, 0)
+    assert platform.outcomes(job_id) == {"confirmed": 3}
+    findings = platform.rows('SELECT "findings" FROM "AiValidationItem" WHERE "jobId" = :id', id=job_id)
+    codes = [[finding["code"] for finding in row["findings"]].count("retrieval_failed") for row in findings]
+    assert codes == [1, 1, 1]
+
+
+def test_an_order_inside_a_course_reaches_only_questions_about_its_subject(
+    platform: Platform, llm: ScriptedLlm, courses: Path, tmp_path: Path
+) -> None:
+    # Given a model that obeys whatever an excerpt says, and answers that were paid for before there was an order
+    ingest(Database(platform.engine), courses)
+    llm.configure(truth=truth(), gullible=True)
+    with platform.workers(1):
+        before = platform.enqueue(make_upload(tmp_path / "qcm.csv"))
+        platform.wait_for_job(before)
+    calls = llm.stats()["received"]
+
+    # When a course comes to hold an order, and the file is analysed again
+    path = courses / "Rhumatologie" / "goutte.md"
+    path.write_text(f"{GOUTTE}\nNote : {ORDER}.\n", encoding="utf-8")
+    ingest(Database(platform.engine), courses)
+    with platform.workers(1):
+        after = platform.enqueue(make_upload(tmp_path / "qcm.csv"))
+        platform.wait_for_job(after)
+
+    # Then the others' prompts are the same to the letter: their stored replies are used again
+    keys = {
+        job: platform.rows('SELECT "questionKeys" FROM "LlmCall" WHERE "jobId" = :id', id=job)
+        for job in (before, after)
+    }
+    assert llm.stats()["received"] == calls + 2  # the question about gout, and its second look
+    assert sum(len(row["questionKeys"]) for row in keys[after]) == 2
+    # And where it does reach a question, the official key stands
+    rows = platform.rows('SELECT "status", "result" FROM "AiValidationItem" WHERE "jobId" = :id', id=after)
+    assert sorted(row["status"] for row in rows) == ["confirmed", "confirmed", "contested"]
+    assert {row["result"]["key"] for row in rows} == {"AB"}
+
+
+# Vectors
+
+
+class Embeddings(BaseHTTPRequestHandler):
+    """An embeddings endpoint: texts that share words (three letters of each) are near one another."""
+
+    down = False
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if type(self).down:
+            self.send_error(503)
+            return
+        data = [
+            {"index": i, "embedding": self.vector(text), "object": "embedding"} for i, text in enumerate(body["input"])
+        ]
+        reply = json.dumps({"object": "list", "model": body["model"], "data": data, "usage": {}}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(reply)))
+        self.end_headers()
+        self.wfile.write(reply)
+
+    @staticmethod
+    def vector(text: str) -> list[float]:
+        vector = [0.01] * 64
+        for term in index_terms(text):
+            vector[sum(map(ord, term[:3])) % 64] += 1.0
+        return vector
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def embeddings() -> Iterator[EmbeddingClient]:
+    Embeddings.down = False
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Embeddings)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    url = f"http://127.0.0.1:{server.server_address[1]}/v1"
+    settings = Settings.model_validate({"MEDQ_EMBEDDING_MODEL": "words'64:x", "MEDQ_EMBEDDING_BASE_URL": url})
+    client = EmbeddingClient(settings)
+    yield client
+    client.close()
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def needs_pgvector(database: Database) -> None:
+    if not query(database, "SELECT 1 FROM pg_available_extensions WHERE name = 'vector'"):
+        pytest.skip("this PostgreSQL has no pgvector")
+
+
+def test_vectors_are_made_once_and_searched_with_the_words(
+    database: Database, courses: Path, embeddings: EmbeddingClient
+) -> None:
+    needs_pgvector(database)
+    ingest(database, courses)
+
+    assert sum(embed_chunks(database, embeddings)) == 2
+    assert sum(embed_chunks(database, embeddings)) == 0
+
+    found = Retrieval(database, embeddings).find_excerpts([pending(name) for name in QUESTIONS])
+    assert not found.failed
+    assert set(found.excerpts) == {"torsion", "goutte"}
+    with database.engine.connect() as connection:
+        corpus = excerpts.read_corpus(connection, model=embeddings.model)
+        assert corpus.has_vectors
+        assert not excerpts.read_corpus(connection, model="another").has_vectors
+
+
+def test_an_embedding_endpoint_that_is_down_leaves_the_words(
+    database: Database, courses: Path, embeddings: EmbeddingClient
+) -> None:
+    needs_pgvector(database)
+    ingest(database, courses)
+    list(embed_chunks(database, embeddings))
+    Embeddings.down = True
+
+    found = Retrieval(database, embeddings).find_excerpts([pending("torsion")])
+
+    assert found.excerpts["torsion"]
+    assert not found.failed
+
+
+# The commands
+
+
+def test_ingest_list_and_remove_by_command(
+    platform: Platform, courses: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in platform.worker_environment().items():
+        monkeypatch.setenv(name, value)
+
+    def medq(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = call(arguments)
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    # Given a folder with a damaged file in it
+    (courses / "x.pdf").write_bytes(b"garbage")
+    code, out, err = medq("ingest", str(courses), "--source", "Collège")
+    assert (code, "2 added, 1 refused" in out, "x.pdf: it is damaged" in err) == (1, True, True)
+
+    # When the documents are listed
+    code, out, _ = medq("courses", "--json")
+    listed = json.loads(out)
+    assert [(d["title"], d["level"], d["source"]) for d in listed] == [
+        ("goutte", "DCEM2", "Collège"),
+        ("torsion", "DCEM2", "Collège"),
+    ]
+
+    # Then one can be removed, an unknown one is wrong usage, and the list is one shorter
+    assert medq("courses", "rm", listed[0]["id"])[:2] == (0, "1 removed.\n")
+    assert medq("courses", "rm", listed[0]["id"])[0] == 2
+    assert "goutte" not in medq("courses")[1]
+    assert medq("ingest", str(courses / "nowhere"))[0] == 2
