@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from bench.scripted_llm import Script, ScriptedLlm, truth_key
-from worker.adapters.llm import LlmClient, parse_retry_after, resolve_endpoint
+from worker.adapters.llm import LlmClient, parse_allowance, parse_retry_after, resolve_endpoint
 from worker.errors import ContentRefused, ProviderRefused, ProviderUnavailable, UsageError
 from worker.settings import Settings
 from worker.shapes.answers import Purpose
-from worker.shapes.calls import CheckedReply, Endpoint, Request
+from worker.shapes.calls import Allowance, CheckedReply, Endpoint, Request
 from worker.shapes.questions import Question
 from worker.steps.check import check_reply
 from worker.steps.compose import compose_request
@@ -445,3 +445,22 @@ def test_a_request_outside_the_contract_is_refused(client: Client, server: Scrip
 def test_an_unknown_control_is_a_mistake(server: ScriptedLlm) -> None:
     with pytest.raises(ValueError, match="lattency"):
         server.configure(lattency=1)
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, None),
+        ({"x-ratelimit-limit-requests": "600"}, Allowance(requests=600.0)),
+        ({"x-ratelimit-limit-requests": "600", "x-ratelimit-limit-tokens": "90000"}, Allowance(600.0, 90_000.0)),
+        ({"x-ratelimit-limit-requests": "600", "x-ratelimit-reset-requests": "100ms"}, Allowance(requests=600.0)),
+        ({"x-ratelimit-limit-requests": "600", "x-ratelimit-reset-requests": "59.5s"}, Allowance(requests=600.0)),
+        # Whole again after more than a minute: a limit per day says nothing of a minute.
+        ({"x-ratelimit-limit-requests": "200", "x-ratelimit-reset-requests": "7m12s"}, None),
+        ({"x-ratelimit-limit-requests": "200", "x-ratelimit-reset-requests": "1d2h"}, None),
+        ({"x-ratelimit-limit-requests": "many", "x-ratelimit-limit-tokens": "0"}, None),
+        ({"x-ratelimit-limit-requests": "nan"}, None),
+    ],
+)
+def test_what_an_endpoint_allows_is_read_from_its_headers(headers: dict[str, str], expected: Allowance | None) -> None:
+    assert parse_allowance(headers) == expected
