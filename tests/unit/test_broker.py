@@ -56,6 +56,7 @@ def work_until_quiet(broker: BellBroker, runner: FakeRunner) -> None:
     worker.start()
     try:
         assert runner.done.wait(5), f"{runner.drained} of {runner.expected} bells answered"
+        broker.wake(leaving=True)  # else joining waits out the consumer's sleep
         broker.join(QUEUE)
         worker.join()
     finally:
