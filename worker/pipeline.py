@@ -79,6 +79,7 @@ class Line:
     settings: Settings
     prices: Prices
     retrieval: Retrieval | None = None
+    directory: questions.Directory = field(default_factory=questions.Directory)
 
     def claim(self, connection: sa.Connection, *, owner: str, lease_s: float, is_again: bool = False) -> Claimed | None:
         """Take the fairest ready task, and read what it needs in the same transaction; None when nothing is ready."""
@@ -223,7 +224,16 @@ class Line:
                 if look is None
                 else self._conclude(item, look, task, config, lease, generations=first.generations)
             )
-        self.database.transact(lambda c: self._apply(c, task, pending, conclusions, searched=searched))
+
+        def apply(connection: sa.Connection) -> None:
+            self._apply(connection, task, pending, conclusions, searched=searched)
+
+        try:
+            self.database.transact(apply)
+        except sa.exc.IntegrityError:
+            # A course was removed, or a check added, in the seconds since they were read.
+            self.directory.forget()
+            self.database.transact(apply)
         faults.reached(Point.AFTER_COMMIT, task.kind, task.position)
         log.info("batch_done", items=len(pending))
 
@@ -345,7 +355,7 @@ class Line:
         searched: bool,
     ) -> None:
         # The job's row comes last and is held for two statements: all its batches queue for it.
-        concluded = publish(connection, pending, conclusions)
+        concluded = publish(connection, pending, conclusions, self.directory)
         tasks.end_task(connection, task)
         if task.was_held:
             tasks.release_job(connection, task.job.id)
@@ -451,13 +461,16 @@ def quarantine(connection: sa.Connection, kind: TaskKind, *, job_id: str, task_i
 
 
 def publish(
-    connection: sa.Connection, pending: Sequence[PendingItem], conclusions: Mapping[str, Conclusion]
+    connection: sa.Connection,
+    pending: Sequence[PendingItem],
+    conclusions: Mapping[str, Conclusion],
+    directory: questions.Directory,
 ) -> list[items.Concluded]:
     """Write the questions that deserve it, and say of each item where its question is.
 
     What a person validated is never changed, nor is a validated question's key by an answer that is not validated.
     """
-    rules = questions.read_rules(connection)
+    rules = directory.find_rules(connection)
     ids = {item.id: question_id(item.content_hash) for item in pending}
     wanted = [ids[item.id] for item in pending if conclusions[item.id].outcome in PUBLISHED]
     stored = questions.find_stored(connection, wanted, lock=True)
@@ -479,7 +492,7 @@ def publish(
             )
         has_question = conclusion.outcome in PUBLISHED or conclusion.outcome == "duplicate"
         concluded.append(items.Concluded(item.id, conclusion, ids[item.id] if has_question else None))
-    questions.write_questions(connection, publications)
+    questions.write_questions(connection, publications, directory)
     return concluded
 
 

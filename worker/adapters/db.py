@@ -43,6 +43,8 @@ def connect(url: str, *, pool_size: int = 8, name: str = "medq", standstill_s: f
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=30,
+        # The connection used last has its statements prepared; those that a quiet time needs stay few.
+        pool_use_lifo=True,
         connect_args={
             "application_name": name,
             "connect_timeout": 5,

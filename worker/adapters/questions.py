@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +45,12 @@ WHERE q."validatedBy" IS NULL
        EXCLUDED."difficulty", EXCLUDED."isValidated")
 """)  # noqa: S608 (constants of this file)
 
+SPECIALTIES = sa.text('SELECT "name", "id" FROM "Specialty" ORDER BY "createdAt" DESC, "id"')
+COURSES = sa.text(
+    'SELECT "specialtyId", "name", "id" FROM "Course" WHERE "specialtyId" = ANY(:ids) ORDER BY "createdAt" DESC, "id"'
+)
+DIRECTORY_S = 10.0
+
 INSERT_SPECIALTY = sa.text(f"""
 INSERT INTO "Specialty" ("id", "name", "updatedAt") VALUES (:id, :name, {NOW}) ON CONFLICT DO NOTHING
 """)  # noqa: S608
@@ -78,6 +86,59 @@ class Publication:
     validated: bool
 
 
+class Directory:
+    """What the platform's checks, specialties and courses were a few seconds ago; shared by the threads of a process.
+
+    They hardly change, and every batch needs them. What has changed meanwhile fails on the database's own constraints:
+    then `forget`, and write again. Only committed rows are kept: `find_…` is called before its transaction writes any.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._read_at = -math.inf
+        self._rules: QuestionRules | None = None
+        self._specialties: dict[str, str] = {}
+        self._courses: dict[str, dict[str, str]] = {}  # specialty id → folded name → id
+
+    def forget(self) -> None:
+        """Read everything anew."""
+        self._read_at = -math.inf
+
+    def find_rules(self, connection: sa.Connection) -> QuestionRules:
+        """Which strict checks the database holds."""
+        self._expire()
+        rules = self._rules or read_rules(connection)
+        self._rules = rules
+        return rules
+
+    def find_specialties(self, connection: sa.Connection, wanted: Iterable[str]) -> dict[str, str]:
+        """Folded name → id of all that exist; read when one that is `wanted` is not known."""
+        self._expire()
+        known = self._specialties
+        if not known.keys() >= set(wanted):
+            known = self._specialties = _read_specialties(connection)
+        return known
+
+    def find_courses(self, connection: sa.Connection, wanted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        """(specialty id, folded name) → id, of every course in the specialties that are `wanted`."""
+        self._expire()
+        unknown = {place[0] for place in wanted if place[1] not in self._courses.get(place[0], {})}
+        if unknown:
+            read = _read_courses(connection, sorted(unknown))
+            fresh: dict[str, dict[str, str]] = {specialty_id: {} for specialty_id in unknown}
+            for (specialty_id, name), course_id in read.items():
+                fresh[specialty_id][name] = course_id
+            self._courses = self._courses | fresh
+        courses = self._courses
+        specialties = {specialty_id for specialty_id, _ in wanted}
+        return {(s, name): row_id for s in specialties for name, row_id in courses.get(s, {}).items()}
+
+    def _expire(self) -> None:
+        if self._clock() - self._read_at > DIRECTORY_S:
+            self._read_at = self._clock()
+            self._rules, self._specialties, self._courses = None, {}, {}
+
+
 def read_rules(connection: sa.Connection) -> QuestionRules:
     """Which strict checks of the seed this database still holds."""
     checks = {row[0]: row[1] for row in connection.execute(CHECKS)}
@@ -97,11 +158,11 @@ def find_stored(connection: sa.Connection, ids: Sequence[str], *, lock: bool = F
     return {r[0]: StoredQuestion(id=r[0], official=r[1], is_validated=r[2], by_person=r[3]) for r in rows}
 
 
-def write_questions(connection: sa.Connection, publications: Sequence[Publication]) -> None:
+def write_questions(connection: sa.Connection, publications: Sequence[Publication], directory: Directory) -> None:
     """Insert or update these questions with their specialty, course and case. A person's validation is untouched."""
     if not publications:
         return
-    places = _Places(connection, [p.question for p in publications])
+    places = _Places(connection, [p.question for p in publications], directory)
     rows = [_row(publication, places) for publication in publications]
     connection.execute(UPSERT, {"rows": json.dumps(rows, ensure_ascii=False)})
 
@@ -134,8 +195,9 @@ class _Places:
     made in the order of their ids, so two transactions never wait for each other in a circle.
     """
 
-    def __init__(self, connection: sa.Connection, questions: Iterable[Question]) -> None:
+    def __init__(self, connection: sa.Connection, questions: Iterable[Question], directory: Directory) -> None:
         self._connection = connection
+        self._directory = directory
         wanted = list(questions)
         self._specialties = self._find_specialties(wanted)
         self._courses = self._find_courses(wanted)
@@ -152,34 +214,22 @@ class _Places:
 
     def _find_specialties(self, questions: Sequence[Question]) -> dict[str, str]:
         wanted = {fold_name(q.specialty): q.specialty for q in reversed(questions)}
-        found = self._read_specialties()
+        found = self._directory.find_specialties(self._connection, wanted)
         missing = sorted(("s" + _digest(key), wanted[key]) for key in wanted if key not in found)
         for new_id, name in missing:
             self._connection.execute(INSERT_SPECIALTY, {"id": new_id, "name": name})
-        return self._read_specialties() if missing else found
-
-    def _read_specialties(self) -> dict[str, str]:
-        rows = self._connection.execute(sa.text('SELECT "name", "id" FROM "Specialty" ORDER BY "createdAt" DESC, "id"'))
-        return {fold_name(name): row_id for name, row_id in rows}
+        return _read_specialties(self._connection) if missing else found
 
     def _find_courses(self, questions: Sequence[Question]) -> dict[tuple[str, str], str]:
         wanted = {
             (self._specialties[fold_name(q.specialty)], fold_name(q.course)): q.course for q in reversed(questions)
         }
         specialties = sorted({specialty_id for specialty_id, _ in wanted})
-        found = self._read_courses(specialties)
+        found = self._directory.find_courses(self._connection, wanted)
         missing = sorted(("c" + _digest(*place), place[0], wanted[place]) for place in wanted if place not in found)
         for new_id, specialty_id, name in missing:
             self._connection.execute(INSERT_COURSE, {"id": new_id, "specialty_id": specialty_id, "name": name})
-        return self._read_courses(specialties) if missing else found
-
-    def _read_courses(self, specialties: Sequence[str]) -> dict[tuple[str, str], str]:
-        statement = sa.text(
-            'SELECT "specialtyId", "name", "id" FROM "Course" WHERE "specialtyId" = ANY(:ids) '
-            'ORDER BY "createdAt" DESC, "id"'
-        )
-        rows = self._connection.execute(statement, {"ids": list(specialties)})
-        return {(specialty_id, fold_name(name)): row_id for specialty_id, name, row_id in rows}
+        return _read_courses(self._connection, specialties) if missing else found
 
     def _make_cases(self, questions: Sequence[Question]) -> None:
         cases: dict[str, dict[str, str]] = {}
@@ -199,6 +249,16 @@ class _Places:
     @staticmethod
     def _case_id(specialty_id: str, text: str) -> str:
         return "k" + _digest(specialty_id, fold_text(text))
+
+
+def _read_specialties(connection: sa.Connection) -> dict[str, str]:
+    rows = connection.execute(SPECIALTIES)
+    return {fold_name(name): row_id for name, row_id in rows}
+
+
+def _read_courses(connection: sa.Connection, specialties: Sequence[str]) -> dict[tuple[str, str], str]:
+    rows = connection.execute(COURSES, {"ids": list(specialties)})
+    return {(specialty_id, fold_name(name)): row_id for specialty_id, name, row_id in rows}
 
 
 def _digest(*parts: str) -> str:

@@ -7,7 +7,8 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, pairwise
+from operator import eq
 from typing import Any
 
 from worker.shapes.answers import Citation, Look, Refusal, Verdict
@@ -29,6 +30,7 @@ _PLACEHOLDERS = {
 }
 _PLACEHOLDER_STARTS = ("lorem ipsum", "explication a completer", "explication non disponible", "placeholder")
 _LEAKS = re.compile(r"officialanswer|correctanswers|optionexplanations|\bjson\b|message syst[eè]me|system prompt", re.I)
+_LEAK_WORDS = ("officialanswer", "correctanswers", "optionexplanations", "json", "message syst", "system prompt")
 _FENCE = re.compile(r"```[a-zA-Z]*\s*\n?(.*?)(?:```|\Z)", re.S)
 _THOUGHTS = re.compile(r"<think>.*?</think>", re.S)
 _RESULTS = re.compile(r'"results"\s*:\s*\[')
@@ -280,7 +282,10 @@ class _TextCheck:
         self._own = "\n".join([question.case_text or "", question.text, *question.options.values()])
         self._system = _system_message(request)
         self._embedded = request.embedded
-        self._labelled = any(letter in named_letters(text) for letter, text in question.options.items())
+        # Asked under their own letters, nothing is to be mapped back.
+        self._as_uploaded = all(map(eq, asked.letters.keys(), asked.letters.values())) or any(
+            letter in named_letters(text) for letter, text in question.options.items()
+        )
 
     def explanation(self, value: object) -> str:
         """The general explanation."""
@@ -304,14 +309,18 @@ class _TextCheck:
         once the letters are mapped back; refusing it would throw away a paid answer, so the names are mapped too.
         """
         # "Option A" as the text of an option is its label in a quotation, not a reference.
-        return text if self._labelled else rename_letters(text, self._asked.letters)
+        return text if self._as_uploaded else rename_letters(text, self._asked.letters)
 
     def refuse_leak(self, text: str) -> None:
         """Refuse what quotes our prompt or speaks of the format, unless the question itself does."""
-        leak = _LEAKS.search(text)
+        folded = text.casefold()
+        leak = _LEAKS.search(text) if any(word in folded for word in _LEAK_WORDS) else None
         if leak is not None and leak[0].casefold() not in self._own.casefold():
             raise _Refused("prompt_leak", "the text speaks of the format")
-        if _runs(text) & _runs(self._system):
+        words = _words(text)
+        # Two words in a row that the system message has too are rare; ten are looked for only then.
+        alike = not _pairs(self._system).isdisjoint(pairwise(words))
+        if alike and not _runs(self._system).isdisjoint(_windows(words)):
             raise _Refused("prompt_leak", "the text quotes the system message")
 
     def _refuse_hollow(self, text: str, min_letters: int) -> None:
@@ -344,10 +353,18 @@ class _Marks(dict[int, int | None]):
 _WITHOUT_MARKS = _Marks()
 
 
-@lru_cache(maxsize=64)
-def _runs(text: str) -> frozenset[tuple[str, ...]]:
-    words = _words(text)
-    return frozenset(tuple(words[at : at + LEAK_WORDS]) for at in range(len(words) - LEAK_WORDS + 1))
+@lru_cache(maxsize=8)
+def _runs(system: str) -> frozenset[tuple[str, ...]]:
+    return frozenset(_windows(_words(system)))
+
+
+@lru_cache(maxsize=8)
+def _pairs(system: str) -> frozenset[tuple[str, str]]:
+    return frozenset(pairwise(_words(system)))
+
+
+def _windows(words: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    return (tuple(words[at : at + LEAK_WORDS]) for at in range(len(words) - LEAK_WORDS + 1))
 
 
 def _plain(text: str) -> str:
