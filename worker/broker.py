@@ -30,11 +30,11 @@ class BellBroker(RedisBroker):
     Dramatiq's own consumer looks at Redis less and less often, down to once a second, whatever happens meanwhile.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, *, poll_s: float = POLL_S, **options: Any) -> None:
         super().__init__(**options)  # type: ignore[no-untyped-call]
         self._changed = threading.Condition()
         self._rings = 0
-        self._poll_s = POLL_S
+        self.poll_s = poll_s
         self.on_look: Callable[[], None] = _nothing  # called each time a consumer goes round its loop
 
     @property
@@ -50,7 +50,7 @@ class BellBroker(RedisBroker):
         """Have every consumer of this process look now; those that are `leaving` do not sleep any more."""
         with self._changed:
             self._rings += 1
-            self._poll_s = LEAVING_POLL_S if leaving else self._poll_s
+            self.poll_s = LEAVING_POLL_S if leaving else self.poll_s
             self._changed.notify_all()
 
     @property
@@ -61,7 +61,7 @@ class BellBroker(RedisBroker):
     def wait_for_bell(self, seen: int) -> None:
         """Return once there were more rings than `seen`, or it is time to look all the same."""
         with self._changed:
-            self._changed.wait_for(lambda: self._rings != seen, self._poll_s)
+            self._changed.wait_for(lambda: self._rings != seen, self.poll_s)
 
 
 def _nothing() -> None:
@@ -96,7 +96,7 @@ def redis_client(url: str) -> redis.Redis:
     )
 
 
-def make_broker(url: str | None = None, *, client: redis.Redis | None = None) -> BellBroker:
+def make_broker(url: str | None = None, *, client: redis.Redis | None = None, poll_s: float = POLL_S) -> BellBroker:
     """A broker for `url` (or a given client), set as Dramatiq's global one.
 
     No middleware on purpose: retries, delays, time limits and age limits act on messages, and a message carries no
@@ -104,6 +104,7 @@ def make_broker(url: str | None = None, *, client: redis.Redis | None = None) ->
     """
     middleware: list[Middleware] = []
     broker = BellBroker(
+        poll_s=poll_s,
         client=client or redis_client(url or ""),
         middleware=middleware,
         maintenance_chance=100_000,
