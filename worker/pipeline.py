@@ -432,6 +432,7 @@ def fail_job(connection: sa.Connection, job_id: str, sentence: str, *, has_items
     if not has_items:
         jobs.fail_now(connection, job_id, sentence)
         return
+    tasks.release_job(connection, job_id)
     jobs.fail_open_batches(connection, job_id, sentence)
     items.fail_pending(connection, job_id, reason=sentence)
     items.ready_finish(connection, job_id)

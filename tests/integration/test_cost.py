@@ -136,6 +136,26 @@ def test_the_same_file_in_two_jobs_at_once_is_paid_once(platform: Platform, llm:
     assert asked_once(platform)
 
 
+def test_a_twin_whose_worker_died_is_waited_for_no_longer_than_its_lease(
+    platform: Platform, llm: ScriptedLlm, tmp_path: Path
+) -> None:
+    # Given a worker killed while it asked the questions of a file
+    llm.configure(hold=True, truth=knowing(5))
+    path = make_workbook(tmp_path / "a.xlsx", 5)
+    with platform.workers(1, MEDQ_THREADS="1") as workers:
+        first = platform.enqueue(path)
+        platform.wait_until(lambda: llm.stats()["inFlight"] == 1, what="a call in flight")
+        os.kill(workers.pids()[0], signal.SIGKILL)
+        # When the same file comes again
+        second = platform.enqueue(path)
+        llm.configure(hold=False)
+        jobs = [platform.wait_for_job(job_id) for job_id in (first, second)]
+    # Then both are done, and only the lost call was paid for in vain
+    assert [(job["status"], job["successfulAnalyses"]) for job in jobs] == [("completed", 5)] * 2
+    assert llm.stats()["received"] == 2
+    assert asked_once(platform)
+
+
 def test_changing_anything_that_shapes_an_answer_asks_again(priced: Platform, llm: ScriptedLlm, tmp_path: Path) -> None:
     # Given a file that went through once
     llm.configure(truth=knowing(5))

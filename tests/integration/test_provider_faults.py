@@ -86,6 +86,26 @@ def test_a_long_retry_after_is_kept_by_the_whole_job(platform: Platform, llm: Sc
         assert platform.job(job_id)["status"] == "processing"
 
 
+def test_a_job_put_back_by_hand_does_not_wait_for_what_held_it_before(
+    platform: Platform, llm: ScriptedLlm, tmp_path: Path
+) -> None:
+    # Given a job that failed, and that was held for an hour before
+    llm.configure(status=401)
+    with platform.workers(1):
+        job_id = platform.enqueue(make_workbook(tmp_path / "a.xlsx", 10))
+        assert platform.wait_for_job(job_id)["status"] == "failed"
+        platform.execute(
+            "UPDATE \"AiValidationTask\" SET \"notBefore\" = timezone('UTC', now()) + interval '1 hour' "
+            "WHERE \"kind\" = 'prepare'"
+        )
+        # When the cause is mended and the admin puts it back
+        llm.configure(status=200)
+        platform.execute('UPDATE "AiValidationJob" SET "status" = \'queued\' WHERE "id" = :id', id=job_id)
+        platform.wait_until(lambda: platform.job(job_id)["status"] != "queued", what="picked up again")
+        # Then it goes on at once
+        assert platform.wait_for_job(job_id)["status"] == "completed"
+
+
 def test_a_stand_in_answers_while_the_first_endpoint_is_down_and_is_named(
     platform: Platform, llm: ScriptedLlm, tmp_path: Path
 ) -> None:

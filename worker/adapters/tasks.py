@@ -22,8 +22,9 @@ MAX_LOSSES = 30  # workers that vanished with it, whatever took them: operators 
 
 # While the model's endpoint is down a whole job waits: the time stands on its first task, `prepare`, which is the one
 # row of a job that is found by a key, however many tasks it has.
-NOT_HELD = f"""NOT EXISTS (SELECT 1 FROM "AiValidationTask" p WHERE p."jobId" = j."id" AND p."kind" = 'prepare'
-                      AND p."notBefore" > {NOW})"""  # noqa: S608
+NOT_HELD = f"""NOT (j."status" = 'processing' AND EXISTS (
+    SELECT 1 FROM "AiValidationTask" p
+    WHERE p."jobId" = j."id" AND p."kind" = 'prepare' AND p."notBefore" > {NOW}))"""  # noqa: S608
 WAS_HELD = """EXISTS (SELECT 1 FROM "AiValidationTask" p WHERE p."jobId" = j."id" AND p."kind" = 'prepare'
                   AND p."notBefore" IS NOT NULL) AS was_held"""
 HOLD = sa.text(f"""

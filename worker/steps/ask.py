@@ -191,10 +191,13 @@ class _Talk:
         dialogue.before_call(request)
         is_retry = is_retry or any(self.states[item_id].asked for item_id in group)
         call_id = dialogue.ledger.begin(request, is_retry=is_retry)
-        if call_id is None:
+        while call_id is None:
+            # Its turn is kept meanwhile: to ask for another at every look would use up the shared limits.
             dialogue.sleep(TWIN_WAIT_S)
             self._recall_others(group)
-            return
+            if not all(map(self._is_open, group)):
+                return
+            call_id = dialogue.ledger.begin(request, is_retry=is_retry)
         try:
             reply = dialogue.send(request)
         except ProviderUnavailable as error:
