@@ -83,8 +83,9 @@ SELECT EXISTS (
     JOIN "LlmCall" c ON c."taskId" = t."id" AND c."attempt" = t."attempt" AND c."status" = 'started'
     WHERE t."status" = 'running' AND t."leaseExpiresAt" > {NOW} AND c."id" <> :call_id AND t."id" <> :id
       AND c."questionKeys" && CAST(:keys AS text[])
-) OR EXISTS (
-    SELECT 1 FROM "LlmCall" c WHERE c."status" = 'succeeded' AND c."questionKeys" && CAST(:keys AS text[])
+) OR 0 < (
+    -- Counted, for an EXISTS would make the planner hope for a hit in the first rows and read the whole table.
+    SELECT count(*) FROM "LlmCall" c WHERE c."status" = 'succeeded' AND c."questionKeys" && CAST(:keys AS text[])
       AND c."id" <> ALL(CAST(:known AS text[])) AND c."id" <> :call_id
 )
 """)  # noqa: S608
