@@ -82,8 +82,12 @@ class CpuMeter:
         )
         return Usage(wall_s, workers, server, model, machine - workers - server - model - own)
 
+    def workers_s(self) -> float:
+        """Seconds of CPU that the workers have used in their life."""
+        return sum(cpu_s(pid) for pid in self._pids)
+
     def _now(self) -> tuple[float, ...]:
-        workers = sum(cpu_s(pid) for pid in self._pids)
+        workers = self.workers_s()
         model = cpu_s(self._site.llm.pid)
         return workers, _server_cpu_s(self._site), model, time.process_time(), _machine_busy_s()
 

@@ -34,6 +34,12 @@ SELECT EXTRACT(EPOCH FROM max(t."completedAt") - min(t."startedAt"))::float8 AS 
 FROM "AiValidationTask" t JOIN "AiValidationJob" j ON j."id" = t."jobId"
 WHERE t."jobId" = :id AND t."kind" = 'analyse' GROUP BY j."id"
 """
+PHASE = """
+SELECT j."status" NOT IN ('queued', 'processing') AS ended,
+       (SELECT count(*) FROM "AiValidationTask" t WHERE t."jobId" = j."id"
+        AND (t."kind" = 'finish' OR (t."kind" = 'prepare' AND t."status" = 'done'))) AS phase
+FROM "AiValidationJob" j WHERE j."id" = :id
+"""
 TOOK = """
 SELECT EXTRACT(EPOCH FROM "completedAt" - "startedAt")::float8 FROM "AiValidationTask"
 WHERE "jobId" = :id AND "kind" = :kind
@@ -49,6 +55,7 @@ class Run:
     batches: int
     usage: Usage
     transactions: int
+    analysis_cpu_s: float  # of the workers, between prepare and workbook
     stats: Mapping[str, Any]  # of the scripted model
 
 
@@ -61,13 +68,37 @@ def run_job(site: Site, count: int, *, processes: int, threads: int, latency_s: 
     with site.workers(processes, threads, **environment) as workers:
         meter = CpuMeter(site, workers.pids())
         job_id = site.enqueue(path)
-        polls = 3 + site.wait_for_job(job_id)["polls"]
-        usage = meter.read()
+        phases = Phases(site, job_id, meter)
+        site.wait_until(phases.look, timeout_s=900, what="the job ended")
+        site.wait_for_job(job_id)
+        usage, polls = meter.read(), 5 + phases.polls
         stats = site.llm.stats()
     span = site.row(SPAN, id=job_id)
     # The workers are gone, and with them every session that had not yet reported.
     transactions = count_transactions(site.engine) - before - polls
-    return Run(span["analysis_s"], span["total_s"], span["batches"], usage, transactions, stats)
+    return Run(span["analysis_s"], span["total_s"], span["batches"], usage, transactions, phases.cpu_s, stats)
+
+
+class Phases:
+    """Looks at a job until it has ended; reads the workers' CPU where prepare ends and where the workbook begins."""
+
+    def __init__(self, site: Site, job_id: str, meter: CpuMeter) -> None:
+        self._site, self._job_id, self._meter = site, job_id, meter
+        self._marks: list[float] = []
+        self.polls = 0
+
+    def look(self) -> bool:
+        """Whether the job has ended."""
+        self.polls += 1
+        row = self._site.row(PHASE, id=self._job_id)
+        if row["phase"] > len(self._marks):
+            self._marks += [self._meter.workers_s()] * (row["phase"] - len(self._marks))
+        return bool(row["ended"])
+
+    @property
+    def cpu_s(self) -> float:
+        """Seconds of the workers' CPU between the two marks."""
+        return self._marks[1] - self._marks[0]
 
 
 def bound_s(batches: int, at_once: int, latency_s: float) -> float:
@@ -108,19 +139,22 @@ def measure_ten(site: Site) -> Result:
 
 def measure_zero(site: Site) -> Result:
     """A model that takes no time: what is left is the worker."""
+    # What start, prepare, workbook and the end of every thread take comes once per job, however long it is.
+    small = run_job(site, 500, processes=2, threads=4, latency_s=0.0)
+    _forget(site)
     run = run_job(site, 3000, processes=2, threads=4, latency_s=0.0)
+    more = run.batches - small.batches
     per_batch = 1000 / run.batches
     return Result(
         "3,000 questions, no latency (2 processes of 4 threads)",
         run.usage.others_share,
         [
             Figure("batches a second", run.batches / run.analysis_s, "/s", 50, more_is_better=True),
-            Figure("worker CPU per batch, prepare and workbook included", run.usage.workers_s * per_batch, "ms", 10),
+            Figure("worker CPU per batch", 1000 * (run.analysis_cpu_s - small.analysis_cpu_s) / more, "ms", 10),
+            Figure("worker CPU per batch, prepare and workbook included", run.usage.workers_s * per_batch, "ms"),
             Figure("PostgreSQL CPU per batch", run.usage.server_s * per_batch, "ms"),
             Figure("scripted model CPU per batch", run.usage.model_s * per_batch, "ms"),
-            Figure(
-                "transactions per batch, prepare, sweeps and workbook included", run.transactions / run.batches, "", 4
-            ),
+            Figure("transactions per batch, sweeps included", (run.transactions - small.transactions) / more, "", 4),
         ],
     )
 

@@ -48,6 +48,9 @@ from worker.steps.report import build_report
 
 log = get_logger()
 
+# The report goes through the rows once per sheet: so many are kept (some 10 KB each), more are read again.
+ROWS_IN_MEMORY = 3_000
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -532,7 +535,9 @@ def write_report(database: Database, storage: Storage, job_id: str, *, embedded:
         connection.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         job = jobs.read_summary(connection, job_id)
         summary = _summarise(job, embedded=embedded)
-        sheets = build_report(lambda: _report_rows(connection, job_id), summary)
+        few = (job.row["totalItems"] or 0) <= ROWS_IN_MEMORY
+        kept = list(_report_rows(connection, job_id)) if few else None
+        sheets = build_report(lambda: kept or _report_rows(connection, job_id), summary)
         return storage.save_result(job_id, summary.file_name, lambda target: write_workbook(sheets, target))
 
 
