@@ -35,7 +35,9 @@ class BellBroker(RedisBroker):
         self._changed = threading.Condition()
         self._rings = 0
         self.poll_s = poll_s
-        self.on_look: Callable[[], None] = _nothing  # called each time a consumer goes round its loop
+        self.on_look: Callable[[str], None] = (
+            _nothing  # the queue's name, called each time a consumer goes round its loop
+        )
 
     @property
     def consumer_class(self) -> type[BellConsumer]:
@@ -64,7 +66,7 @@ class BellBroker(RedisBroker):
             self._changed.wait_for(lambda: self._rings != seen, self.poll_s)
 
 
-def _nothing() -> None:
+def _nothing(_queue_name: str) -> None:
     return None
 
 
@@ -76,7 +78,7 @@ class BellConsumer(_RedisConsumer):
     def __next__(self) -> Any:
         """The next message, or None after a sleep."""
         faults.reached(Point.IN_CONSUMER)
-        self.broker.on_look()
+        self.broker.on_look(self.queue_name)
         seen = self.broker.rings  # before the look: a bell between the look and the sleep is not slept through
         message = super().__next__()  # type: ignore[no-untyped-call]
         if message is None:

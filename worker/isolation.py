@@ -56,6 +56,8 @@ def run_isolated(task: Task, job_status: str, lease: Lease) -> None:
         if child.poll() is None:
             child.kill()
             child.wait()
+    if code == -signal.SIGTERM:  # told to stop before it could listen: no doing of the task
+        code = Ending.STOPPING
     match code:
         case Ending.DONE:
             return

@@ -143,7 +143,7 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
     )
     broker = make_broker(redis_url)
     pulses = Pulses()
-    broker.on_look = lambda: pulses.beat("consumer")
+    broker.on_look = lambda queue_name: pulses.beat(f"consumer of {queue_name}")
     return Parts(
         runner=runner,
         heartbeat=Heartbeat(

@@ -21,10 +21,11 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from bench.scripted_llm import ScriptedLlm
-from surroundings import TERMINAL, Platform
+from surroundings import ADMIN, TERMINAL, Platform
 from tests.faults.nursery import Nursery
 from worker.adapters.db import connect
 from worker.adapters.invariants import INVARIANTS, Violation, look
+from worker.enqueue import enqueue_job
 from worker.faults import Point
 
 ALWAYS = tuple(invariant for invariant in INVARIANTS if not invariant.at_rest)
@@ -74,11 +75,13 @@ class Jobs:
     ids: list[str] = field(default_factory=list)
     prefix: str = "lot"
 
-    def add(self, **options: Any) -> str:
+    def add(self, *, user: str = ADMIN) -> str:
         """Enqueue one more."""
         name = f"{self.prefix} {len(self.ids) + 1}"
         path = make_workbook(self.platform.folder / f"{name}.xlsx", self.questions, name)
-        self.ids.append(self.platform.enqueue(path, **options))
+        site = self.platform
+        job_id = enqueue_job(path, user=user, database_url=site.database_url, storage_url=site.storage_url)
+        self.ids.append(job_id)
         return self.ids[-1]
 
     def open(self) -> int:
