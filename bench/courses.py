@@ -218,7 +218,8 @@ class AskedQuestion:
 
     question: Question
     key: str | None
-    kind: str  # "plain", "paraphrase", "no accents", "plurals", "abbreviation", "vignette", "short", "off corpus"
+    kind: str  # "plain", "paraphrase", "no accents", "plurals", "abbreviation", "vignette", "short",
+    # "misspelled", "off corpus"
 
 
 def read_conditions() -> list[Condition]:
@@ -268,7 +269,7 @@ def _make_passage(condition: Condition, aspect: str, rng: random.Random) -> Pass
 # --- questions --------------------------------------------------------------------------------------------------
 
 
-def make_questions(seed: int = 2, count: int = 210, off_corpus: int = 48) -> list[AskedQuestion]:
+def make_questions(seed: int = 2, count: int = 240, off_corpus: int = 48) -> list[AskedQuestion]:
     """`count` questions whose passage is known, of all kinds in turn, and `off_corpus` without one."""
     rng = random.Random(seed)
     conditions = read_conditions()
@@ -287,7 +288,7 @@ def make_questions(seed: int = 2, count: int = 210, off_corpus: int = 48) -> lis
 
 def _kinds() -> Iterator[str]:
     while True:
-        yield from ("plain", "paraphrase", "no accents", "plurals", "abbreviation", "vignette", "short")
+        yield from ("plain", "paraphrase", "no accents", "plurals", "abbreviation", "vignette", "short", "misspelled")
 
 
 def _ask(
@@ -315,6 +316,8 @@ def _ask(
         text, case, options = _paraphrase(text), _paraphrase(case), [_paraphrase(option) for option in options]
     if kind == "no accents":
         text, case, options = _fold(text), _fold(case), [_fold(option) for option in options]
+    if kind == "misspelled":
+        text, options = _misspell(text, rng), [_misspell(option, rng) for option in options]
     if kind == "plurals":
         text, options = _pluralise(text, rng), [_pluralise(option, rng) for option in options]
     # Nothing but the name, so that abbreviations are put to the test.
@@ -355,3 +358,18 @@ def _pluralise(text: str, rng: random.Random) -> str:
         return word[:-2] + "aux" if word.endswith("al") else word + "s"
 
     return re.sub(r"[^\W\d_]{5,}", turn, text)
+
+
+def _misspell(text: str, rng: random.Random) -> str:
+    """One letter of every third long word is missing, or two have changed places."""
+
+    def turn(match: re.Match[str]) -> str:
+        word = match[0]
+        at = rng.randrange(1, len(word) - 2)
+        if rng.random() > 0.35:
+            return word
+        if rng.random() < 0.5:
+            return word[:at] + word[at + 1 :]
+        return word[:at] + word[at + 1] + word[at] + word[at + 2 :]
+
+    return re.sub(r"[^\W\d_]{7,}", turn, text)

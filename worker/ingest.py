@@ -19,7 +19,8 @@ from worker.steps.chunk import chunk_document
 from worker.steps.parse.values import find_level, read_level
 from worker.steps.search import fold_specialty, index_terms
 
-EMBEDDED_AT_ONCE = 64
+EMBEDDED_AT_ONCE = 16
+EMBEDDING_TIMEOUT_S = 120.0  # a model of one's own may be slow; nobody waits for it
 
 FileStatus = Literal["added", "replaced", "unchanged", "relabelled", "refused"]
 
@@ -30,7 +31,7 @@ class Embedder(Protocol):
     @property
     def model(self) -> str: ...
 
-    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+    def embed(self, texts: Sequence[str], *, timeout_s: float) -> list[list[float]]:
         """One vector for each text, in their order. Raises `ProviderUnavailable`."""
 
 
@@ -89,14 +90,14 @@ def embed_chunks(database: Database, embedder: Embedder) -> Iterator[int]:
     Raises `UsageError` when the server has no pgvector, `ProviderUnavailable` when the endpoint fails: what was
     done stays, and calling again goes on.
     """
-    dimensions = len(embedder.embed(["dimensions"])[0])
+    dimensions = len(embedder.embed(["dimensions"], timeout_s=EMBEDDING_TIMEOUT_S)[0])
     if not database.transact(lambda c: excerpts.add_vectors(c, embedder.model, dimensions)):
         raise UsageError(
             "This PostgreSQL has no pgvector extension, so MEDQ_EMBEDDING_MODEL is of no use: courses are searched by "
             "their words alone. Install pgvector, or unset the variable."
         )
     while waiting := database.transact(lambda c: excerpts.find_unembedded(c, embedder.model, most=EMBEDDED_AT_ONCE)):
-        made = embedder.embed([text for _, text in waiting])
+        made = embedder.embed([text for _, text in waiting], timeout_s=EMBEDDING_TIMEOUT_S)
         vectors = {chunk_id: vector for (chunk_id, _), vector in zip(waiting, made, strict=True)}
         database.transact(lambda c, vectors=vectors: excerpts.store_vectors(c, embedder.model, vectors))  # type: ignore[misc]
         yield len(waiting)

@@ -11,7 +11,7 @@ import openai
 from worker.errors import ProviderUnavailable
 from worker.settings import Settings
 
-TIMEOUT_S = 10.0
+SEARCH_TIMEOUT_S = 10.0  # a batch waits for it
 MAX_TEXT = 8_000  # characters; models cut their input at some hundreds to thousands of tokens
 
 
@@ -22,11 +22,14 @@ class EmbeddingClient:
         self.model = settings.embedding_model or ""
         self._client = _build_client(settings)
 
-    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+    def embed(self, texts: Sequence[str], *, timeout_s: float = SEARCH_TIMEOUT_S) -> list[list[float]]:
         """One vector for each text, in their order. Raises `ProviderUnavailable` for whatever goes wrong."""
         try:
             reply = self._client.embeddings.create(
-                model=self.model, input=[text[:MAX_TEXT] or " " for text in texts], encoding_format="float"
+                model=self.model,
+                input=[text[:MAX_TEXT] or " " for text in texts],
+                encoding_format="float",
+                timeout=timeout_s,
             )
         except openai.APIError as error:
             raise ProviderUnavailable(
@@ -47,7 +50,6 @@ def _build_client(settings: Settings) -> openai.OpenAI:
     loopback = urlsplit(url or "").hostname in ("127.0.0.1", "localhost", "::1")
     common: dict[str, Any] = {
         "max_retries": 0,
-        "timeout": TIMEOUT_S,
         "http_client": openai.DefaultHttpxClient(trust_env=False) if loopback else None,
     }
     if settings.azure_endpoint and not url:
