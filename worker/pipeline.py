@@ -150,9 +150,11 @@ class Line:
         data = self.storage.read(task.job.file_url or "", max_bytes=max_bytes)
         name = task.job.original_file_name
         sheets = read_sheets(data, name, max_bytes=max_bytes, max_rows=self.settings.max_rows)
+        del data  # the largest file must fit into 300 MB with all that follows
         upload = parse_upload(
             sheets, name, default_level=config.default_level, default_semester=config.default_semester
         )
+        del sheets
         rules = self.database.transact(questions.read_rules)
         planned = plan_items(upload.rows, validated_by_person=self._validated_by_person, rules=rules)
         limit = batch_limit(self.endpoint, config.batch_size or self.settings.batch_size)

@@ -27,6 +27,7 @@ from worker.shapes.uploads import RawSheet
 __all__ = ["read_sheets"]
 
 EMPTY = "Le fichier est vide."
+SHARED_LENGTH = 40
 TEXT_SUFFIXES = frozenset({".csv", ".tsv", ".txt", ""})
 
 
@@ -94,9 +95,10 @@ def _read_text(data: bytes, name: PurePosixPath, max_rows: int) -> RawSheet:
 def _build(name: str, rows: Iterator[Row], formulas: Formulas | None, left: int, max_rows: int) -> RawSheet:
     """Resolve formulas, then drop blank rows and empty trailing columns. `left` = data rows still allowed."""
     kept: list[Row] = []
+    shared: dict[str, str] = {}  # the same specialty, course, level … on every row: one text instead of 50,000
     for number, cells in rows:
         if not is_blank(cells):
-            kept.append((number, cells))
+            kept.append((number, [shared.setdefault(c, c) if len(c) <= SHARED_LENGTH else c for c in cells]))
             _check_count(len(kept), left, max_rows)
     unresolved: dict[tuple[int, int], str] = {}
     if formulas:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import codecs
 import csv
-import io
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from worker.adapters.sheets.containers import not_a_spreadsheet
 from worker.errors import JobFailed
@@ -29,6 +29,7 @@ _CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _LEGACY = ("cp1252", "mac_roman", "cp850")  # what Excel's three CSV kinds give in French, likeliest first
 _FRENCH = frozenset("éèêëàâäçùûüôöîïœæ’‘“”«»–—…°²³µ±×≤≥€\xa0")
 _FRENCH_CAPITALS = frozenset("ÉÈÊËÀÂÇÙÛÔÎÏŒ")
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _SEPARATOR_LINE = re.compile(r"sep=(.)[ \t]*(?:\r\n?|\n|\Z)", re.IGNORECASE)
 
 
@@ -113,8 +114,7 @@ def read_records(text: str, *, tabular_only: bool) -> Iterator[tuple[int, list[s
 
 
 def _records(text: str, delimiter: str, first_line: int) -> Iterator[tuple[int, list[str]]]:
-    # newline="" splits lines as the csv module wants them, inside quotes too.
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    reader = csv.reader(_lines(text), delimiter=delimiter)
     lines_before = 0
     for fields in reader:
         yield first_line + lines_before, fields
@@ -127,14 +127,17 @@ def _records(text: str, delimiter: str, first_line: int) -> Iterator[tuple[int, 
 
 def _ends_in_quotes(text: str, delimiter: str, last_record_line: int) -> bool:
     """True when the record that begins after `last_record_line` lines has an open quote at the end of the text."""
-    lines = io.StringIO(text, newline="")
-    for _ in range(last_record_line):
-        next(lines)
+    lines = islice(_lines(text), last_record_line, None)
     try:
         list(csv.reader(lines, delimiter=delimiter, strict=True))
     except csv.Error as error:
         return "unexpected end of data" in str(error)
     return False
+
+
+def _lines(text: str) -> Iterator[str]:
+    """The lines with their ends, as the csv module wants them. A StringIO would hold four bytes a character."""
+    return (match[0] for match in _LINE.finditer(text))
 
 
 def sniff_delimiter(text: str) -> str | None:
@@ -155,7 +158,7 @@ def _score(headers: list[int], widths: list[int]) -> float:
 def _widths(text: str, delimiter: str) -> list[int]:
     """Fields of each of the first non-blank records."""
     widths = []
-    for fields in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
+    for fields in csv.reader(_lines(text), delimiter=delimiter):
         if any(field.strip() for field in fields):
             widths.append(len(fields))
         if len(widths) == SAMPLE_RECORDS:
