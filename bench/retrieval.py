@@ -3,6 +3,7 @@
     python -m bench.retrieval relevance [--database-url URL]
     python -m bench.retrieval speed [--chunks 100000] [--database-url URL]
     python -m bench.retrieval ingest [--pages 1000]
+    python -m bench.retrieval empty [--pairs 5]
 
 Without a URL an embedded PostgreSQL runs in a temporary folder. Trigrams are measured where the server has pg_trgm,
 vectors where MEDQ_EMBEDDING_MODEL and an endpoint are set.
@@ -283,21 +284,56 @@ def ingest(url: str | None, pages: int) -> None:
         )
 
 
+# --- no documents -----------------------------------------------------------------------------------------------
+
+
+def empty(pairs: int, count: int = 1_000) -> None:
+    """What retrieval costs where there is no document: jobs with `rag` on and off in turn, in one run."""
+    from bench.meters import CpuMeter, count_transactions
+    from bench.site import open_ground, open_site
+    from bench.uploads import write_csv, write_truth
+
+    cpu_ms: dict[bool, list[float]] = {True: [], False: []}
+    transactions: dict[bool, list[float]] = {True: [], False: []}
+    batches = count / 5
+    with open_ground() as (services, folder), open_site(services, folder, "empty", truth=write_truth(count)) as site:
+        site.folder.mkdir(parents=True, exist_ok=True)
+        path = write_csv(site.folder / "qcm.csv", count)
+        for rag in [True, *[True, False] * pairs]:  # the first one warms up
+            with site.engine.begin() as connection:
+                connection.exec_driver_sql('TRUNCATE "LlmCall", "AiValidationJob", "Question" CASCADE')
+            before = count_transactions(site.engine)
+            with site.workers(1, 8) as workers:
+                meter = CpuMeter(site, workers.pids())
+                polls = site.wait_for_job(site.enqueue(path, rag=rag))["polls"]
+                used = meter.read()
+            cpu_ms[rag].append(1000 * (used.workers_s + used.server_s) / batches)
+            transactions[rag].append((count_transactions(site.engine) - before - polls) / batches)
+    with_ms, without_ms = statistics.median(cpu_ms[True][1:]), statistics.median(cpu_ms[False])
+    print(f"{pairs} jobs of {count} questions each way, no document, no latency; medians, workers and PostgreSQL:")
+    print(f"CPU per batch: rag {with_ms:.2f} ms, no rag {without_ms:.2f} ms, ratio {with_ms / without_ms:.3f}")
+    told = [f"{name} {statistics.median(transactions[rag]):.2f}" for name, rag in (("rag", True), ("no rag", False))]
+    print(f"transactions per batch: {', '.join(told)}")
+
+
 def main() -> None:
-    """Run one of the three measures."""
+    """Run one of the measures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("relevance", "speed", "ingest"))
+    parser.add_argument("what", choices=("relevance", "speed", "ingest", "empty"))
     parser.add_argument("--database-url")
     parser.add_argument("--chunks", type=int, default=100_000)
     parser.add_argument("--batches", type=int, default=200)
     parser.add_argument("--pages", type=int, default=1000)
+    parser.add_argument("--pairs", type=int, default=5)
     given = parser.parse_args()
     if given.what == "relevance":
         relevance(given.database_url)
     elif given.what == "speed":
         speed(given.database_url, given.chunks, given.batches)
-    else:
+    elif given.what == "ingest":
         ingest(given.database_url, given.pages)
+    else:
+        empty(given.pairs)
 
 
 if __name__ == "__main__":
