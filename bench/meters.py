@@ -51,6 +51,13 @@ def _machine_busy_s() -> float:
     return sum(int(fields[i]) for i in (0, 1, 2, 5, 6)) / TICKS
 
 
+def busy_share(seconds: float) -> float:
+    """Of the machine's cores, what anybody uses in the next `seconds`."""
+    before = _machine_busy_s()
+    time.sleep(seconds)
+    return (_machine_busy_s() - before) / (seconds * (os.cpu_count() or 1))
+
+
 @dataclass(frozen=True)
 class Usage:
     """Seconds of CPU by who used them; `others_s` is everything on the machine that is no part of the bench."""

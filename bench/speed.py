@@ -22,12 +22,13 @@ import psycopg
 
 from bench import document
 from bench.document import Figure, Result
-from bench.meters import CpuMeter, Usage, count_transactions, memory_mb
+from bench.meters import CpuMeter, Usage, busy_share, count_transactions, memory_mb
 from bench.site import Site, open_ground, open_site
 from bench.uploads import write_csv, write_truth
 from worker.services import Services
 
 BATCH = 5
+DISTURBED = 0.15  # of the machine, used by others
 SPAN = """
 SELECT EXTRACT(EPOCH FROM max(t."completedAt") - min(t."startedAt"))::float8 AS analysis_s,
        EXTRACT(EPOCH FROM j."completedAt" - j."createdAt")::float8 AS total_s, count(*) AS batches
@@ -318,15 +319,24 @@ MEASURES: Mapping[str, Callable[[Site], Result]] = {
 }
 
 
-def measure(names: list[str], services: Services, folder: Path) -> dict[str, Result]:
-    """Run the named measures, each on a database of its own."""
-    results = {}
-    for name in names:
-        with open_site(services, folder, name) as site:
-            print(f"measuring: {name} …", file=sys.stderr, flush=True)
-            results[name] = MEASURES[name](site)
-        document.show(results[name])
-    return results
+def measure(name: str, services: Services, folder: Path, *, tries: int, patience_s: float) -> Result:
+    """Take one measure on a database of its own; again where others disturbed it. The least disturbed one counts."""
+    taken: list[Result] = []
+    for number in range(1, tries + 1):
+        wait_for_quiet(patience_s)
+        print(f"measuring: {name} …", file=sys.stderr, flush=True)
+        with open_site(services, folder, f"{name}_{number}") as site:
+            taken.append(MEASURES[name](site))
+        if taken[-1].others_share <= DISTURBED:
+            break
+    return min(taken, key=lambda result: result.others_share)
+
+
+def wait_for_quiet(patience_s: float) -> None:
+    """Wait, not for ever, until the machine is idle for a few seconds."""
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline and busy_share(3.0) > DISTURBED:
+        time.sleep(2)
 
 
 def main() -> None:
@@ -334,11 +344,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("names", nargs="*", choices=[*MEASURES, []], metavar="NAME", help=", ".join(MEASURES))
     parser.add_argument("--write", action="store_true", help="put what was measured into docs/performance.md")
+    parser.add_argument("--tries", type=int, default=3, help="take a measure again when others disturbed it")
+    parser.add_argument("--patience", type=float, default=60, metavar="S", help="wait for a quiet machine before each")
     arguments = parser.parse_args()
     with open_ground() as (services, folder):
-        results = measure(arguments.names or list(MEASURES), services, folder)
-    if arguments.write:
-        document.write(results)
+        for name in arguments.names or MEASURES:
+            result = measure(name, services, folder, tries=arguments.tries, patience_s=arguments.patience)
+            document.show(result)
+            if arguments.write:
+                document.write({name: result})
     print(f"{os.cpu_count()} cores, shared with PostgreSQL, Redis and the scripted model.")
 
 
