@@ -9,11 +9,14 @@ import json
 import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from worker import faults
 from worker.adapters.files import Storage
 from worker.errors import UsageError
+from worker.faults import Point
 from worker.urls import libpq_url
 
 INSERT_JOB = """
@@ -51,16 +54,25 @@ def enqueue_job(
     job_id = new_job_id()
     with data, psycopg.connect(libpq_url(database_url), connect_timeout=5) as connection:
         user_id = _find_user(connection, user)
-        url, size = storage.save_upload(data, job_id, name)
+        # Killed anywhere in between, the note lets the workers remove a file that no job came of.
+        storage.announce_upload(job_id)
+        faults.reached(Point.ANNOUNCED)
         try:
+            url, size = storage.save_upload(data, job_id, name)
+            faults.reached(Point.STORED)
             connection.execute(
                 INSERT_JOB,
                 (job_id, Path(url).name, name, size, url, user_id, instructions, _dump(config)),
             )
-            connection.commit()
+            faults.reached(Point.INSERTED)
         except BaseException:
-            storage.remove(url)
+            storage.discard_upload(job_id)
             raise
+        # Should this fail, the job may exist all the same: the workers find out, and tidy up if it does not.
+        connection.commit()
+        faults.reached(Point.ENQUEUED)
+        with suppress(OSError):  # the job is there; the workers forget the note
+            storage.settle_upload(job_id)
     return job_id
 
 

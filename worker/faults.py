@@ -6,7 +6,6 @@ with SIGKILL, at the first of `in_heartbeat` that thread sleeps a minute. See `F
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
 import signal
@@ -130,6 +129,8 @@ def _act(fault: Fault, point: Point, about: str) -> None:
         case "exit":
             os._exit(int(fault.argument or 1))
         case "segfault":
+            import ctypes
+
             ctypes.string_at(0)
         case "sleep":
             time.sleep(float(fault.argument))

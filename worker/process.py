@@ -48,6 +48,7 @@ def run(settings: Settings) -> int:
     worker.start()
     _start("heartbeat", lambda: parts.heartbeat.run(finished))
     _start("watch", lambda: parts.watch.run(stopping))
+    _start("tidy", lambda: parts.tidy.run(stopping))
     log.info("worker_started", threads=parts.threads, model=parts.runner.line.endpoint.model)
     _tell_supervisor()
     while not stopping.wait(WATCH_S):

@@ -11,14 +11,17 @@ import psycopg
 import sqlalchemy as sa
 
 from worker import faults
-from worker.adapters import calls, tasks
+from worker.adapters import calls, jobs, tasks
 from worker.adapters.db import Database
+from worker.adapters.files import Storage
 from worker.faults import Point
 from worker.leases import Leases
 from worker.log import get_logger
 from worker.pipeline import quarantine
 
 log = get_logger()
+
+TIDY_S = 3600.0
 
 
 def _nothing() -> None:
@@ -93,6 +96,32 @@ class Sweep:
             log.warning(
                 "lease_expired", task_id=expired.id, job_id=expired.job_id, deaths=expired.deaths + 1, status=status
             )
+
+
+@dataclass(frozen=True)
+class Tidy:
+    """Removes uploads that no job came of: their producer was killed between storing the file and inserting the row."""
+
+    database: Database
+    storage: Storage
+    stray_s: float
+
+    def run(self, stopped: threading.Event) -> None:
+        """Tidy now and again until `stopped`; a storage that is away is left alone until the next time."""
+        while not stopped.wait(min(self.stray_s, TIDY_S) * random.uniform(0.5, 1)):  # noqa: S311 (jitter)
+            try:
+                self.run_once()
+            except Exception as error:  # noqa: BLE001 (tidying can wait)
+                log.warning("tidy_failed", error=type(error).__name__)
+
+    def run_once(self) -> None:
+        """One round. Safe to run in any number of processes at once."""
+        for job_id in self.storage.unsettled_uploads(self.stray_s):
+            if self.database.transact(lambda c, job_id=job_id: jobs.exists(c, job_id)):  # type: ignore[misc]
+                self.storage.settle_upload(job_id)
+            else:
+                self.storage.discard_upload(job_id)
+                log.info("stray_upload_removed", job_id=job_id)
 
 
 @dataclass(frozen=True)

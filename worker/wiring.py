@@ -30,7 +30,7 @@ from worker.retrieval import Retrieval
 from worker.runner import Runner
 from worker.settings import Settings
 from worker.shapes.calls import Endpoint
-from worker.upkeep import Heartbeat, Sweep, Watch
+from worker.upkeep import Heartbeat, Sweep, Tidy, Watch
 from worker.urls import libpq_url
 
 EMBEDDED_THREADS = 2  # slots of the embedded model
@@ -43,6 +43,7 @@ class Parts:
     runner: Runner
     heartbeat: Heartbeat
     watch: Watch
+    tidy: Tidy
     broker: BellBroker
     upkeep: Database
     pulses: Pulses
@@ -162,6 +163,7 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
             ring=lambda times: ring(broker, times),
             pulse=lambda: pulses.beat("watch"),
         ),
+        tidy=Tidy(database=upkeep, storage=line.storage, stray_s=settings.stray_s),
         broker=broker,
         upkeep=upkeep,
         pulses=pulses,

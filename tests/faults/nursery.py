@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import select
 import signal
 import subprocess
@@ -25,8 +26,9 @@ ROOT = Path(__file__).resolve().parents[2]
 class Nursery:
     """Starts worker processes and knows which of them live. Use as a context manager; its end is theirs."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, environment: Mapping[str, str] | None = None) -> None:
         self.log = log
+        self._environment = environment or {}
         self._changed = threading.Condition()
         self._started: list[int] = []
         self.living: set[int] = set()
@@ -39,7 +41,7 @@ class Nursery:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": str(ROOT), **self._environment},
             start_new_session=True,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -57,12 +59,27 @@ class Nursery:
         self._reader.join(5)
         self._process.stdout.close()
 
-    def start(self, environment: Mapping[str, str]) -> int:
-        """Fork one worker; its pid."""
+    def start(
+        self,
+        environment: Mapping[str, str],
+        *,
+        enqueue: Mapping[str, str] | None = None,
+        largest_file: int | None = None,
+    ) -> int:
+        """Fork one worker, or a producer that calls `enqueue_job` with these arguments and ends; its pid.
+
+        `largest_file`: bytes after which a file of that process cannot grow, as on a full disk (its log goes nowhere).
+        """
+        order = {
+            "environment": dict(environment),
+            "log": os.devnull if largest_file else str(self.log),
+            "enqueue": dict(enqueue) if enqueue else None,
+            "largest_file": largest_file,
+        }
         assert self._process.stdin is not None
         with self._changed:
             known = len(self._started)
-            self._process.stdin.write(json.dumps({"environment": dict(environment), "log": str(self.log)}) + "\n")
+            self._process.stdin.write(json.dumps(order) + "\n")
             self._process.stdin.flush()
             if not self._changed.wait_for(lambda: len(self._started) > known, timeout=60):
                 raise RuntimeError("the nursery does not answer")
@@ -128,6 +145,7 @@ class Nursery:
 def _become_worker(order: Mapping[str, Any]) -> None:
     """In the forked child: the environment, the log, and the very entry point of a worker process."""
     from worker import faults, process
+    from worker.enqueue import enqueue_job
 
     os.environ.update(order["environment"])
     faults.arm(os.environ.get(faults.VARIABLE))
@@ -136,9 +154,15 @@ def _become_worker(order: Mapping[str, Any]) -> None:
     os.dup2(null, 1)
     os.dup2(os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644), 2)
     try:
+        if order["largest_file"]:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (order["largest_file"], order["largest_file"]))
+        if order["enqueue"]:
+            path, user = order["enqueue"]["path"], order["enqueue"]["user"]
+            enqueue_job(path, user=user, database_url=os.environ["DATABASE_URL"])
+            os._exit(0)
         process.main()
     finally:
-        os._exit(70)
+        os._exit(71)
 
 
 def _import_all() -> None:

@@ -12,9 +12,10 @@ import re
 import secrets
 import shutil
 import tempfile
+import time
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Protocol
 from urllib.parse import unquote
@@ -35,6 +36,8 @@ UNREADABLE = "Le service n'a pas le droit de lire ce fichier dans l'espace de st
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
 _FORBIDDEN_IN_NAMES = re.compile(r'[<>:"|?*#%]')  # to Windows, or in a URL that is not encoded
 _MISSING = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+
+PENDING = "pending"  # notes of uploads whose job does not exist yet
 
 Fill = Callable[[BinaryIO], object]
 
@@ -64,6 +67,30 @@ class Storage:
                 shutil.copyfileobj(data, target, 1024 * 1024)
 
         return self._root.put(f"uploads/{_safe_id(job_id)}/{safe_name(file_name)}", fill)
+
+    def announce_upload(self, job_id: str) -> None:
+        """Note that an upload is about to be stored for a job that does not exist yet.
+
+        A producer that is killed between storing and inserting leaves this note, by which its file is found.
+        """
+        self._root.put(f"{PENDING}/{_safe_id(job_id)}", lambda target: target.write(job_id.encode()))
+
+    def settle_upload(self, job_id: str) -> None:
+        """Forget the note: the job exists, or nothing of it does."""
+        self._root.remove(self._root.place(f"{PENDING}/{_safe_id(job_id)}"))
+
+    def unsettled_uploads(self, older_than_s: float) -> list[str]:
+        """The ids of announced uploads whose note is older than that. None where a storage keeps no times."""
+        old = [name for name, age_s in self._root.ages(PENDING) if age_s > older_than_s]
+        for name in old:
+            if name.startswith("."):  # a note whose writer was killed
+                self._root.remove(self._root.place(f"{PENDING}/{name}"))
+        return [name for name in old if not name.startswith(".")]
+
+    def discard_upload(self, job_id: str) -> None:
+        """Remove whatever was stored for a job that never came to exist, and then its note."""
+        self._root.remove_folder(f"uploads/{_safe_id(job_id)}")
+        self.settle_upload(job_id)
 
     def save_result(self, job_id: str, file_name: str, source: Fill | Path) -> str:
         """Store a job's workbook as `<original stem>-corrige.xlsx`, whole or not at all, over an earlier one; its URL.
@@ -187,6 +214,9 @@ class _Root(Protocol):
     def fetch(self, path: str, target: Path) -> None: ...
     def exists(self, path: str) -> bool: ...
     def remove(self, path: str) -> None: ...
+    def place(self, key: str) -> str: ...
+    def ages(self, folder: str) -> list[tuple[str, float]]: ...
+    def remove_folder(self, folder: str) -> None: ...
 
 
 def _open_root(url: str) -> _Root:
@@ -258,6 +288,21 @@ class _Folder:
     def remove(self, path: str) -> None:
         Path(path).unlink(missing_ok=True)
 
+    def place(self, key: str) -> str:
+        return str(self._folder / key)
+
+    def ages(self, folder: str) -> list[tuple[str, float]]:
+        """File names and their ages in seconds."""
+        found = []
+        with suppress(FileNotFoundError):
+            for entry in os.scandir(self._folder / folder):
+                with suppress(FileNotFoundError):  # somebody else tidies too
+                    found.append((entry.name, time.time() - entry.stat().st_mtime))
+        return found
+
+    def remove_folder(self, folder: str) -> None:
+        shutil.rmtree(self._folder / folder, ignore_errors=True)
+
 
 class _Remote:
     """Anything else, through fsspec. A folder does without: importing fsspec costs a web app 0.15 s."""
@@ -325,6 +370,23 @@ class _Remote:
     def remove(self, path: str) -> None:
         if self._fs.exists(path):
             self._fs.rm_file(path)
+
+    def place(self, key: str) -> str:
+        return f"{self._base}/{key}"
+
+    def ages(self, folder: str) -> list[tuple[str, float]]:
+        """File names and their ages in seconds; nothing where the storage keeps no times."""
+        found = []
+        with suppress(FileNotFoundError):
+            for path in self._fs.ls(self.place(folder), detail=False):
+                with suppress(FileNotFoundError, NotImplementedError):
+                    changed = self._fs.modified(path)
+                    found.append((path.rsplit("/", 1)[-1], time.time() - changed.timestamp()))
+        return found
+
+    def remove_folder(self, folder: str) -> None:
+        with suppress(FileNotFoundError):
+            self._fs.rm(self.place(folder), recursive=True)
 
 
 def _split_url(url: str) -> list[str]:

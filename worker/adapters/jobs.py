@@ -79,6 +79,12 @@ class JobSummary:
     spent: Sequence[Mapping[str, Any]]
 
 
+def exists(connection: sa.Connection, job_id: str) -> bool:
+    """Whether there is such a job."""
+    statement = sa.text('SELECT 1 FROM "AiValidationJob" WHERE "id" = :id')
+    return connection.execute(statement, {"id": job_id}).one_or_none() is not None
+
+
 def begin_job(connection: sa.Connection, task: Task) -> None:
     """`queued` → `processing`, by whichever task comes first."""
     connection.execute(BEGIN, {"id": task.job.id})

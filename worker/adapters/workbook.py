@@ -62,10 +62,14 @@ def write_workbook(sheets: Iterable[ReportSheet], target: BinaryIO | Path, *, ma
     with tempfile.TemporaryDirectory(prefix="medq-workbook-") as folder:
         path = Path(folder) / "workbook.xlsx"
         options = {"constant_memory": True, "tmpdir": folder, "use_zip64": True}
-        with xlsxwriter.Workbook(path, options) as workbook:
-            book = _Book(workbook, max_notes)
-            for sheet in sheets:
-                _write_sheet(workbook.add_worksheet(sheet.name), sheet, book)
+        try:
+            with xlsxwriter.Workbook(path, options) as workbook:
+                book = _Book(workbook, max_notes)
+                for sheet in sheets:
+                    _write_sheet(workbook.add_worksheet(sheet.name), sheet, book)
+        except xlsxwriter.exceptions.FileCreateError as error:
+            # The fault of the disk itself, by which a caller tells a full one from one that is away.
+            raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
         if isinstance(target, Path):
             shutil.copyfile(path, target)
         else:

@@ -17,6 +17,14 @@ FINISH_QUARANTINED = (
     "relancer la tâche pour écrire le classeur."
 )
 RETRIEVAL_FAILED = "La recherche dans les cours a échoué : la question a été analysée sans extrait."
+STORAGE_FULL = (
+    "L'espace de stockage est plein : le classeur corrigé n'a pas pu être écrit. Les questions sont enregistrées ; "
+    "faire de la place, puis relancer la tâche."
+)
+STORAGE_REFUSED = (
+    "Le service n'a pas le droit d'écrire dans l'espace de stockage. Les questions sont enregistrées ; corriger les "
+    "droits, puis relancer la tâche pour écrire le classeur."
+)
 EMBEDDED = "Modèle de démonstration : ses réponses ne valent rien, aucune question n'est validée."
 
 OUTCOME_WORDS = {
