@@ -5,8 +5,10 @@ With `upkeep`, the only place that begins a transaction. A model is never called
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -533,7 +535,7 @@ def write_report(database: Database, storage: Storage, job_id: str, *, embedded:
     """
     # One snapshot: the workbook's sheets and figures agree even while the job goes on.
     engine = database.engine.execution_options(isolation_level="REPEATABLE READ")
-    with engine.connect() as connection:
+    with engine.connect() as connection, _storing():
         # It holds no lock, and nothing is asked of the server while the file is closed and stored.
         connection.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         job = jobs.read_summary(connection, job_id)
@@ -542,6 +544,22 @@ def write_report(database: Database, storage: Storage, job_id: str, *, embedded:
         kept = list(_report_rows(connection, job_id)) if few else None
         sheets = build_report(lambda: kept or _report_rows(connection, job_id), summary)
         return storage.save_result(job_id, summary.file_name, lambda target: write_workbook(sheets, target))
+
+
+# No room, no right, no such size: a retry in a minute meets the same.
+_STORAGE_REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM})
+
+
+@contextmanager
+def _storing() -> Iterator[None]:
+    """A storage that takes no file fails the job with the cause, resumable; any other fault of it may pass."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _STORAGE_REFUSALS:
+            raise
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        raise JobFailed(sentences.STORAGE_FULL if is_full else sentences.STORAGE_REFUSED) from error
 
 
 def _report_rows(connection: sa.Connection, job_id: str) -> Iterator[ReportRow]:
