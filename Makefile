@@ -17,7 +17,7 @@ PYTHON := $(shell for p in python3 python; do \
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench lock clean
+.PHONY: help run test bench faults lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
@@ -33,6 +33,10 @@ test: $(VENV)/.ready ## every check and every test
 
 bench: $(VENV)/.ready ## measure speed on this machine and write docs/performance.md (ten minutes)
 	@$(BIN)/python -m bench.speed --write
+
+faults: $(VENV)/.ready ## the fault suite at full length: 3,000 kills and every fault as often as promised
+	@MEDQ_FAULT_LONG=1 MEDQ_FAULT_KILLS=3000 MEDQ_FAULT_RECORD=$(VENV)/faults.jsonl \
+	  $(BIN)/pytest -q -s --timeout 14400 tests/faults
 
 lock: $(VENV)/uv/.ready ## resolve requirements.lock anew
 	@$(UV) pip compile -q --universal --generate-hashes --no-header --no-annotate \

@@ -29,7 +29,12 @@ class Check:
     advice: str = ""
 
 
-def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False) -> None:
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    invariants: Annotated[
+        bool, typer.Option("--invariants", help="Check what must hold of every job in the database instead.")
+    ] = False,
+) -> None:
     """Check everything a job needs and say what to do.
 
     Database, schema, Redis, storage, LLM, workers. Exit 1 when something fails.
@@ -38,8 +43,9 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
     Examples:
       medq doctor
       medq doctor --json
+      medq doctor --invariants
     """
-    found = list(examine())
+    found = list(check_invariants() if invariants else examine())
     if as_json:
         tell_json({"ok": all(check.level != "fail" for check in found), "checks": [asdict(check) for check in found]})
     else:
@@ -71,6 +77,25 @@ def examine() -> Iterator[Check]:
             yield Check("services", "fail", str(error))
     yield from _guarded("storage", "Check MEDQ_STORAGE_URL.", lambda: check_storage(settings))
     yield from _guarded("llm", "Check OPENAI_* or AZURE_OPENAI_*.", lambda: check_llm(settings))
+
+
+def check_invariants() -> Iterator[Check]:
+    """Every invariant, all read in one snapshot: what breaks it, or that nothing does. See docs/reliability.md."""
+    from worker.adapters.invariants import INVARIANTS, look
+    from worker.cli.site import open_site
+
+    with open_site() as site:
+        # Longer than a call and its recovery may take: what is under way is no fault.
+        broken = look(site.engine, grace_s=site.settings.call_timeout_s + 2 * site.settings.lease_s)
+    for invariant in INVARIANTS:
+        cases = [violation for violation in broken if violation.invariant == invariant.name]
+        if not cases:
+            yield Check(invariant.name, "ok", invariant.sentence)
+            continue
+        first = f"job {cases[0].job_id}: {cases[0].detail}" if cases[0].job_id else cases[0].detail
+        yield Check(
+            invariant.name, "fail", f"{len(cases)} broken, {first}", "docs/reliability.md says what it promises"
+        )
 
 
 def _guarded(name: str, advice: str, look: Callable[[], Iterator[Check]]) -> Iterator[Check]:
