@@ -305,7 +305,8 @@ def test_courses_are_found_by_their_words_alone(database: Database) -> None:
     assert sum(question.key is not None for question in asked) >= 150
     assert figures.recall_5 >= 0.95
     assert figures.mrr >= 0.90
-    assert min(figures.by_kind.values()) >= 0.85
+    assert figures.by_kind.pop("misspelled") >= 0.75
+    assert min(figures.by_kind.values()) >= 0.95
     assert figures.off_corpus <= 0.10
 
 
