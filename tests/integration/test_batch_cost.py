@@ -1,0 +1,75 @@
+"""What one batch costs the database and the model, counted: no time is asserted here."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+from bench.scripted_llm import ScriptedLlm
+from bench.uploads import write_csv, write_truth
+from surroundings import Platform
+from worker.settings import Settings
+from worker.wiring import build_worker
+
+
+def run_here(platform: Platform, questions: int) -> None:
+    """A whole job in this thread alone: nothing sweeps, listens or polls beside it."""
+    path = write_csv(platform.folder / f"{questions} - qcm.csv", questions)
+    job_id = platform.enqueue(path)
+    parts = build_worker(Settings.model_validate(platform.worker_environment()), stopping=threading.Event())
+    try:
+        parts.runner.drain()
+    finally:
+        parts.close()
+    assert platform.job(job_id)["status"] == "completed"
+
+
+@contextmanager
+def heard(name: str, listener: Callable[..., None]) -> Iterator[None]:
+    """Have SQLAlchemy call the listener while the block runs."""
+    event.listen(Engine, name, listener)
+    try:
+        yield
+    finally:
+        event.remove(Engine, name, listener)
+
+
+def count_transactions(platform: Platform, questions: int) -> int:
+    """How many a whole job takes; a statement sent alone is one too."""
+    begun: list[object] = []
+    with heard("begin", begun.append):
+        run_here(platform, questions)
+    return len(begun)
+
+
+def test_a_batch_costs_four_transactions_and_one_call(platform: Platform, llm: ScriptedLlm) -> None:
+    # Given two jobs on new questions, one ten batches longer than the other
+    llm.configure(truth=write_truth(65))
+    short = count_transactions(platform, 10)
+    platform.execute('TRUNCATE "LlmCall", "AiValidationJob", "Question" CASCADE')
+    calls = llm.stats()["received"]
+    long = count_transactions(platform, 60)
+
+    # Then the difference is claim, intent, reply and outcome of each, and one call each
+    assert llm.stats()["received"] - calls == 12
+    assert long - short == 4 * 10
+
+
+def test_the_job_is_locked_for_two_statements_of_a_batch(platform: Platform, llm: ScriptedLlm) -> None:
+    """Batches of one job queue for its row: what is done under its lock bounds how many of them end in a second."""
+    llm.configure(truth=write_truth(5))
+    statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    with heard("before_cursor_execute", note):
+        run_here(platform, 5)
+    concluded = next(n for n, text in enumerate(statements) if "WITH concluded AS" in text)
+    assert 'FROM "AiValidationJob" WHERE "id" = ' in statements[concluded - 1]
+    assert "FOR NO KEY UPDATE" in statements[concluded - 1]
+    assert 'INSERT INTO "Question"' in statements[concluded - 2]
