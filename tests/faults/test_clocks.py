@@ -1,0 +1,111 @@
+"""A worker whose clock is two minutes off: leases are the database's, so nobody notices."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from bench.scripted_llm import ScriptedLlm
+from surroundings import Platform
+from tests.faults.harness import (
+    Jobs,
+    Watcher,
+    check_at_rest,
+    check_nothing_counted,
+    check_nothing_lost,
+    ledger_of,
+    read_books,
+)
+from tests.faults.nursery import Nursery
+from tests.faults.record import record
+
+OFF_S = 120
+# What libfaketime does, for the three functions by which a process asks for the time of day.
+SHIM = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <sys/time.h>
+#include <time.h>
+
+static long offset(void) { const char *text = getenv("CLOCK_OFFSET_S"); return text ? atol(text) : 0; }
+
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    static int (*real)(clockid_t, struct timespec *);
+    if (!real) real = dlsym(RTLD_NEXT, "clock_gettime");
+    int code = real(clock, now);
+    if (!code && clock == CLOCK_REALTIME) now->tv_sec += offset();
+    return code;
+}
+
+int gettimeofday(struct timeval *restrict now, void *restrict zone) {
+    struct timespec exact;
+    (void)zone;
+    int code = clock_gettime(CLOCK_REALTIME, &exact);
+    now->tv_sec = exact.tv_sec;
+    now->tv_usec = exact.tv_nsec / 1000;
+    return code;
+}
+
+time_t time(time_t *where) {
+    struct timespec exact;
+    clock_gettime(CLOCK_REALTIME, &exact);
+    if (where) *where = exact.tv_sec;
+    return exact.tv_sec;
+}
+"""
+
+
+@pytest.fixture
+def shim(tmp_path: Path) -> Path:
+    """A library that shifts the clock of whatever process loads it."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("no C compiler here to build the clock's shim with")
+    source, library = tmp_path / "clock.c", tmp_path / "clock.so"
+    source.write_text(SHIM)
+    subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", library, source, "-ldl"], check=True)
+    return library
+
+
+@pytest.mark.parametrize("off_s", [OFF_S, -OFF_S])
+def test_t8_a_clock_that_is_off(
+    platform: Platform, llm: ScriptedLlm, shim: Path, rng: random.Random, off_s: int
+) -> None:
+    # Given one worker whose clock is right and one whose clock is not
+    environment = {"LD_PRELOAD": str(shim), "CLOCK_OFFSET_S": str(off_s)}
+    code = "import time; print(int(time.time()))"
+    here, there = (
+        int(subprocess.run(["python3", "-c", code], env={**os.environ, **more}, capture_output=True, check=True).stdout)
+        for more in ({}, environment)
+    )
+    assert abs(there - here - off_s) < 30, "the clock is not off"
+    llm.configure(latency_s=0.2, accuracy=0.8)
+    jobs = Jobs(platform, questions=40)
+    with (
+        Watcher(platform.database_url),
+        Nursery(platform.folder / "right.log") as right,
+        Nursery(platform.folder / "wrong.log", environment) as wrong,
+    ):
+        right.start(platform.worker_environment(MEDQ_THREADS="3"))
+        wrong.start(platform.worker_environment(MEDQ_THREADS="3"))
+        for _ in range(4):
+            jobs.add()
+        # When both work on the same jobs, for longer than a lease
+        jobs.wait_for_all()
+        right.stop_all()
+        wrong.stop_all()
+        shares = right.count("batch_done"), wrong.count("batch_done")
+    # Then both did their part, and nothing was lost, taken over or paid twice
+    assert min(shares) > 0
+    check_nothing_lost(platform, jobs.ids, jobs.questions)
+    check_nothing_counted(platform)
+    check_at_rest(platform)
+    books = read_books(platform, ledger_of(llm))
+    assert (books.extra, books.unknown) == (0, 0)
+    record(f"T8 {off_s:+d} s", batches=sum(shares), of_them_off=shares[1], calls=books.paid, lost=0, extra_paid=0)
