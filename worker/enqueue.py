@@ -62,7 +62,7 @@ def enqueue_job(
             faults.reached(Point.STORED)
             connection.execute(
                 INSERT_JOB,
-                (job_id, Path(url).name, name, size, url, user_id, instructions, _dump(config)),
+                (job_id, Path(url).name, _text(name), size, url, user_id, _text(instructions), _dump(config)),
             )
             faults.reached(Point.INSERTED)
         except BaseException:
@@ -103,6 +103,11 @@ def _find_user(connection: Any, user: str) -> str:
     if row is None:
         raise UsageError(f"No user {user!r} in the database. Give the e-mail of an existing admin.")
     return str(row[0])
+
+
+def _text(value: str | None) -> str | None:
+    """Without what no PostgreSQL text can hold: NUL, and halves of characters."""
+    return value and value.replace("\x00", "").encode(errors="ignore").decode()
 
 
 def _dump(config: Mapping[str, Any] | None) -> str | None:
