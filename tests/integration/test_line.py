@@ -405,6 +405,38 @@ def test_a_question_that_a_person_validated_is_never_changed(platform: Platform,
     assert platform.value('SELECT count(*) FROM "Question"') == 5
 
 
+def test_a_person_who_validates_while_the_model_thinks_is_respected_and_the_figures_stay_true(
+    platform: Platform, llm: ScriptedLlm, tmp_path: Path
+) -> None:
+    # Given an imported question, and a file that holds it three times, under analysis by another model
+    first = make_workbook(tmp_path / "a.xlsx", 1)
+    book = openpyxl.load_workbook(first)
+    sheet = book["qcm"]
+    row = [cell.value for cell in sheet[2]]
+    sheet.append(row)
+    sheet.append(row)
+    book.save(tmp_path / "b.xlsx")
+    with platform.workers(1):
+        platform.wait_for_job(platform.enqueue(first))
+        llm.configure(hold=True)
+        job_id = platform.enqueue(tmp_path / "b.xlsx", config={"aiModel": "another"})
+        platform.wait_until(lambda: llm.stats()["inFlight"] == 1, what="a call in flight")
+        # When a person validates that question before the reply comes
+        platform.execute(
+            'UPDATE "Question" SET "validatedBy" = u."id", "explanation" = \'Relu.\' FROM "User" u '
+            'WHERE u."email" = :email',
+            email=ADMIN,
+        )
+        llm.configure(hold=False)
+        job = platform.wait_for_job(job_id)
+    # Then all three rows point to it, untouched, and the row's figures are those that its items give
+    assert platform.outcomes(job_id) == {"duplicate": 3}
+    assert platform.value('SELECT "explanation" FROM "Question"') == "Relu."
+    (counted,) = platform.rows("SELECT * FROM medq_job_figures(:id)", id=job_id)
+    assert {name: job[name] for name in counted} == counted
+    assert (job["status"], job["successfulAnalyses"], job["failedAnalyses"]) == ("completed", 3, 0)
+
+
 def test_one_row_added_to_an_imported_file_adds_one_question(
     platform: Platform, llm: ScriptedLlm, tmp_path: Path
 ) -> None:

@@ -42,12 +42,19 @@ WHERE "taskId" = :task_id AND "status" = 'pending' AND "duplicateOfId" IS NULL O
 """)
 
 # What a repeat of a row says of itself. `p` is the row that was analysed for it.
-REPEATED_REASON = """'Même contenu que la ligne ' || p."rowNumber" || ' de la feuille « ' || p."sheet" || ' ».'
-        || CASE WHEN p."status" IN ('failed', 'rejected') THEN ' Celle-ci n''a pas pu être analysée.' ELSE '' END"""
+# A repeat shares the outcome of the row it points to. Where that row turned out to repeat a question that a person
+# validated, so does this one: it points to no row, as if `prepare` had seen it. No chain of repeats ever arises.
+AS_REPEAT = f"""
+"status" = 'duplicate', "questionId" = p."questionId", "updatedAt" = {NOW},
+"duplicateOfId" = CASE WHEN p."status" <> 'duplicate' THEN p."id" END,
+"reason" = CASE WHEN p."status" = 'duplicate' THEN p."reason"
+    ELSE 'Même contenu que la ligne ' || p."rowNumber" || ' de la feuille « ' || p."sheet" || ' ».'
+        || CASE WHEN p."status" IN ('failed', 'rejected') THEN ' Celle-ci n''a pas pu être analysée.' ELSE '' END END
+"""
 
 CONCLUDE_DUPLICATES = sa.text(f"""
 UPDATE "AiValidationItem" d
-SET "status" = 'duplicate', "questionId" = p."questionId", "updatedAt" = {NOW}, "reason" = {REPEATED_REASON}
+SET {AS_REPEAT}
 FROM "AiValidationItem" p
 WHERE d."duplicateOfId" = p."id" AND d."status" = 'pending' AND p."id" = ANY(:ids)
 RETURNING p."id"
@@ -81,6 +88,7 @@ WHERE NOT EXISTS (SELECT 1 FROM "AiValidationTask" t WHERE t."jobId" = :job_id A
                   AND t."status" IN ('ready', 'running'))
 ON CONFLICT DO NOTHING
 """
+
 ADD_FINDING = sa.text("""
 UPDATE "AiValidationItem" SET "findings" = "findings" || CAST(:finding AS jsonb)
 WHERE "id" = ANY(:ids) AND NOT "findings" @> CAST(:same AS jsonb)
@@ -98,10 +106,10 @@ WITH concluded AS (
     FROM jsonb_to_recordset(CAST(:rows AS jsonb))
         AS r(id text, status text, reason text, result jsonb, rag boolean, question_id text)
     WHERE i."id" = r.id AND i."status" = 'pending'
-    RETURNING i."id", i."status", i."sheet", i."rowNumber", i."questionId", i."ragApplied"
+    RETURNING i."id", i."status", i."sheet", i."rowNumber", i."questionId", i."ragApplied", i."reason"
 ), repeated AS (
     UPDATE "AiValidationItem" d
-    SET "status" = 'duplicate', "questionId" = p."questionId", "updatedAt" = {NOW}, "reason" = {REPEATED_REASON}
+    SET {AS_REPEAT}
     FROM concluded p
     WHERE d."duplicateOfId" = p."id" AND d."status" = 'pending'
     RETURNING p."status"
