@@ -20,7 +20,7 @@ from worker.shapes.courses import Corpus, CourseLabels, CourseQuery, FoundPassag
 LOCK_KEY = 0x636F7572
 
 # A search reads at most so many passages per question to find the rarest words, and looks at the best of them whole.
-POSTINGS_PER_QUERY = 1_500
+POSTINGS_PER_QUERY = 1_000
 LONGEST_LIST = 20_000  # of a question whose rarest word is not rare
 FREQUENT_TERMS = 3
 CANDIDATES_PER_SCOPE = 12
