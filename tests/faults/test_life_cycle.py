@@ -1,0 +1,241 @@
+"""The life of tasks under two owners, in any order that Hypothesis can think of, against a real PostgreSQL."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
+
+from bench.scripted_llm import Script, compose_message
+from surroundings import ADMIN, Platform
+from tests.faults.harness import ALWAYS, make_workbook
+from worker.adapters import tasks
+from worker.adapters.db import Database
+from worker.adapters.files import Storage
+from worker.adapters.invariants import look
+from worker.adapters.prices import load_prices
+from worker.enqueue import enqueue_job
+from worker.errors import LeaseLost, ProviderUnavailable, Stopping
+from worker.gateway import TokenMeter
+from worker.leases import Lease
+from worker.pipeline import Claimed, Line, bury
+from worker.settings import Settings
+from worker.shapes.calls import Endpoint, Reply, Request, Usage
+from worker.shapes.jobs import Task
+from worker.upkeep import Sweep
+
+LEASE_S = 600.0  # only `expire` ends a lease here
+QUESTIONS = 6
+CONTENT = 'SELECT md5(string_agg(r::text, chr(10) ORDER BY r::text)) FROM (SELECT i.* FROM "AiValidationItem" i) r'
+
+
+@dataclass
+class Model:
+    """A model in the process: it answers as the scripted one does, or it is away. Stands where the gateway stands."""
+
+    endpoint: Endpoint = field(default_factory=lambda: Endpoint("http://model.test/v1", "scripted", "scripted"))
+    is_away: bool = False
+    calls: Iterator[int] = field(default_factory=itertools.count)
+    asked: int = 0
+    meter: TokenMeter = field(default_factory=TokenMeter)
+
+    @property
+    def endpoints(self) -> list[Endpoint]:
+        return [self.endpoint]
+
+    def choose(self) -> Endpoint:
+        return self.endpoint
+
+    def open_door(self, check: Callable[[], None], sleep: Callable[[float], None]) -> Model:
+        return self
+
+    def wait_turn(self, request: Request) -> None:
+        return None
+
+    def send(self, request: Request) -> Reply:
+        if self.is_away:
+            raise ProviderUnavailable("away", code="connection", retry_after_s=30)
+        self.asked += 1
+        document = json.loads(request.body["messages"][-1]["content"])
+        message, finish = compose_message(
+            Script(accuracy=0.8), document["task"], document["questions"], random.Random(0)
+        )
+        raw = {"choices": [{"index": 0, "finish_reason": finish, "message": message}], "model": "scripted"}
+        return Reply(json.dumps(raw, ensure_ascii=False), "scripted", Usage(10, 0, 10), f"req-{next(self.calls)}")
+
+
+@dataclass
+class Parts:
+    """What every example works with."""
+
+    platform: Platform
+    database: Database
+    line: Line
+    model: Model
+    numbers: Iterator[int]
+
+    @classmethod
+    def build(cls, platform: Platform) -> Parts:
+        environment = {"MEDQ_BATCH_SIZE": "2", "OPENAI_BASE_URL": "http://model.test/v1"}
+        model = Model()
+        database = Database(platform.engine)
+        given: dict[str, Any] = {name.lower(): value for name, value in environment.items()}
+        line = Line(
+            database=database,
+            storage=Storage(platform.storage_url),
+            gateway=model,  # type: ignore[arg-type]
+            endpoint=model.endpoint,
+            settings=Settings.model_validate({**environment, **given}),
+            prices=load_prices(None),
+        )
+        return cls(platform, database, line, model, itertools.count())
+
+
+class LifeCycle(RuleBasedStateMachine):
+    """One job, two owners. After every step the invariants hold, and a stale owner has written nothing."""
+
+    parts: Parts
+    held = Bundle("held")
+
+    def __init__(self) -> None:
+        super().__init__()
+        number = next(self.parts.numbers)
+        path = make_workbook(self.parts.platform.folder / f"vie {number}.xlsx", QUESTIONS, f"vie {number}")
+        site = self.parts.platform
+        self.job_id = enqueue_job(path, user=ADMIN, database_url=site.database_url, storage_url=site.storage_url)
+        self.stopping = threading.Event()
+        self.progress = 0
+
+    def teardown(self) -> None:
+        self.parts.model.is_away = False
+        self.parts.platform.execute('DELETE FROM "AiValidationJob" WHERE "id" = :id', id=self.job_id)
+
+    # -- what owners do ----------------------------------------------------------------------------------------------
+
+    @rule(target=held, owner=st.sampled_from(["a:1:x", "b:2:y"]))
+    def claim(self, owner: str) -> Claimed | None:
+        token = f"{owner}:{next(self.parts.numbers)}"
+        return self.parts.database.transact(lambda c: self.parts.line.claim(c, owner=token, lease_s=LEASE_S))
+
+    @rule(claimed=consumes(held))
+    def run(self, claimed: Claimed | None) -> None:
+        """Do the whole task: by its owner, or by one who lost it long ago."""
+        if claimed is None:
+            return
+        with self._writes_nothing(unless=self._is_current(claimed.task)), suppress(LeaseLost, Stopping):
+            self.parts.line.run(claimed, Lease(claimed.task.id, claimed.task.attempt, self.stopping))
+
+    @rule(claimed=held)
+    def renew(self, claimed: Claimed | None) -> None:
+        if claimed is None:
+            return
+        task = claimed.task
+        is_current = self._is_current(task)
+        process = task.owner.rpartition(":")[0]
+        renewed = self.parts.database.transact(
+            lambda c: tasks.renew_leases(c, {task.id: task.attempt}, process=process, lease_s=LEASE_S)
+        )
+        assert (renewed == {task.id}) == is_current
+
+    @rule(claimed=consumes(held), delay_s=st.sampled_from([0, 1]))
+    def give_back(self, claimed: Claimed | None, delay_s: float) -> None:
+        if claimed is None:
+            return
+        is_current = self._is_current(claimed.task)
+        assert self.parts.database.transact(lambda c: tasks.give_back(c, claimed.task, delay_s=delay_s)) == is_current
+
+    @rule(claimed=consumes(held))
+    def die_seen(self, claimed: Claimed | None) -> None:
+        if claimed is None:
+            return
+        is_current = self._is_current(claimed.task)
+        status = self.parts.database.transact(lambda c: bury(c, claimed.task, error="test"))
+        assert (status is not None) == is_current
+
+    # -- what the platform does --------------------------------------------------------------------------------------
+
+    @rule()
+    def expire(self) -> None:
+        self.parts.platform.execute(
+            'UPDATE "AiValidationTask" SET "leaseExpiresAt" = timestamp \'2020-01-01\' '
+            'WHERE "status" = \'running\' AND "jobId" = :id',
+            id=self.job_id,
+        )
+
+    @rule()
+    def sweep(self) -> None:
+        Sweep(database=self.parts.database, lease_s=0.1, call_timeout_s=1).run_once()
+
+    @rule()
+    def wait_no_longer(self) -> None:
+        self.parts.platform.execute('UPDATE "AiValidationTask" SET "notBefore" = NULL')
+
+    @rule()
+    def cancel(self) -> None:
+        self._set_status("cancelled", ("queued", "processing"))
+
+    @rule()
+    def retry(self) -> None:
+        self._set_status("queued", ("completed", "failed", "cancelled"))
+        self.progress = 0
+
+    @rule(is_away=st.booleans())
+    def provider(self, is_away: bool) -> None:
+        self.parts.model.is_away = is_away
+
+    # -- what must hold ----------------------------------------------------------------------------------------------
+
+    @invariant()
+    def holds(self) -> None:
+        assert look(self.parts.platform.engine, ALWAYS) == []
+        job = self.parts.platform.job(self.job_id)
+        assert job["progress"] >= self.progress or job["status"] == "queued", job
+        self.progress = job["progress"]
+
+    def _set_status(self, status: str, from_: tuple[str, ...]) -> None:
+        self.parts.platform.execute(
+            'UPDATE "AiValidationJob" SET "status" = :status WHERE "id" = :id AND "status" = ANY(:from_)',
+            status=status,
+            id=self.job_id,
+            from_=list(from_),
+        )
+
+    def _is_current(self, task: Task) -> bool:
+        return self.parts.database.transact(lambda c: tasks.is_held(c, task))
+
+    @contextmanager
+    def _writes_nothing(self, *, unless: bool) -> Iterator[None]:
+        before = self.parts.platform.value(CONTENT), self.parts.model.asked
+        yield
+        if not unless:
+            assert (self.parts.platform.value(CONTENT), self.parts.model.asked) == before, "a stale owner wrote"
+
+
+def test_the_life_of_tasks_in_any_order(platform: Platform) -> None:
+    parts = Parts.build(platform)
+    # Sweeps wait a moment after the server's start.
+    time.sleep(0.2)
+    machine = type("Machine", (LifeCycle,), {"parts": parts})
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        machine,
+        settings=settings(
+            max_examples=40,
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            print_blob=True,
+        ),
+    )
+    with platform.engine.connect() as connection:
+        assert connection.execute(sa.text('SELECT count(*) FROM "LlmCall"')).scalar_one() > 0
