@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from worker.adapters.limits import Limits, Turn
@@ -19,6 +20,7 @@ from worker.shapes.sizes import CHARACTERS_PER_TOKEN, REPLY_SHARE
 log = get_logger()
 
 LONGEST_PAUSE_S = 20.0  # a longer one is not worth a thread: the task waits instead
+SLOT_LOOK_S = 0.5  # how often a thread that waits for a free slot looks whether it should wait on
 FAILURES_TO_OPEN = 3
 OPEN_S = 30.0
 
@@ -94,10 +96,15 @@ class Outlet:
 
 @dataclass(frozen=True)
 class Gateway:
-    """Every endpoint of this process: the first, and the one to turn to while it is down."""
+    """Every endpoint of this process: the first, and the one to turn to while it is down.
+
+    `slots`: calls that this process makes at once. There are more threads than slots: while some wait for a reply,
+    others claim, compose and store, so that a slot is taken again at once.
+    """
 
     outlets: Sequence[Outlet]
     meter: TokenMeter = field(default_factory=TokenMeter)
+    slots: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(256))
 
     @property
     def endpoints(self) -> list[Endpoint]:
@@ -127,15 +134,29 @@ class Gateway:
 
 @dataclass
 class Door:
-    """The way out for one thread: it waits its turn, then sends. `check` raises when no call may begin any more."""
+    """The way out for one thread: it takes its turn, then sends. `check` raises when no call may begin any more."""
 
     gateway: Gateway
     check: Callable[[], None]
     sleep: Callable[[float], None]
     _turn: Turn = field(default=Turn(granted=False, wait_s=0.0))
 
-    def wait_turn(self, request: Request) -> None:
-        """Return when the request may be sent. Raises `ProviderUnavailable` when the endpoint wants a long pause."""
+    @contextmanager
+    def hold_turn(self, request: Request) -> Iterator[None]:
+        """The block may send the request: it has one of the process's slots, and its turn under the shared limits.
+
+        Raises `ProviderUnavailable` when the endpoint wants a long pause.
+        """
+        slots = self.gateway.slots
+        while not slots.acquire(timeout=SLOT_LOOK_S):
+            self.check()
+        try:
+            self._wait_turn(request)
+            yield
+        finally:
+            slots.release()
+
+    def _wait_turn(self, request: Request) -> None:
         limits = self.gateway.outlet_of(request).limits
         tokens = self.gateway.meter.estimate(request)
         while True:

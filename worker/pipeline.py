@@ -311,7 +311,7 @@ class Line:
             check=check_reply,
             send=door.send,
             ledger=TaskLedger(self.database, task, self.prices, config.max_cost_usd, [batch] if batch else []),
-            before_call=door.wait_turn,
+            turn=door.hold_turn,
             sleep=lease.sleep,
         )
         attempts = self.settings.max_attempts if config.max_retries is None else config.max_retries + 1

@@ -33,7 +33,7 @@ from worker.shapes.calls import Endpoint
 from worker.upkeep import Heartbeat, Sweep, Tidy, Watch
 from worker.urls import libpq_url
 
-EMBEDDED_THREADS = 2  # slots of the embedded model
+EMBEDDED_CALLS = 2  # slots of the embedded model
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,15 @@ def make_storage(settings: Settings) -> Storage:
     return Storage(settings.storage_url or str(settings.home / "storage"), settings.allowed_roots)
 
 
+def _calls_at_once(settings: Settings, endpoint: Endpoint) -> int:
+    return min(settings.threads, EMBEDDED_CALLS) if endpoint.embedded else settings.threads
+
+
+def _spare_threads(calls_at_once: int) -> int:
+    """Threads beyond the calls at once: they claim, compose and store while the others wait for a reply."""
+    return max(2, calls_at_once // 2)
+
+
 def build_gateway(settings: Settings, endpoint: Endpoint) -> Gateway:
     """The way out to the endpoint, and to its stand-in when there is one. The operator's limits are the first's."""
     limits_redis = redis.Redis.from_url(
@@ -96,7 +105,7 @@ def build_gateway(settings: Settings, endpoint: Endpoint) -> Gateway:
                 "OPENAI_FALLBACK_BASE_URL names the endpoint that it should stand in for: set another one."
             )
         outlets.append(outlet(stand_in, second, None, None))
-    return Gateway(outlets)
+    return Gateway(outlets, slots=threading.Semaphore(_calls_at_once(settings, endpoint)))
 
 
 def build_line(settings: Settings, *, pool_size: int) -> Line:
@@ -126,7 +135,8 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
     """Wire one process. DATABASE_URL and REDIS_URL must be set by now (the commands fill in the embedded ones)."""
     database_url, redis_url = settings.database_url or "", settings.redis_url or ""
     endpoint = resolve_endpoint(settings, settings.embedded_llm_url)
-    threads = min(settings.threads, EMBEDDED_THREADS) if endpoint.embedded else settings.threads
+    calls_at_once = _calls_at_once(settings, endpoint)
+    threads = calls_at_once + _spare_threads(calls_at_once)
     line = build_line(settings, pool_size=min(8, threads + 1))
     # Its own connections: leases are renewed even when every other one is busy.
     upkeep = Database(connect(database_url, pool_size=2, name="medq-upkeep", standstill_s=_standstill_s(settings)))

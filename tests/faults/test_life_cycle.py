@@ -8,7 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,8 +60,8 @@ class Model:
     def open_door(self, check: Callable[[], None], sleep: Callable[[float], None]) -> Model:
         return self
 
-    def wait_turn(self, request: Request) -> None:
-        return None
+    def hold_turn(self, request: Request) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def send(self, request: Request) -> Reply:
         if self.is_away:

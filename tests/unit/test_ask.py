@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -46,6 +47,7 @@ class FakeWorld:
     retries: list[bool] = field(default_factory=list)
     larger: list[bool] = field(default_factory=list)
     stop_after: int = 10_000
+    in_turn: bool = False
     twins: list[list[FakeStored]] = field(default_factory=list)  # what others are told while we wait for them
 
     def dialogue(self) -> Dialogue:
@@ -55,7 +57,7 @@ class FakeWorld:
             check=self.check,
             send=self.send,
             ledger=self,
-            before_call=self.before_call,
+            turn=self.turn,
             sleep=self.slept.append,
         )
 
@@ -90,9 +92,15 @@ class FakeWorld:
             ids = ["refused"]
         return Reply(raw=json.dumps(ids), model="m", usage=Usage(), provider_request_id=None)
 
-    def before_call(self, request: Request) -> None:
+    @contextmanager
+    def turn(self, request: Request) -> Iterator[None]:
         if len(self.sent) >= self.stop_after:
             raise Stopping("asked to stop")
+        self.in_turn = True
+        try:
+            yield
+        finally:
+            self.in_turn = False
 
     def find(self, keys: Sequence[str]) -> Sequence[FakeStored]:
         return [s for s in self.stored if set(s.question_keys) & set(keys)]
@@ -101,12 +109,14 @@ class FakeWorld:
         if self.twins:
             self.stored.extend(self.twins.pop(0))
             return None
+        assert self.in_turn
         self.log.append("begin")
         self.retries.append(is_retry)
         self.pending = tuple(q.key for q in request.questions)
         return f"call-{len(self.log)}"
 
     def succeed(self, call_id: str, request: Request, reply: Reply) -> None:
+        assert not self.in_turn, "the next call waits while this reply is stored"
         self.log.append("succeed")
         self.stored.append(FakeStored(self.pending, reply.raw, is_own=True))
 

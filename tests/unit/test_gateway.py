@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -28,6 +29,7 @@ class FakeWorld:
     first: Callable[[], None] = lambda: None
     second: Callable[[], None] = lambda: None
     now: float = 0.0
+    slots: int = 4
     sent: list[str] = field(default_factory=list)
     slept: list[float] = field(default_factory=list)
 
@@ -41,7 +43,8 @@ class FakeWorld:
             limits = Limits(None, endpoint.name, clock=lambda: self.now)
             return Outlet(endpoint, complete, limits, Breaker(clock=lambda: self.now))
 
-        self.gateway = Gateway([outlet(FIRST, "first"), outlet(SECOND, "second")], meter=TokenMeter())
+        outlets = [outlet(FIRST, "first"), outlet(SECOND, "second")]
+        self.gateway = Gateway(outlets, meter=TokenMeter(), slots=threading.Semaphore(self.slots))
         self.door = self.gateway.open_door(lambda: None, self.sleep)
 
     def sleep(self, seconds: float) -> None:
@@ -50,8 +53,8 @@ class FakeWorld:
 
     def call(self) -> Reply:
         asked = request(self.gateway.choose())
-        self.door.wait_turn(asked)
-        return self.door.send(asked)
+        with self.door.hold_turn(asked):
+            return self.door.send(asked)
 
     def fail(self) -> None:
         with pytest.raises(ProviderUnavailable):
@@ -138,7 +141,32 @@ def test_nobody_waits_for_a_turn_without_a_lease() -> None:
 
     world = FakeWorld()
     with pytest.raises(LeaseLost):
-        world.gateway.open_door(lost, world.sleep).wait_turn(request(FIRST))
+        world.gateway.open_door(lost, world.sleep).hold_turn(request(FIRST)).__enter__()
+
+
+def test_a_call_waits_for_a_free_slot_and_a_turn_that_fails_frees_its_own() -> None:
+    # Given a process that may make one call at once, and one under way
+    world = FakeWorld(slots=1)
+    asked = request(FIRST)
+    looks: list[None] = []
+
+    def lose_patience() -> None:
+        looks.append(None)
+        if len(looks) == 2:
+            raise LeaseLost("t")
+
+    waiting = world.gateway.open_door(lose_patience, world.sleep)
+    # When another thread wants to call, then it waits, and looks whether it should
+    with world.door.hold_turn(asked):
+        with pytest.raises(LeaseLost):
+            waiting.hold_turn(asked).__enter__()
+        assert world.sent == []
+    # And whatever becomes of a call, its slot is free afterwards
+    world.first = away
+    world.fail()
+    world.gateway.outlets[0].limits.slow_down(300.0)
+    world.fail()
+    assert world.gateway.slots.acquire(blocking=False)
 
 
 def test_a_stand_in_with_a_wrong_key_does_not_fail_the_job() -> None:

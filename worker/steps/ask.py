@@ -7,6 +7,7 @@ loses at most the calls in flight: a stored reply is never paid for again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -79,7 +80,7 @@ class Dialogue:
     check: Callable[[str, Request], CheckedReply]
     send: Callable[[Request], Reply]
     ledger: Ledger
-    before_call: Callable[[Request], None]  # waits for its turn; raises when no further call may begin
+    turn: Callable[[Request], AbstractContextManager[None]]  # waits for it; raises when no further call may begin
     sleep: Callable[[float], None]
 
 
@@ -188,37 +189,50 @@ class _Talk:
     def _call(self, group: Sequence[str], *, larger: bool, is_retry: bool) -> None:
         dialogue = self.dialogue
         request = dialogue.compose(group, larger)
-        dialogue.before_call(request)
         is_retry = is_retry or any(self.states[item_id].asked for item_id in group)
-        call_id = dialogue.ledger.begin(request, is_retry=is_retry)
-        while call_id is None:
-            # Its turn is kept meanwhile: to ask for another at every look would use up the shared limits.
-            dialogue.sleep(TWIN_WAIT_S)
-            self._recall_others(group)
-            if not all(map(self._is_open, group)):
-                return
-            call_id = dialogue.ledger.begin(request, is_retry=is_retry)
-        try:
-            reply = dialogue.send(request)
-        except ProviderUnavailable as error:
-            dialogue.ledger.fail(call_id, request, kind="unavailable", code=error.code, message=str(error))
-            if error.code == "timeout":  # the model may have written all of it, and be paid for it
-                self._count(group)
-                self._note(group, Refusal(error.code, str(error)))
-                if any(self.states[item_id].generations >= MAX_GENERATIONS for item_id in group):
-                    return  # no outage stops at one question: this one goes without an answer, the others go on
-            raise
-        except ProviderRefused as error:
-            dialogue.ledger.fail(call_id, request, kind="refused", code=error.code, message=str(error))
-            raise
-        except ContentRefused as error:
-            dialogue.ledger.fail(call_id, request, kind="content", code=error.code, message=str(error))
-            self._count(group)
-            self._refuse(group, Refusal(error.code, str(error)), size=len(group))
+        with dialogue.turn(request):
+            call_id = self._begin(group, request, is_retry=is_retry)
+            reply = self._send(group, request, call_id) if call_id is not None else None
+        if call_id is None or reply is None:
             return
         dialogue.ledger.succeed(call_id, request, reply)
         self._count(group)
         self._take(dialogue.check(reply.raw, request), group, size=len(group), counts=True)
+
+    def _begin(self, group: Sequence[str], request: Request, *, is_retry: bool) -> str | None:
+        """Write the intent; None when others were told meanwhile what this group was to ask."""
+        ledger = self.dialogue.ledger
+        call_id = ledger.begin(request, is_retry=is_retry)
+        while call_id is None:
+            # The turn is kept meanwhile: to ask for another at every look would use up the shared limits.
+            self.dialogue.sleep(TWIN_WAIT_S)
+            self._recall_others(group)
+            if not all(map(self._is_open, group)):
+                return None
+            call_id = ledger.begin(request, is_retry=is_retry)
+        return call_id
+
+    def _send(self, group: Sequence[str], request: Request, call_id: str) -> Reply | None:
+        """Send the request once; None when there is no reply and the group must not wait for one."""
+        ledger = self.dialogue.ledger
+        try:
+            return self.dialogue.send(request)
+        except ProviderUnavailable as error:
+            ledger.fail(call_id, request, kind="unavailable", code=error.code, message=str(error))
+            if error.code == "timeout":  # the model may have written all of it, and be paid for it
+                self._count(group)
+                self._note(group, Refusal(error.code, str(error)))
+                if any(self.states[item_id].generations >= MAX_GENERATIONS for item_id in group):
+                    return None  # no outage stops at one question: this one goes without an answer, the others go on
+            raise
+        except ProviderRefused as error:
+            ledger.fail(call_id, request, kind="refused", code=error.code, message=str(error))
+            raise
+        except ContentRefused as error:
+            ledger.fail(call_id, request, kind="content", code=error.code, message=str(error))
+            self._count(group)
+            self._refuse(group, Refusal(error.code, str(error)), size=len(group))
+            return None
 
     def _recall_others(self, group: Sequence[str]) -> None:
         """What another worker was told meanwhile; what this run has tried is known already."""
