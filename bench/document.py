@@ -31,7 +31,8 @@ class Figure:
         """None where nothing was asked for."""
         if self.target is None:
             return None
-        return self.value >= self.target if self.more_is_better else self.value <= self.target
+        shown = round(self.value, _digits(self.value))  # beyond what is shown a figure is chance
+        return shown >= self.target if self.more_is_better else shown <= self.target
 
 
 @dataclass(frozen=True)
@@ -97,8 +98,11 @@ def _cells(figure: Figure) -> list[str]:
 
 
 def _number(value: float) -> str:
-    digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
-    return f"{value:,.{digits}f}"
+    return f"{value:,.{_digits(value)}f}"
+
+
+def _digits(value: float) -> int:
+    return 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2
 
 
 # --- the curve --------------------------------------------------------------------------------------------------

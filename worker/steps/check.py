@@ -20,6 +20,7 @@ MIN_LETTERS_EXPLANATION = 20
 MIN_LETTERS_OPTION = 10
 MIN_LETTERS_QUOTE = 12
 MIN_LETTERS_EMBEDDED = 8  # its strings are bounded to a few words
+BEGINNING = 48  # characters in which every placeholder shows
 LEAK_WORDS = 10  # as many words of the system message in a row are a quotation of it
 
 # As `_plain` leaves them.
@@ -190,9 +191,9 @@ def _read_look(
         raise _Refused("duplicate_id", f"{len(results)} different results with this id")
     check = _TextCheck(asked, request)
     qcm = asked.question.is_qcm
-    return Look(
+    look = Look(
         key=_read_key(result.get("correctAnswers"), asked) if qcm else None,
-        answer=None if qcm else _read_answer(result.get("answer"), check),
+        answer=None if qcm else check.answer(result.get("answer")),
         verdict=None if qcm else _read_verdict(result.get("verdict"), asked),
         option_explanations=_read_option_explanations(result.get("optionExplanations"), asked, check) if qcm else {},
         explanation=check.explanation(result.get("explanation")),
@@ -200,6 +201,8 @@ def _read_look(
         model=model,
         citations=tuple(_read_citations(result.get("citations"), asked)),
     )
+    check.refuse_leaks()
+    return look
 
 
 def _read_key(value: object, asked: AskedQuestion) -> str:
@@ -211,15 +214,6 @@ def _read_key(value: object, asked: AskedQuestion) -> str:
     if not letters <= asked.letters.keys():
         raise _Refused("unknown_letter", "a letter that is not an option of this question")
     return "".join(sorted(asked.letters[letter] for letter in letters))
-
-
-def _read_answer(value: object, check: _TextCheck) -> str:
-    answer = clean_text(value) if isinstance(value, str) else ""
-    # "?" and "…" are no answer; "5" and "B12" are.
-    if not any(c.isalnum() for c in answer) or _is_placeholder(answer):
-        raise _Refused("no_answer", "no answer of its own to a short-answer question")
-    check.refuse_leak(answer)
-    return answer
 
 
 def _read_verdict(value: object, asked: AskedQuestion) -> Verdict | None:
@@ -277,15 +271,22 @@ class _TextCheck:
     """What a student will read: substance, nothing of our own prompt, letters as uploaded."""
 
     def __init__(self, asked: AskedQuestion, request: Request) -> None:
-        question = asked.question
         self._asked = asked
-        self._own = "\n".join([question.case_text or "", question.text, *question.options.values()])
+        self._read: list[str] = []
         self._system = _system_message(request)
         self._embedded = request.embedded
         # Asked under their own letters, nothing is to be mapped back.
         self._as_uploaded = all(map(eq, asked.letters.keys(), asked.letters.values())) or any(
-            letter in named_letters(text) for letter, text in question.options.items()
+            letter in named_letters(text) for letter, text in asked.question.options.items()
         )
+
+    def answer(self, value: object) -> str:
+        """The short answer: "?" and "…" are none; "5" and "B12" are."""
+        answer = clean_text(value) if isinstance(value, str) else ""
+        if not any(c.isalnum() for c in answer) or _is_placeholder(answer):
+            raise _Refused("no_answer", "no answer of its own to a short-answer question")
+        self._read.append(answer)
+        return answer
 
     def explanation(self, value: object) -> str:
         """The general explanation."""
@@ -298,7 +299,8 @@ class _TextCheck:
     def option_explanation(self, value: object, wire: str) -> str:
         """The explanation of one present option, without the letter that we will write before it."""
         text = clean_text(value) if isinstance(value, str) else ""
-        text = re.sub(rf"^(?:\({wire}\)|{wire}\s*[—–:)]|{wire}\s+-)\s*", "", text)
+        if text.startswith((wire, f"({wire}")):
+            text = re.sub(rf"^(?:\({wire}\)|{wire}\s*[—–:)]|{wire}\s+-)\s*", "", text)
         if not text:
             raise _Refused("missing_option_explanation", "a present option has no explanation")
         self._refuse_hollow(text, MIN_LETTERS_OPTION)
@@ -311,17 +313,24 @@ class _TextCheck:
         # "Option A" as the text of an option is its label in a quotation, not a reference.
         return text if self._as_uploaded else rename_letters(text, self._asked.letters)
 
-    def refuse_leak(self, text: str) -> None:
-        """Refuse what quotes our prompt or speaks of the format, unless the question itself does."""
+    def refuse_leaks(self) -> None:
+        """Refuse the result when a text that was read quotes our prompt or speaks of the format, unless the question
+        itself does. All texts in one go: a result has half a dozen, and hardly one in a thousand leaks.
+        """
+        text = "\n".join(self._read)
         folded = text.casefold()
         leak = _LEAKS.search(text) if any(word in folded for word in _LEAK_WORDS) else None
-        if leak is not None and leak[0].casefold() not in self._own.casefold():
+        if leak is not None and leak[0].casefold() not in self._own().casefold():
             raise _Refused("prompt_leak", "the text speaks of the format")
-        words = _words(text)
+        words = _WORD.findall(folded)
         # Two words in a row that the system message has too are rare; ten are looked for only then.
         alike = not _pairs(self._system).isdisjoint(pairwise(words))
         if alike and not _runs(self._system).isdisjoint(_windows(words)):
             raise _Refused("prompt_leak", "the text quotes the system message")
+
+    def _own(self) -> str:
+        question = self._asked.question
+        return "\n".join([question.case_text or "", question.text, *question.options.values()])
 
     def _refuse_hollow(self, text: str, min_letters: int) -> None:
         if _is_placeholder(text):
@@ -329,7 +338,7 @@ class _TextCheck:
         wanted = MIN_LETTERS_EMBEDDED if self._embedded else min_letters
         if sum(1 for _ in islice(filter(str.isalpha, text), wanted)) < wanted:
             raise _Refused("too_short", "an explanation without substance")
-        self.refuse_leak(text)
+        self._read.append(text)
 
 
 def _system_message(request: Request) -> str:
@@ -373,7 +382,10 @@ def _plain(text: str) -> str:
 
 def _is_placeholder(text: str) -> bool:
     """`aaa`, `…`, `n/a`, `Explication à compléter`: words that stand where an explanation should."""
-    plain = _plain(text)
+    plain = _plain(text[:BEGINNING])
+    # The beginning of a long text tells, unless it could be the whole of a short one.
+    if len(text) > BEGINNING and (len(set(plain)) <= 2 or plain in _PLACEHOLDERS):
+        plain = _plain(text)
     if plain in _PLACEHOLDERS or plain.startswith(_PLACEHOLDER_STARTS):
         return True
     return len(plain) > 1 and len(set(plain) - {" "}) == 1 and not plain.isdigit()

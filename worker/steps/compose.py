@@ -7,7 +7,7 @@ import itertools
 import json
 import random
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from worker.prompts import Prompt, load_prompt
@@ -47,13 +47,14 @@ def compose_request(
     body = _body(purpose, wired, endpoint=endpoint, model=model, instructions=instructions)
     if larger_ceiling:
         body["max_completion_tokens"] = min(MAX_REPLY_TOKENS, LARGER_CEILING * body["max_completion_tokens"])
+    shared = _shared_digest(purpose, endpoint, model, instructions)
     asked = tuple(
         AskedQuestion(
             id=f"q{number}",
             item_id=item_id,
             question=question,
             letters=_letters(purpose, question),
-            key=_key(purpose, wire, endpoint=endpoint, model=model, instructions=instructions),
+            key=_key(shared, wire, endpoint),
             excerpt_count=len(excerpts),
             excerpts=tuple(excerpts),
         )
@@ -63,7 +64,7 @@ def compose_request(
         purpose=purpose,
         model=model,
         body=body,
-        hash=_digest({"endpoint": _identity(endpoint), "body": body}),
+        hash=_digest({"keys": [question.key for question in asked], "tokens": body["max_completion_tokens"]}),
         questions=asked,
         endpoint=endpoint.name,
         embedded=endpoint.embedded,
@@ -86,7 +87,8 @@ def question_key(
     so is not part of it either.
     """
     wire = _wire_question(purpose, question, excerpts)
-    return _key(purpose, wire, endpoint=endpoint, model=model, instructions=(instructions or "").strip() or None)
+    shared = _shared_digest(purpose, endpoint, model, (instructions or "").strip() or None)
+    return _key(shared, wire, endpoint)
 
 
 def batch_limit(endpoint: Endpoint, batch_size: int) -> int:
@@ -202,17 +204,24 @@ def _token_ceiling(wired: Sequence[Mapping[str, Any]]) -> int:
     return min(MAX_REPLY_TOKENS, reply_ceiling(questions=len(wired), options=options, characters=content))
 
 
-def _key(purpose: Purpose, wire: Mapping[str, Any], *, endpoint: Endpoint, model: str, instructions: str | None) -> str:
+def _key(shared: str, wire: Mapping[str, Any], endpoint: Endpoint) -> str:
+    return _digest(
+        {"shared": shared, "schema": _embedded_schema(wire) if endpoint.embedded else None, "question": wire}
+    )
+
+
+@lru_cache(maxsize=64)
+def _shared_digest(purpose: Purpose, endpoint: Endpoint, model: str, instructions: str | None) -> str:
+    """What shapes the answer to every question of a job alike: some kilobytes, not to be read for each question."""
     return _digest(
         {
             "endpoint": _identity(endpoint),
             "model": model,
             "purpose": purpose,
             "prompt": _prompt(purpose, endpoint).version,
-            "schema": _embedded_schema(wire) if endpoint.embedded else HOSTED_SCHEMA,
+            "schema": None if endpoint.embedded else HOSTED_SCHEMA,
             "parameters": EMBEDDED_PARAMETERS if endpoint.embedded else {},
             "instructions": instructions,
-            "question": wire,
         }
     )
 
