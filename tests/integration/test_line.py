@@ -293,6 +293,23 @@ def test_two_workers_analyse_each_item_once(platform: Platform, llm: ScriptedLlm
     assert owners == 1
 
 
+def test_a_process_makes_as_many_calls_at_once_as_it_may_and_no_more(
+    platform: Platform, llm: ScriptedLlm, tmp_path: Path
+) -> None:
+    # Given a process of four calls at once, and a model that keeps its replies back
+    llm.configure(hold=True)
+    running = 'SELECT count(*) FROM "AiValidationTask" WHERE "status" = \'running\''
+    with platform.workers(1, MEDQ_THREADS="4"):
+        job_id = platform.enqueue(make_workbook(tmp_path / "a.xlsx", 100))
+        # When further threads have claimed what comes next
+        platform.wait_until(lambda: platform.value(running) > 4, what="more tasks than calls")
+        platform.wait_until(lambda: llm.stats()["inFlight"] == 4, what="four calls")
+        llm.configure(hold=False, latency_s=0.05)
+        assert platform.wait_for_job(job_id)["status"] == "completed"
+    # Then there were four calls at once at most
+    assert llm.stats()["maxInFlight"] == 4
+
+
 def test_a_killed_worker_loses_nothing_and_pays_only_calls_in_flight_again(
     platform: Platform, llm: ScriptedLlm, tmp_path: Path
 ) -> None:
