@@ -1,0 +1,10 @@
+"""The line: what is done with a task, one room per step. With `upkeep` and `runner` the only place that begins a
+transaction. A model is never called inside one.
+"""
+
+from worker.pipeline.claiming import Claimed
+from worker.pipeline.failing import bury, fail_job, quarantine
+from worker.pipeline.finish import write_report
+from worker.pipeline.line import Line
+
+__all__ = ["Claimed", "Line", "bury", "fail_job", "quarantine", "write_report"]

@@ -1,0 +1,176 @@
+"""analyse: one batch → its answers → one transaction at its end. A model is never called inside one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import sqlalchemy as sa
+
+from worker import faults
+from worker.adapters import items, tasks
+from worker.errors import JobFailed
+from worker.faults import Point
+from worker.leases import Lease
+from worker.log import get_logger
+from worker.pipeline.claiming import Batch, compose
+from worker.pipeline.failing import down_for_s
+from worker.pipeline.ledger import TaskLedger
+from worker.pipeline.publish import publish
+from worker.pipeline.tools import Tools
+from worker.shapes import sentences
+from worker.shapes.answers import Conclusion, Look, Purpose
+from worker.shapes.calls import Endpoint, Request
+from worker.shapes.items import PendingItem
+from worker.shapes.jobs import JobConfig, Task
+from worker.shapes.questions import Finding
+from worker.steps.ask import Answers, Dialogue, ask
+from worker.steps.check import check_reply
+from worker.steps.judge import conclude, failed_conclusion, needs_second_look
+
+log = get_logger()
+
+
+def analyse(tools: Tools, task: Task, lease: Lease, batch: Batch | None) -> None:
+    """Ask about one batch and store what came of it. Raises what `ask` raises."""
+    config = JobConfig.parse(task.job.config)
+    if task.was_held and (down_s := down_for_s(tools, task)) >= tools.settings.outage_s:
+        raise JobFailed(sentences.outage(down_s))
+    pending = batch.pending if batch else tools.database.transact(lambda c: items.load_pending(c, task))
+    pending, searched = _add_excerpts(tools, pending, config)
+    if any(item.excerpts for item in pending):
+        batch = None
+    first = _ask(tools, task, "analyse", pending, config=config, lease=lease, generations={}, batch=batch)
+    conclusions: dict[str, Conclusion] = {}
+    for item in pending:
+        look = first.looks.get(item.id)
+        conclusions[item.id] = (
+            failed_conclusion(_refused(first, item.id), excerpts_used=bool(item.excerpts))
+            if look is None
+            else _conclude(tools, task, item, look, config=config, lease=lease, generations=first.generations)
+        )
+
+    def apply(connection: sa.Connection) -> None:
+        _apply(tools, connection, task, pending, conclusions, searched=searched)
+
+    try:
+        tools.database.transact(apply)
+    except sa.exc.IntegrityError:
+        # A course was removed, or a check added, in the seconds since they were read.
+        tools.directory.forget()
+        tools.database.transact(apply)
+    faults.reached(Point.AFTER_COMMIT, task.kind, task.position)
+    log.info("batch_done", items=len(pending))
+
+
+def _conclude(
+    tools: Tools,
+    task: Task,
+    item: PendingItem,
+    first: Look,
+    *,
+    config: JobConfig,
+    lease: Lease,
+    generations: Mapping[str, int],
+) -> Conclusion:
+    second: Look | None = None
+    if needs_second_look(item.question, first):
+        answers = _ask(tools, task, "second_look", [item], config=config, lease=lease, generations=generations)
+        second = answers.looks.get(item.id)
+        if second is None:
+            return failed_conclusion(_refused(answers, item.id), excerpts_used=bool(item.excerpts))
+    return conclude(
+        item.question,
+        first,
+        second,
+        config=config,
+        embedded=tools.endpoint.embedded,
+        excerpts_used=bool(item.excerpts),
+        sources={excerpt.id: excerpt.source or "" for excerpt in item.excerpts},
+    )
+
+
+def _add_excerpts(
+    tools: Tools, pending: Sequence[PendingItem], config: JobConfig
+) -> tuple[Sequence[PendingItem], bool]:
+    """The items with what the courses say about them, and whether the search (if any) came through."""
+    if not config.rag or tools.retrieval is None:
+        return pending, True
+    found = tools.retrieval.find_excerpts(pending)
+    if not found.excerpts:
+        return pending, not found.failed
+    # The embedded model reads 280 tokens a second, and understands none of them.
+    most = 1 if tools.endpoint.embedded else None
+    return [replace(item, excerpts=tuple(found.excerpts.get(item.id, ())[:most])) for item in pending], True
+
+
+def _ask(
+    tools: Tools,
+    task: Task,
+    purpose: Purpose,
+    pending: Sequence[PendingItem],
+    *,
+    config: JobConfig,
+    lease: Lease,
+    generations: Mapping[str, int],
+    batch: Batch | None = None,
+) -> Answers:
+    by_id = {item.id: item for item in pending}
+    composed = {(tools.endpoint.name, *ids): request for ids, request in batch.requests.items()} if batch else {}
+
+    def compose_once(endpoint: Endpoint, item_ids: Sequence[str], larger_ceiling: bool) -> Request:
+        asked = [by_id[item_id] for item_id in item_ids]
+        if larger_ceiling:
+            return compose(tools, task, purpose, asked, config=config, endpoint=endpoint, larger_ceiling=True)
+        # What is looked for in the ledger is mostly what is sent next.
+        name = (endpoint.name, *item_ids)
+        request = composed.get(name) or compose(tools, task, purpose, asked, config=config, endpoint=endpoint)
+        return composed.setdefault(name, request)
+
+    door = tools.gateway.open_door(lease.check, lease.sleep)
+    dialogue = Dialogue(
+        compose=lambda item_ids, larger_ceiling: compose_once(tools.gateway.choose(), item_ids, larger_ceiling),
+        recall=lambda item_ids: [compose_once(endpoint, item_ids, False) for endpoint in tools.gateway.endpoints],
+        check=check_reply,
+        send=door.send,
+        ledger=TaskLedger(tools.database, task, tools.prices, config.max_cost_usd, [batch] if batch else []),
+        turn=door.hold_turn,
+        sleep=lease.sleep,
+    )
+    attempts = tools.settings.max_attempts if config.max_retries is None else config.max_retries + 1
+    return ask(
+        list(by_id),
+        dialogue,
+        max_attempts=attempts,
+        questions_per_call=tools.questions_per_call(config),
+        # While the endpoint is known to be down, a task of the job tries once whether it is back.
+        transport_attempts=1 if task.was_held else attempts,
+        generations=generations,
+    )
+
+
+def _apply(
+    tools: Tools,
+    connection: sa.Connection,
+    task: Task,
+    pending: Sequence[PendingItem],
+    conclusions: Mapping[str, Conclusion],
+    *,
+    searched: bool,
+) -> None:
+    # The job's row comes last and is held for two statements: all its batches queue for it.
+    concluded = publish(connection, pending, conclusions, tools.directory)
+    tasks.end_task(connection, task)
+    if task.was_held:
+        tasks.release_job(connection, task.job.id)
+    faults.reached(Point.MID_APPLY, task.kind, task.position)
+    if not searched:
+        finding = Finding("retrieval_failed", sentences.RETRIEVAL_FAILED)
+        items.add_finding(connection, [item.id for item in pending], finding)
+    if items.conclude_items(connection, task.job.id, concluded):
+        tasks.notify(connection, task.job.id)
+
+
+def _refused(answers: Answers, item_id: str) -> str:
+    refusal = answers.refusals.get(item_id)
+    return sentences.refused(refusal.code if refusal else None)

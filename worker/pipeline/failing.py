@@ -1,0 +1,96 @@
+"""What can go wrong: a job that fails, a provider that is away, a task that takes its workers down with it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from worker.adapters import calls, items, jobs, tasks
+from worker.errors import ProviderUnavailable
+from worker.log import get_logger
+from worker.pipeline.tools import Tools
+from worker.shapes import sentences
+from worker.shapes.jobs import Task, TaskKind
+from worker.steps.ask import LONGEST_WAIT_S
+
+log = get_logger()
+
+
+def fail_task(tools: Tools, task: Task, sentence: str) -> None:
+    """End the whole job for a cause that no retry mends; what was done stays."""
+
+    def fail(connection: sa.Connection) -> None:
+        tasks.end_task(connection, task, status="failed", error=sentence)
+        fail_job(connection, task.job.id, sentence, has_items=task.kind == "analyse")
+
+    tools.database.transact(fail)
+
+
+def wait_for_provider(tools: Tools, task: Task, error: ProviderUnavailable) -> None:
+    """Hold the job, and give its task back for later; past the outage limit, fail the job (resumable)."""
+    down_s = down_for_s(tools, task)
+    left_s = tools.settings.outage_s - down_s
+    if left_s <= 0:
+        fail_task(tools, task, sentences.outage(down_s))
+        return
+    # Never before the endpoint's own wish, nor later than the job may wait.
+    delay_s = min(max(error.retry_after_s or 0.0, 1.0, min(60.0, down_s / 2)), left_s + 0.1)
+    is_busy = error.code == "rate_limited"
+
+    def wait(connection: sa.Connection) -> None:
+        tasks.lock_job(connection, task.job.id)
+        if not tasks.give_back(connection, task, delay_s=delay_s, error=str(error)):
+            return
+        # The shared limits pace a job whose endpoint is only busy, unless it asked for a long pause.
+        if not is_busy or delay_s > LONGEST_WAIT_S:
+            tasks.hold_job(connection, task.job.id, delay_s=delay_s)
+        now = calls.read_clock(connection)
+        retry_at, until = now + timedelta(seconds=delay_s), now + timedelta(seconds=left_s)
+        sentence = sentences.provider_busy(retry_at) if is_busy else sentences.provider_down(retry_at, until)
+        jobs.say(connection, task.job.id, sentence)
+
+    log.warning("provider_down", code=error.code, down_s=round(down_s), delay_s=round(delay_s, 1))
+    tools.database.transact(wait)
+
+
+def down_for_s(tools: Tools, task: Task) -> float:
+    """For how many seconds the job has met nothing but a provider that is down."""
+    return tools.database.transact(lambda c: calls.down_for_s(c, task.job.id))
+
+
+def fail_job(connection: sa.Connection, job_id: str, sentence: str, *, has_items: bool) -> None:
+    """Fail what is still open, with the cause; the finish task then writes the partial workbook and the status.
+
+    A job without items has nothing to write: it is `failed` at once. The job's row must be locked already.
+    """
+    if not has_items:
+        jobs.fail_now(connection, job_id, sentence)
+        return
+    tasks.release_job(connection, job_id)
+    jobs.fail_open_batches(connection, job_id, sentence)
+    items.fail_pending(connection, job_id, reason=sentence)
+    items.ready_finish(connection, job_id)
+    tasks.notify(connection, job_id)
+
+
+def bury(connection: sa.Connection, task: Task, *, error: str) -> str | None:
+    """Count a death of the task that this process saw; the third one sets it aside. Its new status, None = not ours."""
+    tasks.lock_job(connection, task.job.id)
+    status = tasks.count_death(connection, task, error=error)
+    if status is not None:
+        calls.mark_unknown(connection, task.id, attempt=task.attempt)
+    if status == "failed":
+        quarantine(connection, task.kind, job_id=task.job.id, task_id=task.id)
+    return status
+
+
+def quarantine(connection: sa.Connection, kind: TaskKind, *, job_id: str, task_id: str) -> None:
+    """A task that killed its worker too often fails alone: every other batch goes on. The job must be locked."""
+    if kind == "analyse":
+        items.fail_pending(connection, job_id, reason=sentences.QUARANTINED, task_id=task_id)
+        if items.ready_finish(connection, job_id):
+            tasks.notify(connection, job_id)
+        return
+    sentence = sentences.PREPARE_QUARANTINED if kind == "prepare" else sentences.FINISH_QUARANTINED
+    fail_job(connection, job_id, sentence, has_items=False)

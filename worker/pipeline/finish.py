@@ -1,0 +1,125 @@
+"""finish: rows → workbook → storage, and the job's last word."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from worker import faults
+from worker.adapters import items, jobs, tasks
+from worker.adapters.db import Database
+from worker.adapters.files import Storage
+from worker.adapters.workbook import write_workbook
+from worker.errors import JobFailed
+from worker.faults import Point
+from worker.log import get_logger
+from worker.pipeline.tools import Tools
+from worker.shapes import sentences
+from worker.shapes.jobs import Task
+from worker.shapes.reports import ReportRow, ReportSummary
+from worker.shapes.uploads import LeftOutSheet, ReadSheet
+from worker.steps.report import build_report
+
+log = get_logger()
+
+# The report goes through the rows once per sheet: so many are kept (some 10 KB each), more are read again.
+ROWS_IN_MEMORY = 3_000
+
+
+def finish(tools: Tools, task: Task) -> None:
+    """Write the workbook, then end the job."""
+    url = write_report(tools.database, tools.storage, task.job.id, embedded=tools.endpoint.embedded)
+    faults.reached(Point.IN_FINISH)
+    tools.database.transact(lambda c: _close(c, task, url, embedded=tools.endpoint.embedded))
+    log.info("job_finished")
+
+
+def _close(connection: sa.Connection, task: Task, url: str, *, embedded: bool) -> None:
+    tasks.end_task(connection, task)
+    outcomes = items.count_outcomes(connection, task.job.id)
+    jobs.close_job(connection, task.job.id, output_url=url, outcomes=outcomes, embedded=embedded)
+
+
+def write_report(database: Database, storage: Storage, job_id: str, *, embedded: bool) -> str:
+    """The corrected workbook of a job, whatever its status; the URL it was stored under.
+
+    Raises `JobFailed` when it cannot be written or stored, `LeaseLost` when the job was deleted.
+    """
+    # One snapshot: the workbook's sheets and figures agree even while the job goes on.
+    engine = database.engine.execution_options(isolation_level="REPEATABLE READ")
+    with engine.connect() as connection, _storing():
+        # It holds no lock, and nothing is asked of the server while the file is closed and stored.
+        connection.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+        job = jobs.read_summary(connection, job_id)
+        summary = _summarise(job, embedded=embedded)
+        few = (job.row["totalItems"] or 0) <= ROWS_IN_MEMORY
+        kept = list(_report_rows(connection, job_id)) if few else None
+        sheets = build_report(lambda: kept or _report_rows(connection, job_id), summary)
+        return storage.save_result(job_id, summary.file_name, lambda target: write_workbook(sheets, target))
+
+
+# No room, no right, no such size: a retry in a minute meets the same.
+_STORAGE_REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM})
+
+
+@contextmanager
+def _storing() -> Iterator[None]:
+    """A storage that takes no file fails the job with the cause, resumable; any other fault of it may pass."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _STORAGE_REFUSALS:
+            raise
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        raise JobFailed(sentences.STORAGE_FULL if is_full else sentences.STORAGE_REFUSED) from error
+
+
+def _report_rows(connection: sa.Connection, job_id: str) -> Iterator[ReportRow]:
+    for row in items.stream_report_rows(connection, job_id):
+        yield ReportRow.from_stored(
+            sheet=row["sheet"],
+            row_number=row["rowNumber"],
+            type=row["type"],
+            cells=row["original"],
+            status=row["status"],
+            reason=row["reason"],
+            findings=row["findings"],
+            result=row["result"],
+            question=row["question"],
+        )
+
+
+def _summarise(job: jobs.JobSummary, *, embedded: bool) -> ReportSummary:
+    row, spent = job.row, job.spent
+    costs = [line["cost_usd"] for line in spent if line["cost_usd"] is not None]
+    return ReportSummary(
+        file_name=row["originalFileName"],
+        status=row["status"],
+        figures={name: row[name] or 0 for name in jobs.FIGURES},
+        sheets=tuple(ReadSheet(s["name"], tuple(s["columns"]), s["rows"]) for s in job.notes.get("read", [])),
+        left_out=tuple(LeftOutSheet(s["name"], s["reason"]) for s in job.notes.get("leftOut", [])),
+        model=next((line["model"] for line in spent if line["purpose"] == "analyse"), None),
+        review_model=next((line["model"] for line in spent if line["purpose"] == "second_look"), None),
+        calls=sum(line["calls"] for line in spent),
+        prompt_tokens=sum(line["prompt_tokens"] for line in spent),
+        cached_tokens=sum(line["cached_tokens"] for line in spent),
+        completion_tokens=sum(line["completion_tokens"] for line in spent),
+        cost_usd=sum(costs) if costs else None,
+        cost_by_model=_cost_by_model(spent),
+        embedded_model=embedded,
+        instructions=row["instructions"],
+        error_message=row["errorMessage"],
+    )
+
+
+def _cost_by_model(spent: Sequence[Mapping[str, Any]]) -> dict[str, Decimal | None]:
+    costs: dict[str, Decimal | None] = {}
+    for line in spent:
+        before, cost = costs.get(line["model"]), line["cost_usd"]
+        costs[line["model"]] = before if cost is None else (before or 0) + cost
+    return costs

@@ -1,0 +1,106 @@
+"""The ledger of one task's calls: what it asked, what it was told, and what the job may still spend."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import sqlalchemy as sa
+
+from models import new_id
+from worker import faults
+from worker.adapters import calls, tasks
+from worker.adapters.db import Database
+from worker.adapters.prices import Prices
+from worker.errors import JobFailed
+from worker.faults import Point
+from worker.pipeline.claiming import Batch
+from worker.shapes import sentences
+from worker.shapes.calls import Reply, Request
+from worker.shapes.jobs import Task
+
+
+@dataclass(frozen=True)
+class TaskLedger:
+    """The ledger of one task's calls: each method one transaction."""
+
+    database: Database
+    task: Task
+    prices: Prices
+    max_cost_usd: float | None
+    unread: list[Batch] = field(default_factory=list)  # read with the claim, not looked at yet
+    _known: set[str] = field(default_factory=set)  # calls whose reply was looked at, or is our own
+
+    def find(self, keys: Sequence[str]) -> Sequence[calls.StoredReply]:
+        """See `Ledger.find`."""
+        # What was read with the claim is new only once: later, another worker may have been told more.
+        batch = self.unread.pop() if self.unread else None
+        if batch and batch.keys == set(keys):
+            found = batch.replies
+        else:
+            found = self.database.transact(lambda c: calls.find_replies(c, self.task, keys), single=True)
+        self._known.update(stored.id for stored in found)
+        return found
+
+    def begin(self, request: Request, *, is_retry: bool) -> str | None:
+        """See `Ledger.begin`. Of a job's budget, what the call may cost at most is reserved with the intent."""
+        call_id = new_id()
+        ceiling_usd = self.prices.ceiling_usd(request)
+
+        def write(connection: sa.Connection) -> bool:
+            if calls.is_asked_elsewhere(connection, self.task, request, call_id=call_id, known=list(self._known)):
+                return False
+            if not self._fits_budget(connection, request, ceiling_usd, call_id=call_id):
+                return False
+            calls.begin_call(
+                connection, self.task, request, call_id=call_id, is_retry=is_retry, ceiling_usd=ceiling_usd
+            )
+            return True
+
+        if not self.database.transact(write):
+            return None
+        self._known.add(call_id)
+        faults.reached(Point.AFTER_INTENT, self.task.kind, self.task.position)
+        return call_id
+
+    def _fits_budget(
+        self, connection: sa.Connection, request: Request, ceiling_usd: Decimal | None, *, call_id: str
+    ) -> bool:
+        """False while calls under way may still leave room; `JobFailed` when there is none and never will be."""
+        if self.max_cost_usd is None:
+            return True
+        if ceiling_usd is None:
+            raise JobFailed(sentences.price_unknown(request.model))
+        # The job's row is the lock under which every process of every machine reserves.
+        tasks.lock_job(connection, self.task.job.id)
+        spent_usd, reserved_usd = calls.sum_spent(connection, self.task.job.id, call_id=call_id)
+        left_usd = Decimal(str(self.max_cost_usd)) - spent_usd
+        if ceiling_usd > left_usd:
+            raise JobFailed(sentences.budget_spent(spent_usd, self.max_cost_usd))
+        return ceiling_usd + reserved_usd <= left_usd
+
+    def succeed(self, call_id: str, request: Request, reply: Reply) -> None:
+        """See `Ledger.succeed`. A paid reply is worth waiting long for a database that is away."""
+        cost_usd = self.prices.cost_usd(request, reply)
+        self.database.transact(
+            lambda c: calls.succeed_call(c, call_id, reply, cost_usd=cost_usd), patience_s=600, single=True
+        )
+        faults.reached(Point.REPLY_STORED, self.task.kind, self.task.position)
+
+    def fail(self, call_id: str, request: Request, *, kind: str, code: str, message: str) -> None:
+        """See `Ledger.fail`. A late reply may be billed whole, a filtered prompt for its reading, the rest is free."""
+        priced = self.prices.ceiling_usd(request) is not None
+        free = Decimal(0) if priced else None
+        cost_usd = self.prices.prompt_ceiling_usd(request) if kind == "content" else free
+        self.database.transact(
+            lambda c: calls.fail_call(
+                c,
+                call_id,
+                kind=kind,
+                code=code,
+                message=message,
+                cost_usd=cost_usd,
+                is_cost_known=code != "timeout",
+            )
+        )

@@ -1,0 +1,56 @@
+"""The line on one page: parse → plan → batch → ask → judge → publish → report. Each step has a room of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from worker.adapters import jobs, tasks
+from worker.errors import JobFailed, ProviderRefused, ProviderUnavailable
+from worker.leases import Lease
+from worker.log import get_logger
+from worker.pipeline.analyse import analyse
+from worker.pipeline.claiming import Claimed, claim_next
+from worker.pipeline.failing import fail_task, wait_for_provider
+from worker.pipeline.finish import finish
+from worker.pipeline.prepare import prepare
+from worker.pipeline.tools import Tools
+from worker.shapes.jobs import Task
+
+log = get_logger()
+
+
+@dataclass(frozen=True)
+class Line(Tools):
+    """What a thread holds: it claims a task, and does it to its end."""
+
+    def claim(self, connection: sa.Connection, *, owner: str, lease_s: float, is_again: bool = False) -> Claimed | None:
+        """Take the fairest ready task, and read what it needs in the same transaction; None when nothing is ready."""
+        return claim_next(self, connection, owner=owner, lease_s=lease_s, is_again=is_again)
+
+    def run(self, claimed: Claimed, lease: Lease) -> None:
+        """Do one claimed task to its end. Raises `LeaseLost` or `Stopping` when somebody else must go on with it."""
+        task = claimed.task
+        if claimed.job_status == "queued":
+            self.database.transact(lambda c: _begin(c, task))
+        try:
+            match task.kind:
+                case "prepare":
+                    prepare(self, task)
+                case "analyse":
+                    analyse(self, task, lease, claimed.batch)
+                case "finish":
+                    finish(self, task)
+        except JobFailed as error:
+            fail_task(self, task, str(error))
+        except ProviderRefused as error:
+            log.warning("provider_refused", code=error.code)
+            fail_task(self, task, str(error))
+        except ProviderUnavailable as error:
+            wait_for_provider(self, task, error)
+
+
+def _begin(connection: sa.Connection, task: Task) -> None:
+    jobs.begin_job(connection, task)
+    tasks.release_job(connection, task.job.id)

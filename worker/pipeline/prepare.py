@@ -1,0 +1,93 @@
+"""prepare: file → rows → items → batches."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from models import new_id, utc_now
+from worker import faults
+from worker.adapters import items, questions, tasks
+from worker.adapters.db import copy_rows
+from worker.adapters.sheets import read_sheets
+from worker.errors import JobFailed
+from worker.faults import Point
+from worker.log import get_logger
+from worker.pipeline.tools import Tools
+from worker.shapes import sentences
+from worker.shapes.answers import Purpose
+from worker.shapes.items import PlannedItem
+from worker.shapes.jobs import JobConfig, Task
+from worker.steps.parse import parse_upload
+from worker.steps.plan import assign_batches, plan_items
+
+log = get_logger()
+
+
+def prepare(tools: Tools, task: Task) -> None:
+    """Read the file, and store its items and batches. Raises `JobFailed` for a file or config that is no use."""
+    config = JobConfig.parse(task.job.config)
+    _check_prices(tools, config)
+    max_bytes = int(tools.settings.max_file_mb * 1024 * 1024)
+    data = tools.storage.read(task.job.file_url or "", max_bytes=max_bytes)
+    name = task.job.original_file_name
+    sheets = read_sheets(data, name, max_bytes=max_bytes, max_rows=tools.settings.max_rows)
+    del data  # the largest file must fit into 300 MB with all that follows
+    upload = parse_upload(sheets, name, default_level=config.default_level, default_semester=config.default_semester)
+    del sheets
+    rules = tools.database.transact(questions.read_rules)
+    planned = plan_items(upload.rows, validated_by_person=lambda ids: _validated_by_person(tools, ids), rules=rules)
+    meter = tools.gateway.meter
+    batched = assign_batches(
+        planned,
+        batch_size=tools.questions_per_call(config),
+        characters_per_token=meter.characters_per_token,
+        reply_share=meter.reply_share,
+    )
+    notes = {
+        "read": [{"name": s.name, "columns": list(s.columns), "rows": s.row_count} for s in upload.read],
+        "leftOut": [{"name": s.name, "reason": s.reason} for s in upload.left_out],
+    }
+    tools.database.transact(lambda c: _store_plan(c, task, batched, notes))
+    log.info("prepared", items=len(batched), left_out=len(upload.left_out))
+
+
+def _check_prices(tools: Tools, config: JobConfig) -> None:
+    """A budget is no promise for a model whose price nobody knows: say so before anything is spent."""
+    if config.max_cost_usd is None or tools.endpoint.embedded:
+        return
+    purposes: tuple[Purpose, ...] = ("analyse", "second_look")
+    for model in (tools.model(p, config, e) for e in tools.gateway.endpoints for p in purposes):
+        if tools.prices.find(model) is None:
+            raise JobFailed(sentences.price_unknown(model))
+
+
+def _validated_by_person(tools: Tools, ids: Sequence[str]) -> set[str]:
+    found = tools.database.transact(lambda c: questions.find_stored(c, ids))
+    return {stored.id for stored in found.values() if stored.by_person}
+
+
+def _store_plan(connection: sa.Connection, task: Task, planned: Sequence[PlannedItem], notes: Any) -> None:
+    tasks.end_task(connection, task, result=json.dumps(notes, ensure_ascii=False))
+    now = utc_now()
+    batch_count = 1 + max((item.batch for item in planned if item.batch is not None), default=-1)
+    task_ids = {batch: new_id() for batch in range(batch_count)}
+    copy_rows(
+        connection,
+        "AiValidationTask",
+        {"id": "text", "jobId": "text", "kind": "text", "position": "int4"},
+        [(task_ids[batch], task.job.id, "analyse", batch) for batch in range(batch_count)],
+    )
+    copy_rows(
+        connection,
+        "AiValidationItem",
+        items.ITEM_COLUMNS,
+        items.item_rows(planned, job_id=task.job.id, item_ids=[new_id() for _ in planned], task_ids=task_ids, now=now),
+    )
+    items.count_figures(connection, task.job.id, message=sentences.prepared(len(planned)))
+    items.ready_finish(connection, task.job.id)
+    tasks.notify(connection, task.job.id)
+    faults.reached(Point.IN_PREPARE)

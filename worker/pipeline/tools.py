@@ -1,0 +1,44 @@
+"""What every room of the line works with, built once per process by `wiring`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from worker.adapters import questions
+from worker.adapters.db import Database
+from worker.adapters.files import Storage
+from worker.adapters.prices import Prices
+from worker.gateway import Gateway
+from worker.retrieval import Retrieval
+from worker.settings import Settings
+from worker.shapes.answers import Purpose
+from worker.shapes.calls import Endpoint
+from worker.shapes.jobs import JobConfig
+from worker.steps.compose import batch_limit
+
+
+@dataclass(frozen=True)
+class Tools:
+    """The outside things of a line, and the choices that every room makes in the same way."""
+
+    database: Database
+    storage: Storage
+    gateway: Gateway
+    endpoint: Endpoint
+    settings: Settings
+    prices: Prices
+    retrieval: Retrieval | None = None
+    directory: questions.Directory = field(default_factory=questions.Directory)
+
+    def model(self, purpose: Purpose, config: JobConfig, endpoint: Endpoint) -> str:
+        """Which model a call of this purpose asks for at this endpoint."""
+        is_second = purpose == "second_look"
+        named = config.review_model if is_second else config.ai_model
+        # Another provider may not know the job's model: the operator says which one stands in for it.
+        if endpoint.embedded or (endpoint is not self.endpoint and self.settings.fallback_model):
+            named = None
+        return named or (endpoint.review_model if is_second else endpoint.model)
+
+    def questions_per_call(self, config: JobConfig) -> int:
+        """How many questions one call of the first look may hold."""
+        return batch_limit(self.endpoint, config.batch_size or self.settings.batch_size)
