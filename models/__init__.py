@@ -3,7 +3,7 @@
 from models.academic import ClinicalCase, Course, Specialty
 from models.base import Base, new_id, utc_now
 from models.courses import CourseChunk, CourseDocument, CourseTerm
-from models.jobs import AiValidationItem, AiValidationJob, AiValidationTask, LlmCall
+from models.jobs import AiValidationItem, AiValidationJob, AiValidationTask, LlmBatch, LlmCall
 from models.questions import Question
 from models.sessions import Session, SessionQuestion, UserQuestionAnswer, UserSession
 from models.users import User
@@ -18,6 +18,7 @@ __all__ = [
     "CourseChunk",
     "CourseDocument",
     "CourseTerm",
+    "LlmBatch",
     "LlmCall",
     "Question",
     "Session",

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ARRAY, CheckConstraint, Index, Numeric, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base, Count, Id, created_at_column, reference, updated_at_column
+from models.base import Base, Count, Id, created_at_column, reference, updated_at_column, utc_now
 
 
 class AiValidationJob(Base):
@@ -55,13 +55,17 @@ class AiValidationJob(Base):
 
 
 class AiValidationTask(Base):
-    """One piece of a job's work: prepare, one batch, or finish. `attempt` is the fence, raised at each claim."""
+    """One piece of a job's work: prepare, one batch, or finish. `attempt` is the fence, raised at each claim.
+
+    `waiting` is nobody's: it becomes `ready` when none of the calls in `waits_for` waits any more.
+    """
 
     __tablename__ = "AiValidationTask"
     __table_args__ = (
         CheckConstraint("\"kind\" IN ('prepare', 'analyse', 'finish')", name="AiValidationTask_kind_check"),
         CheckConstraint(
-            "\"status\" IN ('ready', 'running', 'done', 'failed', 'cancelled')", name="AiValidationTask_status_check"
+            "\"status\" IN ('ready', 'running', 'waiting', 'done', 'failed', 'cancelled')",
+            name="AiValidationTask_status_check",
         ),
         CheckConstraint(
             '("status" = \'running\') = ("leaseOwner" IS NOT NULL)'
@@ -72,6 +76,7 @@ class AiValidationTask(Base):
         Index("AiValidationTask_ready_idx", "jobId", "position", postgresql_where=text("\"status\" = 'ready'")),
         Index("AiValidationTask_lease_idx", "leaseExpiresAt", postgresql_where=text("\"status\" = 'running'")),
         Index("AiValidationTask_running_idx", "jobId", postgresql_where=text("\"status\" = 'running'")),
+        Index("AiValidationTask_waiting_idx", "jobId", postgresql_where=text("\"status\" = 'waiting'")),
     )
 
     id: Mapped[Id]
@@ -86,6 +91,9 @@ class AiValidationTask(Base):
     not_before: Mapped[datetime | None] = mapped_column("notBefore")
     error_message: Mapped[str | None] = mapped_column("errorMessage")
     result: Mapped[dict[str, Any] | None]
+    waits_for: Mapped[list[str]] = mapped_column(
+        "waitsFor", ARRAY(Text), default=list, server_default=text("'{}'::text[]")
+    )
     created_at: Mapped[datetime] = created_at_column()
     started_at: Mapped[datetime | None] = mapped_column("startedAt")
     completed_at: Mapped[datetime | None] = mapped_column("completedAt")
@@ -136,13 +144,13 @@ class LlmCall(Base):
     """One call to a model, written before it is made. It outlives its job: what was paid stays on the books.
 
     `response` is the body verbatim, as text because jsonb refuses `\\u0000`. `questionKeys` are the idempotency
-    keys of the questions asked.
+    keys of the questions asked. A call in batch mode is `waiting` until its line came back, and `request` is its body.
     """
 
     __tablename__ = "LlmCall"
     __table_args__ = (
         CheckConstraint("\"purpose\" IN ('analyse', 'second_look')", name="LlmCall_purpose_check"),
-        CheckConstraint("\"status\" IN ('started', 'succeeded', 'failed')", name="LlmCall_status_check"),
+        CheckConstraint("\"status\" IN ('waiting', 'started', 'succeeded', 'failed')", name="LlmCall_status_check"),
         Index(
             "LlmCall_questionKeys_idx",
             "questionKeys",
@@ -151,6 +159,17 @@ class LlmCall(Base):
         ),
         Index("LlmCall_retry_idx", "jobId", postgresql_where=text('"isRetry"')),
         Index("LlmCall_started_idx", "createdAt", postgresql_where=text("\"status\" = 'started'")),
+        Index(
+            "LlmCall_uncollected_idx",
+            "jobId",
+            postgresql_where=text('"status" = \'waiting\' AND "batchId" IS NULL'),
+        ),
+        Index(
+            "LlmCall_waiting_idx",
+            "questionKeys",
+            postgresql_using="gin",
+            postgresql_where=text("\"status\" = 'waiting'"),
+        ),
     )
 
     id: Mapped[Id]
@@ -172,7 +191,49 @@ class LlmCall(Base):
     completion_tokens: Mapped[int | None] = mapped_column("completionTokens")
     cost_usd: Mapped[Decimal | None] = mapped_column("costUsd", Numeric(12, 6))
     provider_request_id: Mapped[str | None] = mapped_column("providerRequestId")
+    batch_id: Mapped[str | None] = mapped_column("batchId", reference("LlmBatch.id", "SET NULL"), index=True)
+    request: Mapped[str | None]
     response: Mapped[str | None]
     error: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime] = created_at_column()
+    completed_at: Mapped[datetime | None] = mapped_column("completedAt")
+
+
+class LlmBatch(Base):
+    """Calls that travel together through a provider's Batch API. Its id is the key that the provider's batch carries.
+
+    `attempt` is the fence, raised by every worker that takes the batch in hand, which it keeps until `next_look_at`.
+    """
+
+    __tablename__ = "LlmBatch"
+    __table_args__ = (
+        CheckConstraint(
+            "\"status\" IN ('waiting', 'submitted', 'completed', 'expired', 'failed', 'cancelled')",
+            name="LlmBatch_status_check",
+        ),
+        Index("LlmBatch_open_idx", "nextLookAt", postgresql_where=text("\"status\" IN ('waiting', 'submitted')")),
+    )
+
+    id: Mapped[Id]
+    job_id: Mapped[str | None] = mapped_column("jobId", reference("AiValidationJob.id", "SET NULL"), index=True)
+    endpoint: Mapped[str]
+    model: Mapped[str]
+    status: Mapped[str] = mapped_column(default="waiting", server_default=text("'waiting'"))
+    attempt: Mapped[Count]
+    next_look_at: Mapped[datetime] = mapped_column(
+        "nextLookAt", default=utc_now, server_default=text("CURRENT_TIMESTAMP")
+    )
+    provider_batch_id: Mapped[str | None] = mapped_column("providerBatchId")
+    input_file_id: Mapped[str | None] = mapped_column("inputFileId")
+    output_file_id: Mapped[str | None] = mapped_column("outputFileId")
+    error_file_id: Mapped[str | None] = mapped_column("errorFileId")
+    request_count: Mapped[int] = mapped_column("requestCount")
+    answered_count: Mapped[Count] = mapped_column("answeredCount")
+    downloads: Mapped[Count]
+    error: Mapped[dict[str, Any] | None]
+    down_since: Mapped[datetime | None] = mapped_column("downSince")
+    created_at: Mapped[datetime] = created_at_column()
+    submitted_at: Mapped[datetime | None] = mapped_column("submittedAt")
+    expires_at: Mapped[datetime | None] = mapped_column("expiresAt")
+    cancelled_at: Mapped[datetime | None] = mapped_column("cancelledAt")
     completed_at: Mapped[datetime | None] = mapped_column("completedAt")

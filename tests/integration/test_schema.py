@@ -141,10 +141,11 @@ def test_up_down_up_ends_where_it_began(empty: Database) -> None:
 
 def test_each_revision_goes_down_to_what_was_before(empty: Database) -> None:
     before = {}
-    for revision in ("001", "002", "003", "004", "005", "006", "007", "008", "009", "010"):
-        before[revision] = empty.catalogue([*TABLES, "AiValidationTask", "AiValidationItem", "LlmCall"])
+    for revision in ("001", "002", "003", "004", "005", "006", "007", "008", "009", "010", "011"):
+        before[revision] = empty.catalogue([*TABLES, "AiValidationTask", "AiValidationItem", "LlmCall", "LlmBatch"])
         upgrade(empty.url, revision)
     for revision, below in (
+        ("011", "010"),
         ("010", "009"),
         ("009", "008"),
         ("008", "007"),
@@ -156,7 +157,10 @@ def test_each_revision_goes_down_to_what_was_before(empty: Database) -> None:
         ("002", "001"),
     ):
         downgrade(empty.url, below)
-        assert empty.catalogue([*TABLES, "AiValidationTask", "AiValidationItem", "LlmCall"]) == before[revision]
+        assert (
+            empty.catalogue([*TABLES, "AiValidationTask", "AiValidationItem", "LlmCall", "LlmBatch"])
+            == before[revision]
+        )
 
 
 def test_upgrading_twice_or_to_an_older_revision_changes_nothing(database: Database) -> None:
