@@ -30,6 +30,8 @@ from typing import IO, Any
 
 from aiohttp import web
 
+from bench.scripted_batches import Batches
+
 ROOT = Path(__file__).resolve().parent.parent
 READY = "listening on "
 SHOWN_CALLS = 20_000
@@ -80,6 +82,24 @@ class Script:
     empty_explanations: float = 0.0
     nul: float = 0.0
     garbage: float = 0.0
+    # The Batch API. Shares are of lines.
+    batch_s: float = 0.0  # until a batch is done
+    batch_hold: bool = False  # no batch is done until this is false again
+    batch_status: int = 200  # what requests about batches and files get instead of 200
+    batch_error_code: str | None = None
+    batch_refuses: list[str] = field(default_factory=list)  # only these: "upload", "create", "list", "retrieve", …
+    batch_fail: str | None = None  # the whole batch fails, with this code
+    batch_expire: float = 0.0
+    batch_line_errors: float = 0.0  # lines that come back with `batch_line_status`
+    batch_line_status: int = 500
+    batch_line_code: str | None = None
+    batch_shuffle: bool = False
+    batch_duplicates: float = 0.0  # a second line that says something else
+    batch_drop: float = 0.0  # answered, and in neither file
+    batch_unknown_lines: bool = False
+    batch_cut_downloads: int = 0  # so many downloads end in the middle
+    batch_lost_creates: int = 0  # so many batches are begun without their maker hearing so
+    batch_cancel_share: float = 0.5  # answered already when a batch is cancelled
 
     def change(self, values: Mapping[str, Any]) -> None:
         """Set the named fields; an unknown name is a mistake of the test: `ValueError`."""
@@ -319,18 +339,29 @@ class Server:
         self.by_task: Counter[str] = Counter()
         self._released = asyncio.Event()
         self._released.set()
+        self.batches = Batches(lambda: self.script, self._answer_line, self.ledger.write)
 
     def application(self) -> web.Application:
         """The routes: OpenAI's, Azure's, and the script's."""
-        app = web.Application(client_max_size=64 * 2**20)
+        app = web.Application(client_max_size=256 * 2**20)
         app.router.add_post("/v1/chat/completions", self.complete)
         app.router.add_post("/openai/deployments/{deployment}/chat/completions", self.complete)
         app.router.add_get("/v1/models", self.list_models)
         app.router.add_get("/openai/models", self.list_models)
+        self.batches.add_routes(app)
         app.router.add_get("/_script", self.show)
         app.router.add_get("/_script/calls", self.show_calls)
         app.router.add_post("/_script", self.change)
         return app
+
+    def _answer_line(self, body: bytes) -> tuple[int, bytes, dict[str, Any]]:
+        """A line of a batch, answered as a call would be."""
+        self.received += 1
+        self.replied += 1
+        number = self.received
+        status, _, reply, task, questions = self._answer(number, body)
+        self.by_status[status] += 1
+        return status, reply, _note(number, task, body, questions)
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
         """One call: counted, kept back if the script says so, written down, answered."""
@@ -347,10 +378,7 @@ class Server:
             await self._released.wait()
             await self.ledger.write(
                 {
-                    "call": number,
-                    "purpose": task,
-                    "body": hashlib.sha256(body).hexdigest(),
-                    "questions": [hashlib.sha256(_content_key(q).encode()).hexdigest()[:16] for q in questions],
+                    **_note(number, task, body, questions),
                     "receivedAt": received_at,
                     "sentAt": time.time(),
                     "status": status,
@@ -432,6 +460,7 @@ class Server:
                 "questions": self.questions,
                 "byStatus": {str(status): count for status, count in self.by_status.items()},
                 "byPurpose": dict(self.by_task),
+                "batches": self.batches.figures(),
                 "script": script,
             }
         )
@@ -439,6 +468,16 @@ class Server:
     async def show_calls(self, _request: web.Request) -> web.Response:
         """The calls as the ledger has them."""
         return web.json_response(self.ledger.calls)
+
+
+def _note(number: int, task: str | None, body: bytes, questions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the ledger says of a call, whichever way it came."""
+    return {
+        "call": number,
+        "purpose": task,
+        "body": hashlib.sha256(body).hexdigest(),
+        "questions": [hashlib.sha256(_content_key(q).encode()).hexdigest()[:16] for q in questions],
+    }
 
 
 def _read_request(body: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
