@@ -38,6 +38,14 @@ class Point(StrEnum):
     MID_APPLY = "mid_apply"
     AFTER_COMMIT = "after_commit"
     IN_FINISH = "in_finish"
+    # Batch mode: a task that waits, then the courier.
+    IN_PARK = "in_park"
+    IN_COLLECT = "in_collect"
+    FILE_UPLOADED = "file_uploaded"
+    BATCH_BEGUN = "batch_begun"
+    BATCH_SUBMITTED = "batch_submitted"
+    LINES_STORED = "lines_stored"
+    IN_BATCH_END = "in_batch_end"
     # What runs beside the tasks.
     IN_HEARTBEAT = "in_heartbeat"
     IN_SWEEP = "in_sweep"

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from types import FrameType
 
 import dramatiq
@@ -49,6 +50,8 @@ def run(settings: Settings) -> int:
     _start("heartbeat", lambda: parts.heartbeat.run(finished))
     _start("watch", lambda: parts.watch.run(stopping))
     _start("tidy", lambda: parts.tidy.run(stopping))
+    if parts.courier is not None:
+        _start("courier", partial(parts.courier.run, stopping))
     log.info("worker_started", threads=parts.threads, model=parts.runner.line.endpoint.model)
     _tell_supervisor()
     while not stopping.wait(WATCH_S):

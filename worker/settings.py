@@ -65,6 +65,7 @@ class Settings(BaseSettings):
     sweep_s: float = Field(default=5, ge=0.1, validation_alias=_named("MEDQ_SWEEP_SECONDS"))
     call_timeout_s: float = Field(default=120, gt=0, validation_alias=_named("MEDQ_CALL_TIMEOUT_SECONDS"))
     max_attempts: int = Field(default=4, ge=1, le=12, validation_alias=_named("MEDQ_MAX_ATTEMPTS"))
+    batch_poll_s: float = Field(default=60, ge=0.1, validation_alias=_named("MEDQ_BATCH_POLL_SECONDS"))
     outage_s: float = Field(default=3600, ge=0, validation_alias=_named("MEDQ_OUTAGE_SECONDS"))
     grace_s: float = Field(default=25, ge=0, validation_alias=_named("MEDQ_GRACE_SECONDS"))
     wedged_s: float = Field(default=120, gt=0, validation_alias=_named("MEDQ_WEDGED_SECONDS"))

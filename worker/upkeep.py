@@ -14,6 +14,7 @@ from worker import faults
 from worker.adapters import calls, jobs, tasks
 from worker.adapters.db import Database
 from worker.adapters.files import Storage
+from worker.courier import Courier
 from worker.faults import Point
 from worker.leases import Leases
 from worker.log import get_logger
@@ -67,18 +68,23 @@ class Sweep:
     database: Database
     lease_s: float
     call_timeout_s: float
+    courier: Courier | None = None
 
     def run_once(self) -> None:
         """One sweep. Safe to run in any number of processes at once."""
-        for expired in self.database.transact(self._look):
-            self._return(expired)
+        expired, is_batch_due = self.database.transact(self._look)
+        if self.courier is not None and is_batch_due:
+            self.courier.due.set()
+        for task in expired:
+            self._return(task)
 
-    def _look(self, connection: sa.Connection) -> Sequence[tasks.ExpiredTask]:
+    def _look(self, connection: sa.Connection) -> tuple[Sequence[tasks.ExpiredTask], bool]:
         # One transaction: an idle worker sweeps all day.
         tasks.mend_orphans(connection)
         # Open calls of tasks that no longer run: cancelled, deleted, or given back while the reply was on its way.
         calls.mark_strays(connection, older_than_s=self.call_timeout_s + self.lease_s)
-        return tasks.find_expired(connection, lease_s=self.lease_s)
+        is_batch_due = self.courier is not None and self.courier.is_due(connection)
+        return tasks.find_expired(connection, lease_s=self.lease_s), is_batch_due
 
     def _return(self, expired: tasks.ExpiredTask) -> None:
         def work(connection: sa.Connection) -> str | None:

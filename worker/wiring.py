@@ -13,6 +13,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from worker.adapters import tasks
+from worker.adapters.batch_api import BatchApi
 from worker.adapters.db import Database, connect
 from worker.adapters.embeddings import EmbeddingClient
 from worker.adapters.files import Storage
@@ -20,6 +21,7 @@ from worker.adapters.limits import Limits
 from worker.adapters.llm import LlmClient, resolve_endpoint
 from worker.adapters.prices import load_prices
 from worker.broker import BellBroker, make_broker, ring
+from worker.courier import Courier, Patience
 from worker.errors import UsageError
 from worker.gateway import Gateway, Outlet
 from worker.isolation import run_isolated
@@ -44,6 +46,7 @@ class Parts:
     heartbeat: Heartbeat
     watch: Watch
     tidy: Tidy
+    courier: Courier | None  # none for an endpoint without batches
     broker: BellBroker
     upkeep: Database
     pulses: Pulses
@@ -56,6 +59,8 @@ class Parts:
     def close(self) -> None:
         """Drop every connection: for whoever goes on living after the work. A worker process just ends."""
         self.runner.line.gateway.close()
+        if self.courier is not None:
+            self.courier.api.client.close()
         self.runner.database.close()
         self.upkeep.close()
         self.broker.close()
@@ -131,6 +136,27 @@ def _standstill_s(settings: Settings) -> float:
     return max(5.0, settings.lease_s)
 
 
+def build_courier(settings: Settings, line: Line) -> Courier | None:
+    """Who carries waiting calls to the endpoint's Batch API; nobody where the embedded model answers."""
+    if line.endpoint.embedded:
+        return None
+    client = LlmClient(line.endpoint, settings)
+    path = "/chat/completions" if settings.azure_endpoint else "/v1/chat/completions"
+    return Courier(
+        database=line.database,
+        api=BatchApi(client.client, client.translate, path),
+        endpoint=line.endpoint.name,
+        prices=line.prices,
+        patience=Patience(
+            poll_s=settings.batch_poll_s,
+            hold_s=settings.lease_s,
+            # Connecting, sending and waiting for the reply may each take as long as a call.
+            begin_s=3 * settings.call_timeout_s + settings.lease_s,
+            outage_s=settings.outage_s,
+        ),
+    )
+
+
 def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
     """Wire one process. DATABASE_URL and REDIS_URL must be set by now (the commands fill in the embedded ones)."""
     database_url, redis_url = settings.database_url or "", settings.redis_url or ""
@@ -155,6 +181,7 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
     broker = make_broker(redis_url)
     pulses = Pulses()
     broker.on_look = lambda queue_name: pulses.beat(f"consumer of {queue_name}")
+    courier = build_courier(settings, line)
     return Parts(
         runner=runner,
         heartbeat=Heartbeat(
@@ -166,7 +193,9 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
         ),
         watch=Watch(
             database=upkeep,
-            sweep=Sweep(database=upkeep, lease_s=settings.lease_s, call_timeout_s=settings.call_timeout_s),
+            sweep=Sweep(
+                database=upkeep, lease_s=settings.lease_s, call_timeout_s=settings.call_timeout_s, courier=courier
+            ),
             libpq_url=libpq_url(database_url),
             sweep_s=settings.sweep_s,
             idle_threads=runner.idle_threads,
@@ -174,6 +203,7 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
             pulse=lambda: pulses.beat("watch"),
         ),
         tidy=Tidy(database=upkeep, storage=line.storage, stray_s=settings.stray_s),
+        courier=courier,
         broker=broker,
         upkeep=upkeep,
         pulses=pulses,

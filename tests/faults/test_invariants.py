@@ -27,6 +27,7 @@ BREAKS = {
     "one finish": 'UPDATE "AiValidationJob" SET "outputUrl" = NULL',
     "calls": 'UPDATE "LlmCall" SET "response" = NULL',
     "no forgotten call": f'UPDATE "LlmCall" SET "status" = \'started\', "createdAt" = {LONG_AGO}',
+    "waiting": 'UPDATE "AiValidationTask" SET "status" = \'waiting\' WHERE "kind" = \'analyse\'',
     "no expired lease": (
         'UPDATE "AiValidationTask" SET "status" = \'running\', "leaseOwner" = \'gone\', '
         f'"leaseExpiresAt" = {LONG_AGO} WHERE "kind" = \'finish\''

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -26,6 +26,7 @@ class FakeStored:
     is_own: bool
     code: str | None = None
     is_content: bool = False
+    is_lost: bool = False
 
 
 class Cut(Exception):
@@ -48,6 +49,8 @@ class FakeWorld:
     larger: list[bool] = field(default_factory=list)
     stop_after: int = 10_000
     in_turn: bool = False
+    waiting: set[str] = field(default_factory=set)  # keys that a batch asks already
+    deferred: list[list[str]] = field(default_factory=list)  # the keys of each call that is left to a batch
     twins: list[list[FakeStored]] = field(default_factory=list)  # what others are told while we wait for them
 
     def dialogue(self) -> Dialogue:
@@ -114,6 +117,17 @@ class FakeWorld:
         self.retries.append(is_retry)
         self.pending = tuple(q.key for q in request.questions)
         return f"call-{len(self.log)}"
+
+    def defer(self, request: Request, *, is_retry: bool) -> Collection[str] | None:
+        if self.twins:
+            self.stored.extend(self.twins.pop(0))
+            return None
+        keys = [q.key for q in request.questions]
+        if self.waiting & set(keys):
+            return self.waiting
+        self.deferred.append(keys)
+        self.retries.append(is_retry)
+        return keys
 
     def succeed(self, call_id: str, request: Request, reply: Reply) -> None:
         assert not self.in_turn, "the next call waits while this reply is stored"
@@ -400,3 +414,61 @@ def test_a_second_look_is_no_retry_of_the_first() -> None:
     ask(["a"], world.dialogue(), max_attempts=4, questions_per_call=1, generations={"a": 2})
     # Then that is a first call
     assert world.retries == [False]
+
+
+# -- batch mode --------------------------------------------------------------------------------------------------------
+
+
+def run_deferred(world: FakeWorld, items: str, *, attempts: int = 4) -> Answers:
+    dialogue = replace(world.dialogue(), is_deferred=True)
+    return ask(list(items), dialogue, max_attempts=attempts, questions_per_call=5)
+
+
+def test_in_batch_mode_everything_is_left_to_a_batch_and_nothing_is_sent() -> None:
+    world = FakeWorld(everything)
+    answers = run_deferred(world, "abcdefg")
+    assert answers.deferred == set("abcdefg")
+    assert [sorted(keys) for keys in world.deferred] == [
+        [f"key-{i}" for i in "abcde"],
+        ["key-f", "key-g"],
+    ]
+    assert world.sent == []
+    assert answers.looks == {}
+
+
+def test_what_is_stored_is_used_and_only_the_rest_waits() -> None:
+    # Given an answer to a, a useless one to b
+    stored = [FakeStored(("key-a", "key-b"), '["q1"]', is_own=True)]
+    world = FakeWorld(everything, stored=stored)
+    answers = run_deferred(world, "abc")
+    # Then a is done, b is asked again alone, c with whoever is asked for the first time
+    assert set(answers.looks) == {"a"}
+    assert sorted(map(sorted, world.deferred)) == [["key-b"], ["key-c"]]
+    assert sorted(world.retries) == [False, True]
+
+
+def test_what_another_batch_asks_is_waited_for_and_not_asked() -> None:
+    world = FakeWorld(everything, waiting={"key-b", "key-z"})
+    answers = run_deferred(world, "abc")
+    assert answers.deferred == set("abc")
+    assert [sorted(keys) for keys in world.deferred] == [["key-a", "key-c"]]
+
+
+def test_a_reply_that_comes_while_the_intent_is_written_is_used() -> None:
+    world = FakeWorld(everything, twins=[[], [FakeStored(("key-a",), '["q1"]', is_own=False)]])
+    answers = run_deferred(world, "a")
+    assert set(answers.looks) == {"a"}
+    assert (answers.deferred, world.deferred) == (set(), [])
+
+
+def test_a_question_whose_lines_come_to_nothing_is_given_up_after_so_many_in_a_row() -> None:
+    # Given lines of this run that expired, for b after an answer that was useless
+    lost = FakeStored(("key-a",), None, is_own=True, code="batch_expired", is_lost=True)
+    lost_b = replace(lost, question_keys=("key-b",))
+    useless = FakeStored(("key-b",), "[]", is_own=True)
+    world = FakeWorld(everything, stored=[lost, lost_b, lost_b, useless, lost_b, lost])
+    answers = run_deferred(world, "ab", attempts=2)
+    # Then they cost no generation; a is given up, b is asked again
+    assert answers.refusals["a"].code == "batch_expired"
+    assert answers.deferred == {"b"}
+    assert answers.generations == {"a": 0, "b": 1}

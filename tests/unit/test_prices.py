@@ -101,3 +101,26 @@ def test_a_file_that_is_wrong_is_named(own: Path, text: str) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nowhere"):
         load_prices(tmp_path / "nowhere.toml")
+
+
+def test_a_call_in_a_batch_costs_its_share_and_never_more_than_was_reserved(own: Path) -> None:
+    # Given a reply at its limit, at half price unless the operator's file says otherwise
+    prices, asked = load_prices(own), request("house")
+    worst = reply(Usage(prompt_tokens=100, completion_tokens=1000))
+    direct, line = prices.cost_usd(asked, worst), prices.line_cost_usd("house", worst)
+    assert direct == Decimal("0.010600")
+    assert line == Decimal("0.005300")
+    reserved = prices.in_batch_usd(prices.ceiling_usd(asked))
+    assert reserved is not None
+    assert line <= reserved
+    assert prices.refused_line_usd("house", 1_000_000) == Decimal("0.5")
+    assert prices.line_cost_usd("other", reply(Usage(1, 0, 1), "other")) is None
+    own.write_text(TABLE + "[batch]\nshare = 0.25\n")
+    assert load_prices(own).line_cost_usd("house", worst) == Decimal("0.002650")
+
+
+@pytest.mark.parametrize("share", ["2", "-0.1", '"half"', "true"])
+def test_a_share_that_is_none_is_named(own: Path, share: str) -> None:
+    own.write_text(TABLE + f"[batch]\nshare = {share}\n")
+    with pytest.raises(UsageError, match="MEDQ_PRICES"):
+        load_prices(own)

@@ -71,7 +71,8 @@ UNION ALL
 SELECT c."questionKeys", NULL, c."model", c."error" ->> 'code', c."error" ->> 'kind', TRUE, c."createdAt", c."id"
 FROM "LlmCall" c, "AiValidationJob" j
 WHERE j."id" = :job_id AND c."taskId" = :task_id AND c."status" = 'failed' AND c."createdAt" >= j."startedAt"
-  AND (c."error" ->> 'kind' IN ('content', 'unknown') OR c."error" ->> 'code' = 'timeout')
+  AND (c."error" ->> 'kind' IN ('content', 'unknown') OR c."error" ->> 'code' = 'timeout'
+       OR (c."batchId" IS NOT NULL AND c."error" ->> 'kind' = 'unavailable'))
   AND c."questionKeys" && CAST(:keys AS text[])
 ORDER BY at, call_id
 """)
@@ -99,8 +100,8 @@ SELECT pg_advisory_xact_lock(number) FROM (
 
 # An open call counts at its ceiling, as does one whose end nobody saw.
 SPENT = sa.text("""
-SELECT COALESCE(sum("costUsd") FILTER (WHERE "status" <> 'started'), 0),
-       COALESCE(sum("costUsd") FILTER (WHERE "status" = 'started'), 0)
+SELECT COALESCE(sum("costUsd") FILTER (WHERE "status" NOT IN ('started', 'waiting')), 0),
+       COALESCE(sum("costUsd") FILTER (WHERE "status" IN ('started', 'waiting')), 0)
 FROM "LlmCall" WHERE "jobId" = :job_id AND "id" <> :call_id
 """)
 
@@ -108,7 +109,7 @@ FROM "LlmCall" WHERE "jobId" = :job_id AND "id" <> :call_id
 DOWN_SINCE = sa.text(f"""
 SELECT EXTRACT(EPOCH FROM ({NOW} - min(c."createdAt")))
 FROM "LlmCall" c JOIN "AiValidationJob" j ON j."id" = c."jobId"
-WHERE c."jobId" = :job_id AND c."status" = 'failed' AND c."error" ->> 'kind' = 'unavailable'
+WHERE c."jobId" = :job_id AND c."status" = 'failed' AND c."error" ->> 'kind' = 'unavailable' AND c."batchId" IS NULL
   AND c."createdAt" > COALESCE((SELECT max(s."completedAt") FROM "LlmCall" s
                                 WHERE s."jobId" = :job_id AND s."status" = 'succeeded'), j."startedAt")
   AND c."createdAt" >= j."startedAt"
@@ -130,6 +131,7 @@ class StoredReply:
     id: str = ""
     code: str | None = None
     is_content: bool = False
+    is_lost: bool = False  # a line of a batch that came to nothing: it cost nothing, and is asked again
 
 
 def begin_call(
@@ -175,9 +177,14 @@ def is_asked_elsewhere(
     Until the end of the transaction nobody else can begin a call about them.
     """
     keys = [asked.key for asked in request.questions]
-    connection.execute(LOCK_KEYS, {"keys": keys})
+    lock_keys(connection, keys)
     parameters = {"id": task.id, "call_id": call_id, "keys": keys, "known": list(known)}
     return bool(connection.execute(TWIN, parameters).scalar_one())
+
+
+def lock_keys(connection: sa.Connection, keys: Sequence[str]) -> None:
+    """Let nobody else begin a call about these questions until the end of the transaction."""
+    connection.execute(LOCK_KEYS, {"keys": list(keys)})
 
 
 def sum_spent(connection: sa.Connection, job_id: str, *, call_id: str) -> tuple[Decimal, Decimal]:
@@ -248,6 +255,7 @@ def find_replies(connection: sa.Connection, task: Task, keys: Sequence[str]) -> 
             id=row["call_id"],
             code=row["code"],
             is_content=row["kind"] == "content",
+            is_lost=row["kind"] == "unavailable" and row["code"] != "timeout",
         )
         for row in rows
     ]

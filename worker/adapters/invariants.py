@@ -114,7 +114,8 @@ TERMINAL = Invariant(
     SELECT j."id", format('%s with %s open tasks', j."status", open_tasks.n)
     FROM "AiValidationJob" j
     CROSS JOIN LATERAL (
-        SELECT count(*) AS n FROM "AiValidationTask" t WHERE t."jobId" = j."id" AND t."status" IN ('ready', 'running')
+        SELECT count(*) AS n FROM "AiValidationTask" t WHERE t."jobId" = j."id"
+          AND t."status" IN ('ready', 'running', 'waiting')
     ) open_tasks
     WHERE (j."status" IN ('completed', 'failed', 'cancelled')) = (open_tasks.n > 0)
     """,
@@ -130,7 +131,8 @@ ONE_FINISH = Invariant(
     CROSS JOIN LATERAL (
         SELECT count(*) FILTER (WHERE t."kind" = 'finish') AS n,
                count(*) FILTER (WHERE t."kind" = 'finish' AND t."status" = 'done') AS done,
-               count(*) FILTER (WHERE t."kind" <> 'finish' AND t."status" IN ('ready', 'running')) AS open_batches
+               count(*) FILTER (WHERE t."kind" <> 'finish'
+                                AND t."status" IN ('ready', 'running', 'waiting')) AS open_batches
         FROM "AiValidationTask" t WHERE t."jobId" = j."id"
     ) f
     WHERE f.n > 1 OR (f.n = 1 AND f.open_batches > 0)
@@ -164,6 +166,22 @@ NO_OPEN_CALL = Invariant(
     at_rest=True,
 )
 
+WAITING = Invariant(
+    "waiting",
+    "A task waits only for calls that wait, or whose batch is being read; a call that waits is in no batch that ended.",
+    """
+    SELECT t."jobId", format('task %s waits for nothing', t."id")
+    FROM "AiValidationTask" t
+    WHERE t."status" = 'waiting' AND NOT EXISTS (
+        SELECT FROM "LlmCall" c LEFT JOIN "LlmBatch" b ON b."id" = c."batchId"
+        WHERE c."id" = ANY(t."waitsFor") AND (c."status" = 'waiting' OR b."status" IN ('waiting', 'submitted')))
+    UNION ALL
+    SELECT c."jobId", format('call %s waits in batch %s, which is %s', c."id", b."id", b."status")
+    FROM "LlmCall" c JOIN "LlmBatch" b ON b."id" = c."batchId"
+    WHERE c."status" = 'waiting' AND b."status" NOT IN ('waiting', 'submitted')
+    """,
+)
+
 NO_EXPIRED_LEASE = Invariant(
     "no expired lease",
     "No task stays with a worker that let its lease run out.",
@@ -185,6 +203,7 @@ INVARIANTS = (
     ONE_FINISH,
     CALLS,
     NO_OPEN_CALL,
+    WAITING,
     NO_EXPIRED_LEASE,
 )
 

@@ -85,7 +85,7 @@ READY_FINISH_SQL = """
 INSERT INTO "AiValidationTask" ("id", "jobId", "kind", "position")
 SELECT 'c' || substr(replace(gen_random_uuid()::text, '-', ''), 1, 24), :job_id, 'finish', 0
 WHERE NOT EXISTS (SELECT 1 FROM "AiValidationTask" t WHERE t."jobId" = :job_id AND t."kind" = 'analyse'
-                  AND t."status" IN ('ready', 'running'))
+                  AND t."status" IN ('ready', 'running', 'waiting'))
 ON CONFLICT DO NOTHING
 """
 

@@ -41,7 +41,7 @@ FAIL_OPEN = sa.text(f"""
 WITH failed AS (
     UPDATE "AiValidationTask" SET "status" = 'failed', "leaseOwner" = NULL, "leaseExpiresAt" = NULL,
            "completedAt" = {NOW}, "errorMessage" = :sentence
-    WHERE "jobId" = :id AND "kind" = 'analyse' AND "status" IN ('ready', 'running')
+    WHERE "jobId" = :id AND "kind" = 'analyse' AND "status" IN ('ready', 'running', 'waiting')
 )
 UPDATE "AiValidationJob" SET "errorMessage" = :sentence, "updatedAt" = {NOW} WHERE "id" = :id
 """)  # noqa: S608
@@ -65,7 +65,9 @@ FROM "AiValidationJob" j WHERE j."id" = :id
 SPENT = sa.text("""
 SELECT "purpose", "model", count(*) AS calls, COALESCE(sum("promptTokens"), 0) AS prompt_tokens,
        COALESCE(sum("cachedTokens"), 0) AS cached_tokens, COALESCE(sum("completionTokens"), 0) AS completion_tokens,
-       sum("costUsd") FILTER (WHERE "status" <> 'started') AS cost_usd
+       sum("costUsd") FILTER (WHERE "status" NOT IN ('started', 'waiting')) AS cost_usd,
+       count("batchId") AS batch_calls,
+       sum("costUsd") FILTER (WHERE "status" <> 'waiting' AND "batchId" IS NOT NULL) AS batch_cost_usd
 FROM "LlmCall" WHERE "jobId" = :id GROUP BY "purpose", "model" ORDER BY calls DESC, "model"
 """)
 

@@ -106,11 +106,16 @@ class LlmClient:
         except openai.NotFoundError:
             return ()
         except openai.APIError as error:
-            self._translate(error, model=self.endpoint.model)
+            self.translate(error, model=self.endpoint.model)
         listed = _parse_object(raw.text).get("data")
         models = listed if isinstance(listed, list) else []
         names = (model.get("id") for model in models if isinstance(model, Mapping))
         return tuple(name for name in names if isinstance(name, str))
+
+    @property
+    def client(self) -> openai.OpenAI:
+        """The client itself, for what is no completion."""
+        return self._client
 
     def close(self) -> None:
         """Drop the connections."""
@@ -124,7 +129,7 @@ class LlmClient:
                 model=request.model, messages=[], extra_body=request.body
             )
         except openai.APIError as error:
-            self._translate(error, model=request.model)
+            self.translate(error, model=request.model)
         text = raw.text
         faults.reached(Point.REPLY_READ)
         envelope = _parse_object(text)
@@ -140,8 +145,8 @@ class LlmClient:
             allowance=parse_allowance(raw.headers),
         )
 
-    def _translate(self, error: openai.APIError, *, model: str) -> NoReturn:
-        """What a failure means for the call. The provider's own words stay out: they may hold a part of the key."""
+    def translate(self, error: openai.APIError, *, model: str) -> NoReturn:
+        """Raise what a failure means for the call. The provider's own words stay out: they may hold a key."""
         # Without a connection nothing was sent; after it, a late reply may well be paid for.
         if isinstance(error, openai.APITimeoutError) and "Connect" not in type(error.__cause__).__name__:
             raise ProviderUnavailable("the LLM endpoint did not answer in time", code="timeout") from error

@@ -127,6 +127,8 @@ class Spending:
     cached_tokens: int
     completion_tokens: int
     cost_usd: float | None
+    batch_calls: int = 0  # of `calls`, those that went through the provider's Batch API
+    batch_cost_usd: float | None = None
     by_model: tuple[ModelSpending, ...] = ()  # most calls first
 
     @property
@@ -178,6 +180,7 @@ def count_findings(engine: sa.Engine, job_id: str) -> list[FindingCount]:
 
 def sum_spending(engine: sa.Engine, job_id: str) -> Spending:
     """What the job's model calls came to."""
+    is_over = LlmCall.status.not_in(("started", "waiting"))
     query = (
         sa.select(
             LlmCall.model,
@@ -188,7 +191,9 @@ def sum_spending(engine: sa.Engine, job_id: str) -> Spending:
                 for column in (LlmCall.prompt_tokens, LlmCall.cached_tokens, LlmCall.completion_tokens)
             ),
             # A call under way holds the most it can cost, which nobody has paid yet.
-            sa.func.sum(LlmCall.cost_usd).filter(LlmCall.status != "started"),
+            sa.func.sum(LlmCall.cost_usd).filter(is_over),
+            sa.func.count(LlmCall.batch_id),
+            sa.func.sum(LlmCall.cost_usd).filter(is_over, LlmCall.batch_id.is_not(None)),
         )
         .where(LlmCall.job_id == job_id)
         .group_by(LlmCall.model)
@@ -198,8 +203,9 @@ def sum_spending(engine: sa.Engine, job_id: str) -> Spending:
         rows: list[tuple[Any, ...]] = [tuple(row) for row in connection.execute(query)]
     lines = [
         ModelSpending(model, calls, failed, prompt, cached, completion, None if cost is None else float(cost))
-        for model, calls, failed, prompt, cached, completion, cost in rows
+        for model, calls, failed, prompt, cached, completion, cost, _, _ in rows
     ]
+    batch_costs = [float(row[-1]) for row in rows if row[-1] is not None]
     known = [line.cost_usd for line in lines if line.cost_usd is not None]
     return Spending(
         calls=sum(line.calls for line in lines),
@@ -208,6 +214,8 @@ def sum_spending(engine: sa.Engine, job_id: str) -> Spending:
         cached_tokens=sum(line.cached_tokens for line in lines),
         completion_tokens=sum(line.completion_tokens for line in lines),
         cost_usd=sum(known) if known else None,
+        batch_calls=sum(row[-2] for row in rows),
+        batch_cost_usd=sum(batch_costs) if batch_costs else None,
         by_model=tuple(lines),
     )
 

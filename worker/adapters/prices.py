@@ -42,6 +42,7 @@ class Prices:
     """The table, by model."""
 
     by_model: Mapping[str, Price]
+    batch_share: Decimal = Decimal("0.5")  # of these prices, what a call through a provider's Batch API costs
 
     def find(self, model: str) -> Price | None:
         """The price of a model or of the model that it is a dated version of; None when unknown."""
@@ -60,6 +61,19 @@ class Prices:
         completion = int(request.body["max_completion_tokens"])
         return price.cost_usd(Usage(prompt_tokens=_bytes(request), completion_tokens=completion))
 
+    def in_batch_usd(self, cost_usd: Decimal | None) -> Decimal | None:
+        """What a call of this cost comes to when it goes through the provider's Batch API."""
+        return None if cost_usd is None else (cost_usd * self.batch_share).quantize(CENT_OF_A_CENT, ROUND_UP)
+
+    def line_cost_usd(self, model: str, reply: Reply) -> Decimal | None:
+        """What a reply to a line of a batch cost; None as for `cost_usd`."""
+        return self.in_batch_usd(self._cost_usd(model, reply))
+
+    def refused_line_usd(self, model: str, size: int) -> Decimal | None:
+        """The most that reading a line of `size` bytes can cost which was refused for its content."""
+        price = self.find(model)
+        return None if price is None else self.in_batch_usd(price.cost_usd(Usage(prompt_tokens=size)))
+
     def prompt_ceiling_usd(self, request: Request) -> Decimal | None:
         """The most that reading this request can cost: a provider may bill a prompt that its filter then refuses."""
         price = None if request.embedded else self.find(request.model)
@@ -70,9 +84,10 @@ class Prices:
 
         The model asked for comes first: a deployment has a name of its own, and its price under that name.
         """
-        if request.embedded:
-            return Decimal(0)
-        price = self.find(request.model) or self.find(reply.model)
+        return Decimal(0) if request.embedded else self._cost_usd(request.model, reply)
+
+    def _cost_usd(self, model: str, reply: Reply) -> Decimal | None:
+        price = self.find(model) or self.find(reply.model)
         if price is None or not (reply.usage.prompt_tokens or reply.usage.completion_tokens):
             return None
         return price.cost_usd(reply.usage)
@@ -80,17 +95,24 @@ class Prices:
 
 def load_prices(own: Path | None) -> Prices:
     """The table of the package, and over it the one of MEDQ_PRICES. Raises `UsageError` for a file that is wrong."""
-    prices = _read(TABLE)
+    prices, batch_share = _read(TABLE)
     if own is not None:
-        prices |= _read(own)
-    return Prices(prices)
+        own_prices, own_share = _read(own)
+        prices |= own_prices
+        batch_share = batch_share if own_share is None else own_share
+    return Prices(prices) if batch_share is None else Prices(prices, batch_share)
 
 
-def _read(path: Path) -> dict[str, Price]:
+def _read(path: Path) -> tuple[dict[str, Price], Decimal | None]:
+    """Its prices, and the share of them that a batch costs where it says so."""
     try:
         with path.open("rb") as file:
             table = tomllib.load(file, parse_float=Decimal)
-        return {name: _price(name, values) for name, values in table.get("models", {}).items()}
+        share = table.get("batch", {}).get("share")
+        if share is not None and (isinstance(share, bool) or not 0 <= Decimal(share) <= 1):
+            raise ValueError("the share of a batch is a number between 0 and 1")
+        prices = {name: _price(name, values) for name, values in table.get("models", {}).items()}
+        return prices, None if share is None else Decimal(share)
     except (OSError, ValueError, ArithmeticError, TypeError, AttributeError) as error:
         raise UsageError(f"MEDQ_PRICES: {path} cannot be used ({error}). Write it like worker/prices.toml.") from None
 

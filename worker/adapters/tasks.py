@@ -152,7 +152,8 @@ SELECT 'c' || substr(replace(gen_random_uuid()::text, '-', ''), 1, 24), j."id",
        CASE j."status" WHEN 'queued' THEN 'prepare' ELSE 'finish' END, 0
 FROM "AiValidationJob" j
 WHERE j."status" IN ('queued', 'processing')
-  AND NOT EXISTS (SELECT 1 FROM "AiValidationTask" t WHERE t."jobId" = j."id" AND t."status" IN ('ready', 'running'))
+  AND NOT EXISTS (SELECT 1 FROM "AiValidationTask" t WHERE t."jobId" = j."id"
+                  AND t."status" IN ('ready', 'running', 'waiting'))
   AND (j."status" = 'queued' OR EXISTS (SELECT 1 FROM "AiValidationTask" t WHERE t."jobId" = j."id"))
 ON CONFLICT DO NOTHING
 """)

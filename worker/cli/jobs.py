@@ -335,6 +335,9 @@ def show_job(site: Site, job: JobOverview) -> None:
             tell(f"    {finding.rows} × {finding.code}: {finding.example}")
     spending = overview.sum_spending(site.engine, job.id)
     tell(f"  Model: {_spending(spending)}")
+    if spending.batch_calls:
+        cost = "" if spending.batch_cost_usd is None else f", {spending.batch_cost_usd:.4f} USD"
+        tell(f"    of these in batches, at half price: {spending.batch_calls} calls{cost}")
     for line in spending.by_model if len(spending.by_model) > 1 else ():
         tell(f"    {line.model}: {_spending(line)}")
     if spending.unpriced_models:

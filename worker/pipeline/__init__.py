@@ -1,5 +1,5 @@
-"""The line: what is done with a task, one room per step. With `upkeep` and `runner` the only place that begins a
-transaction. A model is never called inside one.
+"""The line: what is done with a task, one room per step. With `courier`, `upkeep` and `runner` the only place that
+begins a transaction. A model is never called inside one.
 """
 
 from worker.pipeline.claiming import Claimed

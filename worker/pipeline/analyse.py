@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
 from worker import faults
-from worker.adapters import items, tasks
+from worker.adapters import batches, items, tasks
 from worker.errors import JobFailed
 from worker.faults import Point
 from worker.leases import Lease
@@ -30,25 +30,31 @@ from worker.steps.judge import conclude, failed_conclusion, needs_second_look
 
 log = get_logger()
 
+LOST_LINES = 2  # lines of batches that come to nothing one after another before a question is given up, at least
+
 
 def analyse(tools: Tools, task: Task, lease: Lease, batch: Batch | None) -> None:
     """Ask about one batch and store what came of it. Raises what `ask` raises."""
     config = JobConfig.parse(task.job.config)
+    tools.check_batch_mode(config)
     if task.was_held and (down_s := down_for_s(tools, task)) >= tools.settings.outage_s:
         raise JobFailed(sentences.outage(down_s))
     pending = batch.pending if batch else tools.database.transact(lambda c: items.load_pending(c, task))
     pending, searched = _add_excerpts(tools, pending, config)
     if any(item.excerpts for item in pending):
         batch = None
-    first = _ask(tools, task, "analyse", pending, config=config, lease=lease, generations={}, batch=batch)
+    ledger = TaskLedger(tools.database, task, tools.prices, config.max_cost_usd, [batch] if batch else [])
+    asking = Asking(tools, task, config, lease, ledger)
+    first = _ask(asking, "analyse", pending, generations={}, batch=batch)
     conclusions: dict[str, Conclusion] = {}
     for item in pending:
-        look = first.looks.get(item.id)
-        conclusions[item.id] = (
-            failed_conclusion(_refused(first, item.id), excerpts_used=bool(item.excerpts))
-            if look is None
-            else _conclude(tools, task, item, look, config=config, lease=lease, generations=first.generations)
-        )
+        conclusion = _conclude(asking, item, first)
+        if conclusion is not None:
+            conclusions[item.id] = conclusion
+    if ledger.waits_for:
+        # What one round could ask is written down, of every item: the rest follows when its replies are there.
+        park(tools, task, ledger.waits_for)
+        return
 
     def apply(connection: sa.Connection) -> None:
         _apply(tools, connection, task, pending, conclusions, searched=searched)
@@ -63,28 +69,46 @@ def analyse(tools: Tools, task: Task, lease: Lease, batch: Batch | None) -> None
     log.info("batch_done", items=len(pending))
 
 
-def _conclude(
-    tools: Tools,
-    task: Task,
-    item: PendingItem,
-    first: Look,
-    *,
-    config: JobConfig,
-    lease: Lease,
-    generations: Mapping[str, int],
-) -> Conclusion:
+def park(tools: Tools, task: Task, call_ids: Collection[str]) -> None:
+    """Put the task down until a batch has made these calls. Raises `LeaseLost` when it is another worker's."""
+
+    def work(connection: sa.Connection) -> bool:
+        tasks.lock_job(connection, task.job.id)
+        return batches.park_task(connection, task, sorted(call_ids))
+
+    is_waiting = tools.database.transact(work)
+    faults.reached(Point.IN_PARK, task.kind, task.position)
+    log.info("batch_parked", calls=len(call_ids), is_waiting=is_waiting)
+
+
+@dataclass(frozen=True)
+class Asking:
+    """With what one task asks: for both looks the same."""
+
+    tools: Tools
+    task: Task
+    config: JobConfig
+    lease: Lease
+    ledger: TaskLedger
+
+
+def _conclude(asking: Asking, item: PendingItem, answers: Answers) -> Conclusion | None:
+    """What the item comes to, after a second look where it needs one; None when a batch has to ask first."""
     second: Look | None = None
-    if needs_second_look(item.question, first):
-        answers = _ask(tools, task, "second_look", [item], config=config, lease=lease, generations=generations)
+    first = answers.looks.get(item.id)
+    if first is not None and needs_second_look(item.question, first):
+        answers = _ask(asking, "second_look", [item], generations=answers.generations)
         second = answers.looks.get(item.id)
-        if second is None:
-            return failed_conclusion(_refused(answers, item.id), excerpts_used=bool(item.excerpts))
+    if item.id in answers.deferred:
+        return None
+    if first is None or item.id not in answers.looks:
+        return failed_conclusion(_refused(answers, item.id), excerpts_used=bool(item.excerpts))
     return conclude(
         item.question,
         first,
         second,
-        config=config,
-        embedded=tools.endpoint.embedded,
+        config=asking.config,
+        embedded=asking.tools.endpoint.embedded,
         excerpts_used=bool(item.excerpts),
         sources={excerpt.id: excerpt.source or "" for excerpt in item.excerpts},
     )
@@ -105,16 +129,14 @@ def _add_excerpts(
 
 
 def _ask(
-    tools: Tools,
-    task: Task,
+    asking: Asking,
     purpose: Purpose,
     pending: Sequence[PendingItem],
     *,
-    config: JobConfig,
-    lease: Lease,
     generations: Mapping[str, int],
     batch: Batch | None = None,
 ) -> Answers:
+    tools, task, config, lease = asking.tools, asking.task, asking.config, asking.lease
     by_id = {item.id: item for item in pending}
     composed = {(tools.endpoint.name, *ids): request for ids, request in batch.requests.items()} if batch else {}
 
@@ -127,15 +149,20 @@ def _ask(
         request = composed.get(name) or compose(tools, task, purpose, asked, config=config, endpoint=endpoint)
         return composed.setdefault(name, request)
 
+    def choose() -> Endpoint:
+        # A stand-in is for while the first is down; a batch is not in such a hurry.
+        return tools.endpoint if config.batch_api else tools.gateway.choose()
+
     door = tools.gateway.open_door(lease.check, lease.sleep)
     dialogue = Dialogue(
-        compose=lambda item_ids, larger_ceiling: compose_once(tools.gateway.choose(), item_ids, larger_ceiling),
+        compose=lambda item_ids, larger_ceiling: compose_once(choose(), item_ids, larger_ceiling),
         recall=lambda item_ids: [compose_once(endpoint, item_ids, False) for endpoint in tools.gateway.endpoints],
         check=check_reply,
         send=door.send,
-        ledger=TaskLedger(tools.database, task, tools.prices, config.max_cost_usd, [batch] if batch else []),
+        ledger=asking.ledger,
         turn=door.hold_turn,
         sleep=lease.sleep,
+        is_deferred=config.batch_api,
     )
     attempts = tools.settings.max_attempts if config.max_retries is None else config.max_retries + 1
     return ask(
@@ -143,10 +170,16 @@ def _ask(
         dialogue,
         max_attempts=attempts,
         questions_per_call=tools.questions_per_call(config),
-        # While the endpoint is known to be down, a task of the job tries once whether it is back.
-        transport_attempts=1 if task.was_held else attempts,
+        transport_attempts=_transport_attempts(task, attempts, config),
         generations=generations,
     )
+
+
+def _transport_attempts(task: Task, attempts: int, config: JobConfig) -> int:
+    if config.batch_api:
+        return max(LOST_LINES, attempts)
+    # While the endpoint is known to be down, a task of the job tries once whether it is back.
+    return 1 if task.was_held else attempts
 
 
 def _apply(

@@ -97,6 +97,7 @@ def _report_rows(connection: sa.Connection, job_id: str) -> Iterator[ReportRow]:
 def _summarise(job: jobs.JobSummary, *, embedded: bool) -> ReportSummary:
     row, spent = job.row, job.spent
     costs = [line["cost_usd"] for line in spent if line["cost_usd"] is not None]
+    batch_costs = [line["batch_cost_usd"] for line in spent if line["batch_cost_usd"] is not None]
     return ReportSummary(
         file_name=row["originalFileName"],
         status=row["status"],
@@ -110,6 +111,8 @@ def _summarise(job: jobs.JobSummary, *, embedded: bool) -> ReportSummary:
         cached_tokens=sum(line["cached_tokens"] for line in spent),
         completion_tokens=sum(line["completion_tokens"] for line in spent),
         cost_usd=sum(costs) if costs else None,
+        batch_calls=sum(line["batch_calls"] for line in spent),
+        batch_cost_usd=sum(batch_costs) if batch_costs else None,
         cost_by_model=_cost_by_model(spent),
         embedded_model=embedded,
         instructions=row["instructions"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from models import new_id
 from worker import faults
-from worker.adapters import calls, tasks
+from worker.adapters import batches, calls, tasks
 from worker.adapters.db import Database
 from worker.adapters.prices import Prices
 from worker.errors import JobFailed
@@ -30,6 +30,7 @@ class TaskLedger:
     prices: Prices
     max_cost_usd: float | None
     unread: list[Batch] = field(default_factory=list)  # read with the claim, not looked at yet
+    waits_for: set[str] = field(default_factory=set)  # calls that a batch will make, and this task waits for
     _known: set[str] = field(default_factory=set)  # calls whose reply was looked at, or is our own
 
     def find(self, keys: Sequence[str]) -> Sequence[calls.StoredReply]:
@@ -63,6 +64,37 @@ class TaskLedger:
         self._known.add(call_id)
         faults.reached(Point.AFTER_INTENT, self.task.kind, self.task.position)
         return call_id
+
+    def defer(self, request: Request, *, is_retry: bool) -> Collection[str] | None:
+        """See `Ledger.defer`. The intent reserves what the call may cost at most at the price of a batch."""
+        call_id = new_id()
+        ceiling_usd = self.prices.in_batch_usd(self.prices.ceiling_usd(request))
+        keys = [asked.key for asked in request.questions]
+
+        def write(connection: sa.Connection) -> tuple[Collection[str], Collection[str]] | None:
+            calls.lock_keys(connection, keys)
+            # First what waits, then what is answered: a line that comes in between is seen at least once.
+            twins = batches.find_waiting(connection, keys)
+            if twins:
+                return frozenset().union(*twins.values()), twins.keys()
+            if calls.is_asked_elsewhere(connection, self.task, request, call_id=call_id, known=list(self._known)):
+                return None
+            if not self._fits_budget(connection, request, ceiling_usd, call_id=call_id):
+                # What waits already may cost less than it could: the rest is looked at when that is known.
+                before = batches.newest_waiting(connection, self.task.job.id)
+                return None if before is None else (keys, [before])
+            batches.defer_call(
+                connection, self.task, request, call_id=call_id, is_retry=is_retry, ceiling_usd=ceiling_usd
+            )
+            return keys, [call_id]
+
+        deferred = self.database.transact(write)
+        if deferred is None:
+            return None
+        waiting, call_ids = deferred
+        self.waits_for.update(call_ids)
+        faults.reached(Point.AFTER_INTENT, self.task.kind, self.task.position)
+        return waiting
 
     def _fits_budget(
         self, connection: sa.Connection, request: Request, ceiling_usd: Decimal | None, *, call_id: str

@@ -31,6 +31,7 @@ def prepare(tools: Tools, task: Task) -> None:
     """Read the file, and store its items and batches. Raises `JobFailed` for a file or config that is no use."""
     config = JobConfig.parse(task.job.config)
     _check_prices(tools, config)
+    tools.check_batch_mode(config)
     max_bytes = int(tools.settings.max_file_mb * 1024 * 1024)
     data = tools.storage.read(task.job.file_url or "", max_bytes=max_bytes)
     name = task.job.original_file_name

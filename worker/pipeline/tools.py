@@ -8,9 +8,11 @@ from worker.adapters import questions
 from worker.adapters.db import Database
 from worker.adapters.files import Storage
 from worker.adapters.prices import Prices
+from worker.errors import JobFailed
 from worker.gateway import Gateway
 from worker.retrieval import Retrieval
 from worker.settings import Settings
+from worker.shapes import sentences
 from worker.shapes.answers import Purpose
 from worker.shapes.calls import Endpoint
 from worker.shapes.jobs import JobConfig
@@ -38,6 +40,11 @@ class Tools:
         if endpoint.embedded or (endpoint is not self.endpoint and self.settings.fallback_model):
             named = None
         return named or (endpoint.review_model if is_second else endpoint.model)
+
+    def check_batch_mode(self, config: JobConfig) -> None:
+        """Raise `JobFailed` when the job wants batches and nobody here would ever carry them."""
+        if config.batch_api and self.endpoint.embedded:
+            raise JobFailed(sentences.BATCH_EMBEDDED)
 
     def questions_per_call(self, config: JobConfig) -> int:
         """How many questions one call of the first look may hold."""

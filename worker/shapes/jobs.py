@@ -34,6 +34,7 @@ class JobConfig(BaseModel):
     rag: bool = True
     default_level: str | None = Field(default=None, min_length=1)
     default_semester: str | None = Field(default=None, min_length=1)
+    batch_api: bool = False
     max_cost_usd: float | None = Field(default=None, gt=0)
     priority: int = 0
 

@@ -86,6 +86,8 @@ class ReportSummary:
     cached_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: Decimal | float | None = None  # None = unknown
+    batch_calls: int = 0  # of `calls`, those through the provider's Batch API
+    batch_cost_usd: Decimal | float | None = None
     cost_by_model: Mapping[str, Decimal | float | None] = field(default_factory=dict)
     embedded_model: bool = False
     instructions: str | None = None

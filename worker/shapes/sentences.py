@@ -27,6 +27,15 @@ STORAGE_REFUSED = (
 )
 EMBEDDED = "Modèle de démonstration : ses réponses ne valent rien, aucune question n'est validée."
 
+BATCH_EMBEDDED = (
+    "Le modèle de démonstration ne traite pas de lots différés : retirer « batchApi » de la configuration de la tâche, "
+    "puis la relancer."
+)
+BATCH_UNANSWERED = (
+    "Deux lots différés de suite sont revenus du fournisseur sans aucune réponse. Retirer « batchApi » de la "
+    "configuration de la tâche ou attendre, puis relancer la tâche : les réponses déjà obtenues seront réutilisées."
+)
+
 OUTCOME_WORDS = {
     "confirmed": ("confirmée", "confirmées"),
     "corrected": ("corrigée", "corrigées"),
@@ -46,6 +55,10 @@ REFUSAL_WORDS = {
     "context_too_long": "question trop longue pour le modèle",
     "bad_request": "question refusée par le fournisseur",
     "timeout": "le modèle n'a pas répondu à temps",
+    "batch_expired": "lot différé expiré avant la réponse",
+    "batch_cancelled": "lot différé annulé chez le fournisseur",
+    "rate_limited": "le fournisseur limite le débit",
+    "server_error": "panne du fournisseur",
     "unknown": "appels interrompus avant la réponse",
     "prompt_leak": "explication qui cite les consignes",
     "confidence_out_of_range": "confiance hors limites",
@@ -101,6 +114,22 @@ def provider_down(retry_at: datetime, until: datetime) -> str:
 def provider_busy(retry_at: datetime) -> str:
     """Said while the endpoint wants the job to pause. Times are UTC."""
     return f"Le service d'IA limite le débit : reprise à {retry_at:%H:%M:%S} UTC. Rien n'est perdu."
+
+
+def batch_waits(calls: int, until: datetime) -> str:
+    """Said while the provider's batch is under way. Times are UTC."""
+    return (
+        f"Les questions attendent le lot différé du fournisseur ({count(calls, 'appel')} à demi-tarif) : réponses au "
+        f"plus tard le {until:%d/%m/%Y à %H:%M} UTC. Rien n'est perdu."
+    )
+
+
+def batch_refused(host: str, code: str) -> str:
+    """The cause of a job whose provider takes no batches, or not this one."""
+    return (
+        f"Le fournisseur du modèle ({host}) refuse les lots différés (code « {code} ») : retirer « batchApi » de la "
+        "configuration de la tâche, ou utiliser un modèle ou un déploiement qui les accepte, puis relancer la tâche."
+    )
 
 
 def outage(down_s: float) -> str:

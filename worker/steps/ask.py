@@ -6,7 +6,7 @@ loses at most the calls in flight: a stored reply is never paid for again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -41,6 +41,8 @@ class Stored(Protocol):
     def is_content(self) -> bool: ...  # no reply because of the content: some question of it is the cause
     @property
     def is_own(self) -> bool: ...  # of this run of this job
+    @property
+    def is_lost(self) -> bool: ...  # a line of a batch that came to nothing: it is asked again, a few times
 
 
 class Ledger(Protocol):
@@ -55,6 +57,12 @@ class Ledger(Protocol):
         Raises `LeaseLost` when this worker may not call any more, `JobFailed` when the job's budget is spent.
         """
 
+    def defer(self, request: Request, *, is_retry: bool) -> Collection[str] | None:
+        """In batch mode, instead of a call: see to it that a batch will ask. The keys that wait for one now.
+
+        None when there may be a reply by now. Raises as `begin` does.
+        """
+
     def succeed(self, call_id: str, request: Request, reply: Reply) -> None:
         """Store the reply as it came."""
 
@@ -64,11 +72,15 @@ class Ledger(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """By item id: the accepted look, or why the last result was not accepted; and the replies each one took."""
+    """By item id: the accepted look, or why the last result was not accepted; and the replies each one took.
+
+    `deferred`: nothing is known yet, a batch will ask.
+    """
 
     looks: dict[str, Look] = field(default_factory=dict)
     refusals: dict[str, Refusal] = field(default_factory=dict)
     generations: dict[str, int] = field(default_factory=dict)
+    deferred: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +94,7 @@ class Dialogue:
     ledger: Ledger
     turn: Callable[[Request], AbstractContextManager[None]]  # waits for it; raises when no further call may begin
     sleep: Callable[[float], None]
+    is_deferred: bool = False  # batch mode: nothing is sent, a batch will ask
 
 
 def ask(
@@ -124,6 +137,7 @@ class _State:
     generations: int = 0  # replies that it cost, the first look's included
     asked: int = 0  # calls for this purpose
     tries: int = 0  # results that were not accepted
+    lost: int = 0  # lines of batches that came to nothing, one after another
     roomier: bool = False  # alone, its reply was cut: one more try with a larger ceiling
     is_final: bool = False  # asking again is no use
 
@@ -146,9 +160,13 @@ class _Talk:
 
     def _is_open(self, item_id: str) -> bool:
         state = self.states[item_id]
-        if item_id in self.answers.looks or state.is_final:
+        if item_id in self.answers.looks or item_id in self.answers.deferred or state.is_final:
             return False
-        return state.tries < self.max_attempts and state.generations < MAX_GENERATIONS
+        return (
+            state.lost < self.transport_attempts
+            and state.tries < self.max_attempts
+            and state.generations < MAX_GENERATIONS
+        )
 
     def recall(self, item_ids: Sequence[str]) -> None:
         """Take what stored replies answer already, and learn from the calls of this run that came to nothing."""
@@ -162,6 +180,10 @@ class _Talk:
             wire_ids = {key: f"q{number}" for number, key in enumerate(stored.question_keys, start=1)}
             there = tuple(replace(q, id=wire_ids[q.key]) for q in asked if q.key in wire_ids)
             there_ids = [question.item_id for question in there]
+            self._lose(there_ids, is_lost=stored.is_lost)
+            if stored.is_lost:
+                self._note(there_ids, Refusal(stored.code or "unknown", ""))
+                continue
             if stored.is_own:
                 self._count(there_ids)
             if stored.raw is not None:
@@ -175,6 +197,9 @@ class _Talk:
     def ask_group(self, group: Sequence[str]) -> None:
         """One call about these items, and what follows from it."""
         larger = any(self.states[item_id].roomier for item_id in group)
+        if self.dialogue.is_deferred:
+            self._defer(group, larger=larger)
+            return
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_is_worth_waiting),
             stop=tenacity.stop_after_attempt(self.transport_attempts),
@@ -185,6 +210,19 @@ class _Talk:
         for attempt in retrying:
             with attempt:
                 self._call(group, larger=larger, is_retry=attempt.retry_state.attempt_number > 1)
+
+    def _defer(self, group: Sequence[str], *, larger: bool) -> None:
+        """Leave the group, or a part of it, to a batch; what is not left to one is looked at again."""
+        request = self.dialogue.compose(group, larger)
+        is_retry = any(self.states[item_id].asked for item_id in group)
+        waiting = self.dialogue.ledger.defer(request, is_retry=is_retry)
+        while waiting is None:
+            self.dialogue.sleep(TWIN_WAIT_S)
+            self._recall_others(group)
+            if not all(map(self._is_open, group)):
+                return
+            waiting = self.dialogue.ledger.defer(request, is_retry=is_retry)
+        self.answers.deferred.update(question.item_id for question in request.questions if question.key in waiting)
 
     def _call(self, group: Sequence[str], *, larger: bool, is_retry: bool) -> None:
         dialogue = self.dialogue
@@ -244,6 +282,12 @@ class _Talk:
         for item_id in item_ids:
             self.states[item_id].generations += 1
             self.states[item_id].asked += 1
+
+    def _lose(self, item_ids: Sequence[str], *, is_lost: bool) -> None:
+        for item_id in item_ids:
+            state = self.states[item_id]
+            state.lost = state.lost + 1 if is_lost else 0
+            state.asked += is_lost
 
     def _note(self, item_ids: Sequence[str], refusal: Refusal) -> None:
         self.answers.refusals.update({item_id: refusal for item_id in item_ids if item_id not in self.answers.looks})

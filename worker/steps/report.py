@@ -350,6 +350,10 @@ def _model_rows(summary: ReportSummary) -> Iterator[_SummaryRow]:
     if summary.review_model:
         yield ("Modèle de relecture", summary.review_model, "seconde analyse, options dans un autre ordre")
     yield ("Appels", StyledCell(summary.calls, "count"), "demandes envoyées au modèle, échecs compris")
+    if summary.batch_calls:
+        cost = summary.batch_cost_usd
+        priced = "" if cost is None else f", {float(cost):.4f} $".replace(".", ",")
+        yield ("dont par lots différés", StyledCell(summary.batch_calls, "count"), f"à demi-tarif{priced}")
     cached = f"dont {_spaced(summary.cached_tokens)} relus dans le cache du fournisseur"
     yield ("Jetons envoyés", StyledCell(summary.prompt_tokens, "count"), cached)
     yield ("Jetons reçus", StyledCell(summary.completion_tokens, "count"), "")

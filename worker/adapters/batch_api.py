@@ -1,0 +1,137 @@
+"""The provider's Batch API: files in, a batch made, looked after and fetched. What a batch holds is not known here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import IO, NoReturn, Protocol
+
+import httpx2  # the client's transport, installed with it
+import openai
+from openai.types import Batch
+
+from worker.errors import ContentRefused, ProviderRefused, ProviderUnavailable
+from worker.shapes.batches import BatchStatus, ProviderBatch
+
+KEY = "medq_batch"  # in the provider's metadata: which of our batches this is
+WINDOW_S = 24 * 3600.0
+CLOCKS_S = 3600.0  # how far the provider's clock and the database's may be apart
+_OVER: dict[str, BatchStatus] = {
+    "completed": "completed",
+    "expired": "expired",
+    "failed": "failed",
+    "cancelled": "cancelled",
+}
+
+
+class Translate(Protocol):
+    """What a failure of the client means: raises an error of `worker.errors`."""
+
+    def __call__(self, error: openai.APIError, *, model: str) -> NoReturn: ...
+
+
+@dataclass(frozen=True)
+class BatchApi:
+    """The Batch API of one endpoint. Every method raises as `LlmClient.complete` does.
+
+    `path` is what each line is sent to: "/v1/chat/completions", on Azure "/chat/completions".
+    """
+
+    client: openai.OpenAI
+    translate: Translate
+    path: str
+
+    def upload(self, file: IO[bytes], *, name: str, model: str) -> str:
+        """Hand the lines over; the id of the provider's file."""
+        with self._told(model):
+            return self.client.files.create(file=(name, file, "application/jsonl"), purpose="batch").id
+
+    def create(self, input_file_id: str, *, key: str, model: str) -> ProviderBatch:
+        """Have the batch begun. It costs money from here on, and is found again by its key."""
+        with self._told(model):
+            made = self.client.batches.create(
+                input_file_id=input_file_id,
+                endpoint=self.path,  # type: ignore[arg-type]  # Azure's is not among the client's
+                completion_window="24h",
+                metadata={KEY: key},
+            )
+        return _describe(made)
+
+    def find(self, key: str, *, since: datetime, model: str) -> ProviderBatch | None:
+        """The batch that was begun with this key, whoever did not hear of it; None when there is none.
+
+        Batches come newest first: what is older than `since`, the time when ours was made, is not looked at.
+        """
+        oldest = (since - timedelta(seconds=CLOCKS_S)).timestamp()
+        with self._told(model):
+            for batch in self.client.batches.list(limit=100):
+                if (batch.metadata or {}).get(KEY) == key:
+                    return _describe(batch)
+                if batch.created_at < oldest:
+                    return None
+        return None
+
+    def retrieve(self, batch_id: str, *, model: str) -> ProviderBatch:
+        """Where the batch stands."""
+        with self._told(model):
+            return _describe(self.client.batches.retrieve(batch_id))
+
+    def cancel(self, batch_id: str, *, model: str) -> None:
+        """Ask for no more of it; what is answered already stays to be fetched."""
+        with self._told(model):
+            self.client.batches.cancel(batch_id)
+
+    def download(self, file_id: str, into: IO[bytes], *, model: str) -> None:
+        """Fetch a result file; it may be larger than memory."""
+        with self._told(model), self.client.files.with_streaming_response.content(file_id) as response:
+            for chunk in response.iter_bytes():
+                into.write(chunk)
+
+    def discard(self, file_ids: Iterable[str], *, model: str) -> None:
+        """Remove files that nobody needs any more, as far as the provider lets us."""
+        for file_id in file_ids:
+            with self._told(model):
+                self.client.files.delete(file_id)
+
+    def explain(self, status: int, raw: str, *, model: str) -> ProviderUnavailable | ProviderRefused | ContentRefused:
+        """What a line that was refused with this HTTP status and body means, as if it had been a call."""
+        try:
+            body = json.loads(raw, strict=False)
+        except ValueError:
+            body = None
+        inner = body.get("error", body) if isinstance(body, dict) else None
+        message = inner.get("message") if isinstance(inner, dict) else None
+        response = httpx2.Response(status, request=httpx2.Request("POST", str(self.client.base_url)))
+        error = openai.APIStatusError(str(message or status), response=response, body=inner)
+        try:
+            self.translate(error, model=model)
+        except (ProviderUnavailable, ProviderRefused, ContentRefused) as meaning:
+            return meaning
+
+    @contextmanager
+    def _told(self, model: str) -> Iterator[None]:
+        try:
+            yield
+        except openai.APIError as error:
+            self.translate(error, model=model)
+        except httpx2.HTTPError as error:
+            # While a body is read the client lets the errors of its transport through as they are.
+            raise ProviderUnavailable("the LLM endpoint broke off", code="connection") from error
+
+
+def _describe(batch: Batch) -> ProviderBatch:
+    counts, errors = batch.request_counts, (batch.errors.data if batch.errors else None) or []
+    return ProviderBatch(
+        id=batch.id,
+        is_over=batch.status in _OVER,
+        status=_OVER.get(batch.status, "submitted"),
+        output_file_id=batch.output_file_id,
+        error_file_id=batch.error_file_id,
+        expires_at=datetime.fromtimestamp(batch.expires_at, UTC) if batch.expires_at else None,
+        answered=counts.completed if counts else None,
+        failed=counts.failed if counts else None,
+        codes=tuple(dict.fromkeys(error.code for error in errors if error.code)),
+    )
