@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
@@ -10,12 +11,15 @@ from typing import Any
 
 import openpyxl
 import pytest
+from test_batch_cost import heard
 from test_cost import PRICES, medq
 from test_line import asked_once, knowing, make_workbook
 
 from bench.scripted_llm import ScriptedLlm
 from surroundings import Platform
 from worker.adapters.invariants import look
+from worker.settings import Settings
+from worker.wiring import build_worker
 
 QUESTIONS = 12
 
@@ -503,3 +507,31 @@ def test_a_provider_that_stays_down_ends_the_job_and_it_can_be_resumed(
         batched.wait_until(lambda: batched.job(job_id)["status"] == "processing", what="resumed")
         check_done(batched, llm, batched.wait_for_job(job_id))
     assert paid_twice(llm) == []
+
+
+# -- what it costs to wait ---------------------------------------------------------------------------------------------
+
+
+def test_waiting_for_a_batch_costs_no_transaction_beyond_the_sweeps_own(
+    batched: Platform, llm: ScriptedLlm, tmp_path: Path
+) -> None:
+    # Given a job that waits for its batch, looked at again in an hour
+    llm.configure(batch_hold=True)
+    hour = {"MEDQ_BATCH_POLL_SECONDS": "3600"}
+    with batched.workers(1, **hour):
+        start_job(batched, make_workbook(tmp_path / "a.xlsx", QUESTIONS))
+        submitted = 'SELECT count(*) FROM "LlmBatch" WHERE "status" = \'submitted\''
+        batched.wait_until(lambda: batched.value(submitted) == 1, what="submitted")
+    # When a worker sweeps
+    settings = Settings.model_validate(batched.worker_environment(**hour))
+    parts = build_worker(settings, stopping=threading.Event())
+    begun: list[object] = []
+    try:
+        with heard("begin", begun.append):
+            parts.watch.sweep.run_once()
+    finally:
+        parts.close()
+    # Then that was one transaction, and nothing is due
+    assert len(begun) == 1
+    assert parts.courier is not None
+    assert not parts.courier.due.is_set()
