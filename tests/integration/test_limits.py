@@ -13,7 +13,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from worker.adapters.limits import HORIZON_S, LEAST, Limits, Turn
+from worker.adapters.limits import CALM_S, HORIZON_S, LEAST, LOOK_S, Limits, Turn
 from worker.shapes.calls import Allowance
 
 ENDPOINT = "http://model.test/v1"
@@ -32,13 +32,14 @@ def turns(limits: Limits, count: int, *, tokens: int = 0) -> list[Turn]:
     return [limits.admit(tokens) for _ in range(count)]
 
 
-def test_without_limits_redis_is_not_asked(client: redis.Redis) -> None:
+def test_without_limits_redis_is_hardly_asked(client: redis.Redis) -> None:
     limits = Limits(client, ENDPOINT)
+    limits.admit(0)
     before = commands(client)
     for turn in turns(limits, 100):
         assert turn == Turn(granted=True, wait_s=0.0)
         limits.settle(turn, 500, None)
-    assert commands(client) - before == 1  # the question itself
+    assert commands(client) - before < 5  # the question itself, and one look in a second
 
 
 def test_two_processes_share_requests_per_minute_in_turns(client: redis.Redis) -> None:
@@ -107,6 +108,34 @@ def test_a_429_pauses_every_process_and_nobody_reserves_meanwhile(client: redis.
     assert one.is_paused()
 
 
+def test_a_429_of_one_process_pauses_another_that_knows_of_no_limit(client: redis.Redis) -> None:
+    # Given two processes without any limit, which both call
+    one, other = Limits(client, ENDPOINT), Limits(client, ENDPOINT)
+    assert one.admit(0).granted
+    assert other.admit(0).granted
+    # When one meets a 429 that asks for a minute
+    one.slow_down(60.0)
+    time.sleep(LOOK_S)
+    # Then the other hears of it without meeting one of its own
+    turn = other.admit(0)
+    assert not turn.granted
+    assert turn.paused_s == pytest.approx(60, abs=3)
+
+
+def test_who_shares_a_felt_rate_adds_what_it_sent(client: redis.Redis) -> None:
+    # Given two processes without limits that sent twenty calls a second each, of which one met a 429
+    both = [Limits(client, ENDPOINT, process=name) for name in ("a", "b")]
+    for _ in range(25):
+        for limits in both:
+            assert limits.admit(0).granted
+        time.sleep(0.05)
+    both[0].slow_down(0.01)
+    time.sleep(LOOK_S)
+    # Then the two together go on a little slower than before, not at half of it
+    waits = [limits.admit(0).wait_s for limits in (both[1], both[0], both[1])]
+    assert 60 / (waits[2] - waits[1]) == pytest.approx(0.9 * 2 * 20 * 60, rel=0.35)
+
+
 def test_the_rate_falls_at_429s_by_volley_not_one_by_one(client: redis.Redis) -> None:
     # Given 600 a minute, and a volley of ten 429s
     limits = Limits(client, ENDPOINT, rpm=600)
@@ -153,6 +182,21 @@ def test_limits_told_by_headers_are_adopted_by_all(client: redis.Redis) -> None:
     before = commands(client)
     one.settle(one.admit(0), 0, Allowance(requests=600.0))
     assert commands(client) - before < 20  # one script: its own commands count
+
+
+def test_a_told_limit_is_kept_as_long_as_the_process_lives_also_when_redis_forgets_it(client: redis.Redis) -> None:
+    # Given a limit told by headers, told again and again for longer than a 429 matters
+    now = [0.0]
+    limits = Limits(client, ENDPOINT, clock=lambda: now[0])
+    told = Allowance(requests=60.0)
+    limits.settle(limits.admit(0), 0, told)
+    now[0] = CALM_S + 1
+    limits.settle(limits.admit(0), 0, told)
+    # When Redis is emptied
+    client.flushdb()
+    # Then calls are a second apart all the same
+    waits = [turn.wait_s for turn in turns(limits, 2)]
+    assert waits[1] - waits[0] == pytest.approx(1.0, abs=0.1)
 
 
 def test_without_redis_a_process_takes_its_share_and_is_never_open(redis_url: str) -> None:

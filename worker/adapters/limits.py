@@ -32,10 +32,12 @@ SHORT_PAUSE_S = 0.5  # after a 429 that names no time
 CUT = 0.93
 LEAST = 0.6
 VOLLEY_S = 1.0
+LEAST_OBSERVED = 60.0  # requests per minute, where a 429 came before anything could be observed
 GROWTH_PER_S = 0.01  # of the rate, back towards the limit
 TOKEN_BURST_S = 1.0
 AWAY_S = 5.0  # so long a Redis that is away is not asked again
-CALM_S = 600.0  # without limits, headers or 429s for so long, nobody asks Redis
+CALM_S = 600.0  # a 429 matters for so long; without one, and without limits, a process does not ask for turns
+LOOK_S = 1.0  # but so often, while it calls, whether another process has met a limit or a 429
 PROCESS_S = 60.0  # a process not seen for so long is gone
 KEEP_S = 3600  # then the state of an endpoint nobody calls is forgotten
 
@@ -124,6 +126,24 @@ set('at', now)
 )
 
 
+# rpm, tpm, growth, seconds that a 429 matters, cut, observed rate, process
+# → whether there is a limit or a pause to keep. Who shares a rate that was only felt adds to it what it sent so far.
+KNOWN = (
+    _RATE
+    + """
+local at, paused = get('at'), (get('pause') or 0) > now
+local is_felt = at and now - at < tonumber(ARGV[4])
+if is_felt and not get('rpm') and redis.call('HSETNX', KEYS[1], 'o:' .. ARGV[7], ARGV[6]) == 1 then
+  set('base', (get('base') or 0) + tonumber(ARGV[6]))
+  set('rate', grown() + tonumber(ARGV[5]) * tonumber(ARGV[6]))
+  set('at', now)
+end
+if paused or is_felt or get('rpm') or get('tpm') then return 1 end
+return 0
+"""
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Turn:
     """`granted`: send after `wait_s`; else ask again after it. `paused_s` of the wait are the provider's own wish."""
@@ -188,7 +208,8 @@ class Limits:
     """The limits of one endpoint. Shared by every thread of a process; nothing here waits.
 
     `rpm`, `tpm`: requests and tokens per minute that the operator configured for all processes together. Until there
-    is a limit (configured, told by headers, or felt by a 429) Redis is not asked. `clock` in seconds, never backwards.
+    is a limit (configured, told by headers, or felt by a 429) Redis is asked once in `LOOK_S` whether somebody else
+    knows of one. `clock` in seconds, never backwards.
     """
 
     client: redis.Redis | None
@@ -203,6 +224,7 @@ class Limits:
     _sent: deque[float] = field(default_factory=lambda: deque(maxlen=200))
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _watched_until: float = 0.0
+    _look_at: float = 0.0
     _away_until: float = 0.0
     _paused_until: float = 0.0
 
@@ -214,11 +236,12 @@ class Limits:
         self._admit: Script | None = register(ADMIT) if register else None
         self._settle: Script | None = register(SETTLE) if register else None
         self._slow: Script | None = register(SLOW) if register else None
+        self._known: Script | None = register(KNOWN) if register else None
 
     def admit(self, tokens: int) -> Turn:
         """When a call of about `tokens` tokens may go. Counts as sent when granted."""
         now = self.clock()
-        if not self._is_watched(now):
+        if not self._is_watched(now) and not self._hears_of_others(now):
             self._note_sent(now)
             return Turn(True, 0.0)
         answer = self._ask(self._admit, [tokens, HORIZON_S, TOKEN_BURST_S, self.process, PROCESS_S, KEEP_S])
@@ -246,7 +269,6 @@ class Limits:
         adopted = told if told is not None and told != self._adopted else None
         if adopted is not None and (adopted.requests or adopted.tokens):
             self._adopted = adopted
-            self._watch()
         else:
             adopted = None
         is_token_limited = bool(self.tpm or self._adopted.tokens)
@@ -260,7 +282,7 @@ class Limits:
         """After a 429: every process pauses as long as the endpoint wishes, and goes on at a lower rate."""
         now = self.clock()
         pause_s = SHORT_PAUSE_S if retry_after_s is None else retry_after_s
-        observed = self._observed(now)
+        observed = self._observed(now) or LEAST_OBSERVED
         with self._lock:
             self._watch()
             self._paused_until = max(self._paused_until, now + pause_s)
@@ -273,31 +295,48 @@ class Limits:
         if script is None or self.clock() < self._away_until:
             return None
         try:
-            return script(keys=self._keys, args=[self.rpm or 0, self.tpm or 0, GROWTH_PER_S, *arguments])
+            # What this process was told counts also where Redis has forgotten it.
+            rpm, tpm = self._least(self.rpm, "requests"), self._least(self.tpm, "tokens")
+            return script(keys=self._keys, args=[rpm or 0, tpm or 0, GROWTH_PER_S, *arguments])
         except redis.RedisError as error:
             self._away_until = self.clock() + AWAY_S
             log.warning("limits_alone", error=type(error).__name__, processes=self.processes)
             return None
 
     def _is_watched(self, now: float) -> bool:
-        return bool(self.rpm or self.tpm) or now < self._watched_until
+        is_told = bool(self._adopted.requests or self._adopted.tokens)
+        return bool(self.rpm or self.tpm) or is_told or now < self._watched_until
+
+    def _hears_of_others(self, now: float) -> bool:
+        """Whether Redis holds what another process was told or met: looked up by one thread in a while."""
+        with self._lock:
+            if now < self._look_at:
+                return False
+            self._look_at = now + LOOK_S
+        if not self._ask(self._known, [CALM_S, CUT, self._observed(now), self.process]):
+            return False
+        self._watch()
+        return True
 
     def _watch(self) -> None:
         self._watched_until = self.clock() + CALM_S
 
     def _share(self, configured: int | None, name: str) -> float | None:
+        least = self._least(configured, name)
+        return least / self.processes if least else None
+
+    def _least(self, configured: int | None, name: str) -> float | None:
         told = self._adopted.requests if name == "requests" else self._adopted.tokens
-        known = [limit for limit in (configured, told) if limit]
-        return min(known) / self.processes if known else None
+        return min((limit for limit in (configured, told) if limit), default=None)
 
     def _note_sent(self, at: float) -> None:
         with self._lock:
             self._sent.append(at)
 
     def _observed(self, now: float) -> float:
-        """Requests per minute that this process sent of late."""
+        """Requests per minute that this process sent of late; 0 when that cannot be told yet."""
         with self._lock:
             recent = [at for at in self._sent if now - at < 5]
         if len(recent) < 2:
-            return 60.0
+            return 0.0
         return 60 * len(recent) / max(0.1, now - min(recent))
