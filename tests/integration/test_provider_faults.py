@@ -23,6 +23,7 @@ THREADS = 4
         (404, "model_not_found", "n'existe pas"),
         (429, "insufficient_quota", "quota"),
         (400, "model_not_found", "refuse les appels"),
+        (400, "invalid_json_schema", "réponses structurées"),
     ],
 )
 def test_a_refusal_that_no_retry_mends_ends_the_job_within_the_calls_in_flight(
@@ -43,6 +44,29 @@ def test_a_refusal_that_no_retry_mends_ends_the_job_within_the_calls_in_flight(
     assert 1 <= llm.stats()["byStatus"][str(status)] <= THREADS + 1
     assert job["successfulAnalyses"] > 0
     assert job["successfulAnalyses"] + job["failedAnalyses"] == 200
+
+
+@pytest.mark.parametrize(("processes", "threads"), [(1, 16), (2, 8)])
+def test_threads_that_store_or_compose_while_a_call_is_refused_do_not_make_another(
+    platform: Platform, llm: ScriptedLlm, tmp_path: Path, processes: int, threads: int
+) -> None:
+    # Given a job of many batches that two processes, or many threads, work on
+    llm.configure(latency_s=0.05, truth=knowing(1000))
+    with platform.workers(processes, MEDQ_THREADS=str(threads)):
+        job_id = platform.enqueue(make_workbook(tmp_path / "a.xlsx", 1000))
+        platform.wait_until(lambda: platform.job(job_id)["processedItems"] > 50, what="some batches")
+        # When the key is refused from one moment to the next
+        llm.configure(status=401)
+        job = platform.wait_for_job(job_id)
+        # Then no more calls hear of it than can be under way
+        assert job["status"] == "failed"
+        assert 1 <= llm.stats()["byStatus"]["401"] <= processes * threads + 1
+        # And once the key is mended and the job put back, nothing of that stays
+        llm.configure(status=200)
+        platform.execute('UPDATE "AiValidationJob" SET "status" = \'queued\' WHERE "id" = :id', id=job_id)
+        platform.wait_until(lambda: platform.job(job_id)["status"] != "queued", what="picked up again")
+        job = platform.wait_for_job(job_id)
+    assert (job["status"], job["successfulAnalyses"]) == ("completed", 1000)
 
 
 def test_an_outage_is_waited_out_with_few_calls_and_then_everything_goes_on(

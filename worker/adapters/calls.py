@@ -11,11 +11,25 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from worker.errors import LeaseLost
+from worker.errors import LeaseLost, ProviderRefused
 from worker.shapes.calls import Reply, Request
 from worker.shapes.jobs import Task
 
 NOW = "timezone('UTC', clock_timestamp())"
+
+# Refused for good, the job is about to fail: until it has, its other tasks are neither claimed nor make a call. The
+# sentence stands on `prepare`, the one row of a job that is found by a key; a few seconds, lest a crash leave it there.
+REFUSED_S = 5
+STOP_CALLS = sa.text(f"""
+UPDATE "AiValidationTask" SET "notBefore" = {NOW} + make_interval(secs => {REFUSED_S}), "errorMessage" = :sentence
+WHERE "kind" = 'prepare' AND "jobId" = (
+    SELECT c."jobId" FROM "LlmCall" c JOIN "AiValidationTask" t ON t."id" = c."taskId" AND t."attempt" = c."attempt"
+    WHERE c."id" = :call_id AND t."status" = 'running')
+""")  # noqa: S608
+STOPPED = f"""
+SELECT p."errorMessage" FROM "AiValidationTask" p
+WHERE p."jobId" = :job_id AND p."kind" = 'prepare' AND p."errorMessage" IS NOT NULL AND p."notBefore" > {NOW}
+"""  # noqa: S608
 
 # Fenced: a worker whose task was cancelled or taken over writes no intent, and so makes no call.
 BEGIN = sa.text(f"""
@@ -28,6 +42,7 @@ SELECT :call_id, t."jobId", t."id", t."attempt", :purpose, :hash, CAST(:keys AS 
        :question_count, {NOW}
 FROM "AiValidationTask" t
 WHERE t."id" = :id AND t."attempt" = :attempt AND t."leaseOwner" = :owner AND t."status" = 'running'
+  AND NOT EXISTS ({STOPPED})
 ON CONFLICT ("id") DO UPDATE SET "status" = 'started'
 """)  # noqa: S608 (constants of this file)
 
@@ -145,13 +160,15 @@ def begin_call(
 ) -> None:
     """Write the intent, and with it the most that the call can cost.
 
-    Raises `LeaseLost` when the task is no longer this worker's to call for.
+    Raises `LeaseLost` when the task is no longer this worker's to call for, `ProviderRefused` when another call of the
+    job has just been refused for good.
     A call counts as a retry when told so, or when this job sent the very same request before.
     """
     written = connection.execute(
         BEGIN,
         {
             "id": task.id,
+            "job_id": task.job.id,
             "attempt": task.attempt,
             "owner": task.owner,
             "call_id": call_id,
@@ -166,6 +183,9 @@ def begin_call(
         },
     )
     if written.rowcount != 1:
+        sentence = connection.execute(sa.text(STOPPED), {"job_id": task.job.id}).scalar_one_or_none()
+        if sentence is not None:
+            raise ProviderRefused(sentence, code="refused_meanwhile")
         raise LeaseLost(task.id)
 
 
@@ -225,8 +245,11 @@ def fail_call(
 ) -> None:
     """Store why there is no reply. `kind`: "unavailable", "refused" or "content".
 
-    A call of which nobody knows whether it is paid keeps the ceiling that it was given at its beginning.
+    A call of which nobody knows whether it is paid keeps the ceiling that it was given at its beginning. After a
+    "refused" one, whose `message` is the sentence for the admin, the job makes no further call.
     """
+    if kind == "refused":
+        connection.execute(STOP_CALLS, {"call_id": call_id, "sentence": message})
     error = json.dumps({"kind": kind, "code": code, "message": message[:500]}, ensure_ascii=False)
     connection.execute(FAIL, {"call_id": call_id, "error": error, "cost": cost_usd, "is_known": is_cost_known})
 

@@ -32,7 +32,7 @@ UPDATE "AiValidationTask" SET "notBefore" = {NOW} + make_interval(secs => :delay
 WHERE "jobId" = :job_id AND "kind" = 'prepare'
 """)  # noqa: S608
 RELEASE = sa.text("""
-UPDATE "AiValidationTask" SET "notBefore" = NULL
+UPDATE "AiValidationTask" SET "notBefore" = NULL, "errorMessage" = NULL
 WHERE "jobId" = :job_id AND "kind" = 'prepare' AND "notBefore" IS NOT NULL
 """)
 
