@@ -63,6 +63,7 @@ class Script:
     error_code: str | None = None
     retry_after_s: float | None = None
     retry_after_date: bool = False  # send it as an HTTP date
+    cut_connection: float = 0.0  # the connection breaks instead of a reply
     rpm: int | None = None  # requests a minute that are answered, a second's worth at once; the others get 429
     tell_rpm: bool = True  # say so in `x-ratelimit-*` headers
     # What it knows: `truth_key` → texts of the right options, or the answer to a short question.
@@ -82,6 +83,7 @@ class Script:
     empty_explanations: float = 0.0
     nul: float = 0.0
     garbage: float = 0.0
+    empty: float = 0.0
     # The Batch API. Shares are of lines.
     batch_s: float = 0.0  # until a batch is done
     batch_hold: bool = False  # no batch is done until this is false again
@@ -253,7 +255,9 @@ def compose_message(
     content, finish = json.dumps({"results": results}, ensure_ascii=False), "stop"
     if rng.random() < script.garbage:
         content = "Bien sûr ! Voici l'analyse demandée."
-    if rng.random() < script.truncate:
+    if script.empty and rng.random() < script.empty:
+        content = ""
+    elif rng.random() < script.truncate:
         content, finish = content[: rng.randrange(len(content) // 3, len(content) - 2)], "length"
     if rng.random() < script.fence:
         content = f"```json\n{content}\n```"
@@ -334,6 +338,7 @@ class Server:
         self.in_flight = 0
         self.max_in_flight = 0
         self.questions = 0
+        self.tokens = Counter[str]()  # of every reply that was written, whether or not anybody read it
         self.rate = Rate()
         self.by_status: Counter[int] = Counter()
         self.by_task: Counter[str] = Counter()
@@ -384,6 +389,10 @@ class Server:
                     "status": status,
                 }
             )
+            chance = random.Random(_number(self.script.seed, number, "cut"))
+            if chance.random() < self.script.cut_connection:
+                assert request.transport is not None
+                request.transport.abort()
             self.replied += 1
             self.by_status[status] += 1
             return web.Response(body=reply, status=status, headers=headers, content_type="application/json")
@@ -418,7 +427,10 @@ class Server:
                 headers["retry-after"] = self._retry_after(self.script.retry_after_s)
             return status, headers, _error(self.script.error_code, "as the script says"), task, questions
         message, finish = compose_message(self.script, task, questions, rng)
-        return 200, headers, _completion(number, sent, body, message, finish), task, questions
+        completion = _completion(number, sent, body, message, finish)
+        self.tokens.update({name: n for name, n in completion["usage"].items() if isinstance(n, int)})
+        reply = json.dumps(completion, ensure_ascii=False).encode("utf-8", "replace")
+        return 200, headers, reply, task, questions
 
     def _status(self, rng: random.Random) -> int:
         script = self.script
@@ -458,6 +470,7 @@ class Server:
                 "inFlight": self.in_flight,
                 "maxInFlight": self.max_in_flight,
                 "questions": self.questions,
+                "tokens": dict(self.tokens),
                 "byStatus": {str(status): count for status, count in self.by_status.items()},
                 "byPurpose": dict(self.by_task),
                 "batches": self.batches.figures(),
@@ -501,24 +514,23 @@ def _error(code: str | None, message: str) -> bytes:
     return json.dumps({"error": {"message": message, "type": code, "code": code, "param": None}}).encode()
 
 
-def _completion(number: int, sent: Mapping[str, Any], body: bytes, message: Mapping[str, Any], finish: str) -> bytes:
+def _completion(
+    number: int, sent: Mapping[str, Any], body: bytes, message: Mapping[str, Any], finish: str
+) -> dict[str, Any]:
     prompt, completion = len(body) // 4, len(message["content"] or "") // 4
-    return json.dumps(
-        {
-            "id": f"chatcmpl-{number}",
-            "object": "chat.completion",
-            "created": int(time.time()),
-            "model": sent["model"],
-            "choices": [{"index": 0, "finish_reason": finish, "message": message, "logprobs": None}],
-            "usage": {
-                "prompt_tokens": prompt,
-                "completion_tokens": completion,
-                "total_tokens": prompt + completion,
-                "prompt_tokens_details": {"cached_tokens": prompt // 2},
-            },
+    return {
+        "id": f"chatcmpl-{number}",
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": sent["model"],
+        "choices": [{"index": 0, "finish_reason": finish, "message": message, "logprobs": None}],
+        "usage": {
+            "prompt_tokens": prompt,
+            "completion_tokens": completion,
+            "total_tokens": prompt + completion,
+            "prompt_tokens_details": {"cached_tokens": prompt // 2},
         },
-        ensure_ascii=False,
-    ).encode("utf-8", "replace")
+    }
 
 
 async def serve(port: int, ledger: Path | None) -> None:

@@ -23,12 +23,16 @@ class Interrupted(MedqError):
     """The infrastructure failed, not the task: it goes back as it is, and nothing is counted."""
 
 
+# No reply to these, and yet the model may have written one that is paid for.
+MAY_BE_PAID = frozenset(("timeout", "connection_lost"))
+
+
 class ProviderUnavailable(MedqError):
     """A passing fault of the LLM endpoint: 429, 5xx, time-out, connection. `retry_after_s` is its own wish."""
 
     def __init__(self, message: str, *, code: str, retry_after_s: float | None = None) -> None:
         super().__init__(message)
-        self.code = code  # "rate_limited", "server_error", "timeout", "connection", "empty_reply"
+        self.code = code  # "rate_limited", "server_error", "timeout", "connection", "connection_lost", "empty_reply"
         self.retry_after_s = retry_after_s
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from worker.adapters.limits import Limits, Turn
-from worker.errors import ProviderRefused, ProviderUnavailable
+from worker.errors import MAY_BE_PAID, ContentRefused, ProviderRefused, ProviderUnavailable
 from worker.log import get_logger
 from worker.shapes.calls import Endpoint, Reply, Request, Usage
 from worker.shapes.sizes import CHARACTERS_PER_TOKEN, REPLY_SHARE
@@ -203,7 +203,11 @@ class Door:
                 outlet.limits.slow_down(error.retry_after_s)
             else:
                 outlet.breaker.failed()
-            outlet.limits.settle(self._turn, 0, None)
+            if error.code not in MAY_BE_PAID:
+                outlet.limits.settle(self._turn, 0, None)
+            raise
+        except ContentRefused:
+            outlet.breaker.succeeded()
             raise
         except ProviderRefused as error:
             if outlet is self.gateway.outlets[0]:

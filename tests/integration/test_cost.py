@@ -114,6 +114,40 @@ def test_a_call_that_a_dead_worker_left_counts_at_its_ceiling(
     assert lost["costUsd"] == ceiling > 0
 
 
+def test_a_budget_is_kept_by_what_the_provider_counted_whoever_is_killed(
+    priced: Platform, llm: ScriptedLlm, tmp_path: Path
+) -> None:
+    # Given three processes, a budget that is too small, and replies of which one in five is nonsense
+    llm.configure(latency_s=0.1, garbage=0.2, truth=knowing(1000))
+    with priced.workers(3, MEDQ_THREADS="2") as workers:
+        job_id = priced.enqueue(make_workbook(tmp_path / "a.xlsx", 1000), config={"maxCostUsd": 15})
+        # When a process is killed again and again in the middle of its calls, each lost at 1.5 dollars
+        for killed in range(3):
+            priced.wait_until(lambda n=killed: llm.stats()["replied"] > 5 * n, what="some calls")
+            os.kill(workers.pids()[0], signal.SIGKILL)
+        job = priced.wait_for_job(job_id)
+    # Then the provider was never owed more than the budget, nor more than the books say
+    assert job["status"] == "failed"
+    assert "15,00 $" in job["errorMessage"]
+    counted = llm.stats()["tokens"]
+    owed = Decimal(10 * counted["prompt_tokens"] + 100 * counted["completion_tokens"]) / 1_000_000
+    booked = priced.value('SELECT sum("costUsd") FROM "LlmCall"')
+    cached = Decimal(9) * priced.value('SELECT sum("cachedTokens") FROM "LlmCall"') / 1_000_000
+    assert Decimal(1) < owed - cached <= booked <= 15
+
+
+def test_an_empty_reply_is_waited_for_and_paid(priced: Platform, llm: ScriptedLlm, tmp_path: Path) -> None:
+    # Given a model that writes nothing in half of its replies
+    llm.configure(empty=0.5, truth=knowing(30))
+    with priced.workers(1, MEDQ_THREADS="2"):
+        job = priced.wait_for_job(priced.enqueue(make_workbook(tmp_path / "a.xlsx", 30)))
+    # Then every question is answered, in batches as before, and the empty replies are in the books
+    assert (job["status"], job["successfulAnalyses"]) == ("completed", 30)
+    rows = priced.rows('SELECT * FROM "LlmCall" WHERE "completionTokens" = 0')
+    assert rows
+    assert all(row["status"] == "succeeded" and row["costUsd"] > 0 and row["questionCount"] == 5 for row in rows)
+
+
 def test_a_budget_without_a_known_price_fails_before_anything_is_spent(
     platform: Platform, llm: ScriptedLlm, tmp_path: Path
 ) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from bench.scripted_llm import Script, ScriptedLlm, truth_key
-from worker.adapters.llm import LlmClient, parse_allowance, parse_retry_after, resolve_endpoint
+from worker.adapters.llm import AT_ONCE_S, LlmClient, parse_allowance, parse_retry_after, resolve_endpoint
 from worker.errors import ContentRefused, ProviderRefused, ProviderUnavailable, UsageError
 from worker.settings import Settings
 from worker.shapes.answers import Purpose
@@ -151,6 +151,7 @@ def test_accuracy_is_a_share_of_questions_and_independent_in_each_look(client: C
         ({"unknown_letters": 1.0}, {"unknown_letter"}),
         ({"empty_explanations": 1.0}, {"missing_option_explanation"}),
         ({"garbage": 1.0}, {"unreadable"}),
+        ({"empty": 1.0}, {"empty"}),
         ({"shuffle_results": 1.0}, {None}),
         ({"fence": 1.0}, {None}),
         ({"nul": 1.0}, {None}),
@@ -270,6 +271,14 @@ def test_a_slow_endpoint_times_out(server: ScriptedLlm, client: Client) -> None:
     hurried.close()
 
 
+def test_a_connection_that_breaks_late_may_have_cost_something(server: ScriptedLlm, client: Client) -> None:
+    for latency_s, code in ((0.0, "connection"), (AT_ONCE_S + 0.2, "connection_lost")):
+        server.configure(cut_connection=1.0, latency_s=latency_s)
+        with pytest.raises(ProviderUnavailable) as caught:
+            client.ask()
+        assert caught.value.code == code
+
+
 def test_nobody_there_is_a_connection_fault() -> None:
     alone = Client("http://127.0.0.1:9/v1")
 
@@ -316,6 +325,12 @@ def test_a_200_without_a_completion_is_an_empty_reply(canned: Client, body: byte
         canned.ask()
 
     assert caught.value.code == "empty_reply"
+
+
+def test_an_empty_reply_that_counts_tokens_is_kept_for_the_books(canned: Client) -> None:
+    _Canned.reply = (200, b'{"choices": [], "usage": {"prompt_tokens": 900, "completion_tokens": 12}}')
+    reply = canned.llm.complete(request_of(canned.endpoint))
+    assert (reply.usage.prompt_tokens, reply.usage.completion_tokens) == (900, 12)
 
 
 @pytest.mark.parametrize(

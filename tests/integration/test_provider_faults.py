@@ -93,6 +93,22 @@ def test_an_outage_is_waited_out_with_few_calls_and_then_everything_goes_on(
     assert asked_once(platform)
 
 
+@pytest.mark.parametrize("script", [{"cut_connection": 1.0}, {"empty": 1.0}, {"latency_s": 3.0}])
+def test_a_passing_fault_of_any_kind_is_waited_out(
+    platform: Platform, llm: ScriptedLlm, tmp_path: Path, script: dict[str, float]
+) -> None:
+    # Given a provider that breaks connections, writes nothing, or is too slow
+    llm.configure(truth=knowing(20), **script)
+    with platform.workers(1, MEDQ_THREADS=str(THREADS), MEDQ_CALL_TIMEOUT_SECONDS="1"):
+        job_id = platform.enqueue(make_workbook(tmp_path / "a.xlsx", 20))
+        platform.wait_until(lambda: "ne répond pas" in (platform.job(job_id)["message"] or ""), what="the message")
+        assert platform.job(job_id)["status"] == "processing"
+        # When it is well again, then nothing is missing
+        llm.configure(cut_connection=0.0, empty=0.0, latency_s=0.0)
+        job = platform.wait_for_job(job_id)
+    assert (job["status"], job["successfulAnalyses"]) == ("completed", 20)
+
+
 def test_a_long_retry_after_is_kept_by_the_whole_job(platform: Platform, llm: ScriptedLlm, tmp_path: Path) -> None:
     # Given a provider that asks for 130 seconds
     llm.configure(status=429, error_code="rate_limit_exceeded", retry_after_s=130)

@@ -75,6 +75,7 @@ class FakeWorld:
     def check(self, raw: str, request: Request) -> CheckedReply:
         good = json.loads(raw)
         code = "truncated" if "cut" in good else "content_refused" if "refused" in good else "missing"
+        code = "empty" if "empty" in good else code
         look = Look(None, "a", None, "e", {}, 0.9, "m")
         return CheckedReply(
             looks={q.item_id: look for q in request.questions if q.id in good},
@@ -93,6 +94,8 @@ class FakeWorld:
         ids = [q.id for q in request.questions if q.item_id in answered] + marks
         if "refused" in answered:
             ids = ["refused"]
+        if "empty" in answered:
+            ids = ["empty"]
         return Reply(raw=json.dumps(ids), model="m", usage=Usage(), provider_request_id=None)
 
     @contextmanager
@@ -226,6 +229,33 @@ def test_a_passing_fault_is_waited_for_and_uses_up_no_attempt() -> None:
     assert len(world.slept) == 2
 
 
+def test_an_empty_reply_is_a_passing_fault_that_is_paid() -> None:
+    # Given a model that writes nothing, three times
+    replies = iter([["empty"]] * 3)
+    world = FakeWorld(lambda request: next(replies, None) or everything(request))
+    # When two questions are asked with an only attempt each, and the transport may fail four times
+    answers = ask(list("ab"), world.dialogue(), max_attempts=1, questions_per_call=5, transport_attempts=4)
+    # Then the same batch is sent again after a growing wait, and every reply counts
+    assert set(answers.looks) == set("ab")
+    assert world.sent == [["a", "b"]] * 4
+    assert len(world.slept) == 3
+    assert world.log == ["begin", "succeed"] * 4
+    assert answers.generations == {"a": 4, "b": 4}
+
+
+def test_a_model_that_never_writes_anything_is_left_and_bounded() -> None:
+    world = FakeWorld(lambda _: ["empty"])
+    with pytest.raises(ProviderUnavailable):
+        run(world, "a", attempts=4)
+    assert len(world.sent) == 4
+    # And however often the task comes back, it stops at twelve
+    with pytest.raises(ProviderUnavailable):
+        run(world, "a", attempts=4)
+    answers = run(world, "a", attempts=4)
+    assert len(world.sent) == MAX_GENERATIONS
+    assert answers.refusals["a"].code == "empty"
+
+
 def test_retry_after_is_the_shortest_wait() -> None:
     faults = iter([ProviderUnavailable("429", code="rate_limited", retry_after_s=7.5)])
 
@@ -339,7 +369,9 @@ def test_no_question_costs_more_than_twelve_replies_whatever_happens() -> None:
             case 1:
                 return ["refused"]
             case 2:
-                raise ProviderUnavailable("slow", code="timeout")
+                raise ProviderUnavailable("slow", code="timeout" if next(calls) % 2 else "connection_lost")
+            case 3:
+                return ["empty"]
         return []
 
     world = FakeWorld(answer)

@@ -263,12 +263,8 @@ def test_our_own_letter_before_an_explanation_is_removed() -> None:
         "null",
         "[]",
         "{}",
-        '{"choices": []}',
-        '{"choices": [null]}',
-        '{"choices": [{"message": null}]}',
         '{"choices": [{"message": {"content": 5}}]}',
         "[" * 100_000,
-        body(None),
         body("Bien sûr ! Voici l'analyse."),
         body({"results": None}),
         body([result()]),
@@ -279,6 +275,16 @@ def test_a_reply_without_results_refuses_every_question(raw: str) -> None:
 
     assert reply.looks == {}
     assert reply.refusals["item-1"].code == "unreadable"
+
+
+@pytest.mark.parametrize(
+    "raw", ['{"choices": []}', '{"choices": [{"message": null}]}', body(None), body(""), body(" ")]
+)
+def test_a_reply_in_which_nothing_is_written_is_empty(raw: str) -> None:
+    reply = check_reply(raw, asked(question()))
+
+    assert reply.looks == {}
+    assert reply.refusals["item-1"].code == "empty"
 
 
 def test_a_refusal_is_told_from_silence() -> None:

@@ -86,7 +86,7 @@ UNION ALL
 SELECT c."questionKeys", NULL, c."model", c."error" ->> 'code', c."error" ->> 'kind', TRUE, c."createdAt", c."id"
 FROM "LlmCall" c, "AiValidationJob" j
 WHERE j."id" = :job_id AND c."taskId" = :task_id AND c."status" = 'failed' AND c."createdAt" >= j."startedAt"
-  AND (c."error" ->> 'kind' IN ('content', 'unknown') OR c."error" ->> 'code' = 'timeout'
+  AND (c."error" ->> 'kind' IN ('content', 'unknown') OR c."error" ->> 'code' IN ('timeout', 'connection_lost')
        OR (c."batchId" IS NOT NULL AND c."error" ->> 'kind' = 'unavailable'))
   AND c."questionKeys" && CAST(:keys AS text[])
 ORDER BY at, call_id

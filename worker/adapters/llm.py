@@ -27,6 +27,7 @@ EMBEDDED_MODEL = "SmolLM2-135M-Instruct"
 EMBEDDED_SLOTS = 2  # answered at once by the embedded server; more would only wait there and time out
 EMBEDDED_TIMEOUT_S = 300
 PING_TIMEOUT_S = 10
+AT_ONCE_S = 1.0  # no model has written anything worth its price when a connection breaks so soon
 
 _QUOTA_CODES = frozenset(
     ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_balance")
@@ -122,6 +123,7 @@ class LlmClient:
         self._client.close()
 
     def _attempt(self, request: Request) -> Reply:
+        sent_at = time.monotonic()
         try:
             # As `extra_body` the request is sent as composed: walking it against the client's types took 1 ms of CPU,
             # as much as everything else that the client does.
@@ -129,29 +131,35 @@ class LlmClient:
                 model=request.model, messages=[], extra_body=request.body
             )
         except openai.APIError as error:
-            self.translate(error, model=request.model)
+            self.translate(error, model=request.model, after_s=time.monotonic() - sent_at)
         text = raw.text
         faults.reached(Point.REPLY_READ)
         envelope = _parse_object(text)
-        choices = envelope.get("choices")
-        if not isinstance(choices, list) or not choices:
+        choices, usage = envelope.get("choices"), Usage.read(envelope.get("usage"))
+        # One that is empty and counts tokens all the same is paid for, and so stored like any other.
+        if not (isinstance(choices, list) and choices) and usage == Usage():
             raise ProviderUnavailable("the endpoint answered 200 without a completion", code="empty_reply")
         model = envelope.get("model")
         return Reply(
             raw=text,
             model=model if isinstance(model, str) and model else request.model,
-            usage=Usage.read(envelope.get("usage")),
+            usage=usage,
             provider_request_id=raw.headers.get("x-request-id") or raw.headers.get("apim-request-id"),
             allowance=parse_allowance(raw.headers),
         )
 
-    def translate(self, error: openai.APIError, *, model: str) -> NoReturn:
-        """Raise what a failure means for the call. The provider's own words stay out: they may hold a key."""
+    def translate(self, error: openai.APIError, *, model: str, after_s: float = 0.0) -> NoReturn:
+        """Raise what a failure means for a call that was sent `after_s` seconds ago.
+
+        The provider's own words stay out: they may hold a part of the key.
+        """
         # Without a connection nothing was sent; after it, a late reply may well be paid for.
         if isinstance(error, openai.APITimeoutError) and "Connect" not in type(error.__cause__).__name__:
             raise ProviderUnavailable("the LLM endpoint did not answer in time", code="timeout") from error
         if not isinstance(error, openai.APIStatusError):
-            raise ProviderUnavailable("the LLM endpoint cannot be reached", code="connection") from error
+            is_lost = after_s > AT_ONCE_S and "Connect" not in type(error.__cause__).__name__
+            code = "connection_lost" if is_lost else "connection"
+            raise ProviderUnavailable("the LLM endpoint cannot be reached", code=code) from error
         status = error.status_code
         codes = _codes(error)
         if codes & _QUOTA_CODES or status == 402:

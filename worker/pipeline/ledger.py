@@ -13,7 +13,7 @@ from worker import faults
 from worker.adapters import batches, calls, tasks
 from worker.adapters.db import Database
 from worker.adapters.prices import Prices
-from worker.errors import JobFailed
+from worker.errors import MAY_BE_PAID, JobFailed
 from worker.faults import Point
 from worker.pipeline.claiming import Batch
 from worker.shapes import sentences
@@ -133,6 +133,6 @@ class TaskLedger:
                 code=code,
                 message=message,
                 cost_usd=cost_usd,
-                is_cost_known=code != "timeout",
+                is_cost_known=code not in MAY_BE_PAID,
             )
         )

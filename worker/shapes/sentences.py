@@ -55,6 +55,8 @@ REFUSAL_WORDS = {
     "context_too_long": "question trop longue pour le modèle",
     "bad_request": "question refusée par le fournisseur",
     "timeout": "le modèle n'a pas répondu à temps",
+    "connection_lost": "connexion perdue avant la réponse",
+    "empty": "réponse vide",
     "batch_expired": "lot différé expiré avant la réponse",
     "batch_cancelled": "lot différé annulé chez le fournisseur",
     "rate_limited": "le fournisseur limite le débit",

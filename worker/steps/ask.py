@@ -13,7 +13,7 @@ from typing import Protocol
 
 import tenacity
 
-from worker.errors import ContentRefused, ProviderRefused, ProviderUnavailable
+from worker.errors import MAY_BE_PAID, ContentRefused, ProviderRefused, ProviderUnavailable
 from worker.shapes.answers import Look, Refusal
 from worker.shapes.calls import CheckedReply, Reply, Request
 
@@ -235,7 +235,11 @@ class _Talk:
             return
         dialogue.ledger.succeed(call_id, request, reply)
         self._count(group)
-        self._take(dialogue.check(reply.raw, request), group, size=len(group), counts=True)
+        checked = dialogue.check(reply.raw, request)
+        self._take(checked, group, size=len(group), counts=True)
+        is_empty = not checked.looks and all(refusal.code == "empty" for refusal in checked.refusals.values())
+        if is_empty and not self._is_used_up(group):
+            raise ProviderUnavailable("the model wrote nothing", code="empty_reply")
 
     def _begin(self, group: Sequence[str], request: Request, *, is_retry: bool) -> str | None:
         """Write the intent; None when others were told meanwhile what this group was to ask."""
@@ -257,10 +261,10 @@ class _Talk:
             return self.dialogue.send(request)
         except ProviderUnavailable as error:
             ledger.fail(call_id, request, kind="unavailable", code=error.code, message=str(error))
-            if error.code == "timeout":  # the model may have written all of it, and be paid for it
+            if error.code in MAY_BE_PAID:
                 self._count(group)
                 self._note(group, Refusal(error.code, str(error)))
-                if any(self.states[item_id].generations >= MAX_GENERATIONS for item_id in group):
+                if self._is_used_up(group):
                     return None  # no outage stops at one question: this one goes without an answer, the others go on
             raise
         except ProviderRefused as error:
@@ -277,6 +281,9 @@ class _Talk:
         known = {item_id: replace(self.states[item_id]) for item_id in group}
         self.recall(group)
         self.states.update(known)
+
+    def _is_used_up(self, group: Sequence[str]) -> bool:
+        return any(self.states[item_id].generations >= MAX_GENERATIONS for item_id in group)
 
     def _count(self, item_ids: Sequence[str]) -> None:
         for item_id in item_ids:
@@ -319,7 +326,7 @@ class _Talk:
             state.most = min(state.most, _half(size))
         elif code == "content_refused" and size > 1:
             state.most = min(state.most, _half(size))
-        elif counts:
+        elif counts and (code != "empty" or self.dialogue.is_deferred):  # a passing fault, unless it took a day
             state.tries += 1
             state.most = 1
 

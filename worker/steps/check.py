@@ -67,7 +67,8 @@ def check_reply(raw: str, request: Request) -> CheckedReply:
     model = envelope.get("model")
     model = clean_text(model) if isinstance(model, str) else ""
 
-    absent = _absent(refused, truncated=truncated, readable=results is not None)
+    is_empty = _is_empty(envelope, message)
+    absent = _absent(refused, truncated=truncated, readable=results is not None, is_empty=is_empty)
     by_id = _by_id(results or ())
     looks: dict[str, Look] = {}
     refusals: dict[str, Refusal] = {}
@@ -116,6 +117,13 @@ def _content_text(content: object) -> str:
         parts = (part.get("text") for part in content if isinstance(part, Mapping))
         return "".join(part for part in parts if isinstance(part, str))
     return content if isinstance(content, str) else ""
+
+
+def _is_empty(envelope: Mapping[str, Any], message: Mapping[str, Any]) -> bool:
+    """Whether a completion came in which nothing is written."""
+    content = message.get("content")
+    is_text = content is None or isinstance(content, str | list)
+    return isinstance(envelope.get("choices"), list) and is_text and not _content_text(content).strip()
 
 
 def _content_refused(message: Mapping[str, Any], finish: str | None) -> str | None:
@@ -167,12 +175,14 @@ def _by_id(results: Sequence[object]) -> Mapping[str, Sequence[Mapping[str, Any]
     return by_id
 
 
-def _absent(refused: str | None, *, truncated: bool, readable: bool) -> Refusal:
+def _absent(refused: str | None, *, truncated: bool, readable: bool, is_empty: bool) -> Refusal:
     """Why an asked question has no result, from what is known of the whole reply."""
     if refused is not None:
         return Refusal("content_refused", f"the model refused the content ({refused})")
     if truncated:
         return Refusal("truncated", "the reply was cut before this result")
+    if is_empty:
+        return Refusal("empty", "the model wrote nothing")
     if not readable:
         return Refusal("unreadable", "the reply holds no list of results")
     return Refusal("missing", "the reply holds no result with this id")
