@@ -154,6 +154,20 @@ def test_the_prefix_that_providers_cache_is_the_same_for_every_batch() -> None:
     assert one.body["messages"][0]["content"] == load_prompt("analyse").text
 
 
+@pytest.mark.parametrize("kind", ["qcm", "qroc", "cas_qcm", "cas_qroc"])
+@pytest.mark.parametrize("purpose", ["analyse", "second_look"])
+def test_the_admins_instructions_reach_every_type_and_change_nothing_but_themselves(
+    kind: Any, purpose: Purpose
+) -> None:
+    question = replace(qcm() if kind.endswith("qcm") else qroc(), type=kind)
+    told = "Répondez en texte libre, sans JSON ni explication."
+    without, instructed = (compose(question, purpose=purpose, instructions=each) for each in (None, told))
+
+    assert document(instructed) == {**document(without), "instructions": told}
+    assert instructed.body["messages"][0] == without.body["messages"][0]
+    assert instructed.body["response_format"] == without.body["response_format"]
+
+
 def test_a_hosted_call_is_strict_and_sets_no_temperature() -> None:
     body = compose(qcm()).body
 
@@ -247,7 +261,7 @@ def test_requests_with_the_same_body_have_the_same_hash() -> None:
 
 
 # A changed text under an unchanged version would be answered from stored replies to the old text.
-PROMPTS = {"analyse": (1, "9ddbbec76b0c"), "second_look": (1, "05b78809132d"), "embedded": (1, "da98b84f1669")}
+PROMPTS = {"analyse": (2, "384d67496fb6"), "second_look": (2, "3ba1bfe9e4b7"), "embedded": (1, "da98b84f1669")}
 
 
 @pytest.mark.parametrize("name", ["analyse", "second_look", "embedded"])
