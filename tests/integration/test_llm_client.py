@@ -344,6 +344,7 @@ def test_an_empty_reply_that_counts_tokens_is_kept_for_the_books(canned: Client)
         ({"message": "This model's maximum context length is 4096 tokens."}, ContentRefused, "context_too_long"),
         ({"message": "the request exceeds the available context size"}, ContentRefused, "context_too_long"),
         ({"message": "Invalid schema", "param": "response_format"}, ProviderRefused, "schema_refused"),
+        ({"message": "Bad request", "code": "invalid_json_schema"}, ProviderRefused, "schema_refused"),
         ({"message": "Unsupported", "param": "max_completion_tokens"}, ProviderRefused, "request_refused"),
         ({"message": "Invalid text", "param": "messages.1.content"}, ContentRefused, "bad_request"),
     ],

@@ -257,7 +257,7 @@ def _refuse_request(error: openai.APIStatusError, codes: frozenset[str], *, mode
     if codes & _CONTEXT_CODES or error.status_code == 413 or any(phrase in words for phrase in _CONTEXT_WORDS):
         raise ContentRefused("the prompt is too long for the model", code="context_too_long") from error
     param = error.param or ""
-    if any(word in f"{param} {words}".casefold() for word in _SCHEMA_WORDS):
+    if any(word in " ".join((param.casefold(), words, *codes)) for word in _SCHEMA_WORDS):
         raise ProviderRefused(
             f"Le modèle « {model} » n'accepte pas les réponses structurées (JSON Schema) : choisissez-en un autre.",
             code="schema_refused",
