@@ -21,8 +21,14 @@ SIGNS = frozenset("%<>≥≤µ°±=+×")
 
 def kept(text: str) -> str:
     """What no step may lose or reorder: letters, digits and the signs of medicine."""
-    composed = unicodedata.normalize("NFC", text)
+    composed = unicodedata.normalize("NFC", text.translate(LIGATURES))
     return "".join(c for c in composed if c.isalnum() or c in SIGNS)
+
+
+# The sign of joined letters is stored as the letters.
+LIGATURES = {sign: unicodedata.normalize("NFKC", chr(sign)) for sign in range(0xFB00, 0xFB07) if sign != 0xFB05} | {
+    0xFB05: "st"
+}
 
 
 def typeset(*pages: list[str]) -> ExtractedDocument:
@@ -41,6 +47,9 @@ FRENCH = st.text(st.sampled_from("aàâbcçdeéèêëfghiïîlmnoôœpqrstuùûv
 @example("a" * 1199 + "e\u0301\u0301" * 10)
 @example("hyper-\ntension et Saint-\nLouis")
 @example("\r\x0b\x85\u2028\x00\ud800")
+@example("inﬂammation eﬃcace ﬅ")
+@example("e\u0301\u0323" * 20_000)
+@example("la fièvre dépasse 38,5 °C chez le nourrisson de moins de trois mois\net impose 2 hémocultures")
 def test_no_text_loses_a_letter_a_digit_or_a_sign(text: str) -> None:
     encoded = text.encode("utf-8", errors="ignore")
 
@@ -137,6 +146,48 @@ def test_running_headers_footers_and_page_numbers_are_gone_and_pages_are_known()
     assert chunks[0].page == 1
     assert chunks[-1].last_page == 4
     assert any((chunk.page, chunk.last_page) == (1, 2) for chunk in chunks)
+
+
+def test_the_header_of_a_chapter_is_gone_from_its_pages() -> None:
+    # Given a book whose right pages carry their chapter and whose left ones carry the book, over "3/60"
+    def page(number: int) -> list[str]:
+        header = f"Chapitre {1 + number // 12} — Néphrologie {number}" if number % 2 else "Le livre de l'externe"
+        return [header, *[f"{SENTENCE} {letter}" for letter in "abcdefg"], f"{number}/60"]
+
+    text = " ".join(chunk.text for chunk in chunk_document(typeset(*[page(number) for number in range(1, 61)])))
+
+    # Then the first page of each chapter keeps it, no other does, and nothing of the text is gone
+    assert "externe" not in text
+    assert "/60" not in text
+    assert [text.count(f"Chapitre {number} ") for number in range(1, 7)] == [1, 1, 1, 1, 1, 0]
+    assert text.count("37 °C") == 60 * 7
+
+
+def test_rows_of_numbers_at_the_edge_of_pages_are_text() -> None:
+    # Given pages that all begin and end with a row of a table, alike but for their numbers
+    doses = [(17, 30), (5, 21), (250, 500), (40, 8), (75, 3), (600, 11)]
+    pages = [[f"{low} – {high} mg", *[SENTENCE] * 6, f"{high} mL"] for low, high in doses]
+
+    text = " ".join(chunk.text for chunk in chunk_document(typeset(*pages)))
+
+    assert all(f"{low} – {high} mg" in text and f"{high} mL" in text for low, high in doses)
+
+
+def test_a_dose_alone_at_the_end_of_a_page_is_no_page_number() -> None:
+    pages = [[*[SENTENCE] * 6, "La dose est de", "500"], ["mg par jour.", *[SENTENCE] * 6, "2"]]
+
+    text = " ".join(chunk.text for chunk in chunk_document(typeset(*pages)))
+
+    assert "La dose est de 500 mg par jour." in " ".join(text.split())
+    assert not text.endswith("2")
+
+
+@pytest.mark.parametrize("text", ["a" * 1_000_000, "a1" * 2_000_000, "a-\n" * 100_000, "mot " * 500_000])
+def test_text_without_sentences_is_cut_in_a_time_that_grows_with_it(text: str) -> None:
+    # Whoever makes this quadratic waits for hours, and the suite's own limit for one test ends it
+    chunks = chunk_document(read_text(text.encode()))
+
+    assert sum(character.isalnum() for chunk in chunks for character in chunk.text) == len(kept(text))
 
 
 def test_a_number_inside_a_page_is_no_page_number() -> None:

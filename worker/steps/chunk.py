@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import re
 import unicodedata
-from collections import Counter
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -19,14 +20,24 @@ EDGE_LINES = 3
 MAX_RUNNING = 80  # characters; a full line of text is longer
 REPEATED_SHARE = 0.4  # of the pages; right and left pages often have headers of their own
 REPEATED_PAGES = 3
+NEAR_PAGES = 4  # before and after: a chapter's header stands on its own pages alone
+LONGEST_PIECE = 12_000  # of what has no sentences
 
-_PAGE_NUMBER = re.compile(r"[-–—|•\s]*(?:page|p\.)?\s*\d{1,4}\s*(?:(?:/|sur|of)\s*\d{1,4})?[-–—|•\s]*", re.IGNORECASE)
+_PAGE_NUMBER = re.compile(
+    r"[-–—|•\s]*(?P<page>page|p\.)?\s*(?P<number>\d{1,4})\s*(?P<of>(?:/|sur|of)\s*\d{1,4})?[-–—|•\s]*", re.IGNORECASE
+)
+_NUMBER = re.compile(r"\d{1,6}")
 _NUMBERED = re.compile(r"(?:\d{1,2}(?:\.\d{1,2})*[.)°]?|[IVX]{1,5}[.)]|[A-H][.)])\s+[^\W\d_]")
 _BULLET = re.compile(r"\s*(?:[•▪◦●‣·–—-]\s|\d{1,2}[.)]\s)")
-_CUT_WORD = re.compile(r"([^\W\d_]+)(?:-|\u00ad|\u2010|\ufffe|\x02)[ \t]*\n[ \t]*([^\W\d_]+)")
+_CUT_WORD = re.compile(r"(?<![^\W\d_])([^\W\d_]++)(?:-|\u00ad|\u2010|\ufffe|\x02)[ \t]*\n[ \t]*([^\W\d_]+)")
 # After the sign that ends a sentence; a number or a single letter before the full stop ends none ("p. 3", "M. Petit").
 _SENTENCE_END = re.compile(r"(?<=[^\W\d_]{2}[.!?…])\s+(?=[«\"(]?\s?[A-ZÀ-ÖØ-Þ0-9])|(?<=[)»%!?…\d][.!?…])\s+|\n+")
 _BREAK = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
+_HYPHENS = frozenset("-\u00ad\u2010\ufffe\x02")
+# Typesetters join some letters into one sign; readers, searches and quotes know the letters.
+_LIGATURES = {
+    ord(sign): letters for sign, letters in zip("ﬀﬁﬂﬃﬄﬅﬆ", ("ff", "fi", "fl", "ffi", "ffl", "st", "st"), strict=True)
+}
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
 
 
@@ -55,16 +66,44 @@ def chunk_document(document: ExtractedDocument) -> tuple[Chunk, ...]:
 
 
 def drop_running_lines(pages: Sequence[Page]) -> list[Page]:
-    """Take out headers, footers and page numbers: short lines at the edge of pages that recur but for their digits."""
-    seen = Counter(key for page in pages for key in {_running_key(page.lines[i].text) for i in _edges(page)})
-    needed = max(REPEATED_PAGES, REPEATED_SHARE * len(pages))
+    """Take out headers, footers and page numbers: short lines at the edge of pages that recur, or count the pages."""
+    running = _RunningLines(pages)
+    return [
+        Page(page.number, tuple(_trim(page.lines, lambda text, index=index: running.has(text, index))))  # type: ignore[misc]
+        for index, page in enumerate(pages)
+    ]
 
-    def is_running(text: str) -> bool:
-        if _PAGE_NUMBER.fullmatch(text):
-            return len(pages) > 1
-        return len(text) <= MAX_RUNNING and seen[_running_key(text)] >= needed
 
-    return [Page(page.number, tuple(_trim(page.lines, is_running))) for page in pages]
+class _RunningLines:
+    """What stands at the edges of the pages, and on which of them.
+
+    Two lines are the same when they are but for one number that grows with the pages. Others may look alike too, such
+    as the rows of a table: their numbers are the text.
+    """
+
+    def __init__(self, pages: Sequence[Page]) -> None:
+        self._count = len(pages)
+        self._places: dict[str, list[int]] = defaultdict(list)
+        for index, page in enumerate(pages):
+            keys = {key for line in _edges(page) for key in _running_keys(page.lines[line].text, index)}
+            for key in keys:
+                self._places[key].append(index)
+
+    def has(self, text: str, index: int) -> bool:
+        """Whether a line at the edge of a page belongs to the layout."""
+        number = _PAGE_NUMBER.fullmatch(text)
+        keys = _running_keys(text, index)
+        if number is not None and self._count > 1:
+            told = number["page"] or number["of"] or int(number["number"]) == index + 1
+            return bool(told) or any(len(self._places[key]) > 1 for key in keys[1:])
+        return any(self._recurs(self._places[key], index) for key in keys)
+
+    def _recurs(self, places: Sequence[int], index: int) -> bool:
+        if len(places) >= max(REPEATED_PAGES, REPEATED_SHARE * self._count):
+            return True
+        # On some pages that follow one another: a chapter's. The first of them keeps it, in case it is a title.
+        start, end = bisect_left(places, index - NEAR_PAGES), bisect_right(places, index + NEAR_PAGES)
+        return end - start >= REPEATED_PAGES and places[start] < index
 
 
 def _trim(lines: Sequence[Line], is_running: Callable[[str], bool]) -> Iterator[Line]:
@@ -81,14 +120,19 @@ def _edges(page: Page) -> set[int]:
     return {*filled[:EDGE_LINES], *filled[-EDGE_LINES:]}
 
 
-def _running_key(text: str) -> str:
-    return re.sub(r"\d+", "0", " ".join(text.casefold().split()))
+def _running_keys(text: str, index: int) -> list[str]:
+    """The line itself, then once for each number in it: the line with how far that number is ahead of the page."""
+    if len(text) > MAX_RUNNING:
+        return []
+    folded = " ".join(text.casefold().split())
+    ahead = (f"{folded[: m.start()]}\0{int(m[0]) - index}\0{folded[m.end() :]}" for m in _NUMBER.finditer(folded))
+    return [folded, *ahead]
 
 
 def _clean(lines: Sequence[Line]) -> Iterator[Line]:
     """NFC, without control and invisible characters. The marks of a word cut at a line's end stay for now."""
     for line in lines:
-        text = unicodedata.normalize("NFC", _BREAK.sub("\n", line.text))
+        text = unicodedata.normalize("NFC", _BREAK.sub("\n", line.text).translate(_LIGATURES))
         for number, part in enumerate(text.split("\n")):
             kept = "".join(c for c in part if c in "\t\ufffe\x02" or unicodedata.category(c) not in ("Cc", "Cs"))
             cut = kept.rstrip()[-1:]
@@ -128,8 +172,21 @@ def _sentences(lines: Sequence[str], page: int | None) -> Iterator[_Piece]:
     joint = "\n"
     for sentence in _SENTENCE_END.split(re.sub(r"[\ufffe\x02\u00ad]", "", text)):
         if sentence := " ".join(sentence.split()):
-            yield _Piece(sentence, page, joint=joint)
+            yield from _segments(sentence, page, joint)
             joint = " "
+
+
+def _segments(text: str, page: int | None, joint: str) -> Iterator[_Piece]:
+    """A sentence as it is; one that goes on for pages in several pieces, so that cutting it stays quick."""
+    start = 0
+    while len(text) - start > LONGEST_PIECE:
+        at = text.rfind(" ", start + 1, start + LONGEST_PIECE)
+        cut = at if at > start else start + LONGEST_PIECE
+        while at <= start and cut > start + 1 and unicodedata.combining(text[cut]):
+            cut -= 1
+        yield _Piece(text[start:cut], page, joint=joint)
+        joint, start = (" ", at + 1) if at > start else ("", cut)
+    yield _Piece(text[start:], page, joint=joint)
 
 
 def _mend(cut: re.Match[str]) -> str:
@@ -142,13 +199,16 @@ def _join_cut_words(pieces: list[_Piece]) -> list[_Piece]:
     joined: list[_Piece] = []
     for piece in pieces:
         before = joined[-1] if joined else None
-        if before is not None and not before.is_heading and not piece.is_heading:
-            mended, count = _CUT_WORD.subn(_mend, f"{before.text}\n{piece.text}")
-            if count:
-                joined[-1] = _Piece(mended, before.page, joint=before.joint)
-                continue
+        if before is not None and not before.is_heading and not piece.is_heading and _is_cut(before.text, piece.text):
+            hyphen = "" if piece.text[0].islower() else "-"
+            joined[-1] = _Piece(before.text[:-1] + hyphen + piece.text, before.page, joint=before.joint)
+            continue
         joined.append(piece)
     return joined
+
+
+def _is_cut(before: str, after: str) -> bool:
+    return len(before) > 1 and before[-1] in _HYPHENS and before[-2].isalpha() and after[0].isalpha()
 
 
 # --- pieces into passages ---------------------------------------------------------------------------------------
