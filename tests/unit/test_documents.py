@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from pathlib import Path
 
 import docx
 import pptx
 import pytest
+from docx.opc.constants import RELATIONSHIP_TYPE
+from docx.opc.packuri import PackURI
+from docx.opc.part import Part
+from docx.oxml import parse_xml
 from pypdf import PdfReader, PdfWriter
 from pypdf.constants import UserAccessPermissions
 
 from bench.pdfs import make_pdf
-from worker.adapters.documents import SUFFIXES, extract_document
+from worker.adapters.documents import MAX_UNPACKED_MB, SUFFIXES, extract_document
 from worker.errors import UsageError
 from worker.shapes.courses import ExtractedDocument
 
@@ -68,6 +73,50 @@ def test_a_word_document_keeps_headings_and_tables_in_their_place() -> None:
     ]
 
 
+W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+
+
+def test_a_word_document_keeps_what_stands_in_special_elements() -> None:
+    # Given what Word wraps measures, symbols, exponents, revisions, forms and text boxes in
+    word = docx.Document()
+    paragraph = word.add_paragraph("Une taille de ")
+    for xml in (
+        '<w:smartTag {W} w:element="metricconverter"><w:r><w:t>37 cm</w:t></w:r></w:smartTag>',
+        '<w:r {W}><w:t xml:space="preserve">, PAS </w:t><w:sym w:font="Symbol" w:char="F0B3"/><w:t> 140</w:t></w:r>',
+        "<w:r {W}><w:t>, 10</w:t></w:r>",
+        '<w:r {W}><w:rPr><w:vertAlign w:val="superscript"/></w:rPr><w:t>9</w:t></w:r>',
+        '<w:ins {W} w:id="1" w:author="a"><w:r><w:t>/L ajouté</w:t></w:r></w:ins>',
+        '<w:del {W} w:id="2" w:author="a"><w:r><w:delText> supprimé</w:delText></w:r></w:del>',
+        "<w:sdt {W}><w:sdtContent><w:r><w:t> en ligne</w:t></w:r></w:sdtContent></w:sdt>",
+        "<w:r {W}><w:pict><w:txbxContent><w:p><w:r><w:t>Encadré : 5 %</w:t></w:r></w:p></w:txbxContent></w:pict></w:r>",
+    ):
+        paragraph._p.append(parse_xml(xml.replace("{W}", W)))
+    block = "<w:sdt {W}><w:sdtContent><w:p><w:r><w:t>Dans un contrôle</w:t></w:r></w:p></w:sdtContent></w:sdt>"
+    word.element.body.insert(1, parse_xml(block.replace("{W}", W)))
+    cell = word.add_table(1, 1).cell(0, 0)
+    cell.text = "Dehors"
+    cell.add_table(1, 1).cell(0, 0).text = "dedans"
+
+    assert lines(read("a.docx", saved(word))) == [
+        ("Une taille de 37 cm, PAS ≥ 140, 10⁹/L ajouté en ligne", False),
+        ("Encadré : 5 %", False),
+        ("Dans un contrôle", False),
+        ("Dehors dedans", False),
+    ]
+
+
+def test_footnotes_follow_their_paragraph() -> None:
+    word = docx.Document()
+    word.add_paragraph("Appel")._p.append(parse_xml(f'<w:r {W}><w:footnoteReference w:id="2"/></w:r>'))
+    word.add_paragraph("Suite")
+    notes = f"""<w:footnotes {W}><w:footnote w:type="separator" w:id="0"><w:p><w:r><w:t>-</w:t></w:r></w:p></w:footnote>
+        <w:footnote w:id="2"><w:p><w:r><w:t>Chez 5 % des sujets.</w:t></w:r></w:p></w:footnote></w:footnotes>"""
+    part = Part(PackURI("/word/footnotes.xml"), "application/xml", notes.encode(), word.part.package)
+    word.part.relate_to(part, RELATIONSHIP_TYPE.FOOTNOTES)
+
+    assert lines(read("a.docx", saved(word))) == [("Appel", False), ("Chez 5 % des sujets.", False), ("Suite", False)]
+
+
 def test_slides_are_pages_with_their_notes() -> None:
     deck = pptx.Presentation()
     for number in (1, 2):
@@ -100,6 +149,47 @@ def test_a_web_page_is_what_its_reader_sees() -> None:
         ]
 
 
+def test_a_web_page_loses_nothing_of_its_text() -> None:
+    # Given a page in one form, with what is to be remembered aside, old references, an exponent and deep nesting
+    page = f"""<body><form><p>c&#156;ur &micro;mol, 10<sup>9</sup>/L, a<sup>b</sup></p><aside>&Agrave; retenir</aside>
+        {"<div>" * 600}au fond{"</div>" * 600}<p>fin</p></form></body>"""
+
+    expected = ["cœur µmol, 10⁹/L, ab", "À retenir", "au fond", "fin"]
+    assert [text for text, _ in lines(read("a.html", page.encode()))] == expected
+
+
+@pytest.mark.parametrize(
+    ("declared", "encoding"),
+    [("iso-8859-1", "cp1252"), ("utf-16", "utf-8"), ("iso-8859-1", "utf-8"), ("utf-8", "cp1252"), ("klingon", "utf-8")],
+)
+def test_a_web_page_is_decoded_whatever_it_declares(declared: str, encoding: str) -> None:
+    page = f'<head><meta charset="{declared}"></head><p>Le cœur d’Éluard, 37 °C</p>'
+
+    assert lines(read("a.html", page.encode(encoding))) == [("Le cœur d’Éluard, 37 °C", False)]
+
+
+def test_front_matter_table_rules_and_rules_under_items_are_no_text() -> None:
+    text = "---\ntitle: HTA\ntags:\n  - a\n---\n# HTA\n| a | b |\n|---|:-:|\n| 1 | 2 |\n- item\n---\n---\nFin\n"
+
+    assert lines(read("a.md", text.encode())) == [
+        ("HTA", True),
+        ("| a | b |", False),
+        ("| 1 | 2 |", False),
+        ("- item", False),
+        ("Fin", False),
+    ]
+
+
+def test_lines_that_an_editor_broke_are_one_paragraph() -> None:
+    text = (
+        "La douleur est brutale et le testicule est ascensionné chez\nl'adolescent. Le réflexe est aboli.\n- un\n- deux"
+    )
+
+    expected = text.replace("chez\n", "chez ").split("\n")
+    assert [text for text, _ in lines(read("a.txt", text.encode()))] == expected
+    assert [text for text, _ in lines(read("a.md", text.encode()))] == expected
+
+
 def test_markdown_headings_are_known_and_its_text_kept() -> None:
     text = f"# Un\n{TEXT} **gras**\n\nDeux\n====\n- point *a*\n```\n# pas un titre\n```\n"
 
@@ -115,6 +205,53 @@ def test_markdown_headings_are_known_and_its_text_kept() -> None:
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
 def test_text_is_decoded_whatever_wrote_it(encoding: str) -> None:
     assert lines(read("a.txt", TEXT.encode(encoding))) == [(TEXT, False)]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        (TEXT * 5).encode() + b"\xff",
+        TEXT.encode("cp1252") + b"\x81",
+        TEXT.encode("utf-16-le"),
+        TEXT.encode("utf-16-be"),
+        TEXT.encode("utf-32"),
+    ],
+)
+def test_a_few_wrong_bytes_or_a_missing_mark_cost_no_accent(data: bytes) -> None:
+    assert "".join(text for text, _ in lines(read("a.txt", data))).startswith(TEXT)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "sentence"),
+    [
+        ("a.txt", make_pdf([[TEXT]]), "it is a PDF in spite of its name"),
+        ("a.docx", make_pdf([[TEXT]]), "it is a PDF in spite of its name"),
+        ("a.txt", b"PK\x03\x04", "an archive or an Office file in spite"),
+        ("a.md", b"\xff\xd8\xff\xe0", "an image in spite"),
+        ("a.txt", bytes(range(32)) * 40, "no text in spite"),
+        ("a.docx", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600, "an old .doc or .ppt file"),
+        (
+            "a.pptx",
+            b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "EncryptedPackage".encode("utf-16-le"),
+            "locked with a password",
+        ),
+    ],
+)
+def test_a_wrong_extension_is_one_sentence(name: str, data: bytes, sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        read(name, data)
+
+
+@pytest.mark.parametrize("name", ["a.docx", "a.pptx"])
+def test_what_unpacks_without_end_is_refused_before_it_is_unpacked(name: str) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("word/document.xml", "w") as part:
+        for _ in range(MAX_UNPACKED_MB + 1):
+            part.write(bytes(1024 * 1024))
+
+    assert len(file.getvalue()) < 1024 * 1024
+    with pytest.raises(UsageError, match="unpacks to more than"):
+        read(name, file.getvalue())
 
 
 def test_a_pdf_whose_author_forbids_extraction_is_refused() -> None:

@@ -7,17 +7,32 @@ from collections.abc import Iterator
 
 from lxml import etree, html
 
-from worker.adapters.documents.text import decode
+from worker.adapters.documents.signs import raise_digits, restore_symbols
+from worker.adapters.documents.text import WINDOWS, decode
 from worker.shapes.courses import ExtractedDocument, Line, Page
 
+# Not `form` and `aside`: old pages stand in one form as a whole, and courses put what is to be remembered aside.
 UNSEEN = frozenset(
-    ("script", "style", "noscript", "template", "head", "nav", "footer", "aside", "form", "button", "svg")
+    ("script", "style", "noscript", "template", "head", "nav", "footer", "button", "select", "textarea", "svg")
 )
 HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
 BLOCKS = HEADINGS | frozenset(
     (
         *("p", "div", "section", "article", "main", "header", "li", "ul", "ol", "dl", "dt", "dd", "table", "tr"),
-        *("blockquote", "pre", "figure", "figcaption", "hr", "body", "html", "caption", "thead", "tbody"),
+        *(
+            "blockquote",
+            "pre",
+            "aside",
+            "form",
+            "figure",
+            "figcaption",
+            "hr",
+            "body",
+            "html",
+            "caption",
+            "thead",
+            "tbody",
+        ),
     )
 )
 _DECLARED = re.compile(rb"<meta[^>]+charset=[\"']?([\w-]+)", re.IGNORECASE)
@@ -29,7 +44,8 @@ def read_html(data: bytes) -> ExtractedDocument:
     text = decode(data, declared[1].decode("ascii") if declared else None)
     # lxml refuses a text that declares an encoding, and NUL ends its texts.
     text = re.sub(r"^\s*<\?xml[^>]*\?>", "", text.lstrip("\ufeff")).replace("\0", "")
-    root = html.document_fromstring(text or "<p></p>")
+    # Without `huge_tree`, what lies deeper than 256 elements, or is longer than 10 MB, is dropped without a word.
+    root = html.document_fromstring(text or "<p></p>", parser=html.HTMLParser(huge_tree=True))
     return ExtractedDocument((Page(None, tuple(_lines(root))),))
 
 
@@ -38,7 +54,8 @@ def _lines(root: html.HtmlElement) -> Iterator[Line]:
     heading = False
 
     def flush() -> Iterator[Line]:
-        text = " ".join("".join(words).split())
+        # `&#156;` is œ in every browser, and a control character by the letter.
+        text = restore_symbols(" ".join("".join(words).translate(WINDOWS).split()))
         words.clear()
         if text:
             yield Line(text, is_heading=heading)
@@ -53,7 +70,8 @@ def _lines(root: html.HtmlElement) -> Iterator[Line]:
             yield from flush()
         if event == "start":
             heading = heading or tag in HEADINGS
-            words.append("" if hidden else element.text or "")
+            inside = element.text or ""
+            words.append("" if hidden else raise_digits(inside) if tag == "sup" else inside)
         else:
             heading = False if tag in HEADINGS else heading
             parent = element.getparent()

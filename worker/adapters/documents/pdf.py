@@ -5,6 +5,7 @@ from __future__ import annotations
 import pypdfium2
 import pypdfium2.raw as pdfium
 
+from worker.adapters.documents.signs import restore_symbols
 from worker.errors import UsageError
 from worker.shapes.courses import ExtractedDocument, Line, Page
 
@@ -37,4 +38,4 @@ def _read_page(document: pypdfium2.PdfDocument, index: int) -> Page:
     finally:
         text.close()
         page.close()
-    return Page(index + 1, tuple(Line(line) for line in lines))
+    return Page(index + 1, tuple(Line(restore_symbols(line)) for line in lines))
