@@ -402,6 +402,13 @@ def test_a_course_against_the_official_key_is_quoted_in_the_reason() -> None:
     )
 
 
+def test_evidence_that_only_the_second_look_quotes_is_in_the_reason_too() -> None:
+    conclusion = judge(QCM, look("AB"), citing("AB", ("S1", "le décalottage forcé est déconseillé")), sources=PLACES)
+
+    assert conclusion.outcome == "contested"
+    assert "Le cours dit : « le décalottage forcé est déconseillé » (Pédiatrie DCEM2, p. 34)." in conclusion.reason
+
+
 def test_only_the_look_whose_words_are_published_is_quoted() -> None:
     # Given a first look that went against the key on a quote, and a second that upholds it on another
     first, second = citing("AB", ("S1", "ce que la première cite")), citing("ABE", ("S2", "ce que la seconde cite"))

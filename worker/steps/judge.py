@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from worker.shapes.answers import Conclusion, Look
+from worker.shapes.answers import Citation, Conclusion, Look
 from worker.shapes.jobs import JobConfig
 from worker.shapes.questions import Question
 
@@ -69,7 +69,7 @@ def conclude(
     if embedded:
         reason = " ".join(filter(None, (EMBEDDED_WARNING, conclusion.reason)))
         conclusion = replace(conclusion, reason=reason)
-    conclusion = _with_sources(conclusion, question, _look_shown(question, first, second), sources or {})
+    conclusion = _with_sources(conclusion, question, _citations(conclusion, question, first, second), sources or {})
     validated = conclusion.outcome == "confirmed" and config.auto_validate and not embedded
     return replace(conclusion, validated=validated, model=conclusion.model or first.model, excerpts_used=excerpts_used)
 
@@ -293,9 +293,19 @@ def _look_shown(question: Question, first: Look, second: Look | None) -> Look:
     return second if second is not None and not _agrees(question, first) and _agrees(question, second) else first
 
 
-def _with_sources(conclusion: Conclusion, question: Question, look: Look, sources: Mapping[str, str]) -> Conclusion:
-    """Close the explanation with what the look quoted of the courses. A quote was checked word for word already."""
-    cited = {c.quote: sources[c.excerpt] for c in look.citations if c.excerpt in sources}
+def _citations(conclusion: Conclusion, question: Question, first: Look, second: Look | None) -> tuple[Citation, ...]:
+    """What the look whose words were taken quotes; where the key is contested, what either look has against it."""
+    shown = _look_shown(question, first, second)
+    if conclusion.outcome == "contested" and second is not None and _same_look(question, first, second):
+        return (*first.citations, *second.citations)
+    return shown.citations
+
+
+def _with_sources(
+    conclusion: Conclusion, question: Question, citations: Sequence[Citation], sources: Mapping[str, str]
+) -> Conclusion:
+    """Close the explanation with these quotes of the courses. They were checked word for word already."""
+    cited = {c.quote: sources[c.excerpt] for c in citations if c.excerpt in sources}
     if conclusion.explanation is None or not cited:
         return conclusion
     quoted = [(f"« {_shortened(quote)} »", place) for quote, place in cited.items()][:MAX_QUOTES]
