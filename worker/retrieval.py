@@ -22,6 +22,8 @@ log = get_logger()
 
 # For so long a process believes what it last saw of the courses: no query for batches while there are none.
 CORPUS_S = 5.0
+# An embedding endpoint that failed is left alone for so long: each batch would wait ten seconds for it.
+EMBEDDING_PAUSE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Retrieval:
         self._lock = threading.Lock()
         self._corpus = Corpus()
         self._read_at: float | None = None
+        self._embedding_failed_at: float | None = None
 
     @property
     def has_courses(self) -> bool:
@@ -84,8 +87,12 @@ class Retrieval:
         """The queries as vectors; None without, and when the endpoint fails: words alone find most."""
         if self._embedder is None or not corpus.has_vectors or not queries:
             return None
+        failed_at = self._embedding_failed_at
+        if failed_at is not None and self._clock() - failed_at < EMBEDDING_PAUSE_S:
+            return None
         try:
             return Vectors(self._embedder.model, self._embedder.embed([query.text for query in queries]))
         except ProviderUnavailable as error:
+            self._embedding_failed_at = self._clock()
             log.warning("embedding_failed", code=error.code)
             return None

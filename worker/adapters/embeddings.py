@@ -31,11 +31,12 @@ class EmbeddingClient:
                 encoding_format="float",
                 timeout=timeout_s,
             )
-        except openai.APIError as error:
+            vectors = [list(map(float, item.embedding)) for item in sorted(reply.data, key=lambda item: item.index)]
+        except (openai.APIError, TypeError, ValueError, AttributeError) as error:
+            # Not an API error: a reply of another shape, as proxies and wrong addresses send.
             raise ProviderUnavailable(
                 f"the embedding endpoint failed ({type(error).__name__})", code="embedding"
             ) from error
-        vectors = [list(map(float, item.embedding)) for item in sorted(reply.data, key=lambda item: item.index)]
         if len(vectors) != len(texts) or len({len(vector) for vector in vectors}) > 1:
             raise ProviderUnavailable("the embedding endpoint sent another number of vectors", code="embedding")
         return vectors
