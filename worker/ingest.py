@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -12,7 +16,7 @@ import sqlalchemy as sa
 
 from worker.adapters import excerpts
 from worker.adapters.db import Database
-from worker.adapters.documents import SUFFIXES, extract_document
+from worker.adapters.documents import NO_TEXT, SCAN, SUFFIXES, check_size, extract_document
 from worker.errors import UsageError
 from worker.shapes.courses import CourseLabels, NewDocument
 from worker.steps.chunk import chunk_document
@@ -22,7 +26,7 @@ from worker.steps.search import fold_specialty, index_terms
 EMBEDDED_AT_ONCE = 16
 EMBEDDING_TIMEOUT_S = 120.0  # a model of one's own may be slow; nobody waits for it
 
-FileStatus = Literal["added", "replaced", "unchanged", "relabelled", "refused"]
+FileStatus = Literal["added", "replaced", "unchanged", "relabelled", "duplicate", "refused"]
 
 
 class Embedder(Protocol):
@@ -37,27 +41,30 @@ class Embedder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class IngestedFile:
-    """What became of one file. `reason` says why it was refused; pages and chunks are those stored by this call."""
+    """What became of one file. `reason` says why it was refused, or whose duplicate it is; numbers are of this call.
+
+    A page without text holds a picture, or is a scan among others that are none.
+    """
 
     path: Path
     status: FileStatus
     reason: str | None = None
     pages: int = 0
     chunks: int = 0
+    pages_without_text: int = 0
     labels: CourseLabels = field(default_factory=CourseLabels)
 
 
 def find_files(paths: Iterable[Path]) -> list[Path]:
     """The files to read: those named, and in folders every one of a known kind, in order and once.
 
-    Raises `UsageError` for a path that does not exist.
+    A folder that cannot be opened is among them, to be refused by name. Raises `UsageError` for a path that does not
+    exist.
     """
     found: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
-            inside = (p for p in sorted(path.rglob("*")) if p.is_file() and p.suffix.lower() in SUFFIXES)
-            # "~$cours.docx" is Word's lock on an open file.
-            found.update((p, None) for p in inside if not p.name.startswith((".", "~$")))
+            found.update((p, None) for p in _files_below(path) if p.is_dir() or p.suffix.lower() in SUFFIXES)
         elif path.exists():
             found[path] = None
         else:
@@ -65,22 +72,42 @@ def find_files(paths: Iterable[Path]) -> list[Path]:
     return list(found)
 
 
+def count_other_kinds(paths: Iterable[Path]) -> Counter[str]:
+    """How many files of which other kinds stand in those folders, and are left out."""
+    files = (p for path in paths if path.is_dir() for p in _files_below(path) if not p.is_dir())
+    return Counter(p.suffix.lower() for p in files if p.suffix.lower() not in SUFFIXES and p.suffix)
+
+
+def _files_below(folder: Path) -> list[Path]:
+    """In order,  and the folders that cannot be opened. Links to other folders are not followed: they may go round."""
+    found: list[Path] = []
+    for parent, folders, names in os.walk(folder, onerror=lambda error: found.append(Path(error.filename))):
+        folders[:] = [name for name in folders if not _is_hidden(name)]
+        found += (Path(parent, name) for name in names if not _is_hidden(name))
+    return sorted(found)
+
+
+def _is_hidden(name: str) -> bool:
+    """`.git`, what macOS adds to archives, and "~$cours.docx": Word's lock on an open file."""
+    return name.startswith((".", "~$")) or name == "__MACOSX"
+
+
 def ingest_files(database: Database, files: Iterable[Path], given: CourseLabels) -> Iterator[IngestedFile]:
     """Bring files into the store, one by one, and say what became of each. A file that cannot be read stops none.
 
-    The same content again changes nothing but its labels; a changed file replaces its passages. What is `given`
-    wins over what folders tell (`DCEM2/Cardiologie/…`).
+    The same content again changes nothing but its labels; a changed file replaces its passages; of several files with
+    the same content the first counts. What is `given` wins over what folders tell (`DCEM2/Cardiologie/…`).
     """
     database.transact(excerpts.add_trigrams)
+    seen: dict[str, Path] = {}
     for path in files:
         try:
-            yield _ingest_file(database, path, given)
+            yield _ingest_file(database, path, given, seen)
         except UsageError as error:
             yield IngestedFile(path, "refused", reason=str(error))
         except OSError as error:
-            yield IngestedFile(
-                path, "refused", reason=f"it cannot be opened ({error.strerror or type(error).__name__})"
-            )
+            reason = f"it cannot be opened ({error.strerror or type(error).__name__})"
+            yield IngestedFile(path, "refused", reason=reason)
     _flush(database)
 
 
@@ -115,7 +142,7 @@ def remove_courses(database: Database, ids: Sequence[str]) -> int:
 
 def read_labels(path: Path, given: CourseLabels) -> CourseLabels:
     """What is given, else what the folders tell: the level, below it the specialty, below that the course."""
-    folders = [*path.resolve().parent.parts][-4:]
+    folders = [_clean_name(name) for name in _place(path).parent.parts[-4:]]
     at = max((i for i, name in enumerate(folders) if find_level(name)), default=None)
     below = folders[at + 1 :] if at is not None else []
     found = CourseLabels(
@@ -125,31 +152,69 @@ def read_labels(path: Path, given: CourseLabels) -> CourseLabels:
     )
     return CourseLabels(
         level=read_level(given.level) if given.level else found.level,
-        specialty=given.specialty or found.specialty,
-        course=given.course or found.course,
-        source=given.source,
+        specialty=_clean_name(given.specialty or "") or found.specialty,
+        course=_clean_name(given.course or "") or found.course,
+        source=_clean_name(given.source or "") or None,
     )
 
 
-def _ingest_file(database: Database, path: Path, given: CourseLabels) -> IngestedFile:
-    data = path.read_bytes()
+def _place(path: Path) -> Path:
+    """Where the operator put the file: links are not followed, or a library of links would have no labels."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 (`resolve` follows them)
+
+
+def _clean_name(name: str) -> str:
+    """A file's or folder's name as text: composed accents (macOS takes them apart), cp1252 where it is no UTF-8."""
+    try:
+        text = os.fsencode(name).decode("utf-8")
+    except UnicodeDecodeError:
+        text = os.fsencode(name).decode("cp1252", errors="replace")
+    except UnicodeEncodeError:
+        text = name.encode("utf-8", errors="replace").decode("utf-8")
+    shown = "".join(
+        c if unicodedata.category(c) not in ("Cc", "Cs") else " " for c in unicodedata.normalize("NFC", text)
+    )
+    return " ".join(shown.split())
+
+
+def _read_file(path: Path) -> bytes:
+    """Raises `UsageError` for what is no file to be read, before it fills the memory or is waited for."""
+    told = path.stat()
+    if not stat.S_ISREG(told.st_mode):
+        raise UsageError("it is a folder that cannot be opened" if path.is_dir() else "it is no regular file")
+    check_size(path, told.st_size)
+    return path.read_bytes()
+
+
+def _ingest_file(database: Database, path: Path, given: CourseLabels, seen: dict[str, Path]) -> IngestedFile:
+    data = _read_file(path)
     labels = read_labels(path, given)
     content_hash = hashlib.sha256(data).hexdigest()
-    title = " ".join(path.stem.replace("_", " ").split())
-    name = "/".join(path.resolve().parts[-3:]).lstrip("/")
+    name = "/".join(map(_clean_name, _place(path).parts[-3:])).lstrip("/")
+    first = seen.setdefault(content_hash, path)
+    if first != path:
+        database.transact(
+            lambda c: excerpts.remove_named(c, name, but=excerpts.find_same(c, content_hash))
+        )  # what it held before it became a copy
+        return IngestedFile(path, "duplicate", reason=f"it is the same as {first}", labels=labels)
+    title = _clean_name(path.stem.replace("_", " "))
     key = fold_specialty(labels.specialty)
 
     def relabel(connection: sa.Connection) -> FileStatus | None:
         known = excerpts.find_same(connection, content_hash)
         if known is None:
             return None
+        outdated = excerpts.remove_named(connection, name, but=known)
         changed = excerpts.relabel_document(connection, known, title=title, file_name=name, labels=labels, key=key)
-        return "relabelled" if changed else "unchanged"
+        return "replaced" if outdated else "relabelled" if changed else "unchanged"
 
     if status := database.transact(relabel):
         return IngestedFile(path, status, labels=labels)
     extracted = extract_document(path, data)
     chunks = chunk_document(extracted)
+    if not chunks:
+        # What there was stands on every page alike: the mark of a scanner, or page numbers.
+        raise UsageError(SCAN if extracted.is_typeset else NO_TEXT)
     context = " ".join(filter(None, [title, labels.course, labels.specialty]))
     document = NewDocument(
         title=title,
@@ -163,10 +228,13 @@ def _ingest_file(database: Database, path: Path, given: CourseLabels) -> Ingeste
     )
     _, replaced = database.transact(lambda c: excerpts.store_document(c, document))
     _flush(database)
-    return replace(
-        IngestedFile(path, "replaced" if replaced else "added", labels=labels),
+    return IngestedFile(
+        path,
+        "replaced" if replaced else "added",
         pages=extracted.page_count or 0,
         chunks=len(chunks),
+        pages_without_text=sum(not any(line.text.strip() for line in page.lines) for page in extracted.pages),
+        labels=labels,
     )
 
 

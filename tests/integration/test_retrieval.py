@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import threading
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,9 +15,11 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from bench.courses import make_courses, make_questions
-from bench.pdfs import write_pdf
+from bench.pdfs import make_pdf, write_pdf
 from bench.retrieval import measure_relevance, our_search, store
 from bench.scripted_llm import ORDER, ScriptedLlm
 from surroundings import Platform
@@ -24,8 +28,16 @@ from worker.adapters.db import Database, connect
 from worker.adapters.embeddings import EmbeddingClient
 from worker.cli import call
 from worker.errors import UsageError
-from worker.ingest import IngestedFile, embed_chunks, find_files, ingest_files, list_courses, remove_courses
-from worker.retrieval import CORPUS_S, Retrieval
+from worker.ingest import (
+    IngestedFile,
+    count_other_kinds,
+    embed_chunks,
+    find_files,
+    ingest_files,
+    list_courses,
+    remove_courses,
+)
+from worker.retrieval import CORPUS_S, EMBEDDING_PAUSE_S, Retrieval
 from worker.settings import Settings
 from worker.shapes.courses import CourseLabels
 from worker.shapes.items import PendingItem
@@ -108,6 +120,14 @@ def pending(name: str, **changes: Any) -> PendingItem:
     }
     question = Question(**fields)
     return PendingItem(id=name, question=question, content_hash=question.content_hash())
+
+
+MEDICAL = "aàâbcçdeéèêëfghiïîlmnoôœæpqrstuùûüvxyzÿABÉÀÇŒ0123456789%<>≥≤µμ°±²³½αβ .,;:–-’'()\t\u0301\u00a0\u202f"
+
+
+def signs_of(text: str) -> str:
+    """What no passage may lose: letters with their accents, digits, and the signs of medicine."""
+    return "".join(c for c in unicodedata.normalize("NFC", text) if c.isalnum() or c in "%<>≥≤µ°±")
 
 
 @contextmanager
@@ -201,6 +221,154 @@ def test_a_bad_file_is_named_and_stops_none(database: Database, courses: Path) -
     assert "damaged" in (files[1].reason or "")
     with pytest.raises(UsageError, match="nowhere"):
         find_files([courses / "nowhere"])
+
+
+def test_hidden_and_linked_folders_are_passed_over_and_other_kinds_counted(tmp_path: Path) -> None:
+    for name in ("a.md", ".cache.md", ".git/b.md", "__MACOSX/c.md", "d.doc", "e.JPG", "f.doc"):
+        path = tmp_path / "cours" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("texte", encoding="utf-8")
+    (tmp_path / "cours" / "round").symlink_to(tmp_path / "cours")
+    (tmp_path / "cours" / "linked.md").symlink_to(tmp_path / "cours" / "a.md")
+
+    assert [path.name for path in find_files([tmp_path / "cours"])] == ["a.md", "linked.md"]
+    assert count_other_kinds([tmp_path / "cours"]) == {".doc": 2, ".jpg": 1}
+
+
+def test_the_same_content_under_two_names_is_one_document_at_every_call(database: Database, courses: Path) -> None:
+    copy = courses / "Urologie" / "une copie.md"
+    copy.write_text(TORSION, encoding="utf-8")
+
+    calls = [ingest(database, courses) for _ in range(3)]
+
+    assert [file.status for file in calls[0]] == ["added", "added", "duplicate"]
+    assert "torsion.md" in (calls[0][2].reason or "")
+    for files in calls[1:]:
+        assert [file.status for file in files] == ["unchanged", "unchanged", "duplicate"]
+    assert [d.title for d in list_courses(database)] == ["goutte", "torsion"]
+
+
+def test_a_file_that_takes_the_content_of_another_leaves_nothing_behind(database: Database, courses: Path) -> None:
+    ingest(database, courses)
+    # Given the one made a copy of the other, before and after it in the order of names
+    (courses / "Rhumatologie" / "goutte.md").write_text(TORSION, encoding="utf-8")
+
+    assert [file.status for file in ingest(database, courses)] == ["replaced", "duplicate"]
+    assert query(database, """SELECT count(*) FROM "CourseChunk" WHERE "text" LIKE '%goutte%'""") == [(0,)]
+    (courses / "Rhumatologie" / "goutte.md").write_text(GOUTTE, encoding="utf-8")
+    assert [file.status for file in ingest(database, courses)] == ["replaced", "added"]
+    assert_vocabulary_is_right(database)
+
+
+def test_names_are_text_whatever_wrote_them(database: Database, tmp_path: Path) -> None:
+    # Given accents taken apart, as macOS writes them, and bytes of cp1252, as old archives do
+    folder = tmp_path / "DCEM2" / unicodedata.normalize("NFD", "Pédiatrie")
+    folder.mkdir(parents=True)
+    (folder / unicodedata.normalize("NFD", "prématuré.md")).write_text(TORSION, encoding="utf-8")
+    Path(os.fsdecode(os.fsencode(folder) + b"/g\xe9n\xe9tique.md")).write_text(GOUTTE, encoding="utf-8")
+
+    files = ingest(database, tmp_path)
+
+    assert sorted(file.status for file in files) == ["added", "added"]
+    listed = {(d.title, d.labels.specialty, d.file_name) for d in list_courses(database)}
+    assert listed == {(name, "Pédiatrie", f"DCEM2/Pédiatrie/{name}.md") for name in ("prématuré", "génétique")}
+
+
+def test_a_library_of_links_has_the_labels_of_its_folders(database: Database, courses: Path, tmp_path: Path) -> None:
+    linked = tmp_path / "liens" / "DCEM3" / "Urgences"
+    linked.mkdir(parents=True)
+    (linked / "torsion.md").symlink_to(courses / "Urologie" / "torsion.md")
+
+    (file,) = ingest(database, tmp_path / "liens")
+
+    assert (file.labels.level, file.labels.specialty) == ("DCEM3", "Urgences")
+
+
+def test_what_is_no_file_is_refused_at_once(database: Database, tmp_path: Path) -> None:
+    # Given a pipe that nobody writes into, and a file of terabytes that holds nothing
+    os.mkfifo(tmp_path / "tube.txt")
+    with (tmp_path / "vide.pdf").open("wb") as file:
+        file.truncate(1 << 40)
+
+    files = ingest(database, tmp_path / "tube.txt", tmp_path / "vide.pdf")
+
+    assert [file.reason for file in files] == [
+        "it is no regular file",
+        "it has 1048576 MB, and 512 are read: cut it into parts",
+    ]
+
+
+def test_a_scan_with_a_mark_on_each_page_is_named_as_one(database: Database, tmp_path: Path) -> None:
+    (tmp_path / "scan.pdf").write_bytes(make_pdf([["Numérisé avec un téléphone", f"{n}"] for n in range(1, 9)]))
+    (tmp_path / "mixte.pdf").write_bytes(make_pdf([[TORSION.replace("\n", " ")], [], []]))
+
+    mixed, scan = ingest(database, tmp_path)
+
+    assert (mixed.status, mixed.pages, mixed.pages_without_text) == ("added", 3, 2)
+    assert "scan without text" in (scan.reason or "")
+    assert len(list_courses(database)) == 1
+
+
+def test_two_ingests_at_once_store_each_document_once(database: Database, tmp_path: Path) -> None:
+    for number in range(12):
+        (tmp_path / f"cours {number}.md").write_text(f"{TORSION}\nVersion numéro{number}.\n", encoding="utf-8")
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            ingest(database, tmp_path)
+        except BaseException as error:  # noqa: BLE001 (told below)
+            failures.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert failures == []
+    assert sorted(d.title for d in list_courses(database)) == sorted(f"cours {n}" for n in range(12))
+    assert_vocabulary_is_right(database)
+
+
+def test_an_interrupted_ingest_leaves_whole_documents_and_goes_on(database: Database, courses: Path) -> None:
+    # Given an ingest that stops between two files, and one that stops inside a transaction
+    going = ingest_files(database, find_files([courses]), NO_LABELS)
+    next(going)
+    going.close()
+
+    def stop_at_chunks(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if 'INSERT INTO "CourseChunk"' in statement:
+            raise KeyboardInterrupt
+
+    sa.event.listen(database.engine, "after_cursor_execute", stop_at_chunks)
+    with pytest.raises(KeyboardInterrupt):
+        ingest(database, courses)
+    sa.event.remove(database.engine, "after_cursor_execute", stop_at_chunks)
+
+    # Then what is there is whole, and the same call does the rest
+    assert [d.title for d in list_courses(database)] == ["goutte"]
+    assert_vocabulary_is_right(database)
+    assert [file.status for file in ingest(database, courses)] == ["unchanged", "added"]
+
+
+@given(st.lists(st.text(MEDICAL, min_size=1), min_size=1, max_size=40))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_stored_passage_loses_an_accent_a_digit_or_a_sign(
+    database: Database, tmp_path: Path, paragraphs: list[str]
+) -> None:
+    # Given any text of letters, digits and signs, ingested as an operator would
+    text = "\n\n".join(paragraphs)
+    path = tmp_path / "cours.txt"
+    path.write_text(text, encoding="utf-8")
+    database.transact(lambda c: c.execute(sa.text('TRUNCATE "CourseDocument", "CourseChunk", "CourseTerm" CASCADE')))
+
+    (file,) = ingest(database, path)
+
+    # Then the passages in the database hold them all, in their order
+    stored = query(database, 'SELECT "text" FROM "CourseChunk" ORDER BY "position"')
+    assert signs_of("".join(row[0] for row in stored)) == signs_of(text)
+    assert (file.status == "added") == bool(stored)
 
 
 def test_pages_of_a_pdf_are_known(database: Database, tmp_path: Path) -> None:
@@ -428,17 +596,20 @@ def test_an_order_inside_a_course_reaches_only_questions_about_its_subject(
 class Embeddings(BaseHTTPRequestHandler):
     """An embeddings endpoint: texts that share words (three letters of each) are near one another."""
 
-    down = False
+    down = nonsense = False
+    received = 0
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        type(self).received += 1
         if type(self).down:
             self.send_error(503)
             return
         data = [
             {"index": i, "embedding": self.vector(text), "object": "embedding"} for i, text in enumerate(body["input"])
         ]
-        reply = json.dumps({"object": "list", "model": body["model"], "data": data, "usage": {}}).encode()
+        told = {"object": "list", "model": body["model"], "data": data, "usage": {}}
+        reply = json.dumps({"error": "no such model"} if type(self).nonsense else told).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(reply)))
@@ -458,7 +629,7 @@ class Embeddings(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def embeddings() -> Iterator[EmbeddingClient]:
-    Embeddings.down = False
+    Embeddings.down = Embeddings.nonsense = False
     server = ThreadingHTTPServer(("127.0.0.1", 0), Embeddings)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -501,7 +672,29 @@ def test_an_embedding_endpoint_that_is_down_leaves_the_words(
     needs_pgvector(database)
     ingest(database, courses)
     list(embed_chunks(database, embeddings))
+    now = [100.0]
+    retrieval = Retrieval(database, embeddings, clock=lambda: now[0])
     Embeddings.down = True
+
+    # Then words are searched, and the endpoint is asked once for some time, not once a batch
+    Embeddings.received = 0
+    for _ in range(5):
+        found = retrieval.find_excerpts([pending("torsion")])
+        assert found.excerpts["torsion"]
+        assert not found.failed
+    assert Embeddings.received == 1
+    now[0] += EMBEDDING_PAUSE_S
+    retrieval.find_excerpts([pending("torsion")])
+    assert Embeddings.received == 2
+
+
+def test_an_endpoint_that_talks_nonsense_leaves_the_words(
+    database: Database, courses: Path, embeddings: EmbeddingClient
+) -> None:
+    needs_pgvector(database)
+    ingest(database, courses)
+    list(embed_chunks(database, embeddings))
+    Embeddings.nonsense = True
 
     found = Retrieval(database, embeddings).find_excerpts([pending("torsion")])
 
@@ -537,7 +730,13 @@ def test_ingest_list_and_remove_by_command(
         ("torsion", "DCEM2", "Collège"),
     ]
 
-    # Then one can be removed, an unknown one is wrong usage, and the list is one shorter
+    # Then each file is told of in JSON, as the list is
+    code, out, _ = medq("ingest", str(courses), "--source", "Collège", "--json")
+    told = json.loads(out)
+    assert (code, [file["status"] for file in told["files"]]) == (1, ["unchanged", "unchanged", "refused"])
+    assert set(told["files"][0]) == {"path", "status", "reason", "pages", "chunks", "pagesWithoutText", "labels"}
+
+    # And one can be removed, an unknown one is wrong usage, and the list is one shorter
     assert medq("courses", "rm", listed[0]["id"])[:2] == (0, "1 removed.\n")
     assert medq("courses", "rm", listed[0]["id"])[0] == 2
     assert "goutte" not in medq("courses")[1]

@@ -39,11 +39,6 @@ SELECT count(*), COALESCE(sum("chunkCount"), 0), to_regclass('"CourseTerm_term_t
 FROM "CourseDocument"
 """)
 
-FIND = sa.text("""
-SELECT "id", "contentHash" = :hash AS same, "fileName", "chunkCount" FROM "CourseDocument"
-WHERE "contentHash" = :hash OR "fileName" = :file_name
-""")
-
 INSERT_DOCUMENT = sa.text("""
 INSERT INTO "CourseDocument" ("id", "title", "fileName", "contentHash", "level", "specialty", "specialtyKey", "course",
                               "source", "pageCount", "chunkCount", "createdAt", "updatedAt")
@@ -231,10 +226,9 @@ def store_document(connection: sa.Connection, document: NewDocument) -> tuple[st
     Ingests take turns until their transactions end.
     """
     _take_turn(connection)
-    found = connection.execute(FIND, {"hash": document.content_hash, "file_name": document.file_name}).all()
-    replaced = 0
-    for row in found:
-        replaced += remove_document(connection, row[0])
+    replaced = remove_named(connection, document.file_name)
+    if (known := find_same(connection, document.content_hash)) is not None:
+        remove_document(connection, known)  # another ingest was quicker with the same file: it is not replaced
     document_id = new_id()
     connection.execute(
         INSERT_DOCUMENT,
@@ -279,6 +273,15 @@ def remove_document(connection: sa.Connection, document_id: str) -> int:
     return deleted.rowcount
 
 
+def remove_named(connection: sa.Connection, file_name: str, *, but: str | None = None) -> int:
+    """Remove the documents of this file name, save one; how many."""
+    statement = sa.text(
+        'SELECT "id" FROM "CourseDocument" WHERE "fileName" = :file_name AND "id" IS DISTINCT FROM :but'
+    )
+    found = connection.execute(statement, {"file_name": file_name, "but": but}).scalars().all()
+    return sum(remove_document(connection, document_id) for document_id in found)
+
+
 def list_documents(connection: sa.Connection) -> list[StoredDocument]:
     """Every document, by level, specialty, course and title."""
     return [
@@ -296,8 +299,15 @@ def list_documents(connection: sa.Connection) -> list[StoredDocument]:
 
 
 def flush_index(connection: sa.Connection) -> None:
-    """Put what the GIN index keeps waiting into its lists: each look-up would read all that waits."""
-    connection.execute(sa.text("SELECT gin_clean_pending_list('\"CourseChunk_search_idx\"'::regclass)"))
+    """Put what the GIN index keeps waiting into its lists: each look-up would read all that waits.
+
+    Only the owner of the tables may; to others autovacuum does it, later.
+    """
+    statement = sa.text("""
+        SELECT gin_clean_pending_list(c.oid::regclass) FROM pg_class c
+        WHERE c.oid = '"CourseChunk_search_idx"'::regclass AND pg_has_role(c.relowner, 'USAGE')
+    """)
+    connection.execute(statement)
 
 
 def add_trigrams(connection: sa.Connection) -> bool:

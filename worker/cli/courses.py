@@ -46,7 +46,8 @@ def ingest(
     """Read course documents, so that analyses can lean on them and quote them.
 
     PDF, DOCX, PPTX, HTML, Markdown and text. Folders tell level and specialty (DCEM2/Cardiologie/…). The same file
-    again changes nothing, a changed one replaces its passages. Exit 1 when a file could not be read.
+    again changes nothing, a changed one replaces its passages. Hidden files and linked folders are passed over. Exit 1
+    when a file could not be read.
 
     \b
     Examples:
@@ -55,7 +56,7 @@ def ingest(
     """
     from worker.adapters.db import Database
     from worker.cli.site import open_site
-    from worker.ingest import find_files, ingest_files
+    from worker.ingest import count_other_kinds, find_files, ingest_files
     from worker.shapes.courses import CourseLabels
 
     files = find_files(paths)
@@ -65,13 +66,20 @@ def ingest(
     done: list[IngestedFile] = []
     with open_site(create=True) as site:
         database = Database(site.engine)
-        with _progress("Reading", len(files)) as step:
-            for ingested in ingest_files(database, files, given):
-                done.append(ingested)
-                step(1)
-                if ingested.reason:
-                    say(f"{ingested.path}: {ingested.reason}.")
-        embedded = _embed(site, database)
+        try:
+            with _progress("Reading", len(files)) as step:
+                for ingested in ingest_files(database, files, given):
+                    done.append(ingested)
+                    step(1)
+                    _remark(ingested)
+            embedded = _embed(site, database)
+        except KeyboardInterrupt:
+            say(f"medq: stopped. {len(done)} of {len(files)} files are done; the same command goes on.")
+            raise
+    if others := count_other_kinds(paths):
+        say(
+            "Left out, as files of other kinds: " + ", ".join(f"{n} {kind}" for kind, n in sorted(others.items())) + "."
+        )
     refused = [ingested for ingested in done if ingested.status == "refused"]
     if as_json:
         tell_json({"files": [_describe(ingested) for ingested in done], "vectors": embedded})
@@ -151,6 +159,15 @@ def remove(
     tell(f"{removed} removed.")
 
 
+def _remark(ingested: IngestedFile) -> None:
+    """What a person should know of a file."""
+    path = str(ingested.path).encode(errors="replace").decode()
+    if ingested.reason:
+        say(f"{path}: {ingested.reason}.")
+    if ingested.pages_without_text:
+        say(f"{path}: {ingested.pages_without_text} of {ingested.pages} pages hold no text (pictures or scans).")
+
+
 def _embed(site: Site, database: Database) -> int:
     """Vectors for what has none; without them search goes by words, so a fault here fails nothing."""
     if not site.settings.embedding_model:
@@ -200,7 +217,9 @@ def _silent(_number: int) -> None:
 
 
 def _describe(ingested: IngestedFile) -> dict[str, object]:
-    return {**asdict(ingested), "path": str(ingested.path)}
+    told = asdict(ingested)
+    told["pagesWithoutText"] = told.pop("pages_without_text")
+    return {**told, "path": str(ingested.path).encode(errors="replace").decode()}
 
 
 def _list_entry(document: StoredDocument) -> dict[str, object]:
