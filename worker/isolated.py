@@ -33,7 +33,7 @@ def run(task: Task, job_status: str, settings: Settings) -> int:
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda _number, _frame: stopping.set())
     leases = Leases(stopping)
-    line = build_line(settings, pool_size=3)
+    line = build_line(settings, pool_size=3, owner=task.owner)
     heartbeat = Heartbeat(database=line.database, leases=leases, owner=task.owner, lease_s=settings.lease_s)
     with leases.hold(task.id, task.attempt) as lease:
         threading.Thread(target=heartbeat.run, args=(threading.Event(),), name="heartbeat", daemon=True).start()

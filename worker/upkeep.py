@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from worker import faults
 from worker.adapters import calls, jobs, tasks
-from worker.adapters.db import Database
+from worker.adapters.db import Database, is_lock_timeout
 from worker.adapters.files import Storage
 from worker.courier import Courier
 from worker.faults import Point
@@ -23,6 +23,7 @@ from worker.pipeline import quarantine
 log = get_logger()
 
 TIDY_S = 3600.0
+LOCK_WAIT_S = 0.5
 
 
 def _nothing() -> None:
@@ -72,11 +73,17 @@ class Sweep:
 
     def run_once(self) -> None:
         """One sweep. Safe to run in any number of processes at once."""
-        expired, is_batch_due = self.database.transact(self._look)
+        found, is_batch_due = self.database.transact(self._look)
         if self.courier is not None and is_batch_due:
             self.courier.due.set()
-        for task in expired:
-            self._return(task)
+        if not found:
+            return
+        if ended := self.database.transact(lambda c: tasks.end_standstill(c, found, lease_s=self.lease_s)):
+            log.warning("standstill_ended", sessions=ended)
+        locked: set[str] = set()
+        for expired in found:
+            if expired.job_id not in locked and not self._return(expired):
+                locked.add(expired.job_id)
 
     def _look(self, connection: sa.Connection) -> tuple[Sequence[tasks.ExpiredTask], bool]:
         # One transaction: an idle worker sweeps all day.
@@ -86,9 +93,14 @@ class Sweep:
         is_batch_due = self.courier is not None and self.courier.is_due(connection)
         return tasks.find_expired(connection, lease_s=self.lease_s), is_batch_due
 
-    def _return(self, expired: tasks.ExpiredTask) -> None:
+    def _return(self, expired: tasks.ExpiredTask) -> bool:
+        """Return one task; False when its job is locked for long, perhaps by a process that froze.
+
+        The next sweep finds it again: waiting here would leave every other job without one.
+        """
+
         def work(connection: sa.Connection) -> str | None:
-            tasks.lock_job(connection, expired.job_id)
+            tasks.lock_job(connection, expired.job_id, wait_s=LOCK_WAIT_S)
             status = tasks.return_expired(connection, expired, error="Worker perdu pendant cette étape.")
             if status is not None:
                 calls.mark_unknown(connection, expired.id, attempt=expired.attempt)
@@ -97,11 +109,18 @@ class Sweep:
             faults.reached(Point.IN_SWEEP)
             return status
 
-        status = self.database.transact(work)
+        try:
+            status = self.database.transact(work, patience_s=0)
+        except sa.exc.DBAPIError as error:
+            if not is_lock_timeout(error):
+                raise
+            log.warning("job_locked", job_id=expired.job_id)
+            return False
         if status is not None:
             log.warning(
                 "lease_expired", task_id=expired.id, job_id=expired.job_id, deaths=expired.deaths + 1, status=status
             )
+        return True
 
 
 @dataclass(frozen=True)

@@ -113,11 +113,17 @@ def build_gateway(settings: Settings, endpoint: Endpoint) -> Gateway:
     return Gateway(outlets, slots=threading.Semaphore(_calls_at_once(settings, endpoint)))
 
 
-def build_line(settings: Settings, *, pool_size: int) -> Line:
-    """The line alone: what a process needs that runs one task and neither listens, sweeps nor renews."""
+def build_line(settings: Settings, *, pool_size: int, owner: str) -> Line:
+    """The line alone: what a process needs that runs one task and neither listens, sweeps nor renews.
+
+    `owner` names the process, as its leases do, so that its sessions are known should it freeze.
+    """
     endpoint = resolve_endpoint(settings, settings.embedded_llm_url)
     engine = connect(
-        settings.database_url or "", pool_size=pool_size, name="medq-worker", standstill_s=_standstill_s(settings)
+        settings.database_url or "",
+        pool_size=pool_size,
+        name=tasks.session_name(owner),
+        standstill_s=_standstill_s(settings),
     )
     database = Database(engine)
     embedder = EmbeddingClient(settings) if settings.embedding_model else None
@@ -163,10 +169,10 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
     endpoint = resolve_endpoint(settings, settings.embedded_llm_url)
     calls_at_once = _calls_at_once(settings, endpoint)
     threads = calls_at_once + _spare_threads(calls_at_once)
-    line = build_line(settings, pool_size=min(8, threads + 1))
+    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    line = build_line(settings, pool_size=min(8, threads + 1), owner=owner)
     # Its own connections: leases are renewed even when every other one is busy.
     upkeep = Database(connect(database_url, pool_size=2, name="medq-upkeep", standstill_s=_standstill_s(settings)))
-    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     leases = Leases(stopping)
     runner = Runner(
         line=line,

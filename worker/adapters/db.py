@@ -82,6 +82,11 @@ def is_infrastructure_fault(error: BaseException) -> bool:
     )
 
 
+def is_lock_timeout(error: BaseException) -> bool:
+    """True when somebody else kept a lock for longer than this transaction would wait for it."""
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == "55P03"
+
+
 class Database:
     """Runs short transactions. Every function given to it is idempotent, so that a lost COMMIT reply is harmless."""
 

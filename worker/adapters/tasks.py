@@ -117,11 +117,21 @@ RETURNING t."id"
 
 # A server that has just started could not take renewals: its workers get one lease to show that they live.
 EXPIRED = sa.text(f"""
-SELECT "id", "jobId", "kind", "attempt", "deaths" FROM "AiValidationTask"
+SELECT "id", "jobId", "kind", "attempt", "deaths", "leaseOwner" FROM "AiValidationTask"
 WHERE "status" = 'running' AND "leaseExpiresAt" < {NOW}
   AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => :lease_s)
 ORDER BY "leaseExpiresAt" LIMIT 500
 """)  # noqa: S608
+
+# The server ends a transaction that stands still by itself, except in the middle of a COPY: there it waits for ever for
+# a client that froze, and so do all who need what it locked. Nobody who renews no lease may hold one for so long.
+END_STANDSTILL = sa.text("""
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = ANY(CAST(:sessions AS text[])) AND state <> 'idle'
+  AND xact_start < clock_timestamp() - make_interval(secs => :lease_s)
+""")
+
+LOCK_TIMEOUT = sa.text("SELECT set_config('lock_timeout', :wait_ms, true)")
 
 RETURN_EXPIRED = sa.text(f"""
 UPDATE "AiValidationTask" SET "status" = :status, "deaths" = "deaths" + 1, "leaseOwner" = NULL,
@@ -168,6 +178,12 @@ class ExpiredTask:
     kind: TaskKind
     attempt: int
     deaths: int  # before this one
+    owner: str
+
+
+def session_name(owner: str) -> str:
+    """What pg_stat_activity shows for the connections of the process that made this claim, or is this `owner`."""
+    return f"medq-worker {':'.join(owner.split(':')[1:3])}"
 
 
 def claim_task(
@@ -215,8 +231,13 @@ def release_job(connection: sa.Connection, job_id: str) -> None:
     connection.execute(RELEASE, {"job_id": job_id})
 
 
-def lock_job(connection: sa.Connection, job_id: str) -> str | None:
-    """Lock the job's row for figures and status; its status, or None when it was deleted."""
+def lock_job(connection: sa.Connection, job_id: str, *, wait_s: float | None = None) -> str | None:
+    """Lock the job's row for figures and status; its status, or None when it was deleted.
+
+    With `wait_s` no lock of this transaction is waited for longer: see `db.is_lock_timeout`.
+    """
+    if wait_s is not None:
+        connection.execute(LOCK_TIMEOUT, {"wait_ms": str(int(wait_s * 1000))})
     statement = sa.text('SELECT "status" FROM "AiValidationJob" WHERE "id" = :id FOR NO KEY UPDATE')
     status: str | None = connection.execute(statement, {"id": job_id}).scalar_one_or_none()
     return status
@@ -274,7 +295,13 @@ def renew_leases(connection: sa.Connection, held: Mapping[str, int], *, process:
 def find_expired(connection: sa.Connection, *, lease_s: float) -> Sequence[ExpiredTask]:
     """The tasks whose lease ran out, by the database's clock."""
     rows = connection.execute(EXPIRED, {"lease_s": lease_s}).all()
-    return [ExpiredTask(id=r[0], job_id=r[1], kind=r[2], attempt=r[3], deaths=r[4]) for r in rows]
+    return [ExpiredTask(id=r[0], job_id=r[1], kind=r[2], attempt=r[3], deaths=r[4], owner=r[5]) for r in rows]
+
+
+def end_standstill(connection: sa.Connection, expired: Sequence[ExpiredTask], *, lease_s: float) -> int:
+    """End what the owners of these tasks have left open in the database for longer than a lease; how many sessions."""
+    sessions = sorted({session_name(task.owner) for task in expired})
+    return int(connection.execute(END_STANDSTILL, {"sessions": sessions, "lease_s": lease_s}).scalar_one())
 
 
 def return_expired(connection: sa.Connection, task: ExpiredTask, *, error: str | None) -> str | None:
