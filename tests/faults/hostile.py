@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -100,12 +101,48 @@ def million_rows() -> bytes:
 
 
 def many_columns() -> bytes:
-    wide = "".join("<c><v>1</v></c>" for _ in range(16_000))
-    return workbook(row(1, *HEADERS) + "".join(f'<row r="{n}">{wide}</row>' for n in range(2, 62)))
+    """Numbers that differ, so that it is not refused for how well it packs."""
+    chance = random.Random(16_000)
+    rows = ("".join(f"<c><v>{chance.random()}</v></c>" for _ in range(16_000)) for _ in range(60))
+    return workbook(row(1, *HEADERS) + "".join(f'<row r="{n}">{cells}</row>' for n, cells in enumerate(rows, 2)))
 
 
 def huge_cells() -> bytes:
-    return workbook(row(1, *HEADERS) + "".join(question(n, f"Question {n} " + "x" * 2**20) for n in range(2, 32)))
+    """Texts of a million letters that pack no better than a text does."""
+    chance = random.Random(2**20)
+    texts = (chance.randbytes(2**19).hex() for _ in range(20))
+    return workbook(row(1, *HEADERS) + "".join(question(n, f"Question {n} {text}") for n, text in enumerate(texts, 2)))
+
+
+def row_of_ten_digits() -> bytes:
+    return workbook(row(1, *HEADERS) + '<row r="2"><c r="A3999999999"><v>1</v></c></row>')
+
+
+def hidden_sheet() -> bytes:
+    """Two far cells in a sheet whose name says nothing of sheets."""
+    far = workbook('<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>1</v></c></row>')
+    with zipfile.ZipFile(io.BytesIO(far)) as source:
+        parts = {name.replace("worksheets/sheet1", "data"): source.read(name) for name in source.namelist()}
+    return archive({name: content.replace(b"worksheets/sheet1", b"data") for name, content in parts.items()})
+
+
+def one_text_in_many_cells() -> bytes:
+    """A million letters, stored once and shown twenty thousand times."""
+    cells = "".join(f'<row r="{n}"><c r="A{n}" t="s"><v>0</v></c></row>' for n in range(2, 20_000))
+    strings = (
+        f'<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><si><t>{"b" * 10**6}</t></si></sst>'
+    )
+    relations = RELATIONS.format(kind="worksheet", target="worksheets/sheet1.xml").replace(
+        "</Relationships>",
+        f'<Relationship Id="rId2" Type="{OFFICE}/sharedStrings" Target="sharedStrings.xml"/></Relationships>',
+    )
+    more = {"xl/sharedStrings.xml": strings.encode(), "xl/_rels/workbook.xml.rels": relations.encode()}
+    return workbook(row(1, *HEADERS) + cells, more=more)
+
+
+def million_fields() -> bytes:
+    """A CSV of one line with ten million fields."""
+    return (";".join(HEADERS) + "\n" + ";" * 10_000_000).encode()
 
 
 def external_entity() -> bytes:
@@ -155,6 +192,10 @@ HOSTILE: Mapping[str, tuple[str, Callable[[], bytes], bool]] = {
     "total": ("total.xlsx", bomb_by_total, False),
     "million rows": ("million.xlsx", million_rows, False),
     "16,000 columns": ("colonnes.xlsx", many_columns, False),
+    "row of ten digits": ("rangee.xlsx", row_of_ten_digits, False),
+    "hidden sheet": ("cachee.xlsx", hidden_sheet, False),
+    "one text in many cells": ("texte partage.xlsx", one_text_in_many_cells, False),
+    "million fields": ("champs.csv", million_fields, False),
     "cells of 1 MB": ("cellules.xlsx", huge_cells, True),
     "external entity": ("entite.xlsx", external_entity, False),
     "billion laughs": ("rires.xlsx", billion_laughs, False),

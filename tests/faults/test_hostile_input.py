@@ -22,8 +22,7 @@ from tests.faults.nursery import Nursery
 from tests.faults.record import record
 from worker.enqueue import enqueue_job
 
-# A million rows are counted before they are refused: that is the largest. Measured: 403 MB for that file alone.
-BOUND_MB = 640
+BOUND_MB = 300  # of the worker; each of its two readers may have a gigabyte of its own
 
 
 def peak_mb(pid: int) -> int:
@@ -54,9 +53,6 @@ def test_hostile_files_hurt_nobody(platform: Platform, llm: ScriptedLlm, nursery
     for name, job_id in ids.items():
         job = platform.job(job_id)
         readable = HOSTILE[name][2]
-        if name == "cells of 1 MB":  # refused for its ratio; were it less regular, it would be read
-            assert job["status"] in ("failed", "completed"), (name, job["errorMessage"])
-            continue
         assert job["status"] == ("completed" if readable else "failed"), (name, job["errorMessage"])
         if not readable:
             assert job["errorMessage"].endswith("."), name

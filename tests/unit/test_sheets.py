@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import struct
+import subprocess
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -13,10 +14,12 @@ from xml.etree import ElementTree
 
 import openpyxl
 import pytest
+import xlsxwriter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.adapters.sheets import read_sheets
+from worker.adapters.sheets import ReaderKilled, child, read_sheets
+from worker.adapters.sheets.reading import read_here
 from worker.errors import JobFailed
 from worker.shapes.uploads import RawSheet
 
@@ -26,7 +29,7 @@ HEADER = ["matiere", "niveau", "texte de la question", "reponse"]
 def read(
     data: bytes, name: str = "questions.xlsx", *, max_bytes: int = 20_000_000, max_rows: int = 1000
 ) -> list[RawSheet]:
-    return read_sheets(data, name, max_bytes=max_bytes, max_rows=max_rows)
+    return read_here(data, name, max_bytes=max_bytes, max_rows=max_rows)
 
 
 def cells(sheet: RawSheet) -> list[list[str]]:
@@ -592,6 +595,12 @@ def test_the_empty_rest_of_an_ods_sheet_counts_for_nothing() -> None:
     assert cells(read(data, "x.ods")[0]) == [["matiere"]]
 
 
+def test_more_columns_than_any_question_has_are_refused() -> None:
+    line = ";".join(f"c{n}" for n in range(1001))
+    assert "1001 colonnes" in failure(f"{line}\n{line}".encode(), "x.csv")
+    assert len(read(f"{line};{';' * 5000}\n".encode().replace(b"c1000", b""), "x.csv")[0].rows[0][1]) == 1000
+
+
 def test_too_many_rows_fail_and_headers_do_not_count() -> None:
     rows = [["texte"], *[[f"q{n}"] for n in range(10)]]
     data = xlsx({"qcm": table(rows), "qroc": table(rows)})
@@ -601,13 +610,83 @@ def test_too_many_rows_fail_and_headers_do_not_count() -> None:
     assert "plus de 9 lignes" in failure("\n".join(row[0] + ";x" for row in rows).encode(), "x.csv", max_rows=9)
 
 
-def test_a_damaged_xls_that_kills_its_reader_fails_the_job_only() -> None:
-    # Given a cell in column 65,535 of a format that has 256: the library asks for 68 GB and aborts
-    data = xls("qcm", [["a"], [1.0]]).replace(
-        struct.pack("<HHHHH", 0x0203, 14, 1, 0, 0), b"\x03\x02\x0e\0\xff\xff\xff\xff\0\0"
-    )
+# Files made to end the process that reads them: it asks for more memory than there is, and that aborts.
 
-    assert "endommagé" in failure(data, "x.xls")
+SHEET = "xl/worksheets/sheet1.xml"
+PLAIN = xlsx({"qcm": {"A1": "a", "B9": "b"}})
+
+
+def elsewhere(workbook: bytes) -> bytes:
+    """The same sheet under a name that says nothing of sheets."""
+    with zipfile.ZipFile(io.BytesIO(workbook)) as source:
+        parts = {name: source.read(name) for name in source.namelist()}
+    parts["xl/data.xml"] = parts.pop(SHEET)
+    relations = parts["xl/_rels/workbook.xml.rels"].replace(b"worksheets/sheet1.xml", b"data.xml")
+    return zipped({**parts, "xl/_rels/workbook.xml.rels": relations})
+
+
+def one_text_in_many_cells() -> bytes:
+    """A million letters, stored once and shown five thousand times."""
+    buffer = io.BytesIO()
+    with xlsxwriter.Workbook(buffer) as book:
+        sheet = book.add_worksheet("qcm")
+        sheet.write_column(0, 0, ["Question", *["b"] * 5000])
+    data = replaced(buffer.getvalue(), "xl/sharedStrings.xml", {"<t>b</t>": f"<t>{'b' * 1_000_000}</t>"})
+    assert len(data) < 100_000
+    return data
+
+
+KILLERS = {
+    # A cell in column 65,535 of a format that has 256.
+    "xls, far cell": xls("qcm", [["a"], [1.0]]).replace(
+        struct.pack("<HHHHH", 0x0203, 14, 1, 0, 0), b"\x03\x02\x0e\0\xff\xff\xff\xff\0\0"
+    ),
+    "xlsx, row of ten digits": replaced(PLAIN, SHEET, {'r="B9"': 'r="B3999999999"'}),
+    "xlsx, padded row": replaced(PLAIN, SHEET, {'r="B9"': 'r="B000999999999"'}),
+    "xlsx, no such column": replaced(PLAIN, SHEET, {'r="B9"': 'r="ZZZZZZ9"'}),
+    "xlsx, hidden sheet": elsewhere(replaced(PLAIN, SHEET, {'r="B9"': 'r="XFD1048576"'})),
+    "xlsx, one long text in many cells": one_text_in_many_cells(),
+    "ods, blanks by the thousand million": ods(
+        '<table:table table:name="q"><table:table-row><table:table-cell office:value-type="string">'
+        '<text:p>a<text:s text:c="+900000000"/>b</text:p></table:table-cell></table:table-row></table:table>'
+    ),
+}
+
+
+@pytest.mark.parametrize("name", KILLERS)
+def test_a_file_that_kills_its_reader_fails_the_job_only(name: str) -> None:
+    with pytest.raises(JobFailed, match=r"endommagé|volumineux"):
+        read_sheets(KILLERS[name], f"x.{name.split(',', maxsplit=1)[0]}", max_bytes=50_000_000, max_rows=100_000)
+
+
+def test_what_the_child_reads_arrives_whole() -> None:
+    workbook = xlsx(
+        {
+            "qcm": {"A1": "niveau\n\t«é»", "B2": "=UPPER(C2)", "C2": "=B2", "E9": "\U0001f9e0"},
+            "Feuille 'vide'": {},
+        }
+    )
+    for data, name in ((workbook, "x.xlsx"), (TEXT.encode(), "x.csv"), (xls("qcm", [["a", 1.5]]), "x.xls")):
+        assert read_sheets(data, name, max_bytes=20_000_000, max_rows=1000) == read(data, name)
+
+
+def test_what_the_child_refuses_is_refused_in_its_words() -> None:
+    with pytest.raises(JobFailed) as caught:
+        read_sheets(b"%PDF-1.7", "x.pdf", max_bytes=20_000_000, max_rows=1000)
+    assert str(caught.value) == failure(b"%PDF-1.7", "x.pdf")
+
+
+def test_a_child_that_is_killed_from_outside_says_nothing_about_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = child._start
+
+    def start_and_kill() -> subprocess.Popen[bytes]:
+        started = start()
+        started.kill()
+        return started
+
+    monkeypatch.setattr(child, "_start", start_and_kill)
+    with pytest.raises(ReaderKilled):
+        read_sheets(TEXT.encode(), "x.csv", max_bytes=20_000_000, max_rows=1000)
 
 
 # Whatever the bytes

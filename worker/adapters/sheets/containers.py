@@ -118,7 +118,7 @@ def _check_declared(entries: list[zipfile.ZipInfo], size: int, max_bytes: int) -
     if declared > RATIO_FROM_BYTES and declared > MAX_RATIO * size:
         raise JobFailed(BOMB)
     if declared > max_bytes:
-        raise _too_big(max_bytes)
+        raise too_big(max_bytes)
 
 
 def _inflate(data: bytes, entry: zipfile.ZipInfo, left: int, max_bytes: int) -> bytes:
@@ -139,13 +139,14 @@ def _inflate(data: bytes, entry: zipfile.ZipInfo, left: int, max_bytes: int) -> 
     else:
         raise JobFailed(CORRUPT)
     if len(content) > left:
-        raise _too_big(max_bytes)
+        raise too_big(max_bytes)
     if len(content) != entry.file_size or zlib.crc32(content) != entry.CRC:
         raise JobFailed(CORRUPT)
     return content
 
 
-def _too_big(max_bytes: int) -> JobFailed:
+def too_big(max_bytes: int) -> JobFailed:
+    """The error for a file that holds more than it may, once it is unzipped."""
     return JobFailed(f"Le fichier est trop volumineux une fois décompressé : {megabytes(max_bytes)} Mo au plus.")
 
 
