@@ -34,9 +34,11 @@ test: $(VENV)/.ready ## every check and every test
 bench: $(VENV)/.ready ## measure speed on this machine and write docs/performance.md (ten minutes)
 	@$(BIN)/python -m bench.speed --write
 
-faults: $(VENV)/.ready ## the fault suite at full length: 3,000 kills and every fault as often as promised
+faults: $(VENV)/.ready ## the fault suite at full length (an hour or two), its counts into docs/reliability.md
+	@rm -f $(VENV)/faults.jsonl
 	@MEDQ_FAULT_LONG=1 MEDQ_FAULT_KILLS=3000 MEDQ_FAULT_RECORD=$(VENV)/faults.jsonl \
 	  $(BIN)/pytest -q -s --timeout 14400 tests/faults
+	@$(BIN)/python -m tests.faults.record $(VENV)/faults.jsonl
 
 lock: $(VENV)/uv/.ready ## resolve requirements.lock anew
 	@$(UV) pip compile -q --universal --generate-hashes --no-header --no-annotate \

@@ -65,13 +65,15 @@ def write(results: Mapping[str, Result]) -> None:
         name: Result(r["title"], r["others_share"], [Figure(**figure) for figure in r["figures"]])
         for name, r in kept.items()
     }
-    page = DOCS / "performance.md"
-    before, _, rest = page.read_text().partition(BEGIN)
-    page.write_text(
-        before + BEGIN + "\n\n" + "\n".join(map(_section, known.values())) + "\n" + END + rest.partition(END)[2]
-    )
+    put_between(DOCS / "performance.md", BEGIN, END, "\n".join(map(_section, known.values())))
     if "sizes" in known:
         (DOCS / "time-per-question.svg").write_text(_curve(known["sizes"].figures))
+
+
+def put_between(page: Path, begin: str, end: str, text: str) -> None:
+    """Write `text` into a page, between the two marks that stand in it."""
+    before, _, rest = page.read_text().partition(begin)
+    page.write_text(f"{before}{begin}\n\n{text}\n{end}{rest.partition(end)[2]}")
 
 
 def _section(result: Result) -> str:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import random
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.faults.harness import choose_seed
+from bench.scripted_llm import ScriptedLlm
+from surroundings import Platform
+from tests.faults.harness import LONG, choose_seed
 from tests.faults.nursery import Nursery
+from tests.faults.record import VARIABLE, record
+from tests.faults.servers import Servers, open_servers
 from tests.integration.conftest import create_database, database_url, redis_url, services, template, url_of
 
 __all__ = ["create_database", "database_url", "redis_url", "services", "template", "url_of"]
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def seed() -> int:
     """Printed by every run; MEDQ_FAULT_SEED gives one again."""
     return choose_seed()
@@ -32,3 +39,33 @@ def nursery(tmp_path: Path) -> Iterator[Nursery]:
     """Starts worker processes quickly, and ends what is left of them."""
     with Nursery(tmp_path / "workers.log") as made:
         yield made
+
+
+@pytest.fixture
+def servers() -> Iterator[Servers]:
+    """Servers that this test may kill."""
+    with open_servers() as own:
+        yield own
+
+
+@pytest.fixture
+def site(servers: Servers, llm: ScriptedLlm, tmp_path: Path) -> Iterator[Platform]:
+    """The platform on those servers."""
+    made = Platform(servers.urls.database_url, servers.urls.redis_url, tmp_path, llm.url)
+    yield made
+    made.engine.dispose()
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What the run was as a whole stands in its record too."""
+    if not os.environ.get(VARIABLE):
+        return
+    counts = {name: len(terminalreporter.stats.get(name, [])) for name in ("passed", "failed", "error")}
+    record(
+        "run",
+        length="long" if LONG else "short",
+        cores=os.cpu_count(),
+        seconds=round(time.time() - terminalreporter._session_start.time),
+        passed=counts["passed"],
+        failed=counts["failed"] + counts["error"],
+    )

@@ -24,7 +24,7 @@ from bench.scripted_llm import ScriptedLlm
 from surroundings import ADMIN, TERMINAL, Platform
 from tests.faults.nursery import Nursery
 from worker.adapters.db import connect
-from worker.adapters.invariants import INVARIANTS, Violation, look
+from worker.adapters.invariants import INVARIANTS, Violation, find_violations, look
 from worker.enqueue import enqueue_job
 from worker.faults import Point
 
@@ -109,7 +109,9 @@ class Watcher:
     """Reads every invariant five times a second while a block runs; the block fails when one was ever broken."""
 
     def __init__(self, database_url: str, period_s: float = 0.2) -> None:
-        self._engine = connect(database_url, pool_size=1, name="fault-watcher")
+        self._engine = connect(database_url, pool_size=1, name="fault-watcher").execution_options(
+            isolation_level="REPEATABLE READ"
+        )
         self._period_s = period_s
         self._stopped = threading.Event()
         self._last: dict[str, Any] = {}
@@ -137,29 +139,37 @@ class Watcher:
         assert self.looks > 0, "the watcher never saw the database"
 
     def _watch(self) -> None:
-        while not self._stopped.wait(self._period_s):
+        due = time.monotonic()
+        while not self._stopped.wait(max(0.0, due - time.monotonic())):
+            due = max(due + self._period_s, time.monotonic())  # a look that took long delays the next, no more
             try:
-                self.violations += look(self._engine, ALWAYS)
-                self._follow()
+                self._look()
                 self.looks += 1
             except DBAPIError:  # the database is the one that is being killed
                 self.blind += 1
             if len(self.violations) > 100:
                 return
 
-    def _follow(self) -> None:
-        """Nothing goes backwards within one run of a job."""
-        with self._engine.connect() as connection:
+    def _look(self) -> None:
+        with self._engine.connect() as connection:  # one snapshot
+            self.violations += find_violations(connection, ALWAYS)
             rows = connection.execute(sa.text(JOB_STATES)).mappings().all()
         for now in rows:
             before = self._last.get(now["id"])
-            if before is not None and before["startedAt"] == now["startedAt"] and now["status"] != "queued":
-                for name in ("progress", "processedItems"):
-                    if now[name] < before[name]:
-                        self.violations.append(Violation("never back", now["id"], f"{before} then {now}"))
-                if before["status"] in TERMINAL and now["status"] != before["status"]:
-                    self.violations.append(Violation("legal status", now["id"], f"{before} then {now}"))
             self._last[now["id"]] = now
+            if before is not None:
+                self._compare(before, now)
+
+    def _compare(self, before: Any, now: Any) -> None:
+        """Nothing goes backwards within one run of a job, and an end is an end."""
+        if before["startedAt"] is None or before["startedAt"] != now["startedAt"]:
+            return
+        # One run: from "processing" to its end, and not back to the queue.
+        if now["status"] != before["status"] and (before["status"] in TERMINAL or now["status"] == "queued"):
+            self.violations.append(Violation("legal status", now["id"], f"{before} then {now}"))
+        for name in ("progress", "processedItems"):
+            if now[name] < before[name]:
+                self.violations.append(Violation("never back", now["id"], f"{before} then {now}"))
 
 
 # -- fault points ------------------------------------------------------------------------------------------------------
@@ -238,6 +248,9 @@ class MeetingPlace:
                 return
 
 
+HAND = 4
+
+
 class Killer:
     """Kills processes at named points, each point in turn by the seed, and counts."""
 
@@ -247,8 +260,8 @@ class Killer:
         self._gap_s = gap_s
         self._lock = threading.Lock()
         self._deck: list[Point] = []
+        self._hand: list[Point] = []
         self._not_before = 0.0
-        self._target_since = time.monotonic()
         self._last_kill = time.monotonic()
         self.wanted = wanted
         self.kills: Counter[Point] = Counter()
@@ -265,24 +278,25 @@ class Killer:
         """The `decide` of a meeting place."""
         with self._lock:
             now = time.monotonic()
-            if self.done or now < self._not_before or passing.point != self._target(now):
+            if self.done or now < self._not_before or passing.point not in self._choices(now):
                 return
             if passing.pid not in self._nursery.living:  # the process of one task alone: its own worker watches it
                 return
             self._nursery.signal(passing.pid, signal.SIGKILL)
             self.kills[passing.point] += 1
-            self._deck.pop()
+            self._hand.remove(passing.point)
             self._last_kill = now
-            self._target_since = self._not_before = now + self._gap_s * self._rng.uniform(0.5, 1.5)
+            self._not_before = now + self._gap_s * self._rng.uniform(0.5, 1.5)
 
-    def _target(self, now: float) -> Point:
-        waits_in_vain = now - self._target_since > 4  # nothing to sweep, say, while nothing was killed
-        if not self._deck or waits_in_vain:
-            more = [point for point in WORKER_POINTS if point not in self._deck[-1:]]
-            self._rng.shuffle(more)
-            self._deck += more
-            self._target_since = now
-        return self._deck[-1]
+    def _choices(self, now: float) -> list[Point]:
+        """The points whose turn it is: a few at a time, drawn so that each comes as often as any other."""
+        waits_in_vain = now - self._last_kill > 4  # nothing to sweep, say, while nothing was killed
+        while len(self._hand) < HAND or waits_in_vain:
+            if not self._deck:
+                self._deck = self._rng.sample(WORKER_POINTS, k=len(WORKER_POINTS))
+            self._hand.append(self._deck.pop())
+            waits_in_vain = len(self._hand) > 2 * len(WORKER_POINTS)
+        return self._hand
 
 
 # -- the books ---------------------------------------------------------------------------------------------------------
@@ -293,14 +307,9 @@ class Books:
     """The provider's own ledger against "LlmCall"."""
 
     paid: int  # calls that the provider answered with 200
-    needed: int  # different requests among them
+    extra: int  # of them, those that asked a question which was paid for already, alone or with others
     stored: int  # replies on our books
     unknown: int  # calls open when their worker went
-
-    @property
-    def extra(self) -> int:
-        """Calls paid for more than once."""
-        return self.paid - self.needed
 
 
 def ledger_of(llm: ScriptedLlm) -> Path:
@@ -309,10 +318,21 @@ def ledger_of(llm: ScriptedLlm) -> Path:
     return llm.ledger
 
 
+def read_ledger(path: Path) -> dict[str, dict[str, Any]]:
+    """The calls that were paid for, by the id that the provider gave them, oldest first."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    paid = sorted((line for line in lines if line["status"] == 200), key=lambda line: line["receivedAt"])
+    return {f"req-{line['call']}": line for line in paid}
+
+
 def read_books(platform: Platform, ledger: Path) -> Books:
-    """Read both books and hold them against each other (invariant 7)."""
-    lines = [json.loads(line) for line in ledger.read_text().splitlines()]
-    paid = {f"req-{line['call']}": line["body"] for line in lines if line["status"] == 200}
+    """Read both books and hold them against each other (invariants 6 and 7)."""
+    paid = read_ledger(ledger)
+    extra, asked = 0, set[tuple[str, str]]()
+    for line in paid.values():
+        questions = {(line["purpose"], question) for question in line["questions"]}
+        extra += not questions.isdisjoint(asked)
+        asked |= questions
     calls = platform.rows('SELECT "status", "providerRequestId", "error" ->> \'kind\' AS kind FROM "LlmCall"')
     stored = [call["providerRequestId"] for call in calls if call["status"] == "succeeded"]
     unknown = sum(1 for call in calls if call["kind"] == "unknown")
@@ -321,7 +341,7 @@ def read_books(platform: Platform, ledger: Path) -> Books:
     assert set(stored) <= set(paid), "a reply on our books that was never paid"
     assert started == 0, f"{started} calls left open, told by nobody"
     assert len(paid) - len(stored) <= unknown, f"{len(paid)} paid, {len(stored)} stored, {unknown} unknown"
-    return Books(paid=len(paid), needed=len(set(paid.values())), stored=len(stored), unknown=unknown)
+    return Books(paid=len(paid), extra=extra, stored=len(stored), unknown=unknown)
 
 
 def check_nothing_lost(platform: Platform, job_ids: Sequence[str], questions: int) -> None:

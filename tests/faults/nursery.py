@@ -65,16 +65,19 @@ class Nursery:
         *,
         enqueue: Mapping[str, str] | None = None,
         largest_file: int | None = None,
+        most_memory: int | None = None,
     ) -> int:
         """Fork one worker, or a producer that calls `enqueue_job` with these arguments and ends; its pid.
 
         `largest_file`: bytes after which a file of that process cannot grow, as on a full disk (its log goes nowhere).
+        `most_memory`: bytes of address space that it, and each process that it starts, may have.
         """
         order = {
             "environment": dict(environment),
             "log": os.devnull if largest_file else str(self.log),
             "enqueue": dict(enqueue) if enqueue else None,
             "largest_file": largest_file,
+            "most_memory": most_memory,
         }
         assert self._process.stdin is not None
         with self._changed:
@@ -156,6 +159,8 @@ def _become_worker(order: Mapping[str, Any]) -> None:
     try:
         if order["largest_file"]:
             resource.setrlimit(resource.RLIMIT_FSIZE, (order["largest_file"], order["largest_file"]))
+        if order["most_memory"]:
+            resource.setrlimit(resource.RLIMIT_AS, (order["most_memory"], order["most_memory"]))
         if order["enqueue"]:
             path, user = order["enqueue"]["path"], order["enqueue"]["user"]
             enqueue_job(path, user=user, database_url=os.environ["DATABASE_URL"])

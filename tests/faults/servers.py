@@ -233,3 +233,12 @@ def when(is_meant: Callable[[bytes], bool], fate: str, *, every: int) -> Spoil:
             return fate if seen["meant"] % every == 0 else "pass"
 
     return spoil
+
+
+def either(*spoilers: Spoil) -> Spoil:
+    """The first of several fates that is not to pass."""
+
+    def spoil(chunk: bytes) -> str:
+        return next((fate for one in spoilers if (fate := one(chunk)) != "pass"), "pass")
+
+    return spoil

@@ -7,19 +7,31 @@ import json
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import hypothesis
 import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from bench.scripted_llm import Script, compose_message
-from surroundings import ADMIN, Platform
-from tests.faults.harness import ALWAYS, make_workbook
+from surroundings import ADMIN, TERMINAL, Platform
+from tests.faults.harness import ALWAYS, LONG, make_workbook
+from tests.faults.record import record
+from worker import faults
 from worker.adapters import tasks
 from worker.adapters.db import Database
 from worker.adapters.files import Storage
@@ -27,6 +39,7 @@ from worker.adapters.invariants import look
 from worker.adapters.prices import load_prices
 from worker.enqueue import enqueue_job
 from worker.errors import LeaseLost, ProviderUnavailable, Stopping
+from worker.faults import Point
 from worker.gateway import TokenMeter
 from worker.leases import Lease
 from worker.pipeline import Claimed, Line, bury
@@ -47,7 +60,7 @@ class Model:
     endpoint: Endpoint = field(default_factory=lambda: Endpoint("http://model.test/v1", "scripted", "scripted"))
     is_away: bool = False
     calls: Iterator[int] = field(default_factory=itertools.count)
-    asked: int = 0
+    asked: set[str] = field(default_factory=set)  # keys of questions
     meter: TokenMeter = field(default_factory=TokenMeter)
 
     @property
@@ -66,7 +79,10 @@ class Model:
     def send(self, request: Request) -> Reply:
         if self.is_away:
             raise ProviderUnavailable("away", code="connection", retry_after_s=30)
-        self.asked += 1
+        keys = {question.key for question in request.questions}
+        # Nobody dies here while a call is under way, so nothing is ever paid for twice.
+        assert keys.isdisjoint(self.asked), "paid twice"
+        self.asked |= keys
         document = json.loads(request.body["messages"][-1]["content"])
         message, finish = compose_message(
             Script(accuracy=0.8), document["task"], document["questions"], random.Random(0)
@@ -102,10 +118,34 @@ class Parts:
         return cls(platform, database, line, model, itertools.count())
 
 
+OWNERS = st.sampled_from(["a:1:x", "b:2:y"])
+POINTS = st.sampled_from(
+    [Point.IN_PREPARE, Point.AFTER_INTENT, Point.REPLY_STORED, Point.MID_APPLY, Point.AFTER_COMMIT, Point.IN_FINISH]
+)
+
+
+class Died(Exception):
+    """Stands for the death of a process at a fault point: nothing after it happens."""
+
+
+@contextmanager
+def dying_at(point: Point) -> Iterator[None]:
+    def reached(passed: Point, *about: object) -> None:
+        if passed == point:
+            raise Died
+
+    before, faults.reached = faults.reached, reached
+    try:
+        yield
+    finally:
+        faults.reached = before
+
+
 class LifeCycle(RuleBasedStateMachine):
     """One job, two owners. After every step the invariants hold, and a stale owner has written nothing."""
 
     parts: Parts
+    seen: Counter[str]  # of all examples
     held = Bundle("held")
 
     def __init__(self) -> None:
@@ -117,13 +157,31 @@ class LifeCycle(RuleBasedStateMachine):
         self.stopping = threading.Event()
         self.progress = 0
 
+    @initialize(is_prepared=st.booleans())
+    def begin(self, is_prepared: bool) -> None:
+        if is_prepared:
+            self.advance("a:1:x", 1)
+
     def teardown(self) -> None:
+        """Left alone, whatever happened, the job ends by itself and nothing needs a hand."""
         self.parts.model.is_away = False
+        for _ in range(100):
+            if self.parts.platform.job(self.job_id)["status"] in TERMINAL:
+                break
+            self.expire()
+            self.sweep()
+            self.wait_no_longer()
+            self.advance("c:3:z", 20)
+            self.holds()
+        else:
+            raise AssertionError("the job never ended")
+        assert look(self.parts.platform.engine, grace_s=3600) == []
+        self.seen[self.parts.platform.job(self.job_id)["status"]] += 1
         self.parts.platform.execute('DELETE FROM "AiValidationJob" WHERE "id" = :id', id=self.job_id)
 
     # -- what owners do ----------------------------------------------------------------------------------------------
 
-    @rule(target=held, owner=st.sampled_from(["a:1:x", "b:2:y"]))
+    @rule(target=held, owner=OWNERS)
     def claim(self, owner: str) -> Claimed | None:
         token = f"{owner}:{next(self.parts.numbers)}"
         return self.parts.database.transact(lambda c: self.parts.line.claim(c, owner=token, lease_s=LEASE_S))
@@ -135,6 +193,54 @@ class LifeCycle(RuleBasedStateMachine):
             return
         with self._writes_nothing(unless=self._is_current(claimed.task)), suppress(LeaseLost, Stopping):
             self.parts.line.run(claimed, Lease(claimed.task.id, claimed.task.attempt, self.stopping))
+            self.seen["run"] += 1
+
+    @rule(owner=OWNERS, most=st.integers(1, 3))
+    def advance(self, owner: str, most: int) -> None:
+        """Claim and run, as an idle thread does."""
+        for _ in range(most):
+            claimed = self.claim(owner)
+            if claimed is None:
+                return
+            self.run(claimed)
+
+    @rule(target=held, owner=OWNERS, point=POINTS)
+    def die_and_be_swept(self, owner: str, point: Point) -> Claimed | None:
+        """As `die`, and everybody else has noticed."""
+        claimed = self.die(owner, point)
+        self.lose_all()
+        return claimed
+
+    @rule(target=held, owner=OWNERS, point=POINTS)
+    def die(self, owner: str, point: Point) -> Claimed | None:
+        """Claim, begin, and vanish at a fault point; who has the claim may come back later, and be stale by then."""
+        claimed = self.claim(owner)
+        if claimed is None:
+            return None
+        with dying_at(point):
+            try:
+                self.parts.line.run(claimed, Lease(claimed.task.id, claimed.task.attempt, self.stopping))
+            except Died:
+                self.seen[f"died {point}"] += 1
+        return claimed
+
+    @rule(claimed=held)
+    def end_late(self, claimed: Claimed | None) -> None:
+        """The bare last write of a task, by one who may have lost it."""
+        if claimed is None:
+            return
+        is_current = self._is_current(claimed.task)
+        is_open = self.parts.platform.job(self.job_id)["status"] in ("queued", "processing")
+        with self.parts.platform.engine.connect() as connection:  # never committed
+            try:
+                tasks.end_task(connection, claimed.task)
+            except LeaseLost:
+                assert not (is_current and is_open)
+                self.seen["rejected"] += 1
+            else:
+                assert is_current
+                assert is_open
+            connection.rollback()
 
     @rule(claimed=held)
     def renew(self, claimed: Claimed | None) -> None:
@@ -178,12 +284,19 @@ class LifeCycle(RuleBasedStateMachine):
         Sweep(database=self.parts.database, lease_s=0.1, call_timeout_s=1).run_once()
 
     @rule()
+    def lose_all(self) -> None:
+        """Every owner was away for too long."""
+        self.expire()
+        self.sweep()
+
+    @rule()
     def wait_no_longer(self) -> None:
         self.parts.platform.execute('UPDATE "AiValidationTask" SET "notBefore" = NULL')
 
-    @rule()
-    def cancel(self) -> None:
-        self._set_status("cancelled", ("queued", "processing"))
+    @rule(is_meant=st.integers(0, 4).map(lambda drawn: drawn == 0))
+    def cancel(self, is_meant: bool) -> None:
+        if is_meant:  # a cancelled job has nothing left to do until it is put back: not too often
+            self._set_status("cancelled", ("queued", "processing"))
 
     @rule()
     def retry(self) -> None:
@@ -216,26 +329,42 @@ class LifeCycle(RuleBasedStateMachine):
 
     @contextmanager
     def _writes_nothing(self, *, unless: bool) -> Iterator[None]:
-        before = self.parts.platform.value(CONTENT), self.parts.model.asked
+        before = self.parts.platform.value(CONTENT), len(self.parts.model.asked)
         yield
         if not unless:
-            assert (self.parts.platform.value(CONTENT), self.parts.model.asked) == before, "a stale owner wrote"
+            after = self.parts.platform.value(CONTENT), len(self.parts.model.asked)
+            assert after == before, "a stale owner wrote"
+            self.seen["stale"] += 1
 
 
-def test_the_life_of_tasks_in_any_order(platform: Platform) -> None:
+def test_the_life_of_tasks_in_any_order(platform: Platform, seed: int) -> None:
     parts = Parts.build(platform)
     # Sweeps wait a moment after the server's start.
     time.sleep(0.2)
-    machine = type("Machine", (LifeCycle,), {"parts": parts})
+    seen = Counter[str]()
+    machine = type("Machine", (LifeCycle,), {"parts": parts, "seen": seen})
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        machine,
+        hypothesis.seed(seed)(machine),
         settings=settings(
-            max_examples=40,
-            stateful_step_count=30,
+            max_examples=600 if LONG else 40,
+            stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),
             print_blob=True,
         ),
     )
+    # Then every fault was there
+    deaths = sum(count for name, count in seen.items() if name.startswith("died"))
+    assert min(deaths, seen["run"], seen["stale"], seen["rejected"], seen["completed"]) > 0, seen
     with platform.engine.connect() as connection:
-        assert connection.execute(sa.text('SELECT count(*) FROM "LlmCall"')).scalar_one() > 0
+        calls = connection.execute(sa.text('SELECT count(*) FROM "LlmCall"')).scalar_one()
+    record(
+        "life cycle",
+        jobs=seen["completed"] + seen["failed"] + seen["cancelled"],
+        tasks_run=seen["run"],
+        deaths=deaths,
+        stale_owners=seen["stale"],
+        stale_rejected=seen["rejected"],
+        calls=calls,
+        extra_paid=0,
+    )

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from structlog.testing import capture_logs
 
 from bench.scripted_llm import ScriptedLlm
 from surroundings import TERMINAL, Platform
@@ -27,9 +28,12 @@ from tests.faults.harness import (
     ledger_of,
     open_calls,
     read_books,
+    read_ledger,
 )
 from tests.faults.nursery import ROOT, Nursery
 from tests.faults.record import record
+from tests.faults.servers import Servers
+from worker.process import WEDGED
 from worker.supervisor import Workers
 
 
@@ -37,7 +41,7 @@ def test_t3_rolling_sigterm(platform: Platform, llm: ScriptedLlm, nursery: Nurse
     # Given calls that end well within the grace
     llm.configure(latency_s=0.3, accuracy=0.8)
     jobs = Jobs(platform)
-    environment = platform.worker_environment(MEDQ_THREADS="4", MEDQ_GRACE_SECONDS="10")
+    environment = platform.worker_environment(MEDQ_THREADS="4", MEDQ_GRACE_SECONDS="10", MEDQ_LEASE_SECONDS="6")
     stops = 30 if LONG else 10
     with Watcher(platform.database_url):
         # When one of three processes after the other is told to stop, and replaced
@@ -94,51 +98,89 @@ def test_t3_a_second_sigterm_ends_it_at_once(
     record("T3 twice", left_after_s=round(took_s, 2))
 
 
-def test_t10_cancelled_at_random(platform: Platform, llm: ScriptedLlm, nursery: Nursery, rng: random.Random) -> None:
-    # Given jobs that come and are cancelled at any moment, and a NOTIFY that now and then reaches nobody
+def test_t10_cancelled_at_random(
+    site: Platform, servers: Servers, llm: ScriptedLlm, nursery: Nursery, rng: random.Random
+) -> None:
+    # Given jobs that come and are cancelled at any moment
     llm.configure(latency_s=0.1)
-    jobs = Jobs(platform)
+    jobs = Jobs(site)
     wanted = 100 if LONG else 40
-    with Watcher(platform.database_url):
+    cancelled, deaf, without_redis = 0, 0, 0
+    with Watcher(site.database_url):
         for _ in range(2):
-            nursery.start(platform.worker_environment(MEDQ_THREADS="4"))
-        cancelled = 0
+            nursery.start(site.worker_environment(MEDQ_THREADS="4"))
         while cancelled < wanted:
+            # When now and then Redis is away, or a NOTIFY reaches nobody
+            is_redis_away = rng.random() < 0.15
+            if is_redis_away:
+                servers.kill_redis()
             jobs.add()
-            time.sleep(rng.uniform(0, 0.5))
+            time.sleep(rng.uniform(0, 0.4))
             if rng.random() < 0.2:
-                platform.rows(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                    "WHERE application_name = 'medq-watch' AND datname = current_database()"
-                )
+                deaf += site.value(END_LISTENERS)
             open_ids = [job_id for job_id, status in jobs.statuses().items() if status not in TERMINAL]
             if open_ids:
-                cancelled += platform.execute(
-                    'UPDATE "AiValidationJob" SET "status" = \'cancelled\' '
-                    "WHERE \"id\" = :id AND \"status\" IN ('queued', 'processing')",
-                    id=rng.choice(open_ids),
-                )
+                done = cancel(site, rng.choice(open_ids))
+                cancelled += done
+                without_redis += done * is_redis_away
+            if is_redis_away:
+                servers.start()
         jobs.wait_for_all()
-        frozen = frozen_state(platform)
+        frozen = frozen_state(site)
         time.sleep(5)
-        assert frozen_state(platform) == frozen
-        platform.wait_until(lambda: not open_calls(platform), timeout_s=30, what="every call closed")
+        assert frozen_state(site) == frozen
+        site.wait_until(lambda: not open_calls(site), timeout_s=30, what="every call closed")
         nursery.stop_all()
-    # Then no call begins after the flag, nothing is written after it, and what was written is whole
-    late = platform.rows(
+    assert min(deaf, without_redis) > 0, "no NOTIFY was lost, or nothing cancelled without Redis"
+    # Then no call begins long after the flag, by our books and by the provider's
+    late = site.rows(
         'SELECT EXTRACT(EPOCH FROM c."createdAt" - j."completedAt") AS s FROM "LlmCall" c '
         'JOIN "AiValidationJob" j ON j."id" = c."jobId" '
         'WHERE j."status" = \'cancelled\' AND c."createdAt" > j."completedAt"'
     )
-    latest_s = max((float(row["s"]) for row in late), default=0.0)
+    latest_s = max([float(row["s"]) for row in late] + [received_after(site, llm)], default=0.0)
     assert latest_s < 5
-    written_late = platform.value(
+    # And nothing is written after it
+    written_late = site.value(
         'SELECT count(*) FROM "AiValidationItem" i JOIN "AiValidationJob" j ON j."id" = i."jobId" '
         'WHERE j."status" = \'cancelled\' AND i."updatedAt" > j."completedAt"'
     )
     assert written_late == 0
-    check_at_rest(platform)
-    record("T10", cancels=cancelled, jobs=len(jobs.ids), late_calls=len(late), latest_call_s=latest_s, written_late=0)
+    check_at_rest(site)
+    record(
+        "T10",
+        cancels=cancelled,
+        without_redis=without_redis,
+        listeners_cut=deaf,
+        jobs=len(jobs.ids),
+        latest_call_s=round(latest_s, 2),
+        written_late=0,
+    )
+
+
+END_LISTENERS = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE application_name = 'medq-watch' AND datname = current_database()
+"""
+
+
+def cancel(site: Platform, job_id: str) -> int:
+    return site.execute(
+        'UPDATE "AiValidationJob" SET "status" = \'cancelled\' '
+        "WHERE \"id\" = :id AND \"status\" IN ('queued', 'processing')",
+        id=job_id,
+    )
+
+
+def received_after(site: Platform, llm: ScriptedLlm) -> float:
+    """How long after a job's cancellation the provider received a call for it, at worst; seconds."""
+    received = {name: call["receivedAt"] for name, call in read_ledger(ledger_of(llm)).items()}
+    rows = site.rows(
+        'SELECT c."providerRequestId" AS name, EXTRACT(EPOCH FROM j."completedAt") AS at FROM "LlmCall" c '
+        'JOIN "AiValidationJob" j ON j."id" = c."jobId" '
+        'WHERE j."status" = \'cancelled\' AND c."providerRequestId" IS NOT NULL'
+    )
+    return max((received[row["name"]] - float(row["at"]) for row in rows), default=0.0)
 
 
 def frozen_state(platform: Platform) -> list[dict[str, object]]:
@@ -192,18 +234,23 @@ def test_t11_jobs_and_their_user_deleted_mid_run(
 def test_t12_a_small_job_behind_a_large_one(
     platform: Platform, llm: ScriptedLlm, nursery: Nursery, rng: random.Random
 ) -> None:
+    # Given two users
     llm.configure(latency_s=0.5)
+    platform.execute(
+        'INSERT INTO "User" ("id", "email", "role", "updatedAt") '
+        "VALUES ('second', 'second@medq.com', 'admin', now())"
+    )
     small, large = Jobs(platform, questions=5, prefix="petit"), Jobs(platform, questions=5000, prefix="grand")
     nursery.start(platform.worker_environment(MEDQ_THREADS="8"))
-    # Given how long five questions take alone
+    # And how long five questions of the second take alone
     began = time.monotonic()
-    small.add()
+    small.add(user="second@medq.com")
     small.wait_for_all()
     alone_s = time.monotonic() - began
-    # When another five come while five thousand of somebody else's are under way
+    # When another five come while five thousand of the first are under way
     large.add()
     platform.wait_until(lambda: platform.job(large.ids[0])["processedItems"] > 0, what="the large job under way")
-    job_id = small.add()
+    job_id = small.add(user="second@medq.com")
     began = time.monotonic()
     platform.wait_until(lambda: platform.job(job_id)["status"] != "queued", what="started")
     started_s = time.monotonic() - began
@@ -231,7 +278,7 @@ def supervised(platform: Platform, count: int) -> Iterator[Workers]:
 CONNECTIONS = """
 SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'medq-%' AND datname = current_database()
 """
-POOLS = 5 + 2 + 1  # four threads and one, the upkeep's two, the one that listens
+POOLS = 7 + 2 + 1  # four calls at once, two threads beside them and one; the upkeep's two; the one that listens
 
 
 def test_t14_from_one_process_to_six_and_back(platform: Platform, llm: ScriptedLlm, rng: random.Random) -> None:
@@ -321,6 +368,17 @@ def test_t15_a_wedged_worker_leaves_and_is_replaced(platform: Platform, llm: Scr
         MEDQ_THREADS="2", MEDQ_FAULTS=f"{point}:sleep=3600@3", MEDQ_WEDGED_SECONDS=str(2 * LEASE_S)
     )
     workers = Workers(count=1, environment=environment, grace_s=5, log_path=platform.folder / "wedged.log")
+    with capture_logs() as told:
+        replaced_s = watch_replacement(platform, workers, jobs)
+    # It left by itself, with the exit code that says why
+    assert "worker_wedged" in (platform.folder / "wedged.log").read_text()
+    assert WEDGED in {event["code"] for event in told if event["event"] == "worker_died"}
+    check_nothing_lost(platform, jobs.ids, jobs.questions)
+    record(f"T15 {point}", exit_code=WEDGED, replaced_s=round(replaced_s, 1), lost=0)
+
+
+def watch_replacement(platform: Platform, workers: Workers, jobs: Jobs) -> float:
+    """Until the wedged process is replaced and the work is done; how many seconds the first took."""
     workers.start()
     try:
         platform.wait_until(lambda: bool(workers.pids()), what="a worker")
@@ -333,8 +391,6 @@ def test_t15_a_wedged_worker_leaves_and_is_replaced(platform: Platform, llm: Scr
         replaced_s = time.monotonic() - began
         # And the work goes on, wedge after wedge
         jobs.wait_for_all(120)
+        return replaced_s
     finally:
         workers.stop()
-    assert "worker_wedged" in (platform.folder / "wedged.log").read_text()
-    check_nothing_lost(platform, jobs.ids, jobs.questions)
-    record(f"T15 {point}", replaced_s=round(replaced_s, 1), lost=0)
