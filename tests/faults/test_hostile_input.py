@@ -126,6 +126,8 @@ ADDRESSES = (
     "zip://a::http://127.0.0.1:{port}/a.zip",
     "uploads/../../../../etc/passwd",
     "%2e%2e/%2e%2e/etc/passwd",
+    "uploads/lien.xlsx",  # a link that somebody with access to the storage left there
+    "uploads/dossier/passwd",
 )
 
 
@@ -155,6 +157,10 @@ def inside() -> Iterator[int]:
 
 
 def test_no_address_leads_out_of_storage(platform: Platform, nursery: Nursery, inside: int) -> None:
+    uploads = Path(platform.storage_url) / "uploads"
+    uploads.mkdir(parents=True)
+    (uploads / "lien.xlsx").symlink_to("/etc/passwd")
+    (uploads / "dossier").symlink_to("/etc")
     for number, address in enumerate(ADDRESSES):
         platform.execute(
             'INSERT INTO "AiValidationJob" ("id", "fileName", "originalFileName", "fileSize", "fileUrl", "userId", '
