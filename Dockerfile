@@ -6,12 +6,12 @@ RUN uv venv -q /opt/medq
 ENV VIRTUAL_ENV=/opt/medq
 # Dependencies first: this layer is built again only when they change. The lock gives versions and hashes.
 COPY pyproject.toml requirements.lock ./
-RUN uv pip install --no-cache -r pyproject.toml --extra s3 -c requirements.lock
+RUN uv pip install --compile-bytecode --no-cache -r pyproject.toml --extra s3 -c requirements.lock
 COPY README.md ./
 COPY models models
 COPY schema schema
 COPY worker worker
-RUN uv pip install --no-cache --no-deps --build-constraints requirements.lock .
+RUN uv pip install --compile-bytecode --no-cache --no-deps --build-constraints requirements.lock .
 
 FROM python:3.12-slim
 RUN useradd --uid 10001 --create-home medq && install -d -o medq -g medq /data

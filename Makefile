@@ -49,6 +49,7 @@ clean: ## forget the environment and the embedded services' files
 	@rm -rf $(VENV) .medq
 
 # The stamps are the last thing written, so a step that was cut short is done again, and thoroughly.
+# Compiled once here: a process that starts may not be allowed to keep what it compiled, and then takes twice as long.
 # uv does not read pip's settings: a company's own index is handed on.
 $(VENV)/uv/.ready:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, with venv and pip: install it, or say where with PYTHON=path." >&2; exit 1; }
@@ -62,6 +63,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml | $(VENV)/uv/.ready
 	@again=$$(test ! -e $(VENV)/.installing || echo --reinstall); touch $(VENV)/.installing; \
 	  index=$$($(VENV)/uv/bin/python -m pip config get global.index-url 2>/dev/null); \
 	  test -z "$$index" || export UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX:-$$index}"; \
-	  $(UV) pip sync -q $$again --require-hashes --python $(BIN)/python requirements.lock && \
-	  $(UV) pip install -q --no-deps --no-build-isolation --python $(BIN)/python -e .
+	  $(UV) pip sync -q $$again --compile-bytecode --require-hashes --python $(BIN)/python requirements.lock && \
+	  $(UV) pip install -q --no-deps --no-build-isolation --python $(BIN)/python -e . && \
+	  $(BIN)/python -m compileall -q worker models schema
 	@rm -f $(VENV)/.installing && touch $@

@@ -249,19 +249,20 @@ class MeetingPlace:
 
 
 HAND = 4
+PACE, PATIENCE_S = 6, 2.0
+TASK_ENDS = frozenset({Point.IN_PREPARE, Point.AFTER_COMMIT, Point.IN_FINISH})
 
 
 class Killer:
     """Kills processes at named points, each point in turn by the seed, and counts."""
 
-    def __init__(self, nursery: Nursery, rng: random.Random, *, wanted: int, gap_s: float) -> None:
+    def __init__(self, nursery: Nursery, rng: random.Random, *, wanted: int) -> None:
         self._nursery = nursery
         self._rng = rng
-        self._gap_s = gap_s
         self._lock = threading.Lock()
         self._deck: list[Point] = []
         self._hand: list[Point] = []
-        self._not_before = 0.0
+        self._ended = 0
         self._last_kill = time.monotonic()
         self.wanted = wanted
         self.kills: Counter[Point] = Counter()
@@ -278,7 +279,10 @@ class Killer:
         """The `decide` of a meeting place."""
         with self._lock:
             now = time.monotonic()
-            if self.done or now < self._not_before or passing.point not in self._choices(now):
+            self._ended += passing.point in TASK_ENDS
+            # As many tasks end as would with kills now and then; else each dies again and again, alone in a process.
+            is_busy = self._ended < PACE and now - self._last_kill < PATIENCE_S
+            if self.done or is_busy or passing.point not in self._choices(now):
                 return
             if passing.pid not in self._nursery.living:  # the process of one task alone: its own worker watches it
                 return
@@ -286,16 +290,16 @@ class Killer:
             self.kills[passing.point] += 1
             self._hand.remove(passing.point)
             self._last_kill = now
-            self._not_before = now + self._gap_s * self._rng.uniform(0.5, 1.5)
+            self._ended = 0
 
     def _choices(self, now: float) -> list[Point]:
         """The points whose turn it is: a few at a time, drawn so that each comes as often as any other."""
-        waits_in_vain = now - self._last_kill > 4  # nothing to sweep, say, while nothing was killed
-        while len(self._hand) < HAND or waits_in_vain:
+        # One more when these wait in vain: there is nothing to sweep, say, while nothing was killed.
+        wanted = HAND + int((now - self._last_kill) // 2)
+        while len(self._hand) < wanted:
             if not self._deck:
                 self._deck = self._rng.sample(WORKER_POINTS, k=len(WORKER_POINTS))
             self._hand.append(self._deck.pop())
-            waits_in_vain = len(self._hand) > 2 * len(WORKER_POINTS)
         return self._hand
 
 

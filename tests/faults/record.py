@@ -87,7 +87,11 @@ def show_invariants() -> str:
 
 def read(path: Path) -> list[dict[str, Any]]:
     """The lines of a record, in the order of `FAULTS`; of a fault that ran twice, the last."""
-    lines = {line["fault"]: line for line in map(json.loads, path.read_text().splitlines())}
+    lines: dict[str, dict[str, Any]] = {}
+    for line in map(json.loads, path.read_text().splitlines()):
+        if line["fault"] == "run" and "run" in lines:  # a run in several parts
+            line |= {name: line[name] + lines["run"][name] for name in ("seconds", "passed", "failed")}
+        lines[line["fault"]] = line
     order = ["run", *FAULTS]
     return [lines[fault] for fault in sorted(lines, key=lambda name: order.index(name) if name in order else 99)]
 

@@ -64,7 +64,7 @@ def test_t4_redis_killed_emptied_and_frozen(
 ) -> None:
     llm.configure(latency_s=0.1)
     jobs = Jobs(site)
-    frozen_s = 30 if LONG else 8
+    frozen_s = 30 if LONG else 5
     with Watcher(site.database_url) as watcher, two_workers(nursery, site):
         # When Redis is killed and started again and again, and emptied as often
         for _ in range(ROUNDS):
@@ -188,7 +188,7 @@ def test_t6_sessions_terminated(
 ) -> None:
     llm.configure(latency_s=0.1)
     jobs = Jobs(site)
-    seconds = 60 if LONG else 15
+    seconds = 60 if LONG else 10
     ended = 0
     with Watcher(site.database_url), two_workers(nursery, site):
         # When every session of every worker is ended once a second
@@ -221,7 +221,7 @@ def test_t6_the_reply_of_a_commit_is_lost(
         spoiled = url.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
         with two_workers(nursery, site, DATABASE_URL=spoiled):
             proxy.on = True
-            keep_busy(jobs, 60 if LONG else 15)
+            keep_busy(jobs, 60 if LONG else 10)
             proxy.on = False
             jobs.wait_for_all()
     assert min(proxy.done["lose"], proxy.done["delay"]) >= 10, proxy.done

@@ -33,27 +33,28 @@ from tests.faults.record import record
 from worker.faults import Point
 from worker.shapes import sentences
 
+PROCESSES = 4
 KILLS = int(os.environ.get("MEDQ_FAULT_KILLS") or 200)
 
 
 @pytest.mark.timeout(120 + 3 * KILLS)
 def test_t1_kill_9_at_named_points(platform: Platform, llm: ScriptedLlm, nursery: Nursery, rng: random.Random) -> None:
-    # Given jobs that keep coming, a model that is wrong now and then, and three processes
+    # Given jobs that keep coming, a model that is wrong now and then, and four processes
     llm.configure(latency_s=0.02, accuracy=0.8, seed=rng.randrange(2**16))
-    jobs = Jobs(platform, questions=10)
-    killer = Killer(nursery, rng, wanted=KILLS, gap_s=0.2)
+    jobs = Jobs(platform, questions=30)
+    killer = Killer(nursery, rng, wanted=KILLS)
     with Watcher(platform.database_url) as watcher, MeetingPlace(killer.decide) as meeting:
         environment = platform.worker_environment(MEDQ_THREADS="2", MEDQ_FAULTS=meeting.spec)
         began = time.monotonic()
         # When a process is killed at one point after the other
         while not killer.done:
-            while len(nursery.living) < 3:
+            while len(nursery.living) < PROCESSES:
                 nursery.start({**environment, "MEDQ_THREADS": rng.choice(["1", "1", "3"])})
-            if jobs.open() < 12:
+            if jobs.open() < 8:
                 jobs.add()
             time.sleep(0.02)
         killing_s = time.monotonic() - began
-        while len(nursery.living) < 3:
+        while len(nursery.living) < PROCESSES:
             nursery.start(environment)
         jobs.wait_for_all()
         recovery_s = time.monotonic() - began - killing_s
@@ -195,7 +196,9 @@ def test_t9_a_batch_that_kills_its_process(
     jobs = Jobs(platform, questions=60)
     with Watcher(platform.database_url):
         job_id = jobs.add()
-        environment = platform.worker_environment(MEDQ_THREADS="4", MEDQ_FAULTS=f"reply_stored/analyse-2:{death}@*")
+        environment = platform.worker_environment(
+            MEDQ_THREADS="4", MEDQ_LEASE_SECONDS="2", MEDQ_FAULTS=f"reply_stored/analyse-2:{death}@*"
+        )
         began = time.monotonic()
         # When processes are started again as they die
         while jobs.open():
@@ -217,5 +220,5 @@ def test_t9_a_batch_that_kills_its_process(
     assert [row["reason"] for row in reasons] == [sentences.QUARANTINED]
     assert platform.job(job_id)["status"] == "completed"
     check_at_rest(platform)
-    assert nursery.count("task_isolated") == 1
+    assert nursery.count("task_isolated") > 0, "the batch was never alone in a process"
     record(f"T9 {death.partition('=')[0]}", deaths=3, quarantined=1, lost=0, seconds=round(time.monotonic() - began, 1))

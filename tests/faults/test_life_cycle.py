@@ -346,7 +346,7 @@ def test_the_life_of_tasks_in_any_order(platform: Platform, seed: int) -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         hypothesis.seed(seed)(machine),
         settings=settings(
-            max_examples=600 if LONG else 40,
+            max_examples=600 if LONG else 30,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),
