@@ -79,9 +79,13 @@ def count_other_kinds(paths: Iterable[Path]) -> Counter[str]:
 
 
 def _files_below(folder: Path) -> list[Path]:
-    """In order,  and the folders that cannot be opened. Links to other folders are not followed: they may go round."""
+    """In order, every file, and folders that cannot be opened. Linked folders are passed over: they may go round."""
     found: list[Path] = []
-    for parent, folders, names in os.walk(folder, onerror=lambda error: found.append(Path(error.filename))):
+
+    def note_closed(error: OSError) -> None:
+        found.append(Path(error.filename))
+
+    for parent, folders, names in os.walk(folder, onerror=note_closed):
         folders[:] = [name for name in folders if not _is_hidden(name)]
         found += (Path(parent, name) for name in names if not _is_hidden(name))
     return sorted(found)
@@ -226,11 +230,21 @@ def _ingest_file(database: Database, path: Path, given: CourseLabels, seen: dict
         chunks=chunks,
         chunk_terms=tuple(index_terms(f"{context}\n{chunk.heading or ''}\n{chunk.text}") for chunk in chunks),
     )
-    _, replaced = database.transact(lambda c: excerpts.store_document(c, document))
+
+    def store(connection: sa.Connection) -> FileStatus:
+        excerpts.take_turn(connection)
+        if status := relabel(connection):
+            return status  # another ingest was quicker with the same file
+        _, replaced = excerpts.store_document(connection, document)
+        return "replaced" if replaced else "added"
+
+    stored = database.transact(store)
+    if stored not in ("added", "replaced"):
+        return IngestedFile(path, stored, labels=labels)
     _flush(database)
     return IngestedFile(
         path,
-        "replaced" if replaced else "added",
+        stored,
         pages=extracted.page_count or 0,
         chunks=len(chunks),
         pages_without_text=sum(not any(line.text.strip() for line in page.lines) for page in extracted.pages),

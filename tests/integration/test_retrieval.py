@@ -7,6 +7,7 @@ import json
 import os
 import threading
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -313,10 +314,11 @@ def test_two_ingests_at_once_store_each_document_once(database: Database, tmp_pa
     for number in range(12):
         (tmp_path / f"cours {number}.md").write_text(f"{TORSION}\nVersion numéro{number}.\n", encoding="utf-8")
     failures: list[BaseException] = []
+    statuses: Counter[str] = Counter()
 
     def run() -> None:
         try:
-            ingest(database, tmp_path)
+            statuses.update(file.status for file in ingest(database, tmp_path))
         except BaseException as error:  # noqa: BLE001 (told below)
             failures.append(error)
 
@@ -327,6 +329,7 @@ def test_two_ingests_at_once_store_each_document_once(database: Database, tmp_pa
         thread.join()
 
     assert failures == []
+    assert statuses == {"added": 12, "unchanged": 24}
     assert sorted(d.title for d in list_courses(database)) == sorted(f"cours {n}" for n in range(12))
     assert_vocabulary_is_right(database)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,14 +10,18 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy.exc
+from rich.console import Console
 
+from worker.adapters.excerpts import StoredDocument
 from worker.adapters.overview import FIGURES, JobOverview
 from worker.cli import call, explain
+from worker.cli.courses import make_table
 from worker.cli.jobs import NotFound, local_path, parse_config
 from worker.cli.output import shell, shorten
 from worker.cli.runs import Lines
 from worker.errors import JobFailed, UsageError
 from worker.settings import Settings
+from worker.shapes.courses import CourseLabels
 
 Call = Callable[..., tuple[int, str, str]]
 COMMANDS = [
@@ -188,3 +193,24 @@ def test_the_example_environment_names_every_setting() -> None:
     named = set(re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE))
     known = {str(field.validation_alias.choices[0]) for field in Settings.model_fields.values()}  # type: ignore[union-attr]
     assert named - {"POSTGRES_PASSWORD", "POSTGRES_PORT"} == known
+
+
+def test_a_narrow_terminal_shows_ids_of_documents_whole_and_titles_as_they_are() -> None:
+    # Given a title that looks like markup and is longer than the screen is wide
+    document = StoredDocument(
+        id="c" + "0123456789" * 2 + "abcd",
+        title="[brouillon] Infarctus [/b] et un titre qui ne tient pas sur une ligne",
+        file_name="a.md",
+        labels=CourseLabels("DCEM2", "Cardiologie"),
+        updated_at=datetime(2026, 1, 1, tzinfo=UTC),
+        page_count=None,
+        chunk_count=2,
+    )
+    screen = Console(width=90, file=io.StringIO(), highlight=False)
+
+    screen.print(make_table([document]))
+
+    shown = screen.file.getvalue()  # type: ignore[attr-defined]
+    assert document.id in shown
+    assert "[brouillon]" in shown
+    assert "[/b]" in shown

@@ -225,10 +225,8 @@ def store_document(connection: sa.Connection, document: NewDocument) -> tuple[st
 
     Ingests take turns until their transactions end.
     """
-    _take_turn(connection)
+    take_turn(connection)
     replaced = remove_named(connection, document.file_name)
-    if (known := find_same(connection, document.content_hash)) is not None:
-        remove_document(connection, known)  # another ingest was quicker with the same file: it is not replaced
     document_id = new_id()
     connection.execute(
         INSERT_DOCUMENT,
@@ -266,7 +264,7 @@ def store_document(connection: sa.Connection, document: NewDocument) -> tuple[st
 
 def remove_document(connection: sa.Connection, document_id: str) -> int:
     """Remove a document, its passages and their share of the vocabulary; how many documents that was (0 or 1)."""
-    _take_turn(connection)
+    take_turn(connection)
     connection.execute(UNCOUNT_TERMS, {"id": document_id})
     connection.execute(sa.text('DELETE FROM "CourseTerm" WHERE "chunkCount" <= 0'))
     deleted = connection.execute(sa.text('DELETE FROM "CourseDocument" WHERE "id" = :id'), {"id": document_id})
@@ -446,7 +444,8 @@ def _passage(row: Mapping[str, Any]) -> FoundPassage:
     )
 
 
-def _take_turn(connection: sa.Connection) -> None:
+def take_turn(connection: sa.Connection) -> None:
+    """Wait for other ingests that are storing, until the transaction ends: all count in the same vocabulary."""
     connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK_KEY})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +16,8 @@ from worker.cli.output import out, program, say, tell, tell_json
 from worker.errors import ProviderUnavailable, UsageError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from worker.adapters.db import Database
     from worker.adapters.excerpts import StoredDocument
     from worker.cli.site import Site
@@ -60,6 +62,10 @@ def ingest(
     from worker.shapes.courses import CourseLabels
 
     files = find_files(paths)
+    if others := count_other_kinds(paths):
+        say(
+            "Left out, as files of other kinds: " + ", ".join(f"{n} {kind}" for kind, n in sorted(others.items())) + "."
+        )
     if not files:
         raise UsageError("There is no course document in there. PDF, DOCX, PPTX, HTML, MD and TXT files are read.")
     given = CourseLabels(level=level, specialty=specialty, course=course, source=source)
@@ -76,17 +82,15 @@ def ingest(
         except KeyboardInterrupt:
             say(f"medq: stopped. {len(done)} of {len(files)} files are done; the same command goes on.")
             raise
-    if others := count_other_kinds(paths):
-        say(
-            "Left out, as files of other kinds: " + ", ".join(f"{n} {kind}" for kind, n in sorted(others.items())) + "."
-        )
     refused = [ingested for ingested in done if ingested.status == "refused"]
     if as_json:
         tell_json({"files": [_describe(ingested) for ingested in done], "vectors": embedded})
     else:
         counts = Counter(ingested.status for ingested in done)
         tell(
-            f"{len(done)} files: " + ", ".join(f"{number} {status}" for status, number in sorted(counts.items())) + "."
+            f"{len(done)} file{'' if len(done) == 1 else 's'}: "
+            + ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
+            + "."
         )
         tell(f"{sum(i.pages for i in done)} pages, {sum(i.chunks for i in done)} passages stored, {embedded} vectors.")
     if refused:
@@ -116,21 +120,7 @@ def list_all(context: typer.Context, as_json: JsonFlag = False) -> None:
     if not found:
         say(f"No course document. Add some with `{program()} ingest PATH`.")
         return
-    from rich.table import Table
-
-    table = Table("document", "title", "level", "specialty", "course", "pages", "passages", box=None, pad_edge=False)
-    for document in found:
-        labels, pages = document.labels, document.page_count
-        table.add_row(
-            document.id,
-            document.title,
-            labels.level or "",
-            labels.specialty or "",
-            labels.course or "",
-            "" if pages is None else str(pages),
-            str(document.chunk_count),
-        )
-    out().print(table)
+    out().print(make_table(found))
 
 
 @app.command("rm")
@@ -157,6 +147,25 @@ def remove(
             raise UsageError(f"There is no document {unknown[0]!r}. List them with `{program()} courses`.")
         removed = remove_courses(database, documents)
     tell(f"{removed} removed.")
+
+
+def make_table(found: Sequence[StoredDocument]) -> Table:
+    """The documents, each on a line, for a terminal of any width."""
+    from rich.markup import escape
+    from rich.table import Column, Table
+
+    # `rm` wants the whole id, however narrow the terminal.
+    ids = Column("document", no_wrap=True, min_width=max(len(document.id) for document in found))
+    table = Table(ids, "title", "level", "specialty", "course", "pages", "passages", box=None, pad_edge=False)
+    for document in found:
+        labels, pages = document.labels, document.page_count
+        table.add_row(
+            document.id,
+            *(escape(text or "") for text in (document.title, labels.level, labels.specialty, labels.course)),
+            "" if pages is None else str(pages),
+            str(document.chunk_count),
+        )
+    return table
 
 
 def _remark(ingested: IngestedFile) -> None:
