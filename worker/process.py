@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -50,8 +51,7 @@ def run(settings: Settings) -> int:
     _start("heartbeat", lambda: parts.heartbeat.run(finished))
     _start("watch", lambda: parts.watch.run(stopping))
     _start("tidy", lambda: parts.tidy.run(stopping))
-    if parts.courier is not None:
-        _start("courier", partial(parts.courier.run, stopping))
+    courier = _start("courier", partial(parts.courier.run, stopping)) if parts.courier is not None else None
     log.info("worker_started", threads=parts.threads, model=parts.runner.line.endpoint.model)
     _tell_supervisor()
     while not stopping.wait(WATCH_S):
@@ -61,13 +61,22 @@ def run(settings: Settings) -> int:
             return WEDGED
     log.info("worker_stopping", grace_s=settings.grace_s)
     parts.broker.wake(leaving=True)
-    stop = _start("stop", lambda: worker.stop(timeout=int(settings.grace_s * 1000)))
+    stop = _start("stop", partial(_stop_work, worker, courier, grace_s=settings.grace_s))
     while stop.is_alive() and not hurry.is_set():
         stop.join(0.1)
     finished.set()
     parts.release()
     log.info("worker_stopped")
     return 0
+
+
+def _stop_work(worker: dramatiq.Worker, courier: threading.Thread | None, *, grace_s: float) -> None:
+    """Let calls in flight and the courier's present step end, for as long as the grace allows."""
+    until = time.monotonic() + grace_s
+    worker.stop(timeout=int(grace_s * 1000))
+    if courier is not None:
+        # Where it is cut off another one goes on, but only when the time that it may take has passed.
+        courier.join(max(0.0, until - time.monotonic()))
 
 
 def _find_wedge(worker: dramatiq.Worker, parts: Parts, settings: Settings) -> str | None:
