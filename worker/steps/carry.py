@@ -67,7 +67,7 @@ def read_reply(line: ResultLine, *, model: str) -> Reply | None:
     named = body.get("model")
     return Reply(
         raw=line.raw,
-        model=named if isinstance(named, str) and named else model,
+        model=_storable(named) if isinstance(named, str) and named else model,
         usage=Usage.read(body.get("usage")),
         provider_request_id=line.request_id,
     )
@@ -77,16 +77,24 @@ def _read(value: Mapping[str, Any]) -> ResultLine | None:
     call_id, response, error = value.get("custom_id"), value.get("response"), value.get("error")
     if not isinstance(call_id, str):
         return None
+    call_id = _storable(call_id)
     if isinstance(response, Mapping) and isinstance(response.get("status_code"), int):
         request_id = response.get("request_id")
         return ResultLine(
             call_id=call_id,
             status=response["status_code"],
             raw=_dump(response.get("body")),
-            request_id=request_id if isinstance(request_id, str) else None,
+            request_id=_storable(request_id) if isinstance(request_id, str) else None,
         )
     code = error.get("code") if isinstance(error, Mapping) else None
-    return ResultLine(call_id=call_id, status=0, raw="", code=code if isinstance(code, str) else "no_response")
+    return ResultLine(
+        call_id=call_id, status=0, raw="", code=_storable(code)[:60] if isinstance(code, str) else "no_response"
+    )
+
+
+def _storable(text: str) -> str:
+    """What a database takes: one line with a NUL or half a character would hold up all the others."""
+    return text.encode("utf-8", "replace").decode().replace("\x00", "")
 
 
 def _dump(body: object) -> str:
