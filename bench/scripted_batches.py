@@ -52,6 +52,7 @@ class Batches:
         """OpenAI's paths and Azure's."""
         for root in ("/v1", "/openai"):
             app.router.add_post(f"{root}/files", self.upload)
+            app.router.add_get(f"{root}/files/{{id}}", self.describe)
             app.router.add_get(f"{root}/files/{{id}}/content", self.download)
             app.router.add_delete(f"{root}/files/{{id}}", self.discard)
             app.router.add_post(f"{root}/batches", self.create)
@@ -89,7 +90,19 @@ class Batches:
         assert form["purpose"] == "batch"
         assert isinstance(sent, web.FileField)
         file_id = self._keep(sent.file.read())
-        return web.json_response({"id": file_id, "object": "file", "purpose": "batch", "filename": sent.filename})
+        return self._file(file_id)
+
+    async def describe(self, request: web.Request) -> web.Response:
+        """Whether a file was read by now: Azure takes its time."""
+        if refusal := self._refuse("file"):
+            return refusal
+        return self._file(request.match_info["id"])
+
+    def _file(self, file_id: str) -> web.Response:
+        script = self._script()
+        status = "pending" if script.batch_pending_files else "processed"
+        script.batch_pending_files -= bool(script.batch_pending_files)
+        return web.json_response({"id": file_id, "object": "file", "purpose": "batch", "status": status})
 
     async def download(self, request: web.Request) -> web.Response:
         """The content; cut in the middle for as long as the script says."""
@@ -142,7 +155,9 @@ class Batches:
         if refusal := self._refuse("list"):
             return refusal
         await self._settle_all()
-        newest = list(reversed(self.made.values()))
+        script = self._script()
+        newest = [] if script.batch_hidden_lists else list(reversed(self.made.values()))
+        script.batch_hidden_lists -= bool(script.batch_hidden_lists)
         after = request.query.get("after")
         start = 1 + next((n for n, made in enumerate(newest) if made.id == after), -1) if after else 0
         limit = int(request.query.get("limit", 20))
@@ -161,6 +176,7 @@ class Batches:
         """Where a batch stands."""
         if refusal := self._refuse("retrieve"):
             return refusal
+        await asyncio.sleep(self._script().batch_latency_s)
         await self._settle_all()
         made = self.made.get(request.match_info["id"])
         if made is None:
@@ -171,6 +187,7 @@ class Batches:
         """End a batch early: the first half of its lines is answered already."""
         if refusal := self._refuse("cancel"):
             return refusal
+        await asyncio.sleep(self._script().batch_latency_s)
         made = self.made[request.match_info["id"]]
         async with self._lock:
             if made.status == "in_progress":
@@ -207,7 +224,9 @@ class Batches:
                 status_code, reply, call = self._answer(json.dumps(line["body"], ensure_ascii=False).encode())
                 await self._write({**call, "batch": made.id, "status": status_code, "receivedAt": made.created_at})
                 target = outputs if status_code == 200 else errors
-                target.append(_line(line["custom_id"], status_code, json.loads(reply)))
+                target.append(
+                    _line(line["custom_id"], status_code, json.loads(reply), request_id=f"req-{call['call']}")
+                )
         made.counts = {"total": len(made.lines), "completed": len(outputs), "failed": len(errors)}
         outputs = [line for line in outputs if rng.random() >= script.batch_drop]
         if script.batch_shuffle:
@@ -218,6 +237,9 @@ class Batches:
         if script.batch_unknown_lines:
             outputs.insert(0, _line("c" + "0" * 24, 200, {"choices": [], "usage": {"prompt_tokens": 10**6}}))
             outputs.append(b"not json\n")
+            outputs.append(
+                b'{"custom_id":"\\u0000\\ud800","response":{"status_code":200,"request_id":"\\u0000","body":{}}}\n'
+            )
         made.output_file_id = self._keep(b"".join(outputs)) if outputs else None
         made.error_file_id = self._keep(b"".join(errors)) if errors else None
         made.status, made.ended_at = status, time.time()
@@ -229,8 +251,8 @@ class Batches:
         return file_id
 
 
-def _line(custom_id: str, status: int, body: Mapping[str, Any]) -> bytes:
-    response = {"status_code": status, "request_id": f"req-{custom_id}", "body": body}
+def _line(custom_id: str, status: int, body: Mapping[str, Any], *, request_id: str = "req-none") -> bytes:
+    response = {"status_code": status, "request_id": request_id, "body": body}
     line = {"id": f"batch_req_{custom_id}", "custom_id": custom_id, "response": response, "error": None}
     return json.dumps(line, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
 

@@ -101,6 +101,9 @@ class Script:
     batch_unknown_lines: bool = False
     batch_cut_downloads: int = 0  # so many downloads end in the middle
     batch_lost_creates: int = 0  # so many batches are begun without their maker hearing so
+    batch_latency_s: float = 0.0  # of looking at a batch and of stopping one
+    batch_hidden_lists: int = 0  # so many lists do not show yet what was begun
+    batch_pending_files: int = 0  # so often a file is not read yet
     batch_cancel_share: float = 0.5  # answered already when a batch is cancelled
 
     def change(self, values: Mapping[str, Any]) -> None:

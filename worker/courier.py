@@ -28,7 +28,7 @@ from worker.adapters.prices import Prices
 from worker.errors import ContentRefused, LeaseLost, MedqError, ProviderRefused, ProviderUnavailable
 from worker.faults import Point
 from worker.log import get_logger
-from worker.pipeline import fail_job
+from worker.pipeline import fail_job, say_waits
 from worker.shapes import sentences
 from worker.shapes.batches import HeldBatch, ProviderBatch, ResultLine
 from worker.shapes.calls import Reply
@@ -112,7 +112,7 @@ class Courier:
         for part in cut_batches(waiting) if waiting else ():
             batches.make_batch(connection, job_id, part, batch_id=new_id(), endpoint=self.endpoint)
         if waiting:
-            _say_waits(connection, job_id)
+            say_waits(connection, job_id)
             log.info("round_collected", job_id=job_id, calls=len(waiting))
         faults.reached(Point.IN_COLLECT)
 
@@ -140,47 +140,65 @@ class Courier:
 
     def _submit(self, batch: HeldBatch) -> None:
         """Begin the batch, or find out that it has begun already."""
-        found = None
-        if batch.input_file_id is not None:
-            # Somebody got as far as that, and may have begun it without hearing so.
-            found = self.api.find(batch.id, since=batch.created_at, model=batch.model)
+        # With a file, somebody got far enough to have begun it without hearing so.
+        found = self._find_begun(batch) if batch.input_file_id is not None else None
+        is_again = found is None and batch.input_file_id is not None
         if found is None and not batch.is_wanted:
             self._end(batch, ProviderBatch("", is_over=True, status="cancelled"), code="batch_cancelled")
             return
         if found is None:
-            file_id = batch.input_file_id or self._upload(batch)
-            self._keep(batch)
-            found = self.api.create(file_id, key=batch.id, model=batch.model)
+            found = self._begin(batch)
             faults.reached(Point.BATCH_BEGUN)
-        try:
-            self.database.transact(lambda c: self._note_submitted(c, batch, found))
-        except LeaseLost:
-            self._stop_double(batch, found)
-            raise
+        if not self.database.transact(lambda c: self._note_submitted(c, batch, found, is_again=is_again)):
+            # This courier stood still for so long that another began the batch too: one of them is enough.
+            self._stop_doubles(batch, [found])
+            return
         log.info("batch_submitted", batch_id=batch.id, job_id=batch.job_id, calls=batch.request_count)
         faults.reached(Point.BATCH_SUBMITTED)
 
-    def _stop_double(self, batch: HeldBatch, found: ProviderBatch) -> None:
-        """This process stood still for so long that another began the batch too: one of them is enough."""
-        kept = self.database.transact(lambda c: batches.find_provider_id(c, batch.id), single=True)
-        if kept not in (None, found.id):
-            log.warning("batch_begun_twice", batch_id=batch.id)
+    def _find_begun(self, batch: HeldBatch) -> ProviderBatch | None:
+        try:
+            return next(iter(self._find_all(batch)), None)
+        except (ProviderRefused, ContentRefused) as error:
+            # Whoever cannot be asked may have it under way all the same: it is neither free nor over.
+            raise ProviderUnavailable(str(error), code=error.code) from error
+
+    def _find_all(self, batch: HeldBatch) -> Sequence[ProviderBatch]:
+        return self.api.find_all(batch.id, batch.input_file_id, since=batch.created_at, model=batch.model)
+
+    def _begin(self, batch: HeldBatch) -> ProviderBatch:
+        file_id = batch.input_file_id
+        if file_id is None:
+            file_id, is_ready = self._upload(batch)
+        else:
+            is_ready = self.api.is_ready(file_id, model=batch.model)
+        if not is_ready:
+            raise ProviderUnavailable("the provider still reads the file", code="file_not_ready")
+        self._keep(batch)
+        faults.reached(Point.BATCH_BEGINS)
+        return self.api.create(file_id, key=batch.id, model=batch.model)
+
+    def _stop_doubles(self, batch: HeldBatch, doubles: Sequence[ProviderBatch]) -> None:
+        for double in doubles:
+            log.warning("batch_begun_twice", batch_id=batch.id, double=double.id)
             with suppress(MedqError):
-                self.api.cancel(found.id, model=batch.model)
+                self.api.cancel(double.id, model=batch.model)
 
     def _keep(self, batch: HeldBatch) -> None:
         """Before a request that may take long: nobody else does meanwhile what this courier is about to do."""
         self.database.transact(lambda c: batches.keep_batch(c, batch, hold_s=self.patience.begin_s))
 
-    def _upload(self, batch: HeldBatch) -> str:
+    def _upload(self, batch: HeldBatch) -> tuple[str, bool]:
+        """The provider's file, and whether a batch can be begun from it by now."""
         with tempfile.TemporaryFile() as file:
+            self._keep(batch)  # up to 190 MB are read and written
             self.database.transact(lambda c: self._write_lines(c, batch, file))
             file.seek(0)
             self._keep(batch)
-            file_id = self.api.upload(file, name=f"{batch.id}.jsonl", model=batch.model)
+            file_id, is_ready = self.api.upload(file, name=f"{batch.id}.jsonl", model=batch.model)
         faults.reached(Point.FILE_UPLOADED)
         self.database.transact(lambda c: batches.note_file(c, batch, file_id))
-        return file_id
+        return file_id, is_ready
 
     def _write_lines(self, connection: sa.Connection, batch: HeldBatch, file: IO[bytes]) -> None:
         file.seek(0)
@@ -188,21 +206,27 @@ class Courier:
         for call_id, body in batches.stream_bodies(connection, batch):
             file.write(write_line(call_id, body, path=self.api.path))
 
-    def _note_submitted(self, connection: sa.Connection, batch: HeldBatch, found: ProviderBatch) -> None:
-        if batch.job_id is not None:
-            tasks.lock_job(connection, batch.job_id)
-        batches.note_submitted(connection, batch, found, delay_s=self.patience.poll_s)
-        if batch.job_id is not None and batch.is_wanted:
-            _say_waits(connection, batch.job_id)
+    def _note_submitted(
+        self, connection: sa.Connection, batch: HeldBatch, found: ProviderBatch, *, is_again: bool
+    ) -> bool:
+        status = tasks.lock_job(connection, batch.job_id) if batch.job_id else None
+        delay_s = self.patience.poll_s
+        is_kept = batches.note_submitted(connection, batch, found, delay_s=delay_s, is_again=is_again)
+        if is_kept and batch.job_id is not None and status == "processing":
+            say_waits(connection, batch.job_id)
+        return is_kept
 
     def _look_after(self, batch: HeldBatch) -> None:
         """See how far the provider is; fetch what there is when it is done."""
         batch_id = batch.provider_batch_id or ""
         found = self.api.retrieve(batch_id, model=batch.model)
+        if batch.was_begun_again:
+            # Begun again after a try whose end nobody heard of: that one may have come through later.
+            self._stop_doubles(batch, [double for double in self._find_all(batch) if double.id != batch_id])
         if found.is_over:
             self._fetch(batch, found)
             return
-        if not batch.is_wanted and not batch.is_cancelled:
+        if not batch.is_wanted and not found.is_stopping:
             self._cancel(batch, batch_id)
         usual_s = self.patience.poll_s
         delay_s = min(max(usual_s, batch.age_s / 10), SLOWEST_POLLS * usual_s)
@@ -211,7 +235,6 @@ class Courier:
     def _cancel(self, batch: HeldBatch, batch_id: str) -> None:
         with suppress(ProviderRefused, ContentRefused):  # the best that can be done
             self.api.cancel(batch_id, model=batch.model)
-        self.database.transact(lambda c: batches.note_cancelled(c, batch))
         log.info("batch_cancelled", batch_id=batch.id)
 
     def _postpone_or_write_off(self, batch: HeldBatch, delay_s: float, *, error: str | None = None) -> None:
@@ -225,8 +248,7 @@ class Courier:
 
     def _fetch(self, batch: HeldBatch, found: ProviderBatch) -> None:
         """Store every line of the result files, then end the batch; again later when lines are missing."""
-        if batch.is_wanted and found.status == "failed" and TOO_MANY_TOKENS in found.codes and batch.request_count > 1:
-            self._split(batch)
+        if batch.is_wanted and found.status == "failed" and TOO_MANY_TOKENS in found.codes and self._split(batch):
             return
         refusals: list[str] = []
         for file_id in filter(None, (found.output_file_id, found.error_file_id)):
@@ -294,13 +316,16 @@ class Courier:
         )
         return [str(error)] if isinstance(error, ProviderRefused) else []
 
-    def _split(self, batch: HeldBatch) -> None:
-        """The provider's queue cannot hold this much at once: two halves, a little later."""
+    def _split(self, batch: HeldBatch) -> bool:
+        """The provider's queue has no room: later again when others of ours fill it, else halves. False: one call."""
 
-        def work(connection: sa.Connection) -> None:
-            batches.end_batch(connection, batch, status="failed", answered=0, code=TOO_MANY_TOKENS)
+        def work(connection: sa.Connection) -> bool:
+            is_queue_ours = batches.is_other_submitted(connection, batch, endpoint=self.endpoint)
             waiting = batches.list_waiting(connection, batch)
-            middle = (len(waiting) + 1) // 2
+            if len(waiting) < 2 and not is_queue_ours:
+                return False
+            batches.end_batch(connection, batch, status="failed", answered=0, code=TOO_MANY_TOKENS)
+            middle = len(waiting) if is_queue_ours else (len(waiting) + 1) // 2
             for part in filter(None, (waiting[:middle], waiting[middle:])):
                 batches.make_batch(
                     connection,
@@ -311,8 +336,12 @@ class Courier:
                     delay_s=SLOWEST_POLLS * self.patience.poll_s,
                 )
 
-        self.database.transact(work)
-        log.warning("batch_split", batch_id=batch.id, calls=batch.request_count)
+            return True
+
+        is_split = self.database.transact(work)
+        if is_split:
+            log.warning("batch_split", batch_id=batch.id, calls=batch.request_count)
+        return is_split
 
     # -- its end ---------------------------------------------------------------------------------------------------
 
@@ -349,9 +378,11 @@ class Courier:
 
     def _wait(self, batch: HeldBatch, error: ProviderUnavailable) -> None:
         """The provider cannot be asked: later. What it has already stays; else the job waits as long as it may."""
-        delay_s = max(error.retry_after_s or 0.0, min(self.patience.poll_s, max(1.0, batch.down_s / 2)))
+        # A batch that may have begun is not begun again before the provider has had the time to list it.
+        soon_s = max(1.0, batch.down_s / 2) if batch.input_file_id is None else self.patience.poll_s
+        delay_s = max(error.retry_after_s or 0.0, min(self.patience.poll_s, soon_s))
         log.warning("batch_waits_for_provider", batch_id=batch.id, code=error.code, delay_s=round(delay_s, 1))
-        if batch.status == "submitted":
+        if batch.status == "submitted" or not batch.is_wanted:
             self._postpone_or_write_off(batch, delay_s, error=error.code)
             return
         self.database.transact(lambda c: self._postpone_down(c, batch, error, delay_s=delay_s))
@@ -371,7 +402,12 @@ class Courier:
             return
         now = calls.read_clock(connection)
         retry_at, until = now + timedelta(seconds=delay_s), now + timedelta(seconds=max(left_s, delay_s))
-        jobs.say(connection, batch.job_id, sentences.provider_down(retry_at, until))
+        is_busy = error.code in ("rate_limited", "file_not_ready")
+        jobs.say(
+            connection,
+            batch.job_id,
+            sentences.provider_busy(retry_at) if is_busy else sentences.provider_down(retry_at, until),
+        )
 
     def _host(self) -> str:
         return urlsplit(self.endpoint).hostname or "?"
@@ -380,11 +416,6 @@ class Courier:
 def _release(connection: sa.Connection) -> None:
     for job_id in batches.release_tasks(connection):
         tasks.notify(connection, job_id)
-
-
-def _say_waits(connection: sa.Connection, job_id: str) -> None:
-    count, until = batches.read_promise(connection, job_id)
-    jobs.say(connection, job_id, sentences.batch_waits(count, until))
 
 
 def _expected_missing(batch: HeldBatch, found: ProviderBatch) -> int:

@@ -42,6 +42,7 @@ class Point(StrEnum):
     IN_PARK = "in_park"
     IN_COLLECT = "in_collect"
     FILE_UPLOADED = "file_uploaded"
+    BATCH_BEGINS = "batch_begins"
     BATCH_BEGUN = "batch_begun"
     BATCH_SUBMITTED = "batch_submitted"
     LINES_STORED = "lines_stored"

@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import openai
 import openpyxl
 import pytest
 from test_batch_cost import heard
@@ -153,6 +154,76 @@ def test_a_batch_whose_maker_never_heard_of_it_is_found_and_not_begun_again(
     assert "list" in figures["requests"]
     assert figures["requests"].count("upload") == 1
     assert paid_twice(llm) == []
+
+
+def begin_another(llm: ScriptedLlm) -> None:
+    """A batch of somebody else with the same key."""
+    client = openai.OpenAI(base_url=llm.url, api_key="test")
+    file = client.files.create(file=("other.jsonl", b"", "application/jsonl"), purpose="batch")
+    client.batches.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h")
+
+
+def test_a_lost_batch_is_found_whatever_the_time_zone_of_the_machine(
+    batched: Platform, llm: ScriptedLlm, tmp_path: Path
+) -> None:
+    # Given a machine west of Greenwich, for which the database's times look like the future
+    llm.configure(truth=knowing(QUESTIONS), batch_lost_creates=1, batch_hold=True)
+    with batched.workers(1, TZ="America/Cayenne", MEDQ_BATCH_POLL_SECONDS="3"):
+        job_id = start_job(batched, make_workbook(tmp_path / "a.xlsx", QUESTIONS))
+        # When somebody else begins a batch meanwhile, which is the newer one in the list
+        wait_for_states(batched, llm, 1)
+        begin_another(llm)
+        batched.wait_until(lambda: batched.value('SELECT "status" FROM "LlmBatch"') == "submitted", what="found")
+        llm.configure(batch_hold=False)
+        check_done(batched, llm, batched.wait_for_job(job_id))
+    # Then ours was found all the same
+    assert llm.stats()["batches"]["lines"] == [3, 0]
+
+
+def test_a_courier_that_froze_before_it_began_stops_its_own_batch(
+    batched: Platform, llm: ScriptedLlm, tmp_path: Path
+) -> None:
+    # Given a courier that freezes just before it begins a batch, for longer than anybody waits for it
+    llm.configure(truth=knowing(QUESTIONS), batch_hold=True, batch_cancel_share=0.0)
+    job_id = start_job(batched, make_workbook(tmp_path / "a.xlsx", QUESTIONS))
+    with batched.workers(1, MEDQ_FAULTS="batch_begins:sleep=9"):
+        batched.wait_until(lambda: "upload" in llm.stats()["batches"]["requests"], what="the upload")
+        # When another begins it, and the first one wakes
+        with batched.workers(1):
+            wait_for_states(batched, llm, 2)
+            states = ["in_progress", "cancelled"]
+            batched.wait_until(lambda: llm.stats()["batches"]["states"] == states, what="one of the two stopped")
+            llm.configure(batch_hold=False)
+            check_done(batched, llm, batched.wait_for_job(job_id))
+    # Then one of them was done
+    assert llm.stats()["batches"]["states"] == ["completed", "cancelled"]
+    assert paid_twice(llm) == []
+
+
+def test_a_batch_that_shows_up_after_it_was_begun_again_is_stopped(
+    batched: Platform, llm: ScriptedLlm, tmp_path: Path
+) -> None:
+    # Given a batch whose maker heard nothing of it, and that is in no list yet when it is looked for
+    llm.configure(
+        truth=knowing(QUESTIONS), batch_lost_creates=1, batch_hidden_lists=1, batch_hold=True, batch_cancel_share=0.0
+    )
+    with batched.workers(1):
+        job_id = start_job(batched, make_workbook(tmp_path / "a.xlsx", QUESTIONS))
+        states = ["cancelled", "in_progress"]
+        batched.wait_until(lambda: llm.stats()["batches"]["states"] == states, what="the double stopped")
+        llm.configure(batch_hold=False)
+        check_done(batched, llm, batched.wait_for_job(job_id))
+    assert llm.stats()["batches"]["begun"] == 2
+    assert paid_twice(llm) == []
+
+
+def test_a_file_that_is_still_read_is_waited_for(batched: Platform, llm: ScriptedLlm, tmp_path: Path) -> None:
+    llm.configure(truth=knowing(QUESTIONS), batch_pending_files=3)
+    with batched.workers(1):
+        job = batched.wait_for_job(start_job(batched, make_workbook(tmp_path / "a.xlsx", QUESTIONS)))
+    check_done(batched, llm, job)
+    requests = llm.stats()["batches"]["requests"]
+    assert (requests.count("upload"), requests.count("file"), requests.count("create")) == (1, 3, 1)
 
 
 def test_a_job_waits_on_its_rows_alone_and_goes_on_after_a_restart(
@@ -332,6 +403,48 @@ def test_a_job_resumed_while_its_batch_is_under_way_waits_for_that_one(
     assert llm.stats()["batches"]["begun"] == 1
 
 
+def test_a_cancelled_job_stops_its_batch_however_many_couriers_see_it(
+    batched: Platform, llm: ScriptedLlm, tmp_path: Path
+) -> None:
+    # Given a batch under way, and three processes
+    llm.configure(truth=knowing(60), batch_hold=True, batch_latency_s=0.3)
+    with batched.workers(3):
+        job_id = start_job(batched, make_workbook(tmp_path / "a.xlsx", 60))
+        batched.wait_until(
+            lambda: batched.rows('SELECT "status" FROM "LlmBatch"') == [{"status": "submitted"}], what="submitted"
+        )
+        before = batched.value('SELECT "attempt" FROM "LlmBatch"')
+        # When the job is cancelled
+        batched.execute('UPDATE "AiValidationJob" SET "status" = \'cancelled\' WHERE "id" = :id', id=job_id)
+        batched.wait_until(lambda: batched.value('SELECT "status" FROM "LlmBatch"') == "cancelled", what="stopped")
+    # Then one tells the provider, and none takes the batch out of another's hands
+    assert llm.stats()["batches"]["requests"].count("cancel") == 1
+    assert batched.value('SELECT "attempt" FROM "LlmBatch"') <= before + 40
+
+
+def test_a_job_set_to_direct_calls_does_not_go_on_paying_for_its_batch(
+    batched: Platform, llm: ScriptedLlm, tmp_path: Path
+) -> None:
+    # Given a batch under way, and a job that was cancelled and resumed without the option before any worker looked
+    llm.configure(truth=knowing(QUESTIONS), batch_hold=True, batch_cancel_share=0.0)
+    with batched.workers(1):
+        job_id = start_job(batched, make_workbook(tmp_path / "a.xlsx", QUESTIONS))
+        batched.wait_until(
+            lambda: batched.rows('SELECT "status" FROM "LlmBatch"') == [{"status": "submitted"}], what="submitted"
+        )
+    batched.execute('UPDATE "AiValidationJob" SET "status" = \'cancelled\' WHERE "id" = :id', id=job_id)
+    batched.execute('UPDATE "AiValidationJob" SET "config" = \'{}\', "status" = \'queued\' WHERE "id" = :id', id=job_id)
+    llm.configure(hold=True)
+    with batched.workers(1, MEDQ_CALL_TIMEOUT_SECONDS="60"):
+        # Then the batch is stopped while the questions are asked directly
+        batched.wait_until(lambda: batched.value('SELECT "status" FROM "LlmBatch"') == "cancelled", what="stopped")
+        assert batched.job(job_id)["status"] == "processing"
+        llm.configure(hold=False)
+        check_done(batched, llm, batched.wait_for_job(job_id))
+    assert llm.stats()["batches"]["states"] == ["cancelled"]
+    assert paid_twice(llm) == []
+
+
 def test_a_deleted_job_leaves_its_answers_for_the_next(batched: Platform, llm: ScriptedLlm, tmp_path: Path) -> None:
     llm.configure(truth=knowing(60), batch_hold=True)
     path = make_workbook(tmp_path / "a.xlsx", 60)
@@ -360,6 +473,9 @@ def test_two_jobs_with_the_same_questions_wait_for_one_batch(
             lambda: batched.value('SELECT count(*) FROM "AiValidationTask" WHERE "status" = \'waiting\'') == 6,
             what="both wait",
         )
+        # (each row says for what)
+        for job_id in (first, second):
+            assert "attendent le lot différé du fournisseur (3 appels" in batched.job(job_id)["message"]
         llm.configure(batch_hold=False)
         jobs = [batched.wait_for_job(job_id) for job_id in (first, second)]
     for job in jobs:
@@ -468,6 +584,26 @@ def test_a_provider_whose_queue_is_full_gets_halves(batched: Platform, llm: Scri
         job = batched.wait_for_job(job_id)
     check_done(batched, llm, job)
     assert llm.stats()["batches"]["lines"] == [3, 2, 1]
+
+
+def test_a_queue_that_is_full_of_ones_own_batches_is_waited_for(
+    batched: Platform, llm: ScriptedLlm, tmp_path: Path
+) -> None:
+    # Given another batch of ours at the provider, whose queue takes no more
+    llm.configure(truth=knowing(QUESTIONS), batch_fail="token_limit_exceeded")
+    batched.execute(
+        'INSERT INTO "LlmBatch" ("id", "endpoint", "model", "status", "requestCount", "nextLookAt", "cancelledAt") '
+        "VALUES ('c1', :endpoint, 'scripted', 'submitted', 1, now() + interval '2 days', now())",
+        endpoint=batched.llm_url,
+    )
+    with batched.workers(1):
+        job_id = start_job(batched, make_workbook(tmp_path / "a.xlsx", QUESTIONS))
+        batched.wait_until(lambda: "failed" in llm.stats()["batches"]["states"], what="the refusal")
+        llm.configure(batch_fail=None)
+        job = batched.wait_for_job(job_id)
+    # Then nothing is cut, and the same batch is begun once more
+    assert (job["status"], job["successfulAnalyses"]) == ("completed", QUESTIONS)
+    assert llm.stats()["batches"]["lines"] == [3, 3]
 
 
 def test_a_provider_that_is_down_is_waited_for(batched: Platform, llm: ScriptedLlm, tmp_path: Path) -> None:

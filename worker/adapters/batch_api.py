@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import IO, NoReturn, Protocol
 
-import httpx2  # the client's transport, installed with it
+import httpx2
 import openai
-from openai.types import Batch
+from openai.types import Batch, FileObject
 
 from worker.errors import ContentRefused, ProviderRefused, ProviderUnavailable
 from worker.shapes.batches import BatchStatus, ProviderBatch
@@ -19,6 +20,7 @@ from worker.shapes.batches import BatchStatus, ProviderBatch
 KEY = "medq_batch"  # in the provider's metadata: which of our batches this is
 WINDOW_S = 24 * 3600.0
 CLOCKS_S = 3600.0  # how far the provider's clock and the database's may be apart
+_NO_CODE = re.compile(r"[^\w.-]")  # in a sentence for admins
 _OVER: dict[str, BatchStatus] = {
     "completed": "completed",
     "expired": "expired",
@@ -44,10 +46,20 @@ class BatchApi:
     translate: Translate
     path: str
 
-    def upload(self, file: IO[bytes], *, name: str, model: str) -> str:
-        """Hand the lines over; the id of the provider's file."""
+    def upload(self, file: IO[bytes], *, name: str, model: str) -> tuple[str, bool]:
+        """Hand the lines over; the id of the provider's file, and whether it is ready for a batch."""
         with self._told(model):
-            return self.client.files.create(file=(name, file, "application/jsonl"), purpose="batch").id
+            made = self.client.files.create(file=(name, file, "application/jsonl"), purpose="batch")
+        return made.id, _is_ready(made)
+
+    def is_ready(self, file_id: str, *, model: str) -> bool:
+        """Whether the provider has read an uploaded file: Azure takes minutes for a large one."""
+        try:
+            return _is_ready(self.client.files.retrieve(file_id))
+        except openai.NotFoundError:
+            return True  # a provider that tells nothing of files, or has lost it: its refusal of the batch will say so
+        except openai.APIError as error:
+            self.translate(error, model=model)
 
     def create(self, input_file_id: str, *, key: str, model: str) -> ProviderBatch:
         """Have the batch begun. It costs money from here on, and is found again by its key."""
@@ -57,22 +69,25 @@ class BatchApi:
                 endpoint=self.path,  # type: ignore[arg-type]  # Azure's is not among the client's
                 completion_window="24h",
                 metadata={KEY: key},
+                extra_headers={"Idempotency-Key": key},  # for a provider that knows what it means
             )
         return _describe(made)
 
-    def find(self, key: str, *, since: datetime, model: str) -> ProviderBatch | None:
-        """The batch that was begun with this key, whoever did not hear of it; None when there is none.
+    def find_all(self, key: str, file_id: str | None, *, since: datetime, model: str) -> list[ProviderBatch]:
+        """Every batch that was begun with this key or from this file, whoever did not hear of it; newest first.
 
-        Batches come newest first: what is older than `since`, the time when ours was made, is not looked at.
+        By the file too, which is this key's alone: a provider may not keep what it is told beside it. Batches come
+        newest first: what is older than `since` (with its zone), the time when ours was made, is not looked at.
         """
         oldest = (since - timedelta(seconds=CLOCKS_S)).timestamp()
+        found = []
         with self._told(model):
             for batch in self.client.batches.list(limit=100):
-                if (batch.metadata or {}).get(KEY) == key:
-                    return _describe(batch)
-                if batch.created_at < oldest:
-                    return None
-        return None
+                if (batch.metadata or {}).get(KEY) == key or batch.input_file_id == file_id:
+                    found.append(_describe(batch))
+                elif batch.created_at < oldest:
+                    break
+        return found
 
     def retrieve(self, batch_id: str, *, model: str) -> ProviderBatch:
         """Where the batch stands."""
@@ -122,6 +137,11 @@ class BatchApi:
             raise ProviderUnavailable("the LLM endpoint broke off", code="connection") from error
 
 
+def _is_ready(file: FileObject) -> bool:
+    # Azure's words as well, which the client does not know.
+    return str(file.status) not in ("pending", "notRunning", "running")
+
+
 def _describe(batch: Batch) -> ProviderBatch:
     counts, errors = batch.request_counts, (batch.errors.data if batch.errors else None) or []
     return ProviderBatch(
@@ -133,5 +153,6 @@ def _describe(batch: Batch) -> ProviderBatch:
         expires_at=datetime.fromtimestamp(batch.expires_at, UTC) if batch.expires_at else None,
         answered=counts.completed if counts else None,
         failed=counts.failed if counts else None,
-        codes=tuple(dict.fromkeys(error.code for error in errors if error.code)),
+        codes=tuple(dict.fromkeys(_NO_CODE.sub("", error.code)[:60] for error in errors if error.code)),
+        is_stopping=batch.status == "cancelling",
     )

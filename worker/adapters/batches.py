@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -22,7 +22,9 @@ from worker.shapes.jobs import Task
 
 NOW = "timezone('UTC', clock_timestamp())"
 OPEN = "('waiting', 'submitted')"
-UNDER_WAY = "('queued', 'processing')"  # of a job
+BEGUN_AGAIN = "begun_again"  # stands in "error" until the first look: an earlier try may have begun it too
+# A job "j" whose questions batches are to ask: under way, and not set to direct calls meanwhile.
+WANTS = """j."status" IN ('queued', 'processing') AND j."config" -> 'batchApi' = 'true'"""
 
 # Fenced, as the intent of a call that is sent at once.
 DEFER = sa.text(f"""
@@ -72,27 +74,27 @@ SELECT c."jobId" FROM (
     SELECT DISTINCT "jobId" FROM "LlmCall"
     WHERE "status" = 'waiting' AND "batchId" IS NULL AND "endpoint" = :endpoint
 ) c JOIN "AiValidationJob" j ON j."id" = c."jobId"
-WHERE j."status" = 'processing'
+WHERE j."status" = 'processing' AND j."config" -> 'batchApi' = 'true'
   AND NOT EXISTS (SELECT 1 FROM "AiValidationTask" t WHERE t."jobId" = j."id" AND t."status" IN ('ready', 'running'))
 """
 
 # Nobody sends these any more: their job has ended, or their endpoint is no longer anybody's.
 UNSENT = f"""
 c."status" = 'waiting' AND c."batchId" IS NULL AND (
-    NOT EXISTS (SELECT 1 FROM "AiValidationJob" j WHERE j."id" = c."jobId" AND j."status" IN {UNDER_WAY})
+    NOT EXISTS (SELECT 1 FROM "AiValidationJob" j WHERE j."id" = c."jobId" AND {WANTS})
     OR (c."endpoint" <> :endpoint AND c."createdAt" < {NOW} - make_interval(secs => :stranded_s)))
 """  # noqa: S608
 
-# Nobody needs what a batch would still bring; the provider is told once.
-UNWANTED = f"""
-b."cancelledAt" IS NULL
-AND NOT EXISTS (SELECT 1 FROM "AiValidationJob" j WHERE j."id" = b."jobId" AND j."status" IN {UNDER_WAY})
+IS_WANTED = f"""
+EXISTS (SELECT 1 FROM "AiValidationJob" j WHERE j."id" = b."jobId" AND {WANTS})
 """  # noqa: S608
 
-# Of another endpoint only what is long overdue: its own workers have gone.
+# At once what nobody wants any more, but only once: whoever takes it writes down "cancelledAt", or two couriers would
+# take it out of each other's hands for ever. Of another endpoint only what is long overdue: its own workers have gone.
 TO_LOOK_AT = f"""
 b."status" IN {OPEN}
-AND (b."nextLookAt" <= {NOW} OR (b."status" = 'submitted' AND b."downSince" IS NULL AND {UNWANTED}))
+AND (b."nextLookAt" <= {NOW}
+     OR (b."status" = 'submitted' AND b."cancelledAt" IS NULL AND b."downSince" IS NULL AND NOT {IS_WANTED}))
 AND (b."endpoint" = :endpoint OR COALESCE(b."expiresAt", b."createdAt" + interval '1 day')
                                  < {NOW} - make_interval(secs => :stranded_s))
 """
@@ -117,7 +119,7 @@ UNCOLLECTED = sa.text(f"""
 SELECT c."id", c."model", octet_length(c."request") FROM "LlmCall" c
 WHERE c."jobId" = :job_id AND c."status" = 'waiting' AND c."batchId" IS NULL AND c."endpoint" = :endpoint
   AND EXISTS ({ROUNDS} AND j."id" = :job_id)
-ORDER BY c."createdAt", c."id" FOR NO KEY UPDATE OF c
+ORDER BY c."id" FOR NO KEY UPDATE OF c
 """)  # noqa: S608
 
 MAKE_BATCH = sa.text(f"""
@@ -130,7 +132,8 @@ UPDATE "LlmCall" SET "batchId" = made."id" FROM made WHERE "LlmCall"."id" = ANY(
 """)  # noqa: S608
 
 TAKE = sa.text(f"""
-UPDATE "LlmBatch" b SET "attempt" = b."attempt" + 1, "nextLookAt" = {NOW} + make_interval(secs => :hold_s)
+UPDATE "LlmBatch" b SET "attempt" = b."attempt" + 1, "nextLookAt" = {NOW} + make_interval(secs => :hold_s),
+    "cancelledAt" = CASE WHEN NOT {IS_WANTED} THEN COALESCE(b."cancelledAt", {NOW}) END
 WHERE b."id" = (SELECT b."id" FROM "LlmBatch" b WHERE {TO_LOOK_AT} ORDER BY b."nextLookAt"
                 LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)
 RETURNING b."id", b."attempt", b."jobId", b."model", b."status", b."requestCount", b."createdAt", b."inputFileId",
@@ -138,11 +141,20 @@ RETURNING b."id", b."attempt", b."jobId", b."model", b."status", b."requestCount
     COALESCE(EXTRACT(EPOCH FROM {NOW} - b."downSince"), 0) AS down_s,
     EXTRACT(EPOCH FROM {NOW} - COALESCE(b."submittedAt", b."createdAt")) AS age_s,
     EXTRACT(EPOCH FROM {NOW} - COALESCE(b."expiresAt", b."createdAt" + interval '1 day')) AS overdue_s,
-    EXISTS (SELECT 1 FROM "AiValidationJob" j WHERE j."id" = b."jobId" AND j."status" IN {UNDER_WAY}) AS is_wanted,
-    b."cancelledAt" IS NOT NULL AS is_cancelled, b."endpoint" <> :endpoint AS is_stranded
+    {IS_WANTED} AS is_wanted, b."endpoint" <> :endpoint AS is_stranded, b."error" ->> 'code' AS code
 """)  # noqa: S608
 
-FENCE = f'"id" = :id AND "attempt" = :attempt AND "status" IN {OPEN}'
+# The status too: a batch that was begun meanwhile by a courier who lost it is no longer what this one holds.
+FENCE = '"id" = :id AND "attempt" = :attempt AND "status" = :held'
+
+# A time that cannot be: the provider's clock is wrong, and it promised a day.
+SUBMITTED = sa.text(f"""
+UPDATE "LlmBatch" SET "status" = 'submitted', "providerBatchId" = :found, "submittedAt" = {NOW}, "downSince" = NULL,
+    "error" = CAST(:error AS jsonb), "nextLookAt" = {NOW} + make_interval(secs => :delay_s),
+    "expiresAt" = CASE WHEN CAST(:expires AS timestamp) BETWEEN {NOW} AND {NOW} + interval '2 days'
+                       THEN CAST(:expires AS timestamp) ELSE {NOW} + interval '1 day' END
+WHERE "id" = :id AND ("status" = 'waiting' OR ("status" = 'submitted' AND "providerBatchId" = :found))
+""")  # noqa: S608
 
 BODIES = sa.text("""
 SELECT "id", "request" FROM "LlmCall" WHERE "batchId" = :id AND "status" = 'waiting' ORDER BY "createdAt", "id"
@@ -197,7 +209,8 @@ WHERE b."jobId" = :job_id AND b."createdAt" >= j."startedAt" AND b."completedAt"
 PROMISED = sa.text(f"""
 SELECT count(*), COALESCE(max(b."expiresAt"), {NOW} + interval '1 day')
 FROM "LlmCall" c LEFT JOIN "LlmBatch" b ON b."id" = c."batchId"
-WHERE c."jobId" = :job_id AND c."status" = 'waiting'
+WHERE c."status" = 'waiting' AND c."id" IN (
+    SELECT unnest("waitsFor") FROM "AiValidationTask" WHERE "jobId" = :job_id AND "status" = 'waiting')
 """)  # noqa: S608
 
 
@@ -312,8 +325,18 @@ def make_batch(
     connection.execute(MAKE_BATCH, parameters)
 
 
+def is_round_over(connection: sa.Connection, job_id: str) -> bool:
+    """Whether no task of the job can add to the round: none is ready or running."""
+    statement = sa.text("""
+        SELECT NOT EXISTS (SELECT 1 FROM "AiValidationTask" WHERE "jobId" = :id AND "status" IN ('ready', 'running'))
+    """)
+    return bool(connection.execute(statement, {"id": job_id}).scalar_one())
+
+
 def read_promise(connection: sa.Connection, job_id: str) -> tuple[int, datetime]:
-    """How many calls of the job wait, and until when at most (UTC) as the provider promised, or a day from now."""
+    """For how many calls the job's tasks wait (its own, and other jobs' about the same questions), and until when at
+    most (UTC) as the provider promised, or a day from now.
+    """
     count, until = connection.execute(PROMISED, {"job_id": job_id}).one()
     return count, until
 
@@ -334,7 +357,7 @@ def take_batch(connection: sa.Connection, *, endpoint: str, hold_s: float, stran
         model=row["model"],
         status=row["status"],
         request_count=row["requestCount"],
-        created_at=row["createdAt"],
+        created_at=row["createdAt"].replace(tzinfo=UTC),
         input_file_id=row["inputFileId"],
         provider_batch_id=row["providerBatchId"],
         downloads=row["downloads"],
@@ -342,8 +365,8 @@ def take_batch(connection: sa.Connection, *, endpoint: str, hold_s: float, stran
         age_s=float(row["age_s"]),
         overdue_s=float(row["overdue_s"]),
         is_wanted=row["is_wanted"],
-        is_cancelled=row["is_cancelled"],
         is_stranded=row["is_stranded"],
+        was_begun_again=row["code"] == BEGUN_AGAIN,
     )
 
 
@@ -357,33 +380,33 @@ def note_file(connection: sa.Connection, batch: HeldBatch, file_id: str) -> None
     _change(connection, batch, '"inputFileId" = :file', file=file_id)
 
 
-def note_submitted(connection: sa.Connection, batch: HeldBatch, found: ProviderBatch, *, delay_s: float) -> None:
-    """Remember the provider's batch, and look at it again after `delay_s`."""
-    expires_at = found.expires_at.replace(tzinfo=None) if found.expires_at else None
-    _change(
-        connection,
-        batch,
-        f"""
-        "status" = 'submitted', "providerBatchId" = :found, "submittedAt" = {NOW}, "downSince" = NULL, "error" = NULL,
-        "expiresAt" = COALESCE(CAST(:expires AS timestamp), {NOW} + interval '1 day'),
-        "nextLookAt" = {NOW} + make_interval(secs => :delay_s)
-        """,
-        found=found.id,
-        expires=expires_at,
-        delay_s=delay_s,
+def note_submitted(
+    connection: sa.Connection, batch: HeldBatch, found: ProviderBatch, *, delay_s: float, is_again: bool
+) -> bool:
+    """Remember the provider's batch, and look at it again after `delay_s`; False when another one is known already.
+
+    Not fenced, for it costs money: of two that were begun the first one told is kept, whoever tells. `is_again`: it was
+    not the first try to begin it.
+    """
+    parameters = {
+        "id": batch.id,
+        "found": found.id,
+        "expires": found.expires_at.replace(tzinfo=None) if found.expires_at else None,
+        "delay_s": delay_s,
+        "error": _error("unavailable", BEGUN_AGAIN, "An earlier try may have begun it too.") if is_again else None,
+    }
+    return connection.execute(SUBMITTED, parameters).rowcount == 1
+
+
+def is_other_submitted(connection: sa.Connection, batch: HeldBatch, *, endpoint: str) -> bool:
+    """Whether the endpoint has another batch for the same model under way, as far as these books know."""
+    statement = sa.text("""
+        SELECT EXISTS (SELECT 1 FROM "LlmBatch" WHERE "id" <> :id AND "endpoint" = :endpoint AND "model" = :model
+                       AND "status" = 'submitted')
+    """)
+    return bool(
+        connection.execute(statement, {"id": batch.id, "endpoint": endpoint, "model": batch.model}).scalar_one()
     )
-
-
-def find_provider_id(connection: sa.Connection, batch_id: str) -> str | None:
-    """The provider's batch that is known for this one."""
-    statement = sa.text('SELECT "providerBatchId" FROM "LlmBatch" WHERE "id" = :id')
-    found: str | None = connection.execute(statement, {"id": batch_id}).scalar_one_or_none()
-    return found
-
-
-def note_cancelled(connection: sa.Connection, batch: HeldBatch) -> None:
-    """Remember that the provider was told to stop."""
-    _change(connection, batch, f'"cancelledAt" = {NOW}')
 
 
 def note_download(connection: sa.Connection, batch: HeldBatch, found: ProviderBatch) -> None:
@@ -465,8 +488,7 @@ def end_batch(
 ) -> None:
     """Close the batch. Raises `LeaseLost` when another worker has it."""
     error = None if code is None else _error("refused", code, "The provider did not do this batch.")
-    parameters = {"id": batch.id, "attempt": batch.attempt, "status": status, "answered": answered, "error": error}
-    ended = connection.execute(END, parameters)
+    ended = connection.execute(END, {**_held(batch), "status": status, "answered": answered, "error": error})
     if ended.rowcount != 1:
         raise LeaseLost(batch.id)
 
@@ -489,9 +511,13 @@ def count_answered(connection: sa.Connection, batch: HeldBatch) -> int:
 
 def _change(connection: sa.Connection, batch: HeldBatch, changes: str, **parameters: Any) -> None:
     statement = sa.text(f'UPDATE "LlmBatch" SET {changes} WHERE {FENCE}')  # noqa: S608 (constants of this file)
-    changed = connection.execute(statement, {"id": batch.id, "attempt": batch.attempt, **parameters})
+    changed = connection.execute(statement, {**_held(batch), **parameters})
     if changed.rowcount != 1:
         raise LeaseLost(batch.id)
+
+
+def _held(batch: HeldBatch) -> dict[str, Any]:
+    return {"id": batch.id, "attempt": batch.attempt, "held": batch.status}
 
 
 def _error(kind: str, code: str, message: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import sqlalchemy as sa
 
 from worker import faults
-from worker.adapters import batches, items, tasks
+from worker.adapters import batches, items, jobs, tasks
 from worker.errors import JobFailed
 from worker.faults import Point
 from worker.leases import Lease
@@ -74,11 +74,22 @@ def park(tools: Tools, task: Task, call_ids: Collection[str]) -> None:
 
     def work(connection: sa.Connection) -> bool:
         tasks.lock_job(connection, task.job.id)
-        return batches.park_task(connection, task, sorted(call_ids))
+        is_waiting = batches.park_task(connection, task, sorted(call_ids))
+        if is_waiting and batches.is_round_over(connection, task.job.id):
+            # Also where no batch of the job's own follows: another job's asks the same.
+            say_waits(connection, task.job.id)
+        return is_waiting
 
     is_waiting = tools.database.transact(work)
     faults.reached(Point.IN_PARK, task.kind, task.position)
     log.info("batch_parked", calls=len(call_ids), is_waiting=is_waiting)
+
+
+def say_waits(connection: sa.Connection, job_id: str) -> None:
+    """Tell the admin for what the job waits, and until when. The job's row must be locked already."""
+    count, until = batches.read_promise(connection, job_id)
+    if count:
+        jobs.say(connection, job_id, sentences.batch_waits(count, until))
 
 
 @dataclass(frozen=True)

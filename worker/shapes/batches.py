@@ -36,8 +36,8 @@ class HeldBatch:
     age_s: float  # since it was submitted, or since it was made
     overdue_s: float  # since the provider promised to be done; negative before
     is_wanted: bool  # its job still goes on
-    is_cancelled: bool  # the provider was told
     is_stranded: bool  # it is of another endpoint, whose workers have gone
+    was_begun_again: bool  # an earlier try to begin it may have come through as well: not looked for yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,7 @@ class ProviderBatch:
     answered: int | None = None
     failed: int | None = None
     codes: tuple[str, ...] = ()  # why all of it failed
+    is_stopping: bool = False  # it was told to stop, and is not over yet
 
 
 @dataclass(frozen=True, slots=True)
