@@ -29,7 +29,7 @@ test: $(VENV)/.ready ## every check and every test
 	@echo "Format and lint…" && $(BIN)/ruff format --check -q . && $(BIN)/ruff check -q .
 	@echo "Types…" && $(BIN)/mypy
 	@echo "Layers…" && { $(BIN)/lint-imports --no-cache > $(VENV)/layers.log || { cat $(VENV)/layers.log; exit 1; }; }
-	@echo "Tests…" && $(BIN)/pytest
+	@echo "Tests…" && $(BIN)/pytest -n 2 --dist loadgroup
 
 bench: $(VENV)/.ready ## measure speed on this machine and write docs/performance.md (ten minutes)
 	@$(BIN)/python -m bench.speed --write

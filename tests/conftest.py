@@ -1,4 +1,7 @@
-"""Fixtures shared by the integration and fault suites: the scripted model, and the platform around a worker."""
+"""Fixtures shared by the integration and fault suites: the scripted model, and the platform around a worker.
+
+The fault suite runs one test after the other, beside everything else: both wait more than they compute.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,15 @@ import pytest
 
 from bench.scripted_llm import ScriptedLlm
 from surroundings import Platform
+
+FAULTS = Path(__file__).parent / "faults"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the fault suite in one process, whose machine the kills of its own tests do not load twice."""
+    for item in items:
+        if item.path.is_relative_to(FAULTS):
+            item.add_marker(pytest.mark.xdist_group("faults"))
 
 
 @pytest.fixture
