@@ -116,6 +116,7 @@ class Watcher:
         self._stopped = threading.Event()
         self._last: dict[str, Any] = {}
         self.looks = 0
+        self.looking_s = 0.0
         self.blind = 0
         self.violations: list[Violation] = []
 
@@ -141,10 +142,12 @@ class Watcher:
     def _watch(self) -> None:
         due = time.monotonic()
         while not self._stopped.wait(max(0.0, due - time.monotonic())):
-            due = max(due + self._period_s, time.monotonic())  # a look that took long delays the next, no more
+            began = time.monotonic()
+            due = max(due + self._period_s, began)  # a look that took long delays the next, no more
             try:
                 self._look()
                 self.looks += 1
+                self.looking_s += time.monotonic() - began
             except DBAPIError:  # the database is the one that is being killed
                 self.blind += 1
             if len(self.violations) > 100:

@@ -1,4 +1,4 @@
-"""A worker whose clock is two minutes off: leases are the database's, so nobody notices."""
+"""Workers whose clocks are two minutes off: leases are the database's, so nobody notices."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import random
 import shutil
 import subprocess
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -73,39 +75,45 @@ def shim(tmp_path: Path) -> Path:
     return library
 
 
-@pytest.mark.parametrize("off_s", [OFF_S, -OFF_S])
-def test_t8_a_clock_that_is_off(
-    platform: Platform, llm: ScriptedLlm, shim: Path, rng: random.Random, off_s: int
-) -> None:
-    # Given one worker whose clock is right and one whose clock is not
-    environment = {"LD_PRELOAD": str(shim), "CLOCK_OFFSET_S": str(off_s)}
-    code = "import time; print(int(time.time()))"
-    here, there = (
-        int(subprocess.run(["python3", "-c", code], env={**os.environ, **more}, capture_output=True, check=True).stdout)
-        for more in ({}, environment)
-    )
-    assert abs(there - here - off_s) < 30, "the clock is not off"
+def test_t8_clocks_that_are_off(platform: Platform, llm: ScriptedLlm, shim: Path, rng: random.Random) -> None:
+    # Given a worker whose clock is right, one whose clock is ahead, and one whose clock is behind
+    environments = {0: {}, **{s: {"LD_PRELOAD": str(shim), "CLOCK_OFFSET_S": str(s)} for s in (OFF_S, -OFF_S)}}
+    here = read_time(environments[0])
+    assert all(abs(read_time(environments[s]) - here - s) < 30 for s in environments), "the clocks are not off"
     llm.configure(latency_s=0.2, accuracy=0.8)
     jobs = Jobs(platform, questions=40)
-    with (
-        Watcher(platform.database_url),
-        Nursery(platform.folder / "right.log") as right,
-        Nursery(platform.folder / "wrong.log", environment) as wrong,
-    ):
-        right.start(platform.worker_environment(MEDQ_THREADS="3"))
-        wrong.start(platform.worker_environment(MEDQ_THREADS="3"))
-        for _ in range(4):
+    with Watcher(platform.database_url) as watcher, ExitStack() as stack:
+        workers = [stack.enter_context(Nursery(platform.folder / f"{s}.log", more)) for s, more in environments.items()]
+        for worker in workers:
+            worker.start(platform.worker_environment(MEDQ_THREADS="2", MEDQ_LEASE_SECONDS="6"))
+        for _ in range(6):
             jobs.add()
-        # When both work on the same jobs, for longer than a lease
+        # When all work on the same jobs, for longer than a lease
         jobs.wait_for_all()
-        right.stop_all()
-        wrong.stop_all()
-        shares = right.count("batch_done"), wrong.count("batch_done")
-    # Then both did their part, and nothing was lost, taken over or paid twice
-    assert min(shares) > 0
+        for worker in workers:
+            worker.stop_all()
+        shares = [worker.count("batch_done") for worker in workers]
+    # Then each did its part, and nothing was lost, taken over or paid twice
+    assert min(shares) > 0, shares
     check_nothing_lost(platform, jobs.ids, jobs.questions)
     check_nothing_counted(platform)
     check_at_rest(platform)
     books = read_books(platform, ledger_of(llm))
     assert (books.extra, books.unknown) == (0, 0)
-    record(f"T8 {off_s:+d} s", batches=sum(shares), of_them_off=shares[1], calls=books.paid, lost=0, extra_paid=0)
+    record(
+        "T8",
+        batches=sum(shares),
+        ahead=shares[1],
+        behind=shares[2],
+        calls=books.paid,
+        lost=0,
+        doubled=0,
+        extra_paid=0,
+        snapshots=watcher.looks,
+    )
+
+
+def read_time(environment: Mapping[str, str]) -> int:
+    """What a process in this environment takes the time for; seconds."""
+    command = ["python3", "-c", "import time; print(int(time.time()))"]
+    return int(subprocess.run(command, env={**os.environ, **environment}, capture_output=True, check=True).stdout)

@@ -15,6 +15,7 @@ from surroundings import Platform
 from tests.faults.harness import (
     LATE,
     LEASE_S,
+    LONG,
     SWEEP_S,
     WORKER_POINTS,
     Jobs,
@@ -52,7 +53,7 @@ def test_t1_kill_9_at_named_points(platform: Platform, llm: ScriptedLlm, nursery
                 nursery.start({**environment, "MEDQ_THREADS": rng.choice(["1", "1", "3"])})
             if jobs.open() < 8:
                 jobs.add()
-            time.sleep(0.02)
+            time.sleep(0.1)
         killing_s = time.monotonic() - began
         while len(nursery.living) < PROCESSES:
             nursery.start(environment)
@@ -78,6 +79,7 @@ def test_t1_kill_9_at_named_points(platform: Platform, llm: ScriptedLlm, nursery
         in_flight=books.unknown,
         calls=books.paid,
         snapshots=watcher.looks,
+        looking_s=round(watcher.looking_s, 1),
         killing_s=round(killing_s, 1),
         recovery_s=round(recovery_s, 1),
         by_point={point.value: count for point, count in sorted(killer.kills.items())},
@@ -182,8 +184,8 @@ def test_t7_frozen_for_twice_the_lease(
 ALLOWED_BYTES = 3 << 30
 DEATHS = {  # how the batch ends its process → how many workers it takes down before it is alone in a process
     "segfault": 2,
-    "kill": 2,
     "memory=256": 0,  # under a limit it is an exception, which the worker survives; without one, the kernel kills
+    **({"kill": 2} if LONG else {}),
 }
 
 
