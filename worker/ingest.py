@@ -24,6 +24,7 @@ from worker.steps.parse.values import find_level, read_level
 from worker.steps.search import fold_specialty, index_terms
 
 EMBEDDED_AT_ONCE = 16
+MAX_DIMENSIONS = 2_000  # of a vector in an HNSW index of pgvector
 EMBEDDING_TIMEOUT_S = 120.0  # a model of one's own may be slow; nobody waits for it
 
 FileStatus = Literal["added", "replaced", "unchanged", "relabelled", "duplicate", "refused"]
@@ -118,10 +119,15 @@ def ingest_files(database: Database, files: Iterable[Path], given: CourseLabels)
 def embed_chunks(database: Database, embedder: Embedder) -> Iterator[int]:
     """Give a vector to every passage that has none of this model; how many each round made.
 
-    Raises `UsageError` when the server has no pgvector, `ProviderUnavailable` when the endpoint fails: what was
-    done stays, and calling again goes on.
+    Raises `UsageError` when the server has no pgvector or the model too many dimensions, `ProviderUnavailable` when the
+    endpoint fails: what was done stays, and calling again goes on.
     """
     dimensions = len(embedder.embed(["dimensions"], timeout_s=EMBEDDING_TIMEOUT_S)[0])
+    if dimensions > MAX_DIMENSIONS:
+        raise UsageError(
+            f"The vectors of {embedder.model} have {dimensions} dimensions, and pgvector indexes {MAX_DIMENSIONS}: "
+            "courses are searched by their words alone. Set MEDQ_EMBEDDING_MODEL to a smaller model."
+        )
     if not database.transact(lambda c: excerpts.add_vectors(c, embedder.model, dimensions)):
         raise UsageError(
             "This PostgreSQL has no pgvector extension, so MEDQ_EMBEDDING_MODEL is of no use: courses are searched by "

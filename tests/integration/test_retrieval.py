@@ -669,6 +669,23 @@ def test_vectors_are_made_once_and_searched_with_the_words(
         assert not excerpts.read_corpus(connection, model="another").has_vectors
 
 
+class Wide:
+    """A model whose vectors are too wide for an index."""
+
+    model = "wide"
+
+    def embed(self, texts: Sequence[str], *, timeout_s: float) -> list[list[float]]:
+        return [[1.0] * 3072 for _ in texts]
+
+
+def test_vectors_too_wide_for_an_index_are_one_sentence(database: Database, courses: Path) -> None:
+    needs_pgvector(database)
+    ingest(database, courses)
+
+    with pytest.raises(UsageError, match="3072 dimensions"):
+        list(embed_chunks(database, Wide()))
+
+
 def test_an_embedding_endpoint_that_is_down_leaves_the_words(
     database: Database, courses: Path, embeddings: EmbeddingClient
 ) -> None:
