@@ -74,13 +74,16 @@ class Jobs:
     questions: int = 20
     ids: list[str] = field(default_factory=list)
     prefix: str = "lot"
+    config: dict[str, Any] | None = None
 
     def add(self, *, user: str = ADMIN) -> str:
         """Enqueue one more."""
         name = f"{self.prefix} {len(self.ids) + 1}"
         path = make_workbook(self.platform.folder / f"{name}.xlsx", self.questions, name)
         site = self.platform
-        job_id = enqueue_job(path, user=user, database_url=site.database_url, storage_url=site.storage_url)
+        job_id = enqueue_job(
+            path, user=user, config=self.config, database_url=site.database_url, storage_url=site.storage_url
+        )
         self.ids.append(job_id)
         return self.ids[-1]
 
@@ -192,6 +195,18 @@ WORKER_POINTS = (
 )
 
 
+COURIER_POINTS = (
+    Point.IN_PARK,
+    Point.IN_COLLECT,
+    Point.FILE_UPLOADED,
+    Point.BATCH_BEGINS,
+    Point.BATCH_BEGUN,
+    Point.BATCH_SUBMITTED,
+    Point.LINES_STORED,
+    Point.IN_BATCH_END,
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Passing:
     """A process that stands at a fault point and waits for a word."""
@@ -259,7 +274,10 @@ TASK_ENDS = frozenset({Point.IN_PREPARE, Point.AFTER_COMMIT, Point.IN_FINISH})
 class Killer:
     """Kills processes at named points, each point in turn by the seed, and counts."""
 
-    def __init__(self, nursery: Nursery, rng: random.Random, *, wanted: int) -> None:
+    def __init__(
+        self, nursery: Nursery, rng: random.Random, *, wanted: int, points: Sequence[Point] = WORKER_POINTS
+    ) -> None:
+        self._points = points
         self._nursery = nursery
         self._rng = rng
         self._lock = threading.Lock()
@@ -301,7 +319,7 @@ class Killer:
         wanted = HAND + int((now - self._last_kill) // 2)
         while len(self._hand) < wanted:
             if not self._deck:
-                self._deck = self._rng.sample(WORKER_POINTS, k=len(WORKER_POINTS))
+                self._deck = self._rng.sample(self._points, k=len(self._points))
             self._hand.append(self._deck.pop())
         return self._hand
 

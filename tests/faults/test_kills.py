@@ -13,6 +13,7 @@ import pytest
 from bench.scripted_llm import ScriptedLlm
 from surroundings import Platform
 from tests.faults.harness import (
+    COURIER_POINTS,
     LATE,
     LEASE_S,
     LONG,
@@ -84,6 +85,61 @@ def test_t1_kill_9_at_named_points(platform: Platform, llm: ScriptedLlm, nursery
         recovery_s=round(recovery_s, 1),
         by_point={point.value: count for point, count in sorted(killer.kills.items())},
         isolated=nursery.count("task_isolated"),
+    )
+
+
+def test_t1_kill_9_while_batches_are_carried(
+    platform: Platform, llm: ScriptedLlm, nursery: Nursery, rng: random.Random
+) -> None:
+    # Given jobs in batch mode, a provider whose batches take a moment and come back in any order, some lines twice
+    kills = (8 if LONG else 1) * len(COURIER_POINTS)
+    llm.configure(accuracy=0.8, seed=rng.randrange(2**16), batch_s=0.3, batch_shuffle=True, batch_duplicates=0.3)
+    jobs = Jobs(platform, questions=20, config={"batchApi": True})
+    killer = Killer(nursery, rng, wanted=kills, points=COURIER_POINTS)
+    with Watcher(platform.database_url) as watcher, MeetingPlace(killer.decide) as meeting:
+        environment = platform.worker_environment(
+            MEDQ_THREADS="2",
+            MEDQ_BATCH_POLL_SECONDS="0.2",
+            MEDQ_CALL_TIMEOUT_SECONDS="1",  # whoever began a batch is given up after three of them and a lease
+            MEDQ_FAULTS=meeting.spec,
+        )
+        began = time.monotonic()
+        # When a process is killed at one step of the courier after the other
+        while not killer.done:
+            while len(nursery.living) < 2:
+                nursery.start(environment)
+            if jobs.open() < 6:
+                jobs.add()
+            time.sleep(0.02)
+        killing_s = time.monotonic() - began
+        while len(nursery.living) < 2:
+            nursery.start(environment)
+        jobs.wait_for_all()
+        open_batches = "SELECT count(*) FROM \"LlmBatch\" WHERE \"status\" IN ('waiting', 'submitted')"
+        platform.wait_until(lambda: platform.value(open_batches) == 0, timeout_s=60, what="every batch ended")
+        recovery_s = time.monotonic() - began - killing_s
+        nursery.stop_all()
+    # Then nothing is lost, and no line was paid for twice, nor is the end of any unknown
+    check_nothing_lost(platform, jobs.ids, jobs.questions)
+    check_at_rest(platform)
+    books = read_books(platform, ledger_of(llm))
+    assert (books.extra, books.unknown) == (0, 0)
+    assert books.stored == books.paid
+    assert all("batch" in call for call in llm.calls()), "a call was made beside the batches"
+    assert killer.kills.total() == kills
+    record(
+        "T1 batches",
+        kills=kills,
+        jobs=len(jobs.ids),
+        batches=llm.stats()["batches"]["begun"],
+        lost=0,
+        doubled=0,
+        extra_paid=books.extra,
+        lines=books.paid,
+        snapshots=watcher.looks,
+        killing_s=round(killing_s, 1),
+        recovery_s=round(recovery_s, 1),
+        by_point={point.value: count for point, count in sorted(killer.kills.items())},
     )
 
 
