@@ -27,6 +27,7 @@ COLUMNS = {"lost": "lost", "doubled": "doubled", "extra_paid": "paid again"}
 TIMES = ("recovery_s", "reclaimed_s", "resumed_s", "capacity_back_s", "replaced_s", "left_after_s", "latest_call_s")
 FAULTS = {
     "T1": "`kill -9` at named points",
+    "T1 batches": "`kill -9` at every step of the courier, in batch mode",
     "T2": "`kill -9` of every worker",
     "T3": "SIGTERM, rolling",
     "T3 twice": "a second SIGTERM",
