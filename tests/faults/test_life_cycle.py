@@ -23,6 +23,7 @@ from hypothesis.stateful import (
     consumes,
     initialize,
     invariant,
+    multiple,
     rule,
     run_state_machine_as_test,
 )
@@ -49,7 +50,7 @@ from worker.shapes.jobs import Task
 from worker.upkeep import Sweep
 
 LEASE_S = 600.0  # only `expire` ends a lease here
-QUESTIONS = 6
+QUESTIONS = 24  # enough that the job is not done before anything has happened to it
 CONTENT = 'SELECT md5(string_agg(r::text, chr(10) ORDER BY r::text)) FROM (SELECT i.* FROM "AiValidationItem" i) r'
 
 
@@ -195,7 +196,10 @@ class LifeCycle(RuleBasedStateMachine):
             self.parts.line.run(claimed, Lease(claimed.task.id, claimed.task.attempt, self.stopping))
             self.seen["run"] += 1
 
-    @rule(owner=OWNERS, most=st.integers(1, 3))
+    @rule(owner=OWNERS)
+    def run_next(self, owner: str) -> None:
+        self.advance(owner, 1)
+
     def advance(self, owner: str, most: int) -> None:
         """Claim and run, as an idle thread does."""
         for _ in range(most):
@@ -210,6 +214,13 @@ class LifeCycle(RuleBasedStateMachine):
         claimed = self.die(owner, point)
         self.lose_all()
         return claimed
+
+    @rule(target=held, point=POINTS)
+    def die_and_be_replaced(self, point: Point) -> Any:
+        """As `die`, and somebody else has the task by now: whoever comes back is stale while it runs."""
+        first = self.die("a:1:x", point)
+        self.lose_all()
+        return multiple(first, self.claim("b:2:y"))
 
     @rule(target=held, owner=OWNERS, point=POINTS)
     def die(self, owner: str, point: Point) -> Claimed | None:
@@ -293,7 +304,7 @@ class LifeCycle(RuleBasedStateMachine):
     def wait_no_longer(self) -> None:
         self.parts.platform.execute('UPDATE "AiValidationTask" SET "notBefore" = NULL')
 
-    @rule(is_meant=st.integers(0, 4).map(lambda drawn: drawn == 0))
+    @rule(is_meant=st.integers(0, 9).map(lambda drawn: drawn == 0))
     def cancel(self, is_meant: bool) -> None:
         if is_meant:  # a cancelled job has nothing left to do until it is put back: not too often
             self._set_status("cancelled", ("queued", "processing"))
@@ -346,7 +357,7 @@ def test_the_life_of_tasks_in_any_order(platform: Platform, seed: int) -> None:
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
         hypothesis.seed(seed)(machine),
         settings=settings(
-            max_examples=600 if LONG else 30,
+            max_examples=300 if LONG else 16,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -63,7 +63,15 @@ def test_t3_rolling_sigterm(platform: Platform, llm: ScriptedLlm, nursery: Nurse
     books = read_books(platform, ledger_of(llm))
     assert (books.extra, books.unknown) == (0, 0)
     assert nursery.count("task_given_back") > 0, "no stop ever met a task"
-    record("T3", stops=stops, given_back=nursery.count("task_given_back"), calls=books.paid, lost=0, extra_paid=0)
+    record(
+        "T3",
+        stops=stops,
+        given_back=nursery.count("task_given_back"),
+        calls=books.paid,
+        lost=0,
+        doubled=0,
+        extra_paid=0,
+    )
 
 
 def test_t3_a_second_sigterm_ends_it_at_once(
