@@ -25,6 +25,7 @@ SQL_BEGIN, SQL_END = "<!-- sql: begin (from worker/adapters/invariants.py) -->",
 # What every fault is held against; the rest is shown in words.
 COLUMNS = {"lost": "lost", "doubled": "doubled", "extra_paid": "paid again"}
 TIMES = ("recovery_s", "reclaimed_s", "resumed_s", "capacity_back_s", "replaced_s", "left_after_s", "latest_call_s")
+UNITS = {"s": "s", "mb": "MB"}
 FAULTS = {
     "T1": "`kill -9` at named points",
     "T1 batches": "`kill -9` at every step of the courier, in batch mode",
@@ -118,9 +119,16 @@ def _row(line: dict[str, Any]) -> str:
     label = re.match(r"T\d+", fault)
     counts = [str(line.get(column, "")) for column in COLUMNS]
     times = [f"{line[name]:g} s" for name in TIMES if name in line]
-    said = (f"{value:,} {key.replace('_', ' ')}" for key, value in line.items() if _is_said(key, value))
+    said = (_say(key, value) for key, value in line.items() if _is_said(key, value))
     first = f"{label[0]} · {name}" if label else name
     return f"| {first} | {', '.join(said)} | {' | '.join(counts)} | {', '.join(times)} |"
+
+
+def _say(key: str, value: float) -> str:
+    words, _, unit = key.rpartition("_")
+    if unit in UNITS:
+        return f"{words.replace('_', ' ')} {value:g} {UNITS[unit]}"
+    return f"{key.replace('_', ' ')} {value}" if key == "exit_code" else f"{value:,} {key.replace('_', ' ')}"
 
 
 def _is_said(key: str, value: object) -> bool:

@@ -279,4 +279,4 @@ def test_t9_a_batch_that_kills_its_process(
     assert platform.job(job_id)["status"] == "completed"
     check_at_rest(platform)
     assert nursery.count("task_isolated") > 0, "the batch was never alone in a process"
-    record(f"T9 {death.partition('=')[0]}", deaths=3, quarantined=1, lost=0, seconds=round(time.monotonic() - began, 1))
+    record(f"T9 {death.partition('=')[0]}", deaths=3, quarantined=1, lost=0, took_s=round(time.monotonic() - began, 1))
