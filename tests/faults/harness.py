@@ -267,7 +267,7 @@ class MeetingPlace:
 
 
 HAND = 4
-PACE, PATIENCE_S = 6, 2.0
+PACE, PATIENCE_S = 5, 2.0
 TASK_ENDS = frozenset({Point.IN_PREPARE, Point.AFTER_COMMIT, Point.IN_FINISH})
 
 

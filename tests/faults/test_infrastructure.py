@@ -27,7 +27,7 @@ from tests.faults.nursery import Nursery
 from tests.faults.record import record
 from tests.faults.servers import Proxy, Servers, at_random, either, when
 
-ROUNDS = 20 if LONG else 5
+ROUNDS = 20 if LONG else 4
 
 
 @contextmanager

@@ -41,7 +41,7 @@ def test_t3_rolling_sigterm(platform: Platform, llm: ScriptedLlm, nursery: Nurse
     llm.configure(latency_s=0.3, accuracy=0.8)
     jobs = Jobs(platform)
     environment = platform.worker_environment(MEDQ_THREADS="4", MEDQ_GRACE_SECONDS="10", MEDQ_LEASE_SECONDS="6")
-    stops = 30 if LONG else 8
+    stops = 30 if LONG else 6
     with Watcher(platform.database_url):
         # When one of three processes after the other is told to stop, and replaced
         for _ in range(stops):
@@ -111,7 +111,7 @@ def test_t10_cancelled_at_random(
     # Given jobs that come and are cancelled at any moment
     llm.configure(latency_s=0.1)
     jobs = Jobs(site)
-    wanted = 100 if LONG else 30
+    wanted = 100 if LONG else 25
     cancelled, deaf, without_redis = 0, 0, 0
     with Watcher(site.database_url):
         for _ in range(2):
