@@ -197,7 +197,7 @@ class Batches:
     async def _settle_all(self) -> None:
         script = self._script()
         async with self._lock:
-            for made in self.made.values():
+            for made in list(self.made.values()):
                 is_due = time.time() >= made.created_at + script.batch_s and not script.batch_hold
                 if made.status == "in_progress" and is_due:
                     if script.batch_fail:
