@@ -350,6 +350,7 @@ class Courier:
 
         def work(connection: sa.Connection) -> None:
             status = tasks.lock_job(connection, batch.job_id) if batch.job_id else None
+            batches.hold_waiters(connection, batch)
             answered = batches.count_answered(connection, batch)
             before = batches.answered_before(connection, batch) if batch.job_id else None
             batches.end_batch(connection, batch, status=found.status, answered=answered, code=code)

@@ -57,6 +57,15 @@ UPDATE "AiValidationTask" SET "status" = :status, "leaseOwner" = NULL, "leaseExp
 WHERE "id" = :id AND "attempt" = :attempt AND "leaseOwner" = :owner AND "status" = 'running'
 """)
 
+# Two batches that end at once must not each leave a task to the other, nor one that is never committed take it along.
+HOLD_WAITERS = sa.text("""
+SELECT "id" FROM "AiValidationTask" WHERE "status" = 'waiting' AND "id" IN (
+    SELECT t."id" FROM "AiValidationTask" t CROSS JOIN LATERAL unnest(t."waitsFor") AS call(id)
+    JOIN "LlmCall" c ON c."id" = call.id
+    WHERE t."status" = 'waiting' AND c."batchId" = :id)
+ORDER BY "id" FOR NO KEY UPDATE
+""")
+
 # In one order, so that two releases never wait for each other.
 RELEASE = sa.text("""
 UPDATE "AiValidationTask" SET "status" = 'ready', "waitsFor" = '{}'
@@ -279,6 +288,14 @@ def park_task(connection: sa.Connection, task: Task, call_ids: Sequence[str]) ->
     if parked.rowcount != 1:
         raise LeaseLost(task.id)
     return bool(waiting)
+
+
+def hold_waiters(connection: sa.Connection, batch: HeldBatch) -> None:
+    """Lock the tasks that wait for a call of this batch, whoever else is about to release them.
+
+    Only a look taken afterwards sees every batch that has ended.
+    """
+    connection.execute(HOLD_WAITERS, {"id": batch.id})
 
 
 def release_tasks(connection: sa.Connection) -> set[str]:
