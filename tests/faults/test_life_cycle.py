@@ -15,7 +15,7 @@ from typing import Any
 
 import hypothesis
 import sqlalchemy as sa
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -359,6 +359,8 @@ def test_the_life_of_tasks_in_any_order(platform: Platform, seed: int) -> None:
         settings=settings(
             max_examples=300 if LONG else 16,
             stateful_step_count=40,
+            # Every step is transactions: to make a failure smaller takes longer than a test may.
+            phases=[Phase.generate, Phase.shrink] if LONG else [Phase.generate],
             deadline=None,
             suppress_health_check=list(HealthCheck),
             print_blob=True,
