@@ -242,6 +242,10 @@ class LifeCycle(RuleBasedStateMachine):
             return
         is_current = self._is_current(claimed.task)
         is_open = self.parts.platform.job(self.job_id)["status"] in ("queued", "processing")
+        if not is_current:
+            with self.parts.platform.engine.connect() as connection:  # never committed
+                assert not tasks.give_back(connection, claimed.task)
+                assert tasks.count_death(connection, claimed.task, error="test") is None
         with self.parts.platform.engine.connect() as connection:  # never committed
             try:
                 tasks.end_task(connection, claimed.task)
