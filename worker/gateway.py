@@ -83,26 +83,6 @@ class Breaker:
                 self._closed_again_at = self.clock() + OPEN_S
 
 
-@dataclass
-class Refusals:
-    """What the endpoint refused for good, by model: who waited meanwhile to call it would hear the same.
-
-    A call that begins to wait later goes out: the key or the quota may have been mended.
-    """
-
-    _last: dict[str, tuple[float, ProviderRefused]] = field(default_factory=dict)
-
-    def note(self, model: str, error: ProviderRefused) -> None:
-        """Remember it, before the slot of the call is free again."""
-        self._last[model] = (time.monotonic(), error)
-
-    def raise_newer(self, model: str, since: float) -> None:
-        """Raise `ProviderRefused` when the model was refused after `since` (monotonic seconds)."""
-        refused_at, error = self._last.get(model, (0.0, None))
-        if error is not None and refused_at >= since:
-            raise ProviderRefused(str(error), code=error.code) from error
-
-
 @dataclass(frozen=True)
 class Outlet:
     """One endpoint, how it is called, how fast, and whether it is up."""
@@ -111,7 +91,6 @@ class Outlet:
     complete: Callable[[Request], Reply]
     limits: Limits
     breaker: Breaker = field(default_factory=Breaker)
-    refusals: Refusals = field(default_factory=Refusals)
     close: Callable[[], None] = lambda: None
 
 
@@ -168,11 +147,10 @@ class Door:
 
         Raises `ProviderUnavailable` when the endpoint wants a long pause.
         """
-        slots, outlet, waits_since = self.gateway.slots, self.gateway.outlet_of(request), time.monotonic()
+        slots = self.gateway.slots
         while not slots.acquire(timeout=SLOT_LOOK_S):
             self.check()
         try:
-            outlet.refusals.raise_newer(request.model, waits_since)
             self._wait_turn(request)
             yield
         finally:
@@ -211,7 +189,6 @@ class Door:
             raise
         except ProviderRefused as error:
             if outlet is self.gateway.outlets[0]:
-                outlet.refusals.note(request.model, error)
                 raise
             log.error("fallback_refused", code=error.code)
             outlet.breaker.failed()

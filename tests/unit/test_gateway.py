@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -183,36 +182,6 @@ def test_a_stand_in_with_a_wrong_key_does_not_fail_the_job() -> None:
     world.now += OPEN_S + 1
     with pytest.raises(ProviderRefused):
         world.call()
-
-
-def test_who_waits_while_the_endpoint_refuses_for_good_does_not_call() -> None:
-    # Given a thread that waits for the only slot while a call is refused
-    def refuse() -> None:
-        raise ProviderRefused("Clé refusée.", code="unauthorised")
-
-    world = FakeWorld(first=refuse, slots=1)
-    asked = request(FIRST)
-    told: list[str] = []
-
-    def wait() -> None:
-        try:
-            with world.gateway.open_door(lambda: None, world.sleep).hold_turn(asked):
-                told.append("called")
-        except ProviderRefused as error:
-            told.append(error.code)
-
-    waiting = threading.Thread(target=wait)
-    with world.door.hold_turn(asked):
-        waiting.start()
-        time.sleep(0.05)  # it waits by now; would it begin later, it would find a mended endpoint
-        with pytest.raises(ProviderRefused):
-            world.door.send(asked)
-    waiting.join()
-    # Then it hears the same, and calls nothing; who comes later calls again
-    assert told == ["unauthorised"]
-    world.first = up
-    world.call()
-    assert len(world.sent) == 2
 
 
 def test_the_meter_learns_what_tokens_are() -> None:
