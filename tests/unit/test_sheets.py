@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
+from pathlib import Path
 from xml.etree import ElementTree
 
 import openpyxl
@@ -687,6 +688,19 @@ def test_a_child_that_is_killed_from_outside_says_nothing_about_the_file(monkeyp
     monkeypatch.setattr(child, "_start", start_and_kill)
     with pytest.raises(ReaderKilled):
         read_sheets(TEXT.encode(), "x.csv", max_bytes=20_000_000, max_rows=1000)
+
+
+def test_the_child_that_reads_what_strangers_wrote_is_given_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://medq:secret@db/medq")
+    started = child._start()
+    try:
+        held = Path(f"/proc/{started.pid}/environ").read_bytes()
+        assert b"PYTHONPATH=" in held
+        assert b"secret" not in held
+    finally:
+        started.kill()
+        started.communicate()
 
 
 # Whatever the bytes

@@ -26,6 +26,8 @@ from worker.shapes.uploads import RawSheet
 MEMORY_BYTES = 1 << 30  # of the child
 TIMEOUT_S = 120
 AT_ONCE = 2  # children of one worker process
+# What Python needs to start. Keys and passwords are not for a process that reads what strangers wrote.
+HANDED_DOWN = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "TMPDIR", "LANG", "LC_ALL", "TZ")
 
 _places = threading.BoundedSemaphore(AT_ONCE)
 
@@ -68,12 +70,13 @@ def read_sheets(data: bytes, file_name: str, *, max_bytes: int, max_rows: int) -
 
 
 def _start() -> subprocess.Popen[bytes]:
+    environment = {name: os.environ[name] for name in HANDED_DOWN if name in os.environ}
     return subprocess.Popen(
         [sys.executable, "-c", f"from {__name__} import answer_parent; answer_parent()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # the library's last words are no log line
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        env={**environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         start_new_session=True,
     )
 
