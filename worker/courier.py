@@ -297,7 +297,7 @@ class Courier:
                 replies[line.call_id] = (reply, self.prices.line_cost_usd(call.model, reply))
             else:
                 refusals += self._fail_line(connection, call, line)
-        batches.answer_lines(connection, replies)
+        calls.succeed_calls(connection, replies)
         return refusals
 
     def _fail_line(self, connection: sa.Connection, call: batches.Line, line: ResultLine) -> list[str]:
@@ -306,7 +306,7 @@ class Courier:
         free = self.prices.refused_line_usd(call.model, 0)  # nothing, where the price is known
         is_content = isinstance(error, ContentRefused)
         kind = {ContentRefused: "content", ProviderRefused: "refused"}.get(type(error), "unavailable")
-        batches.fail_line(
+        calls.fail_call(
             connection,
             call.call_id,
             kind=kind,

@@ -17,6 +17,8 @@ from test_line import asked_once, knowing, make_workbook
 
 from bench.scripted_llm import ScriptedLlm
 from surroundings import Platform
+from worker.adapters import calls
+from worker.shapes.jobs import Job, Task
 
 PRICES = """
 [models."scripted"]
@@ -37,6 +39,35 @@ def priced(platform: Platform, tmp_path: Path) -> Platform:
     path.write_text(PRICES)
     platform.environment["MEDQ_PRICES"] = str(path)
     return platform
+
+
+@pytest.mark.parametrize(("code", "is_lost"), [("timeout", False), ("connection_lost", False), ("batch_expired", True)])
+def test_a_call_that_may_be_paid_for_counts_for_whoever_takes_over(
+    priced: Platform, llm: ScriptedLlm, tmp_path: Path, code: str, is_lost: bool
+) -> None:
+    # Given a task of which a call brought no reply
+    with priced.workers(1):
+        job_id = priced.enqueue(make_workbook(tmp_path / "a.xlsx", 1))
+        priced.wait_for_job(job_id)
+    (row, *_) = priced.rows('SELECT "id", "taskId", "attempt", "questionKeys" FROM "LlmCall" ORDER BY "createdAt"')
+    if is_lost:
+        priced.execute(
+            """INSERT INTO "LlmBatch" ("id", "jobId", "endpoint", "model", "requestCount", "nextLookAt", "createdAt")
+               VALUES ('b', :job_id, 'e', 'scripted', 1, now(), now())""",
+            job_id=job_id,
+        )
+    priced.execute(
+        """UPDATE "LlmCall" SET "status" = 'failed', "response" = NULL, "batchId" = :batch,
+           "error" = jsonb_build_object('kind', 'unavailable', 'code', CAST(:code AS text)) WHERE "id" = :id""",
+        id=row["id"],
+        code=code,
+        batch="b" if is_lost else None,
+    )
+    task = Task(row["taskId"], Job(job_id, "", "", "", None, None, None), "analyse", 0, row["attempt"] + 1, "b:2:y:1")
+    with priced.engine.connect() as connection:
+        (found,) = calls.find_replies(connection, task, row["questionKeys"])
+    # Then the next owner knows: it is one of the question's calls, unless it was a line of a batch that nobody asked
+    assert (found.code, found.raw, found.is_lost, found.is_own) == (code, None, is_lost, True)
 
 
 def test_every_reply_has_its_cost_also_one_that_is_useless(priced: Platform, llm: ScriptedLlm, tmp_path: Path) -> None:

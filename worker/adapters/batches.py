@@ -7,17 +7,15 @@ for and so is stored whoever brings it, once. Locks are taken in the order job â
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
 
 from worker.errors import LeaseLost
 from worker.shapes.batches import BatchStatus, HeldBatch, ProviderBatch, WaitingCall
-from worker.shapes.calls import Reply, Request
 from worker.shapes.jobs import Task
 
 NOW = "timezone('UTC', clock_timestamp())"
@@ -25,18 +23,6 @@ OPEN = "('waiting', 'submitted')"
 BEGUN_AGAIN = "begun_again"  # stands in "error" until the first look: an earlier try may have begun it too
 # A job "j" whose questions batches are to ask: under way, and not set to direct calls meanwhile.
 WANTS = """j."status" IN ('queued', 'processing') AND j."config" -> 'batchApi' = 'true'"""
-
-# Fenced, as the intent of a call that is sent at once.
-DEFER = sa.text(f"""
-INSERT INTO "LlmCall" ("id", "jobId", "taskId", "attempt", "purpose", "requestHash", "questionKeys", "model",
-                       "endpoint", "status", "costUsd", "isRetry", "questionCount", "request", "createdAt")
-SELECT :call_id, t."jobId", t."id", t."attempt", :purpose, :hash, CAST(:keys AS text[]), :model, :endpoint, 'waiting',
-       :ceiling,
-       :is_retry OR EXISTS (SELECT 1 FROM "LlmCall" c WHERE c."requestHash" = :hash AND c."jobId" = t."jobId"),
-       :question_count, :request, {NOW}
-FROM "AiValidationTask" t
-WHERE t."id" = :id AND t."attempt" = :attempt AND t."leaseOwner" = :owner AND t."status" = 'running'
-""")  # noqa: S608 (constants of this file)
 
 WAITING = sa.text("""
 SELECT "id", "questionKeys" FROM "LlmCall" WHERE "status" = 'waiting' AND "questionKeys" && CAST(:keys AS text[])
@@ -179,20 +165,6 @@ SELECT "id", "model", octet_length("request") AS size FROM "LlmCall"
 WHERE "batchId" = :id AND "status" = 'waiting' AND "id" = ANY(CAST(:ids AS text[])) ORDER BY "id" FOR NO KEY UPDATE
 """)
 
-ANSWER_LINE = sa.text(f"""
-UPDATE "LlmCall" SET "status" = 'succeeded', "response" = :response, "model" = :model, "promptTokens" = :prompt,
-       "cachedTokens" = :cached, "completionTokens" = :completion, "request" = NULL,
-       "costUsd" = COALESCE(CAST(:cost AS numeric), "costUsd"), "providerRequestId" = :request_id, "error" = NULL,
-       "completedAt" = {NOW}
-WHERE "id" = :call_id AND "status" = 'waiting'
-""")  # noqa: S608
-
-FAIL_LINE = sa.text(f"""
-UPDATE "LlmCall" SET "status" = 'failed', "error" = CAST(:error AS jsonb), "completedAt" = {NOW}, "request" = NULL,
-       "costUsd" = CASE WHEN :is_known THEN CAST(:cost AS numeric) ELSE "costUsd" END
-WHERE "id" = :call_id AND "status" = 'waiting'
-""")  # noqa: S608
-
 # Without a reply: free, or, when nobody knows, at the most it can have cost.
 FAIL_REST = sa.text(f"""
 UPDATE "LlmCall" SET "status" = 'failed', "error" = CAST(:error AS jsonb), "completedAt" = {NOW}, "request" = NULL,
@@ -247,36 +219,6 @@ def newest_waiting(connection: sa.Connection, job_id: str) -> str | None:
     return found
 
 
-def defer_call(
-    connection: sa.Connection,
-    task: Task,
-    request: Request,
-    *,
-    call_id: str,
-    is_retry: bool,
-    ceiling_usd: Decimal | None,
-) -> None:
-    """Write the intent of a call that a batch will carry. Raises `LeaseLost` when the task is another worker's."""
-    written = connection.execute(
-        DEFER,
-        {
-            **_token(task),
-            "call_id": call_id,
-            "purpose": request.purpose,
-            "hash": request.hash,
-            "keys": [asked.key for asked in request.questions],
-            "model": request.model,
-            "endpoint": request.endpoint,
-            "ceiling": ceiling_usd,
-            "is_retry": is_retry,
-            "question_count": len(request.questions),
-            "request": json.dumps(request.body, ensure_ascii=False),
-        },
-    )
-    if written.rowcount != 1:
-        raise LeaseLost(task.id)
-
-
 def park_task(connection: sa.Connection, task: Task, call_ids: Sequence[str]) -> bool:
     """Put the task down until none of these calls waits any more; False when none does by now: it is ready again.
 
@@ -284,7 +226,7 @@ def park_task(connection: sa.Connection, task: Task, call_ids: Sequence[str]) ->
     """
     waiting = list(connection.execute(HOLD_WAITING, {"ids": list(call_ids)}).scalars())
     status = "waiting" if waiting else "ready"
-    parked = connection.execute(PARK, {**_token(task), "status": status, "ids": waiting})
+    parked = connection.execute(PARK, {**task.token, "status": status, "ids": waiting})
     if parked.rowcount != 1:
         raise LeaseLost(task.id)
     return bool(waiting)
@@ -460,34 +402,6 @@ def find_lines(connection: sa.Connection, batch: HeldBatch, call_ids: Sequence[s
     return {row[0]: Line(call_id=row[0], model=row[1], size=row[2] or 0) for row in rows}
 
 
-def answer_lines(connection: sa.Connection, replies: Mapping[str, tuple[Reply, Decimal | None]]) -> None:
-    """Store these replies (by call id, each with its cost) as they came; without a cost a call stays at its ceiling."""
-    rows = [
-        {
-            "call_id": call_id,
-            "response": reply.raw.replace("\x00", ""),
-            "model": reply.model,
-            "prompt": reply.usage.prompt_tokens,
-            "cached": reply.usage.cached_tokens,
-            "completion": reply.usage.completion_tokens,
-            "cost": cost_usd,
-            "request_id": reply.provider_request_id,
-        }
-        for call_id, (reply, cost_usd) in replies.items()
-    ]
-    if rows:
-        connection.execute(ANSWER_LINE, rows)
-
-
-def fail_line(
-    connection: sa.Connection, call_id: str, *, kind: str, code: str, message: str, cost_usd: Decimal | None
-) -> None:
-    """Store why a line brought no reply. A late one (code "timeout") keeps its ceiling, for it may be billed whole."""
-    error = _error(kind, code, message)
-    parameters = {"call_id": call_id, "error": error, "cost": cost_usd, "is_known": code != "timeout"}
-    connection.execute(FAIL_LINE, parameters)
-
-
 def count_waiting(connection: sa.Connection, batch: HeldBatch) -> int:
     """How many calls of the batch still wait for their line."""
     statement = sa.text('SELECT count(*) FROM "LlmCall" WHERE "batchId" = :id AND "status" = \'waiting\'')
@@ -539,7 +453,3 @@ def _held(batch: HeldBatch) -> dict[str, Any]:
 
 def _error(kind: str, code: str, message: str) -> str:
     return json.dumps({"kind": kind, "code": code, "message": message[:500]}, ensure_ascii=False)
-
-
-def _token(task: Task) -> dict[str, Any]:
-    return {"id": task.id, "attempt": task.attempt, "owner": task.owner}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from worker.errors import LeaseLost, ProviderRefused
+from worker.errors import MAY_BE_PAID, LeaseLost, ProviderRefused
 from worker.shapes.calls import Reply, Request
 from worker.shapes.jobs import Task
 
@@ -31,33 +31,34 @@ SELECT p."errorMessage" FROM "AiValidationTask" p
 WHERE p."jobId" = :job_id AND p."kind" = 'prepare' AND p."errorMessage" IS NOT NULL AND p."notBefore" > {NOW}
 """  # noqa: S608
 
-# Fenced: a worker whose task was cancelled or taken over writes no intent, and so makes no call.
+# Fenced: a worker whose task was cancelled or taken over writes no intent, and so makes no call. Written again after a
+# COMMIT whose reply was lost, it stands as it is: a batch may have carried the call by now.
 BEGIN = sa.text(f"""
 INSERT INTO "LlmCall" ("id", "jobId", "taskId", "attempt", "purpose", "requestHash", "questionKeys", "model",
-                       "endpoint", "status", "costUsd", "isRetry", "questionCount", "createdAt")
-SELECT :call_id, t."jobId", t."id", t."attempt", :purpose, :hash, CAST(:keys AS text[]), :model, :endpoint, 'started',
+                       "endpoint", "status", "costUsd", "isRetry", "questionCount", "request", "createdAt")
+SELECT :call_id, t."jobId", t."id", t."attempt", :purpose, :hash, CAST(:keys AS text[]), :model, :endpoint, :status,
        :ceiling,
        :is_retry OR EXISTS (SELECT 1 FROM "LlmCall" c WHERE c."requestHash" = :hash AND c."jobId" = t."jobId"
                             AND c."id" <> :call_id),
-       :question_count, {NOW}
+       :question_count, :body, {NOW}
 FROM "AiValidationTask" t
 WHERE t."id" = :id AND t."attempt" = :attempt AND t."leaseOwner" = :owner AND t."status" = 'running'
   AND NOT EXISTS ({STOPPED})
-ON CONFLICT ("id") DO UPDATE SET "status" = 'started'
+ON CONFLICT ("id") DO UPDATE SET "status" = "LlmCall"."status"
 """)  # noqa: S608 (constants of this file)
 
 SUCCEED = sa.text(f"""
 UPDATE "LlmCall" SET "status" = 'succeeded', "response" = :response, "model" = :model, "promptTokens" = :prompt,
        "cachedTokens" = :cached, "completionTokens" = :completion,
        "costUsd" = COALESCE(CAST(:cost AS numeric), "costUsd"), "providerRequestId" = :request_id, "error" = NULL,
-       "completedAt" = {NOW}
+       "request" = NULL, "completedAt" = {NOW}
 WHERE "id" = :call_id
 """)  # noqa: S608
 
 FAIL = sa.text(f"""
-UPDATE "LlmCall" SET "status" = 'failed', "error" = CAST(:error AS jsonb), "completedAt" = {NOW},
+UPDATE "LlmCall" SET "status" = 'failed', "error" = CAST(:error AS jsonb), "request" = NULL, "completedAt" = {NOW},
        "costUsd" = CASE WHEN :is_known THEN CAST(:cost AS numeric) ELSE "costUsd" END
-WHERE "id" = :call_id AND "status" = 'started'
+WHERE "id" = :call_id AND "status" IN ('started', 'waiting')
 """)  # noqa: S608
 
 # Calls of a task that lost its lease may or may not have been paid: said so, never guessed. Their cost stays at its
@@ -157,8 +158,9 @@ def begin_call(
     call_id: str,
     is_retry: bool,
     ceiling_usd: Decimal | None,
+    is_deferred: bool = False,
 ) -> None:
-    """Write the intent, and with it the most that the call can cost.
+    """Write the intent, and with it the most that the call can cost. `is_deferred`: a batch will carry it.
 
     Raises `LeaseLost` when the task is no longer this worker's to call for, `ProviderRefused` when another call of the
     job has just been refused for good.
@@ -167,11 +169,11 @@ def begin_call(
     written = connection.execute(
         BEGIN,
         {
-            "id": task.id,
+            **task.token,
             "job_id": task.job.id,
-            "attempt": task.attempt,
-            "owner": task.owner,
             "call_id": call_id,
+            "status": "waiting" if is_deferred else "started",
+            "body": json.dumps(request.body, ensure_ascii=False) if is_deferred else None,
             "purpose": request.purpose,
             "hash": request.hash,
             "keys": [asked.key for asked in request.questions],
@@ -213,13 +215,13 @@ def sum_spent(connection: sa.Connection, job_id: str, *, call_id: str) -> tuple[
     return spent, reserved
 
 
-def succeed_call(connection: sa.Connection, call_id: str, reply: Reply, *, cost_usd: Decimal | None) -> None:
-    """Store the reply as it came. Not fenced: it is paid for, whoever owns the task by now.
+def succeed_calls(connection: sa.Connection, replies: Mapping[str, tuple[Reply, Decimal | None]]) -> None:
+    """Store these replies (by call id, each with its cost in dollars) as they came.
 
-    Without a `cost_usd` (the provider does not count its tokens) the call stays at its ceiling.
+    Not fenced: they are paid for, whoever owns the task by now. Without a cost (the provider does not count its
+    tokens) a call stays at its ceiling.
     """
-    connection.execute(
-        SUCCEED,
+    rows = [
         {
             "call_id": call_id,
             "response": reply.raw.replace("\x00", ""),
@@ -229,8 +231,11 @@ def succeed_call(connection: sa.Connection, call_id: str, reply: Reply, *, cost_
             "completion": reply.usage.completion_tokens,
             "cost": cost_usd,
             "request_id": reply.provider_request_id,
-        },
-    )
+        }
+        for call_id, (reply, cost_usd) in replies.items()
+    ]
+    if rows:
+        connection.execute(SUCCEED, rows)
 
 
 def fail_call(
@@ -241,17 +246,19 @@ def fail_call(
     code: str,
     message: str,
     cost_usd: Decimal | None,
-    is_cost_known: bool = True,
 ) -> None:
     """Store why there is no reply. `kind`: "unavailable", "refused" or "content".
 
-    A call of which nobody knows whether it is paid keeps the ceiling that it was given at its beginning. After a
-    "refused" one, whose `message` is the sentence for the admin, the job makes no further call.
+    A call of which nobody knows whether it is paid keeps the ceiling that it was given at its beginning, whatever
+    `cost_usd` says. After a "refused" one, whose `message` is the sentence for the admin, the job makes no further
+    call.
     """
     if kind == "refused":
         connection.execute(STOP_CALLS, {"call_id": call_id, "sentence": message})
     error = json.dumps({"kind": kind, "code": code, "message": message[:500]}, ensure_ascii=False)
-    connection.execute(FAIL, {"call_id": call_id, "error": error, "cost": cost_usd, "is_known": is_cost_known})
+    connection.execute(
+        FAIL, {"call_id": call_id, "error": error, "cost": cost_usd, "is_known": code not in MAY_BE_PAID}
+    )
 
 
 def mark_unknown(connection: sa.Connection, task_id: str, *, attempt: int) -> int:
@@ -278,7 +285,7 @@ def find_replies(connection: sa.Connection, task: Task, keys: Sequence[str]) -> 
             id=row["call_id"],
             code=row["code"],
             is_content=row["kind"] == "content",
-            is_lost=row["kind"] == "unavailable" and row["code"] != "timeout",
+            is_lost=row["kind"] == "unavailable" and row["code"] not in MAY_BE_PAID,
         )
         for row in rows
     ]

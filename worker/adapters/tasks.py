@@ -253,14 +253,14 @@ def end_task(
 ) -> None:
     """Lock the job, then end the task. Raises `LeaseLost` when either is no longer ours to write."""
     parameters = {"job_id": task.job.id, "status": status, "error": error, "result": result}
-    ended = connection.execute(END, {**_token(task), **parameters})
+    ended = connection.execute(END, {**task.token, **parameters})
     if ended.rowcount != 1:
         raise LeaseLost(task.id)
 
 
 def give_back(connection: sa.Connection, task: Task, *, delay_s: float = 0, error: str | None = None) -> bool:
     """Make the task ready again, after `delay_s`. It counts as nothing: no death, no LLM attempt."""
-    done = connection.execute(GIVE_BACK, {**_token(task), "delay_s": delay_s, "error": error})
+    done = connection.execute(GIVE_BACK, {**task.token, "delay_s": delay_s, "error": error})
     return done.rowcount == 1
 
 
@@ -276,14 +276,14 @@ def count_death(connection: sa.Connection, task: Task, *, error: str) -> str | N
     """
     status = "failed" if task.deaths + 1 >= MAX_DEATHS else "ready"
     delay_s = 1.0 * 4**task.deaths
-    done = connection.execute(COUNT_DEATH, {**_token(task), "status": status, "error": error, "delay_s": delay_s})
+    done = connection.execute(COUNT_DEATH, {**task.token, "status": status, "error": error, "delay_s": delay_s})
     return status if done.rowcount == 1 else None
 
 
 def is_held(connection: sa.Connection, task: Task) -> bool:
     """Tell whether the task is still this owner's."""
     statement = sa.text(f'SELECT 1 FROM "AiValidationTask" WHERE {FENCE}')  # noqa: S608
-    return connection.execute(statement, _token(task)).one_or_none() is not None
+    return connection.execute(statement, task.token).one_or_none() is not None
 
 
 def renew_leases(connection: sa.Connection, held: Mapping[str, int], *, process: str, lease_s: float) -> set[str]:
@@ -328,7 +328,3 @@ def mend_orphans(connection: sa.Connection) -> int:
 def notify(connection: sa.Connection, job_id: str) -> None:
     """Ring at commit: something of this job became ready."""
     connection.execute(sa.text("SELECT pg_notify(:channel, :job)"), {"channel": CHANNEL, "job": job_id})
-
-
-def _token(task: Task) -> dict[str, Any]:
-    return {"id": task.id, "attempt": task.attempt, "owner": task.owner}

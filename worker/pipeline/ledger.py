@@ -13,7 +13,7 @@ from worker import faults
 from worker.adapters import batches, calls, tasks
 from worker.adapters.db import Database
 from worker.adapters.prices import Prices
-from worker.errors import MAY_BE_PAID, JobFailed
+from worker.errors import JobFailed
 from worker.faults import Point
 from worker.pipeline.claiming import Batch
 from worker.shapes import sentences
@@ -83,8 +83,14 @@ class TaskLedger:
                 # What waits already may cost less than it could: the rest is looked at when that is known.
                 before = batches.newest_waiting(connection, self.task.job.id)
                 return None if before is None else (keys, [before])
-            batches.defer_call(
-                connection, self.task, request, call_id=call_id, is_retry=is_retry, ceiling_usd=ceiling_usd
+            calls.begin_call(
+                connection,
+                self.task,
+                request,
+                call_id=call_id,
+                is_retry=is_retry,
+                ceiling_usd=ceiling_usd,
+                is_deferred=True,
             )
             return keys, [call_id]
 
@@ -116,7 +122,7 @@ class TaskLedger:
         """See `Ledger.succeed`. A paid reply is worth waiting long for a database that is away."""
         cost_usd = self.prices.cost_usd(request, reply)
         self.database.transact(
-            lambda c: calls.succeed_call(c, call_id, reply, cost_usd=cost_usd), patience_s=600, single=True
+            lambda c: calls.succeed_calls(c, {call_id: (reply, cost_usd)}), patience_s=600, single=True
         )
         faults.reached(Point.REPLY_STORED, self.task.kind, self.task.position)
 
@@ -126,13 +132,5 @@ class TaskLedger:
         free = Decimal(0) if priced else None
         cost_usd = self.prices.prompt_ceiling_usd(request) if kind == "content" else free
         self.database.transact(
-            lambda c: calls.fail_call(
-                c,
-                call_id,
-                kind=kind,
-                code=code,
-                message=message,
-                cost_usd=cost_usd,
-                is_cost_known=code not in MAY_BE_PAID,
-            )
+            lambda c: calls.fail_call(c, call_id, kind=kind, code=code, message=message, cost_usd=cost_usd)
         )

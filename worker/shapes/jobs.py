@@ -102,3 +102,8 @@ class Task:
     owner: str  # `host:pid:process:number of the claim`
     deaths: int = 0
     was_held: bool = False  # its job has waited for a model that is down, and has not heard of it since
+
+    @property
+    def token(self) -> dict[str, str | int]:
+        """What every write of its owner shows, as parameters of a statement."""
+        return {"id": self.id, "attempt": self.attempt, "owner": self.owner}
