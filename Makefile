@@ -34,10 +34,10 @@ test: $(VENV)/.ready ## every check and every test
 bench: $(VENV)/.ready ## measure speed on this machine and write docs/performance.md (ten minutes)
 	@$(BIN)/python -m bench.speed --write
 
-faults: $(VENV)/.ready ## the fault suite at full length (an hour or two), its counts into docs/reliability.md
+faults: $(VENV)/.ready ## the fault suite at full length (an hour and a half), its counts into docs/reliability.md
 	@rm -f $(VENV)/faults.jsonl
 	@MEDQ_FAULT_LONG=1 MEDQ_FAULT_KILLS=3000 MEDQ_FAULT_RECORD=$(VENV)/faults.jsonl \
-	  $(BIN)/pytest -q -s --timeout 14400 tests/faults
+	  $(BIN)/pytest -v -n 2 --dist loadgroup --timeout 14400 tests/faults
 	@$(BIN)/python -m tests.faults.record $(VENV)/faults.jsonl
 
 lock: $(VENV)/uv/.ready ## resolve requirements.lock anew

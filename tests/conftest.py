@@ -1,10 +1,12 @@
 """Fixtures shared by the integration and fault suites: the scripted model, and the platform around a worker.
 
-The fault suite runs one test after the other, beside everything else: both wait more than they compute.
+The fault suite runs in two halves, each one test after the other: with two processes its kills lie beside the rest.
 """
 
 from __future__ import annotations
 
+import os
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,13 +16,25 @@ from bench.scripted_llm import ScriptedLlm
 from surroundings import Platform
 
 FAULTS = Path(__file__).parent / "faults"
+KILLS = FAULTS / "test_kills.py"
+SEED = "MEDQ_FAULT_SEED"
+
+
+def pytest_configure() -> None:
+    """Choose the run's seed before other processes are started, which take it over."""
+    os.environ.setdefault(SEED, str(random.SystemRandom().randrange(2**32)))
+
+
+def pytest_report_header() -> str:
+    """So that the choices of any run can be had again."""
+    return f"{SEED}={os.environ[SEED]}"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the fault suite in one process, whose machine the kills of its own tests do not load twice."""
+    """Keep each half of the fault suite in one process: more would load the machine beyond what its bounds are for."""
     for item in items:
         if item.path.is_relative_to(FAULTS):
-            item.add_marker(pytest.mark.xdist_group("faults"))
+            item.add_marker(pytest.mark.xdist_group("kills" if item.path == KILLS else "faults"))
 
 
 @pytest.fixture

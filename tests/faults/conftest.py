@@ -13,7 +13,7 @@ import pytest
 
 from bench.scripted_llm import ScriptedLlm
 from surroundings import Platform
-from tests.faults.harness import LONG, choose_seed
+from tests.faults.harness import LONG
 from tests.faults.nursery import Nursery
 from tests.faults.record import VARIABLE, record
 from tests.faults.servers import Servers, open_servers
@@ -24,8 +24,10 @@ __all__ = ["create_database", "database_url", "redis_url", "services", "template
 
 @pytest.fixture(autouse=True)
 def seed() -> int:
-    """Printed by every run; MEDQ_FAULT_SEED gives one again."""
-    return choose_seed()
+    """Of the whole run: its header shows it, and so does each test that fails."""
+    chosen = os.environ["MEDQ_FAULT_SEED"]
+    print(f"MEDQ_FAULT_SEED={chosen}")
+    return int(chosen)
 
 
 @pytest.fixture
@@ -58,12 +60,13 @@ def site(servers: Servers, llm: ScriptedLlm, tmp_path: Path) -> Iterator[Platfor
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """What the run was as a whole stands in its record too."""
-    if not os.environ.get(VARIABLE):
+    if not os.environ.get(VARIABLE) or hasattr(terminalreporter.config, "workerinput"):
         return
     counts = {name: len(terminalreporter.stats.get(name, [])) for name in ("passed", "failed", "error")}
     record(
         "run",
         length="long" if LONG else "short",
+        seed=int(os.environ["MEDQ_FAULT_SEED"]),
         cores=os.cpu_count(),
         seconds=round(time.time() - terminalreporter._session_start.time),
         passed=counts["passed"],

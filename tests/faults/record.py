@@ -110,7 +110,8 @@ def table(lines: Sequence[dict[str, Any]]) -> str:
 
 def _describe(run: dict[str, Any]) -> str:
     verdict = f"{run['passed']} tests passed" + (f", **{run['failed']} failed**" if run["failed"] else "")
-    return f"The {run['length']} run, {run['cores']} cores, {run['seconds'] / 60:.0f} minutes: {verdict}.\n"
+    seed = f", seed {run['seed']}" if "seed" in run else ""
+    return f"The {run['length']} run, {run['cores']} cores, {run['seconds'] / 60:.0f} minutes{seed}: {verdict}.\n"
 
 
 def _row(line: dict[str, Any]) -> str:

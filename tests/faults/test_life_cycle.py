@@ -335,7 +335,7 @@ class LifeCycle(RuleBasedStateMachine):
 
     @invariant()
     def holds(self) -> None:
-        assert look(self.parts.platform.engine, ALWAYS) == []
+        assert look(self.parts.platform.engine, ALWAYS, job_ids=[self.job_id]) == []
         job = self.parts.platform.job(self.job_id)
         assert job["progress"] >= self.progress or job["status"] == "queued", job
         self.progress = job["progress"]
