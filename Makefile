@@ -4,6 +4,7 @@
 FILE ?= examples/questions.xlsx
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/pytest -n 2 --maxschedchunk 1 # the long ones come first, so the next one goes to who is free
 UV := $(VENV)/uv/bin/uv
 
 # The embedded Redis has wheels for Python 3.11 and 3.12, so one of these comes first; PYTHON=… overrides.
@@ -29,7 +30,7 @@ test: $(VENV)/.ready ## every check and every test
 	@echo "Format and lint…" && $(BIN)/ruff format --check -q . && $(BIN)/ruff check -q .
 	@echo "Types…" && $(BIN)/mypy
 	@echo "Layers…" && { $(BIN)/lint-imports --no-cache > $(VENV)/layers.log || { cat $(VENV)/layers.log; exit 1; }; }
-	@echo "Tests…" && $(BIN)/pytest -n 2 --dist loadgroup
+	@echo "Tests…" && $(PYTEST)
 
 bench: $(VENV)/.ready ## measure speed on this machine and write docs/performance.md (ten minutes)
 	@$(BIN)/python -m bench.speed --write
@@ -37,7 +38,7 @@ bench: $(VENV)/.ready ## measure speed on this machine and write docs/performanc
 faults: $(VENV)/.ready ## the fault suite at full length (an hour and a half), its counts into docs/reliability.md
 	@rm -f $(VENV)/faults.jsonl
 	@MEDQ_FAULT_LONG=1 MEDQ_FAULT_KILLS=3000 MEDQ_FAULT_RECORD=$(VENV)/faults.jsonl \
-	  $(BIN)/pytest -v -n 2 --dist loadgroup --timeout 14400 tests/faults
+	  $(PYTEST) -v --timeout 14400 tests/faults
 	@$(BIN)/python -m tests.faults.record $(VENV)/faults.jsonl
 
 lock: $(VENV)/uv/.ready ## resolve requirements.lock anew

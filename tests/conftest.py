@@ -1,7 +1,4 @@
-"""Fixtures shared by the integration and fault suites: the scripted model, and the platform around a worker.
-
-The fault suite runs in two halves, each one test after the other: with two processes its kills lie beside the rest.
-"""
+"""Fixtures shared by the integration and fault suites: the scripted model, and the platform around a worker."""
 
 from __future__ import annotations
 
@@ -15,8 +12,6 @@ import pytest
 from bench.scripted_llm import ScriptedLlm
 from surroundings import Platform
 
-FAULTS = Path(__file__).parent / "faults"
-KILLS = FAULTS / "test_kills.py"
 SEED = "MEDQ_FAULT_SEED"
 
 
@@ -28,13 +23,6 @@ def pytest_configure() -> None:
 def pytest_report_header() -> str:
     """So that the choices of any run can be had again."""
     return f"{SEED}={os.environ[SEED]}"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep each half of the fault suite in one process: more would load the machine beyond what its bounds are for."""
-    for item in items:
-        if item.path.is_relative_to(FAULTS):
-            item.add_marker(pytest.mark.xdist_group("kills" if item.path == KILLS else "faults"))
 
 
 @pytest.fixture

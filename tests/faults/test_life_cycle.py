@@ -160,10 +160,11 @@ class LifeCycle(RuleBasedStateMachine):
         self.progress = 0
         self.claims: list[Claimed] = []
 
-    @initialize(is_prepared=st.booleans())
-    def begin(self, is_prepared: bool) -> None:
+    @initialize(is_prepared=st.booleans(), point=POINTS)
+    def begin(self, is_prepared: bool, point: Point) -> None:
         if is_prepared:
             self.advance("a:1:x", 1)
+            self.die_and_be_replaced(point)
 
     def teardown(self) -> None:
         """Left alone, whatever happened, the job ends by itself and nothing needs a hand."""
@@ -229,7 +230,12 @@ class LifeCycle(RuleBasedStateMachine):
         """As `die`, and somebody else has the task by now: whoever comes back is stale while it runs."""
         first = self.die("a:1:x", point)
         self.lose_all()
-        return multiple(first, self.claim("b:2:y"))
+        self.wait_no_longer()
+        second = self.claim("b:2:y")
+        if first and second and first.task.id == second.task.id:
+            self.end_late(first)
+            self.seen["overtaken"] += 1
+        return multiple(first, second)
 
     @rule(target=held, owner=OWNERS, point=POINTS)
     def die(self, owner: str, point: Point) -> Claimed | None:
@@ -253,7 +259,7 @@ class LifeCycle(RuleBasedStateMachine):
         is_open = self.parts.platform.job(self.job_id)["status"] in ("queued", "processing")
         if not is_current:
             with self.parts.platform.engine.connect() as connection:  # never committed
-                assert not tasks.give_back(connection, claimed.task)
+                assert not tasks.give_back(connection, claimed.task), "a stale owner gave a task back"
                 assert tasks.count_death(connection, claimed.task, error="test") is None
         with self.parts.platform.engine.connect() as connection:  # never committed
             try:
@@ -262,8 +268,8 @@ class LifeCycle(RuleBasedStateMachine):
                 assert not (is_current and is_open)
                 self.seen["rejected"] += 1
             else:
-                assert is_current
-                assert is_open
+                assert is_current, "a stale owner ended a task"
+                assert is_open, "a task of an ended job was ended again"
             connection.rollback()
 
     @rule(claimed=held)
@@ -276,7 +282,7 @@ class LifeCycle(RuleBasedStateMachine):
         renewed = self.parts.database.transact(
             lambda c: tasks.renew_leases(c, {task.id: task.attempt}, process=process, lease_s=LEASE_S)
         )
-        assert (renewed == {task.id}) == is_current
+        assert (renewed == {task.id}) == is_current, "a lease of somebody else was renewed, or one's own was not"
 
     @rule(claimed=consumes(held), delay_s=st.sampled_from([0, 1]))
     def give_back(self, claimed: Claimed | None, delay_s: float) -> None:
@@ -383,7 +389,7 @@ def test_the_life_of_tasks_in_any_order(platform: Platform, seed: int, monkeypat
     )
     # Then every fault was there
     deaths = sum(count for name, count in seen.items() if name.startswith("died"))
-    assert min(deaths, seen["run"], seen["stale"], seen["rejected"], seen["completed"]) > 0, seen
+    assert min(deaths, *(seen[name] for name in ("run", "stale", "overtaken", "rejected", "completed"))) > 0, seen
     with platform.engine.connect() as connection:
         calls = connection.execute(sa.text('SELECT count(*) FROM "LlmCall"')).scalar_one()
     record(
@@ -392,6 +398,7 @@ def test_the_life_of_tasks_in_any_order(platform: Platform, seed: int, monkeypat
         tasks_run=seen["run"],
         deaths=deaths,
         stale_owners=seen["stale"],
+        overtaken=seen["overtaken"],
         stale_rejected=seen["rejected"],
         calls=calls,
         extra_paid=0,
