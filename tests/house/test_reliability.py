@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from tests.faults import mutants
+from tests.faults.mutants import MUTANTS, ROOT, Mutant
 from tests.faults.record import BEGIN, END, FAULTS, KEPT, PAGE, SQL_BEGIN, SQL_END, read, show_invariants, table
 from worker.faults import Point
 
@@ -30,3 +32,16 @@ def test_the_table_is_that_of_the_record() -> None:
 @pytest.mark.parametrize("point", Point)
 def test_every_fault_point_is_explained(point: Point) -> None:
     assert f"`{point}`" in PAGE.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.what)
+def test_every_protection_that_can_be_taken_out_still_stands_where_it_is_said_to(mutant: Mutant) -> None:
+    assert (ROOT / mutant.file).read_text(encoding="utf-8").count(mutant.before) == 1
+    assert (ROOT / "tests" / "faults" / mutant.test.split()[0]).exists()
+
+
+def test_the_page_shows_what_became_of_every_mutant() -> None:
+    seen = mutants.read()
+    assert between(mutants.BEGIN, mutants.END) == mutants.table(seen).strip()
+    assert [line["what"] for line in seen] == [mutant.what for mutant in MUTANTS]
+    assert [line["what"] for line in seen if not line["is_red"] and not line["covered_by"]] == []

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 from urllib.parse import urlsplit, urlunsplit
 
+import httpx2
 import openai
 
 from worker import faults
@@ -125,10 +126,9 @@ class LlmClient:
     def _attempt(self, request: Request) -> Reply:
         sent_at = time.monotonic()
         try:
-            # As `extra_body` the request is sent as composed: walking it against the client's types took 1 ms of CPU,
-            # as much as everything else that the client does.
-            raw = self._client.chat.completions.with_raw_response.create(
-                model=request.model, messages=[], extra_body=request.body
+            # Sent as composed and read as it came: the client's types around both take more CPU than the call.
+            raw = self._client.post(
+                "/chat/completions", body={**request.body, "model": request.model}, cast_to=httpx2.Response
             )
         except openai.APIError as error:
             self.translate(error, model=request.model, after_s=time.monotonic() - sent_at)
