@@ -10,6 +10,7 @@ from typing import Any
 
 import openpyxl
 import pytest
+import sqlalchemy as sa
 
 from bench.scripted_llm import ScriptedLlm, truth_key
 from surroundings import ADMIN, Platform
@@ -308,6 +309,31 @@ def test_a_process_makes_as_many_calls_at_once_as_it_may_and_no_more(
         assert platform.wait_for_job(job_id)["status"] == "completed"
     # Then there were four calls at once at most
     assert llm.stats()["maxInFlight"] == 4
+
+
+def test_a_job_whose_row_is_locked_holds_up_nobody_but_itself(
+    platform: Platform, llm: ScriptedLlm, tmp_path: Path
+) -> None:
+    # Given a process with as many calls under way as it has connections, about a course that is known
+    llm.configure(truth=knowing(50))
+    stored = 'SELECT count(*) FROM "LlmCall" WHERE "jobId" = :id AND "status" = \'succeeded\''
+    with platform.workers(1, MEDQ_THREADS="8"):
+        platform.wait_for_job(platform.enqueue(make_workbook(tmp_path / "first.xlsx", 5, marker="first")))
+        llm.configure(hold=True)
+        held = platform.enqueue(make_workbook(tmp_path / "a.xlsx", 50))
+        platform.wait_until(lambda: llm.stats()["inFlight"] == 8, what="eight calls")
+        # When all return while somebody has locked their job
+        with platform.engine.begin() as connection:
+            lock = sa.text('SELECT FROM "AiValidationJob" WHERE "id" = :id FOR NO KEY UPDATE')
+            connection.execute(lock, {"id": held})
+            llm.configure(hold=False)
+            platform.wait_until(lambda: platform.value(stored, id=held) == 10, what="ten replies")
+            # Then another job goes on
+            other = platform.enqueue(make_workbook(tmp_path / "b.xlsx", 5, marker="b"))
+            assert platform.wait_for_job(other)["status"] == "completed"
+            assert platform.job(held)["processedItems"] == 0
+        # And so does this one, afterwards
+        assert platform.wait_for_job(held)["status"] == "completed"
 
 
 def test_a_killed_worker_loses_nothing_and_pays_only_calls_in_flight_again(

@@ -59,12 +59,13 @@ def analyse(tools: Tools, task: Task, lease: Lease, batch: Batch | None) -> None
     def apply(connection: sa.Connection) -> None:
         _apply(tools, connection, task, pending, conclusions, searched=searched)
 
-    try:
-        tools.database.transact(apply)
-    except sa.exc.IntegrityError:
-        # A course was removed, or a check added, in the seconds since they were read.
-        tools.directory.forget()
-        tools.database.transact(apply)
+    with tools.endings.hold(task.job.id):
+        try:
+            tools.database.transact(apply)
+        except sa.exc.IntegrityError:
+            # A course was removed, or a check added, in the seconds since they were read.
+            tools.directory.forget()
+            tools.database.transact(apply)
     faults.reached(Point.AFTER_COMMIT, task.kind, task.position)
     log.info("batch_done", items=len(pending))
 

@@ -10,6 +10,7 @@ from worker.adapters.files import Storage
 from worker.adapters.prices import Prices
 from worker.errors import JobFailed
 from worker.gateway import Gateway
+from worker.pipeline.turns import Turns
 from worker.retrieval import Retrieval
 from worker.settings import Settings
 from worker.shapes import sentences
@@ -31,6 +32,7 @@ class Tools:
     prices: Prices
     retrieval: Retrieval | None = None
     directory: questions.Directory = field(default_factory=questions.Directory)
+    endings: Turns = field(default_factory=Turns)  # of batches, by job
 
     def model(self, purpose: Purpose, config: JobConfig, endpoint: Endpoint) -> str:
         """Which model a call of this purpose asks for at this endpoint."""

@@ -1,0 +1,46 @@
+"""Turns: who waits for the same thing waits here, a few at a time go in."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from worker.pipeline.turns import Turns
+
+
+def test_as_many_as_there_are_places_are_in_at_once_and_all_come_in() -> None:
+    turns, inside, most, came = Turns(places=2), [0], [0], [0]
+    lock = threading.Lock()
+
+    def work() -> None:
+        with turns.hold("job"):
+            with lock:
+                inside[0] += 1
+                came[0] += 1
+                most[0] = max(most[0], inside[0])
+            time.sleep(0.005)
+            with lock:
+                inside[0] -= 1
+
+    threads = [threading.Thread(target=work) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (came, most) == ([12], [2])
+
+
+def test_one_key_does_not_wait_for_another() -> None:
+    turns = Turns(places=1)
+    with turns.hold("a"), turns.hold("b"):
+        pass
+
+
+def test_an_error_frees_the_place_and_nothing_is_kept_of_a_key() -> None:
+    turns = Turns(places=1)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="x"), turns.hold("a"):
+            raise ValueError("x")
+    assert turns == Turns(places=1)
