@@ -1,0 +1,211 @@
+"""Is the suite awake? Mutation testing of the protections: each is taken out, and the test that should notice is run.
+
+`python -m tests.faults.mutants` does so in a copy of the project, and writes what was seen into docs/reliability.md.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.document import DOCS, put_between
+
+ROOT = DOCS.parent
+PAGE, KEPT = DOCS / "reliability.md", DOCS / "mutants.jsonl"
+BEGIN, END = "<!-- mutants: begin (written by `python -m tests.faults.mutants`) -->", "<!-- mutants: end -->"
+COPIED = ("bench", "docs", "examples", "models", "schema", "tests", "worker", "pyproject.toml")
+LONGEST_S = 240
+
+LIFE_CYCLE = "test_life_cycle.py"
+NO_TOKEN = "CAST(:attempt AS int) IS NOT NULL AND CAST(:owner AS text) IS NOT NULL AND \"status\" = 'running'"
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One protection: where it stands, what is left without it, and the test that must then fail.
+
+    `covered_by`: another protection does the same, so that the test may stay green.
+    """
+
+    what: str
+    file: str
+    before: str
+    after: str
+    test: str
+    covered_by: str = ""
+
+
+MUTANTS = (
+    Mutant(
+        "the fence of an intent",
+        "worker/adapters/calls.py",
+        """t."attempt" = :attempt AND t."leaseOwner" = :owner AND t."status" = 'running'\n  AND NOT EXISTS""",
+        "CAST(:attempt AS int) IS NOT NULL AND CAST(:owner AS text) IS NOT NULL\n  AND NOT EXISTS",
+        LIFE_CYCLE,
+    ),
+    Mutant(
+        "the fence of a task's last write",
+        "worker/adapters/tasks.py",
+        'WHERE {FENCE} AND (SELECT job."status" FROM job)',
+        f'WHERE "id" = :id AND {NO_TOKEN} AND (SELECT job."status" FROM job)',
+        LIFE_CYCLE,
+    ),
+    Mutant(
+        "the fence of a task that is given back",
+        "worker/adapters/tasks.py",
+        '"errorMessage" = :error\nWHERE {FENCE}\n""")  # noqa: S608\n\nGIVE_BACK_ALL',
+        f'"errorMessage" = :error\nWHERE "id" = :id AND {NO_TOKEN}\n""")\n\nGIVE_BACK_ALL',
+        LIFE_CYCLE,
+    ),
+    Mutant(
+        "the fence of a lease's renewal",
+        "worker/adapters/tasks.py",
+        'AND t."attempt" = held.attempt AND starts_with(t."leaseOwner", :process)',
+        "AND CAST(:process AS text) IS NOT NULL",
+        LIFE_CYCLE,
+    ),
+    Mutant(
+        "looking for stored replies before asking",
+        "worker/adapters/calls.py",
+        '"task_id": task.id, "keys": list(keys)}).mappings()',
+        '"task_id": task.id, "keys": ["none"]}).mappings()',
+        LIFE_CYCLE,
+    ),
+    Mutant(
+        "the sweep's limit on waiting for a lock",
+        "worker/upkeep.py",
+        "wait_s=LOCK_WAIT_S",
+        "wait_s=None",
+        "test_standstill.py",
+    ),
+    Mutant(
+        "ending the session of a process that froze in a COPY",
+        "worker/upkeep.py",
+        "if ended := self.database.transact(lambda c: tasks.end_standstill(c, found, lease_s=self.lease_s)):",
+        "if ended := 0:",
+        "test_standstill.py",
+    ),
+    Mutant(
+        "the sweep's closing of calls whose worker is gone",
+        "worker/upkeep.py",
+        "calls.mark_unknown(connection, expired.id, attempt=expired.attempt)",
+        "pass",
+        "test_kills.py -k t2",
+    ),
+    Mutant(
+        "a process of its own for a task that two workers died with",
+        "worker/runner.py",
+        "if claimed.task.deaths < tasks.MAX_DEATHS - 1:",
+        "if True:",
+        "test_kills.py -k segfault",
+    ),
+    Mutant(
+        "looking for one's own claim after a COMMIT of unknown end",
+        "worker/adapters/tasks.py",
+        'connection.execute(TAKEN, {"owner": owner}).mappings().one_or_none() if is_again else None',
+        "None",
+        "test_infrastructure.py -k commit",
+    ),
+    Mutant(
+        "giving a task back at a stop",
+        "worker/runner.py",
+        "except Stopping:\n                self._give_back(task)",
+        "except Stopping:",
+        "test_operators.py -k rolling",
+        "a process that leaves gives back whatever it still holds, in one statement",
+    ),
+    Mutant(
+        "telling a fault of the database from one of the task",
+        "worker/runner.py",
+        "if isinstance(error, Interrupted) or is_infrastructure_fault(error):",
+        "if isinstance(error, Interrupted):",
+        "test_infrastructure.py -k sessions",
+        "transactions are retried for a minute before it would matter",
+    ),
+)
+
+
+def main() -> None:
+    """Try every mutant, show each, and keep what was seen."""
+    seen: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "medq"
+        for number, mutant in enumerate(MUTANTS, start=1):
+            _copy(copy)
+            seen.append(_try(mutant, copy))
+            print(f"{number}/{len(MUTANTS)} {json.dumps(seen[-1], ensure_ascii=False)}", flush=True)
+    KEPT.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in seen))
+    put_between(PAGE, BEGIN, END, table(seen))
+    asleep = [line["what"] for line in seen if not line["is_red"] and not line["covered_by"]]
+    sys.exit(f"Nothing noticed: {', '.join(asleep)}" if asleep else 0)
+
+
+def read() -> list[dict[str, Any]]:
+    """What was seen at the last try."""
+    return [json.loads(line) for line in KEPT.read_text().splitlines()]
+
+
+def table(seen: Sequence[dict[str, Any]]) -> str:
+    """As Markdown: a row for each protection."""
+    return "\n".join(["| taken out | test | seen |", "|---|---|---|", *map(_row, seen)]) + "\n"
+
+
+def _row(line: dict[str, Any]) -> str:
+    said = f"red: {line['why']}" if line["is_red"] else f"green: {line['covered_by'] or '**nothing noticed**'}"
+    return f"| {line['what']} | `{line['test']}` | {said} |"
+
+
+def _copy(copy: Path) -> None:
+    shutil.rmtree(copy, ignore_errors=True)
+    copy.mkdir()
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, copy / name)
+
+
+def _try(mutant: Mutant, copy: Path) -> dict[str, Any]:
+    path = copy / mutant.file
+    path.write_text(path.read_text().replace(mutant.before, mutant.after))
+    file, *options = mutant.test.split()
+    command = ["-m", "pytest", "-q", "-x", "--timeout", str(LONGEST_S), "--tb=line", f"tests/faults/{file}", *options]
+    began = time.monotonic()
+    run = subprocess.run(  # in the copy the packages of the copy come first
+        [sys.executable, *command],
+        cwd=copy,
+        env={**os.environ, "PYTHONPATH": str(copy)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if run.returncode not in (0, 1):  # neither passed nor failed
+        raise SystemExit(run.stdout + run.stderr)
+    return {
+        "what": mutant.what,
+        "test": mutant.test,
+        "is_red": run.returncode == 1,
+        "why": _why(run.stdout),
+        "covered_by": mutant.covered_by,
+        "took_s": round(time.monotonic() - began),
+    }
+
+
+def _why(output: str) -> str:
+    """The first error that pytest names, in one short line."""
+    errors = (line.partition(": ")[2] for line in output.splitlines() if line.startswith(("/", "E  ")) and ": " in line)
+    return next(errors, "").replace("|", "/")[:100]
+
+
+if __name__ == "__main__":
+    main()
