@@ -289,7 +289,8 @@ class LifeCycle(RuleBasedStateMachine):
         if claimed is None:
             return
         is_current = self._is_current(claimed.task)
-        assert self.parts.database.transact(lambda c: tasks.give_back(c, claimed.task, delay_s=delay_s)) == is_current
+        is_given = self.parts.database.transact(lambda c: tasks.give_back(c, claimed.task, delay_s=delay_s))
+        assert is_given == is_current, "a stale owner gave a task back, or its owner could not"
 
     @rule(claimed=consumes(held))
     def die_seen(self, claimed: Claimed | None) -> None:
