@@ -4,7 +4,7 @@
 FILE ?= examples/questions.xlsx
 VENV := .venv
 BIN := $(VENV)/bin
-PYTEST := $(BIN)/pytest -n 2 --maxschedchunk 1 # the long ones come first, so the next one goes to who is free
+PYTEST := $(BIN)/pytest -n 2 --maxschedchunk 1 # the next test goes to who is free
 UV := $(VENV)/uv/bin/uv
 
 # The embedded Redis has wheels for Python 3.11 and 3.12, so one of these comes first; PYTHON=… overrides.
