@@ -81,7 +81,8 @@ def park(tools: Tools, task: Task, call_ids: Collection[str]) -> None:
             say_waits(connection, task.job.id)
         return is_waiting
 
-    is_waiting = tools.database.transact(work)
+    with tools.endings.hold(task.job.id):
+        is_waiting = tools.database.transact(work)
     faults.reached(Point.IN_PARK, task.kind, task.position)
     log.info("batch_parked", calls=len(call_ids), is_waiting=is_waiting)
 

@@ -32,7 +32,7 @@ class Tools:
     prices: Prices
     retrieval: Retrieval | None = None
     directory: questions.Directory = field(default_factory=questions.Directory)
-    endings: Turns = field(default_factory=Turns)  # of batches, by job
+    endings: Turns = field(default_factory=Turns)  # of batches, by job: ended or parked, for both its row is locked
 
     def model(self, purpose: Purpose, config: JobConfig, endpoint: Endpoint) -> str:
         """Which model a call of this purpose asks for at this endpoint."""
