@@ -1,7 +1,8 @@
 """What each provider fault cost: one JSON line each, and the table that docs/providers.md makes of them.
 
 With MEDQ_PROVIDER_RECORD=FILE a test run adds its lines to that file;
-`python -m tests.integration.provider_record FILE` keeps them in docs/providers.jsonl (those of faults that did not run stay) and writes the table.
+`python -m tests.integration.provider_record FILE` keeps them in docs/providers.jsonl, where those of faults that did
+not run stay, and writes the table.
 """
 
 from __future__ import annotations
