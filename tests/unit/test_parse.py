@@ -275,6 +275,25 @@ def test_of_two_columns_with_one_name_the_first_value_wins_and_none_is_lost() ->
     assert (upload.rows[0].cells["Note"], upload.rows[0].cells["Note (2)"]) == ("n1", "n2")
 
 
+def test_what_each_column_became_is_told_with_the_cells_that_nobody_reads() -> None:
+    (read,) = parse(
+        grid(
+            "qroc",
+            ("QROC de pédiatrie", "", "", "", "", ""),
+            ("matiere", "Question", "niveau", "Réponse", "Remarque", "Vide"),
+            ("P", "Où ?", "DCEM2", "Ovaire", "à revoir", ""),
+            ("P", "Quand ?", "DCEM2", "Jamais", " ", ""),
+        )
+    ).read
+
+    assert read.header_row == 2
+    assert [(column.header, column.became) for column in read.details] == [
+        ("matiere", "matiere"), ("Question", "texte de la question"), ("niveau", "niveau"), ("Réponse", "reponse"),
+        ("Remarque", None), ("Vide", None),
+    ]  # fmt: skip
+    assert [(column.header, column.filled) for column in read.unread] == [("Remarque", 1)]
+
+
 def test_status_columns_of_a_corrected_workbook_are_ignored() -> None:
     status = {
         "statut": "confirmé",

@@ -21,6 +21,7 @@ from worker.shapes import sentences
 from worker.shapes.answers import Purpose
 from worker.shapes.items import PlannedItem
 from worker.shapes.jobs import JobConfig, Task
+from worker.shapes.uploads import ReadSheet
 from worker.steps.parse import parse_upload
 from worker.steps.plan import assign_batches, plan_items
 
@@ -49,11 +50,23 @@ def prepare(tools: Tools, task: Task) -> None:
         reply_share=meter.reply_share,
     )
     notes = {
-        "read": [{"name": s.name, "columns": list(s.columns), "rows": s.row_count} for s in upload.read],
+        "read": [_sheet_note(sheet) for sheet in upload.read],
         "leftOut": [{"name": s.name, "reason": s.reason} for s in upload.left_out],
     }
     tools.database.transact(lambda c: _store_plan(c, task, batched, notes))
     log.info("prepared", items=len(batched), left_out=len(upload.left_out))
+
+
+def _sheet_note(sheet: ReadSheet) -> dict[str, Any]:
+    unread = [{"header": column.header, "filled": column.filled, "reason": column.reason} for column in sheet.unread]
+    return {
+        "name": sheet.name,
+        "columns": list(sheet.columns),
+        "rows": sheet.row_count,
+        "headerRow": sheet.header_row,
+        "unread": unread,
+        "notes": list(sheet.notes),
+    }
 
 
 def _check_prices(tools: Tools, config: JobConfig) -> None:

@@ -30,9 +30,27 @@ class LeftOutSheet:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadColumn:
+    """What one column of a sheet became."""
+
+    header: str  # as written; `Colonne F` where it has no name
+    became: str | None  # the canonical header it is read as, `type`, or None: it stays unread
+    filled: int | None = None  # of an unread column: how many cells below the header hold something
+    reason: str | None = None  # French: why it stays unread, where there is more to say than that nobody knows it
+
+
+@dataclass(frozen=True, slots=True)
 class ReadSheet:
-    """A sheet that was read: what the corrected workbook needs to rebuild it."""
+    """A sheet that was read: what the corrected workbook needs to rebuild it, and what an admin wants to know of it."""
 
     name: str
     columns: tuple[str, ...]  # keys of the rows' `cells`, in the order of the upload
     row_count: int  # non-empty rows
+    header_row: int | None = None  # the row taken as header, as a spreadsheet numbers it
+    details: tuple[ReadColumn, ...] = ()  # every column that has a name or holds anything
+    notes: tuple[str, ...] = ()  # French sentences about the sheet as a whole
+
+    @property
+    def unread(self) -> tuple[ReadColumn, ...]:
+        """The columns that hold something and that nobody read."""
+        return tuple(column for column in self.details if column.became is None and column.filled)

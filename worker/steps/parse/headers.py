@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -68,6 +68,13 @@ class Columns:
         for name, places in self.doubles:
             cells[name] = next((row[place] for place in places if row[place].strip()), cells[name])
         return cells
+
+    def named(self) -> Iterator[tuple[int, str]]:
+        """The place and the canonical header of every column that is read."""
+        doubled = {place: name for name, places in self.doubles for place in places}
+        for key, place in zip(self.keys, self.places, strict=True):
+            if place in doubled or key in self.names:
+                yield place, doubled.get(place, key)
 
     def key_at(self, place: int) -> str | None:
         """The key of the column at `place`; None for one that is not kept."""

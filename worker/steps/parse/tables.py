@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from worker.errors import JobFailed
 from worker.shapes.questions import LETTERS, Finding, QuestionType
-from worker.shapes.uploads import LeftOutSheet, RawSheet, ReadSheet
+from worker.shapes.uploads import LeftOutSheet, RawSheet, ReadColumn, ReadSheet
 from worker.steps.parse.headers import Columns, count_known, read_header
 from worker.steps.parse.names import is_result_sheet, type_named
 
@@ -81,7 +81,7 @@ def _read_table(sheet: RawSheet, only_sheet: bool, drafts: list[Draft], read: li
             return LEFT_EMPTY
         read.append(ReadSheet(sheet.name, (), 0))
         return None
-    columns, body = _split_header(sheet)
+    header_row, header, columns, body = _split_header(sheet)
     kind = _kind_of(named, columns, body, only_sheet)
     if kind is None:
         return LEFT_UNKNOWN if body else LEFT_EMPTY
@@ -94,11 +94,27 @@ def _read_table(sheet: RawSheet, only_sheet: bool, drafts: list[Draft], read: li
         draft = Draft(len(read), sheet.name, number, "qcm", cells, findings=formulas.get(number, []))
         _set_type(draft, kind, row[columns.type_place] if columns.type_place is not None else "", with_options)
         drafts.append(draft)
-    read.append(ReadSheet(sheet.name, columns.keys, len(body)))
+    details = tuple(_column_details(header, columns, body))
+    read.append(ReadSheet(sheet.name, columns.keys, len(body), header_row, details))
     return None
 
 
-def _split_header(sheet: RawSheet) -> tuple[Columns, Sequence[tuple[int, tuple[str, ...]]]]:
+def _column_details(
+    header: Sequence[str], columns: Columns, body: Sequence[tuple[int, tuple[str, ...]]]
+) -> Iterator[ReadColumn]:
+    """What each column became; of those that nobody reads, how many cells they hold."""
+    names = dict(columns.named())
+    for place, text in enumerate(header):
+        if place == columns.type_place:
+            yield ReadColumn(text.strip(), "type")
+        elif place in names:
+            yield ReadColumn(text.strip(), names[place])
+        elif (key := columns.key_at(place)) is not None:
+            filled = sum(1 for _, row in body if row[place] and not row[place].isspace())
+            yield ReadColumn(text.strip() or key, None, filled)
+
+
+def _split_header(sheet: RawSheet) -> tuple[int, tuple[str, ...], Columns, Sequence[tuple[int, tuple[str, ...]]]]:
     """The header is the first row; or, under title lines, the first that holds two header names."""
     rows = sheet.rows
     start = next((i for i, (_, row) in enumerate(rows[:HEADER_WITHIN_ROWS]) if count_known(row) >= 2), 0)
@@ -108,7 +124,8 @@ def _split_header(sheet: RawSheet) -> tuple[Columns, Sequence[tuple[int, tuple[s
     for place in range(width):
         if not rows[start][1][place].strip():
             filled[place] = any(row[place].strip() for _, row in body)
-    return read_header(rows[start][1], filled), body
+    number, header = rows[start]
+    return number, header, read_header(header, filled), body
 
 
 def _kind_of(
