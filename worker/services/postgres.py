@@ -6,20 +6,31 @@ import importlib.util
 import os
 import pwd
 import shutil
+import signal
 import stat
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from worker.errors import UsageError
-from worker.services.home import Home, choose_port, last_lines, rotate_log, works_in
+from worker.services.home import (
+    Home,
+    can_tell_processes,
+    choose_port,
+    last_lines,
+    rotate_log,
+    wait_until_gone,
+    works_in,
+)
 
 NAME = "postgresql"
 ROLE = DATABASE = "medq"
 READY_TIMEOUT_S = 10.0
+STOP_TIMEOUT_S = 30.0
 # Cheap on a laptop, wide enough for many worker threads. Durability stays on: paid answers live here.
 CONFIGURATION = """\
 listen_addresses = '127.0.0.1'
@@ -105,14 +116,33 @@ def running_url(home: Home) -> str | None:
     return _url(home, port) if _answers(home, port) else None
 
 
-def stop(home: Home) -> None:
-    """Stop the server of this home; nothing when it does not run. Hold `home.exclusive`."""
-    binaries, data = find_binaries(), _data(home)
-    if binaries is None or running_url(home) is None:
-        return
-    account = _choose_account(data)
-    # "fast" ends the sessions of clients that were killed or forgot to leave.
-    _run(binaries, ["pg_ctl", "stop", "-D", data.name, "-m", "fast", "-w", "-t", "60"], home, account)
+def stop(home: Home) -> bool:
+    """Stop the server of this home and wait until it is gone; False when none ran. Hold `home.exclusive`.
+
+    Raises `UsageError` when it does not end.
+    """
+    data = _data(home)
+    pid = _running_pid(home)
+    if pid is None:
+        return False
+    for number in (signal.SIGINT, signal.SIGQUIT):  # fast: sessions of killed clients end; then at once
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+        if wait_until_gone(lambda: _running_pid(home) is None, STOP_TIMEOUT_S):
+            return True
+    raise UsageError(f"The embedded PostgreSQL does not stop. Read {data / 'server.log'}, or end process {pid}.")
+
+
+def _running_pid(home: Home) -> int | None:
+    """The process that serves this home's cluster."""
+    path = _data(home) / "postmaster.pid"
+    if can_tell_processes():
+        return works_in(path, _data(home))
+    if running_url(home) is None:
+        return None
+    with suppress(OSError, ValueError):
+        return int(path.read_text().split("\n", 1)[0])
+    return None
 
 
 def _data(home: Home) -> Path:
@@ -234,7 +264,7 @@ def _forget_foreign_pid(data: Path) -> None:
     children of the old server still alive, its shared memory, found by the folder's inode, would stop the new one.
     """
     path = data / "postmaster.pid"
-    if works_in(path, data) is False:
+    if can_tell_processes() and works_in(path, data) is None:
         path.unlink(missing_ok=True)
 
 
