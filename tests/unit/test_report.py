@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from worker.shapes.answers import OUTCOMES, Conclusion, Outcome
 from worker.shapes.questions import QUESTION_TYPES, Finding, Question, QuestionType
 from worker.shapes.reports import ReportCell, ReportRow, ReportSummary, StyledCell
-from worker.shapes.uploads import LeftOutSheet, ReadSheet
+from worker.shapes.uploads import LeftOutSheet, Note, ReadSheet
 from worker.steps.report import CANONICAL_HEADERS, EMBEDDED_WARNING, STATUS_HEADERS, build_report
 
 Sheet = list[dict[str, ReportCell]]
@@ -338,6 +338,7 @@ def test_the_summary_tells_figures_sheets_model_and_cost() -> None:
         figures=figures,
         sheets=(ReadSheet("qcm", ("reponse",), 3), ReadSheet("QROC", ("reponse",), 1)),
         left_out=(LeftOutSheet("Notes", "Son nom n'indique pas de type de question."),),
+        notes=(Note("unread_column", "La colonne « Auteur » n'est pas lue.", "colonne « Auteur »", 3, "qcm"),),
         model="gpt-x",
         review_model="gpt-y",
         calls=7,

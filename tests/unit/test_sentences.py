@@ -50,6 +50,17 @@ def test_sheets_left_out_are_named() -> None:
     assert two == "Terminé : 1 question (1 confirmée). Feuilles non lues : Notes, Barème."
 
 
+def test_what_was_not_used_is_told_in_a_few_words_and_no_list_grows_without_end() -> None:
+    said = sentences.finished({"confirmed": 1}, [], ["1 ligne masquée", "colonne « Auteur » non lue"], embedded=False)
+    many = sentences.finished({"confirmed": 1}, [f"s{n}" for n in range(70)], [], embedded=False)
+
+    assert said == (
+        "Terminé : 1 question (1 confirmée). À savoir : 1 ligne masquée, colonne « Auteur » non lue "
+        "(détail dans la feuille « Résumé » du classeur corrigé)."
+    )
+    assert many == "Terminé : 1 question (1 confirmée). Feuilles non lues : s0, s1, s2, s3, s4 et 65 autres."
+
+
 def test_the_demonstration_model_is_always_owned_up_to() -> None:
     assert sentences.finished({"confirmed": 1}, [], embedded=True).endswith(
         "Modèle de démonstration : ses réponses ne valent rien, aucune question n'est validée."

@@ -118,7 +118,8 @@ def close_job(
         error = sentences.NO_SUCCESS
     left_out = [note["name"] for note in summary.notes.get("leftOut", [])]
     status = "completed" if error is None else "failed"
-    message = sentences.finished(outcomes, left_out, embedded=embedded)
+    labels = [note["label"] for note in summary.notes.get("notes", [])]
+    message = sentences.finished(outcomes, left_out, labels, embedded=embedded)
     connection.execute(
         CLOSE, {"id": job_id, "status": status, "output_url": output_url, "error": error, "message": message}
     )

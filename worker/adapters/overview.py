@@ -165,6 +165,14 @@ def count_outcomes(engine: sa.Engine, job_id: str) -> dict[str, int]:
     return {outcome: found.get(outcome, 0) for outcome in ("pending", *OUTCOMES)}
 
 
+def read_notes(engine: sa.Engine, job_id: str) -> dict[str, list[dict[str, Any]]]:
+    """What of the file was not used: `leftOut` (sheets: name, reason) and `notes` (`Note` as JSON), in French."""
+    query = sa.text("""SELECT "result" FROM "AiValidationTask" WHERE "jobId" = :id AND "kind" = 'prepare' LIMIT 1""")
+    with engine.connect() as connection:
+        found = connection.execute(query, {"id": job_id}).scalar_one_or_none() or {}
+    return {name: found.get(name, []) for name in ("leftOut", "notes")}
+
+
 def count_findings(engine: sa.Engine, job_id: str) -> list[FindingCount]:
     """What was odd about the rows, the most frequent first."""
     query = sa.text("""

@@ -13,7 +13,7 @@ from worker.cli.output import out, program, say, shorten, tell, tell_json
 from worker.errors import JobFailed, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from worker.adapters.overview import JobOverview
     from worker.cli.site import Site
@@ -305,6 +305,7 @@ def describe(site: Site, job: JobOverview) -> dict[str, Any]:
     return job.to_json() | {
         "outcomes": overview.count_outcomes(site.engine, job.id),
         "findings": [asdict(finding) for finding in overview.count_findings(site.engine, job.id)],
+        **overview.read_notes(site.engine, job.id),
         "llmCalls": _describe_spending(overview.sum_spending(site.engine, job.id)),
     }
 
@@ -333,6 +334,7 @@ def show_job(site: Site, job: JobOverview) -> None:
         tell("  Findings:")
         for finding in findings:
             tell(f"    {finding.rows} × {finding.code}: {finding.example}")
+    _show_notes(overview.read_notes(site.engine, job.id))
     spending = overview.sum_spending(site.engine, job.id)
     tell(f"  Model: {_spending(spending)}")
     if spending.batch_calls:
@@ -345,6 +347,16 @@ def show_job(site: Site, job: JobOverview) -> None:
         tell(f"    Price not known: {models}. Name a file of prices in MEDQ_PRICES to have the cost counted.")
     if job.output_url:
         tell(f"  Workbook: {local_path(job.output_url)}")
+
+
+def _show_notes(notes: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """What of the file was not used, or not as it is written there."""
+    if notes["leftOut"] or notes["notes"]:
+        tell("  Of the file:")
+    for sheet in notes["leftOut"]:
+        tell(f"    sheet {sheet['name']!r} not read: {sheet['reason']}")
+    for note in notes["notes"]:
+        tell(f"    {note['message']}")
 
 
 def local_path(url: str) -> str:

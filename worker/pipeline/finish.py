@@ -22,7 +22,7 @@ from worker.pipeline.tools import Tools
 from worker.shapes import sentences
 from worker.shapes.jobs import Task
 from worker.shapes.reports import ReportRow, ReportSummary
-from worker.shapes.uploads import LeftOutSheet, ReadSheet
+from worker.shapes.uploads import LeftOutSheet, Note, ReadSheet
 from worker.steps.report import build_report
 
 log = get_logger()
@@ -104,6 +104,7 @@ def _summarise(job: jobs.JobSummary, *, embedded: bool) -> ReportSummary:
         figures={name: row[name] or 0 for name in jobs.FIGURES},
         sheets=tuple(ReadSheet(s["name"], tuple(s["columns"]), s["rows"]) for s in job.notes.get("read", [])),
         left_out=tuple(LeftOutSheet(s["name"], s["reason"]) for s in job.notes.get("leftOut", [])),
+        notes=tuple(Note(**note) for note in job.notes.get("notes", [])),
         model=next((line["model"] for line in spent if line["purpose"] == "analyse"), None),
         review_model=next((line["model"] for line in spent if line["purpose"] == "second_look"), None),
         calls=sum(line["calls"] for line in spent),

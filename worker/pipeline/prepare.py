@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
@@ -52,6 +53,7 @@ def prepare(tools: Tools, task: Task) -> None:
     notes = {
         "read": [_sheet_note(sheet) for sheet in upload.read],
         "leftOut": [{"name": s.name, "reason": s.reason} for s in upload.left_out],
+        "notes": [asdict(note) for note in upload.notes],
     }
     tools.database.transact(lambda c: _store_plan(c, task, batched, notes))
     log.info("prepared", items=len(batched), left_out=len(upload.left_out))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from typing import Any, Literal, Self
 
-from worker.shapes.uploads import LeftOutSheet, ReadSheet
+from worker.shapes.uploads import LeftOutSheet, Note, ReadSheet
 
 QuestionType = Literal["qcm", "qroc", "cas_qcm", "cas_qroc"]
 QUESTION_TYPES: tuple[QuestionType, ...] = ("qcm", "qroc", "cas_qcm", "cas_qroc")
@@ -116,8 +116,12 @@ class ParsedRow:
 
 @dataclass(frozen=True, slots=True)
 class ParsedUpload:
-    """A whole file, read: its rows in the file's order, the sheets they came from, and those left out and why."""
+    """A whole file, read: its rows in the file's order, the sheets they came from, and those left out and why.
+
+    `notes` name every cell that is neither in a row's question nor spoken of in one of its findings.
+    """
 
     rows: tuple[ParsedRow, ...]
     read: tuple[ReadSheet, ...]
     left_out: tuple[LeftOutSheet, ...]
+    notes: tuple[Note, ...] = ()

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, Literal, Self
 
 from worker.shapes.questions import Finding, Question, QuestionType
-from worker.shapes.uploads import LeftOutSheet, ReadSheet
+from worker.shapes.uploads import LeftOutSheet, Note, ReadSheet
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,7 @@ class ReportSummary:
     figures: Mapping[str, int] = field(default_factory=dict)
     sheets: tuple[ReadSheet, ...] = ()  # gives unknown columns their order
     left_out: tuple[LeftOutSheet, ...] = ()
+    notes: tuple[Note, ...] = ()
     model: str | None = None
     review_model: str | None = None
     calls: int = 0

@@ -36,6 +36,8 @@ BATCH_UNANSWERED = (
     "configuration de la tâche ou attendre, puis relancer la tâche : les réponses déjà obtenues seront réutilisées."
 )
 
+NAMES_SHOWN = 5
+
 OUTCOME_WORDS = {
     "confirmed": ("confirmée", "confirmées"),
     "corrected": ("corrigée", "corrigées"),
@@ -86,8 +88,10 @@ def prepared(items: int) -> str:
     return f"{count(items, 'question lue', 'questions lues')}, analyse en cours."
 
 
-def finished(outcomes: Mapping[str, int], left_out: Sequence[str], *, embedded: bool) -> str:
-    """Said when the job is done: how many of each outcome, and which sheets were not read."""
+def finished(
+    outcomes: Mapping[str, int], left_out: Sequence[str], labels: Sequence[str] = (), *, embedded: bool
+) -> str:
+    """Said when the job is done: how many of each outcome, which sheets were not read, what else was not used."""
     total = sum(outcomes.values())
     if not total:
         sentence = "Terminé : aucune question dans ce fichier."
@@ -95,8 +99,17 @@ def finished(outcomes: Mapping[str, int], left_out: Sequence[str], *, embedded: 
         parts = [count(outcomes[name], *words) for name, words in OUTCOME_WORDS.items() if outcomes.get(name)]
         sentence = f"Terminé : {count(total, 'question')} ({', '.join(parts)})."
     if left_out:
-        sentence += f" {'Feuille non lue' if len(left_out) == 1 else 'Feuilles non lues'} : {', '.join(left_out)}."
+        sentence += f" {'Feuille non lue' if len(left_out) == 1 else 'Feuilles non lues'} : {_some(left_out)}."
+    if labels:
+        sentence += f" À savoir : {_some(labels)} (détail dans la feuille « Résumé » du classeur corrigé)."
     return f"{sentence} {EMBEDDED}" if embedded else sentence
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first names of a list, and how many more there are."""
+    more = len(names) - NAMES_SHOWN
+    shown = ", ".join(names[:NAMES_SHOWN])
+    return shown if more <= 0 else f"{shown} et {count(more, 'autre')}"
 
 
 def refused(code: str | None) -> str:

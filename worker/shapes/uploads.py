@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something about a file that no row can say: what of it was not used, or was used otherwise than written.
+
+    `message` is one French sentence; `label` the same as a few words, for a list in the job's sentence; `count` how
+    many cells or rows it is about.
+    """
+
+    code: str  # snake_case, stable: "unread_column", "hidden_rows", "repeated_header", …
+    message: str
+    label: str
+    count: int
+    sheet: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,13 +27,21 @@ class RawSheet:
 
     `rows` holds (row number as a spreadsheet shows it, from 1; cells as text, "" when empty) for every row that
     has at least one non-empty cell, in order; the header is simply the first of them. Text is clean: no NUL,
-    no control character but line break and tab, `1.0` is `1`, dates are `YYYY-MM-DD`.
-    `unresolved` maps (row number, column index from 0) to a formula whose value the file does not hold.
+    no control character but line break and tab, `1.0` is `1`; a value is written as its number format shows it, and
+    a cell in error holds the error's own text (`#N/A`). `unresolved` maps (row number, column index from 0) to a
+    formula whose value the file does not hold. `dates` and `unformatted` map a column index to the numbers of the rows
+    whose cell there is a date, or a number whose format is not known, in ascending order. `notes` say what reading
+    changed.
     """
 
     name: str
     rows: tuple[tuple[int, tuple[str, ...]], ...]
     unresolved: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    is_hidden: bool = False
+    hidden_rows: frozenset[int] = frozenset()
+    dates: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    unformatted: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -342,6 +342,10 @@ def _sheet_rows(summary: ReportSummary, scan: _Scan) -> Iterator[_SummaryRow]:
         yield (name, StyledCell(scan.sheets[name], "count"), "lignes lues")
     for sheet in summary.left_out:
         yield (sheet.name, "non lue", sheet.reason)
+    if summary.notes:
+        yield _title("Ce qui n'a pas été utilisé, ou l'a été autrement")
+    for note in summary.notes:
+        yield (note.sheet or "", StyledCell(note.count, "count"), note.message)
 
 
 def _model_rows(summary: ReportSummary) -> Iterator[_SummaryRow]:

@@ -13,15 +13,17 @@ import signal
 import subprocess
 import sys
 import threading
+from array import array
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
 from worker.adapters.sheets.containers import CORRUPT
 from worker.adapters.sheets.reading import SHARED_LENGTH, read_here
 from worker.errors import JobFailed
-from worker.shapes.uploads import RawSheet
+from worker.shapes.uploads import Note, RawSheet
 
 MEMORY_BYTES = 1 << 30  # of the child
 TIMEOUT_S = 120
@@ -91,7 +93,7 @@ def _order(child: subprocess.Popen[bytes], limits: dict[str, Any], data: bytes) 
 
 def _receive(child: subprocess.Popen[bytes]) -> list[RawSheet] | None:
     """What the child read; None when it ended before the end. Raises the `JobFailed` that it met."""
-    found: list[tuple[str, list[Any], list[Any]]] = []
+    found: list[tuple[dict[str, Any], list[Any]]] = []
     shared: dict[str, str] = {}  # the same specialty, course, level … on every row: one text instead of 50,000
     for kind, *rest in map(json.loads, child.stdout or ()):
         if kind == "row":
@@ -99,15 +101,39 @@ def _receive(child: subprocess.Popen[bytes]) -> list[RawSheet] | None:
             row = tuple(shared.setdefault(cell, cell) if len(cell) <= SHARED_LENGTH else cell for cell in cells)
             found[-1][1].append((number, row))
         elif kind == "sheet":
-            found.append((rest[0], [], rest[1]))
+            found.append((rest[0], []))
         elif kind == "failed":
             raise JobFailed(rest[0])
         else:
-            return [
-                RawSheet(name, tuple(rows), {(row, column): formula for row, column, formula in unresolved})
-                for name, rows, unresolved in found
-            ]
+            return [_to_sheet(around, rows) for around, rows in found]
     return None
+
+
+def _around(sheet: RawSheet) -> dict[str, Any]:
+    """A sheet without its rows, as JSON can hold it."""
+    return {
+        "name": sheet.name,
+        "unresolved": [[row, column, formula] for (row, column), formula in sheet.unresolved.items()],
+        "is_hidden": sheet.is_hidden,
+        "hidden_rows": sorted(sheet.hidden_rows),
+        "dates": [[column, list(rows)] for column, rows in sheet.dates.items()],
+        "unformatted": [[column, list(rows)] for column, rows in sheet.unformatted.items()],
+        "notes": [asdict(note) for note in sheet.notes],
+    }
+
+
+def _to_sheet(around: dict[str, Any], rows: list[Any]) -> RawSheet:
+    """The inverse of `_around`. Row numbers by the million take four bytes each."""
+    return RawSheet(
+        around["name"],
+        tuple(rows),
+        {(row, column): formula for row, column, formula in around["unresolved"]},
+        is_hidden=around["is_hidden"],
+        hidden_rows=frozenset(around["hidden_rows"]),
+        dates={column: array("I", found) for column, found in around["dates"]},
+        unformatted={column: array("I", found) for column, found in around["unformatted"]},
+        notes=tuple(Note(**note) for note in around["notes"]),
+    )
 
 
 def answer_parent() -> None:
@@ -132,7 +158,7 @@ def _answers(data: bytes, limits: dict[str, Any]) -> Iterator[list[Any]]:
         yield ["failed", str(error)]
         return
     for sheet in sheets:
-        yield ["sheet", sheet.name, [[row, column, formula] for (row, column), formula in sheet.unresolved.items()]]
+        yield ["sheet", _around(sheet)]
         for number, cells in sheet.rows:
             yield ["row", number, cells]
     yield ["end"]

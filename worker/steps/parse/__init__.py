@@ -21,7 +21,8 @@ def parse_upload(
     What is odd about a row is a finding on it; what no analysis can mend, a rejection. `JobFailed` (French) only
     when the file as a whole holds no question: no sheet recognised, no row, or a needed column missing.
     """
-    drafts, read, left_out = read_tables(sheets, file_name)
-    facts = gather_facts(drafts, file_name)
+    tables = read_tables(sheets, file_name)
+    facts = gather_facts(tables.drafts, file_name)
     defaults = Defaults(default_level, default_semester)
-    return ParsedUpload(tuple(build_row(draft, facts, defaults) for draft in drafts), read, left_out)
+    rows = tuple(build_row(draft, facts, defaults) for draft in tables.drafts)
+    return ParsedUpload(rows, tuple(tables.read), tuple(tables.left_out), tuple(tables.notes))

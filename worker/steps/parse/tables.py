@@ -8,9 +8,10 @@ from pathlib import PurePosixPath
 
 from worker.errors import JobFailed
 from worker.shapes.questions import LETTERS, Finding, QuestionType
-from worker.shapes.uploads import LeftOutSheet, RawSheet, ReadColumn, ReadSheet
+from worker.shapes.uploads import LeftOutSheet, Note, RawSheet, ReadColumn, ReadSheet
 from worker.steps.parse.headers import Columns, count_known, read_header
 from worker.steps.parse.names import is_result_sheet, type_named
+from worker.steps.parse.unused import unread_columns
 
 OPTION_COLUMNS = tuple(f"option {letter}" for letter in LETTERS.lower())
 HEADER_WITHIN_ROWS = 10  # title lines may stand above the header
@@ -45,19 +46,26 @@ class _Kind:
     by_columns: bool = False  # a CSV whose name tells nothing
 
 
-def read_tables(
-    sheets: Sequence[RawSheet], file_name: str
-) -> tuple[list[Draft], tuple[ReadSheet, ...], tuple[LeftOutSheet, ...]]:
-    """Drafts of all rows in order, sheets read, sheets left out. Raise `JobFailed` when no question can come of it."""
+@dataclass(slots=True)
+class Tables:
+    """What the sheets of a file hold together: drafts of all rows in order, sheets read and left out, notes."""
+
+    drafts: list[Draft] = field(default_factory=list)
+    read: list[ReadSheet] = field(default_factory=list)
+    left_out: list[LeftOutSheet] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+
+
+def read_tables(sheets: Sequence[RawSheet], file_name: str) -> Tables:
+    """Read all sheets. Raise `JobFailed` when no question can come of them."""
     stem = PurePosixPath(file_name.replace("\\", "/")).stem
-    drafts: list[Draft] = []
-    read: list[ReadSheet] = []
-    left_out: list[LeftOutSheet] = []
+    tables = Tables()
+    drafts, read = tables.drafts, tables.read
     for sheet in sheets:
         only_sheet = len(sheets) == 1 and sheet.name == stem
-        reason = _read_table(sheet, only_sheet, drafts, read)
+        reason = _read_table(sheet, only_sheet, tables)
         if reason:
-            left_out.append(LeftOutSheet(sheet.name, reason))
+            tables.left_out.append(LeftOutSheet(sheet.name, reason))
     if not read and not any(len(sheet.rows) > 1 for sheet in sheets):
         raise JobFailed("Le fichier ne contient aucune question : aucune feuille n'a de ligne sous son en-tête.")
     if not read:
@@ -68,11 +76,12 @@ def read_tables(
         )
     if not drafts:
         raise JobFailed("Le fichier ne contient aucune question : les feuilles reconnues n'ont que leur en-tête.")
-    return drafts, tuple(read), tuple(left_out)
+    return tables
 
 
-def _read_table(sheet: RawSheet, only_sheet: bool, drafts: list[Draft], read: list[ReadSheet]) -> str | None:
+def _read_table(sheet: RawSheet, only_sheet: bool, tables: Tables) -> str | None:
     """Add one sheet's drafts; or give the French reason why it is left out."""
+    drafts, read = tables.drafts, tables.read
     named = type_named(sheet.name)
     if named is None and is_result_sheet(sheet.name) and not only_sheet:
         return LEFT_RESULT
@@ -96,6 +105,7 @@ def _read_table(sheet: RawSheet, only_sheet: bool, drafts: list[Draft], read: li
         drafts.append(draft)
     details = tuple(_column_details(header, columns, body))
     read.append(ReadSheet(sheet.name, columns.keys, len(body), header_row, details))
+    tables.notes += [*sheet.notes, *unread_columns(read[-1], columns, body)]
     return None
 
 
