@@ -80,6 +80,8 @@ class Script:
     refuse: float = 0.0
     content_filter: float = 0.0
     unknown_letters: float = 0.0
+    contradict: float = 0.0  # a short answer upheld beside another one of its own
+    confidences: list[Any] = field(default_factory=list)  # what stands there instead, one result after another
     empty_explanations: float = 0.0
     nul: float = 0.0
     garbage: float = 0.0
@@ -238,6 +240,11 @@ def _spoil_results(script: Script, results: list[dict[str, Any]], rng: random.Ra
         rng.shuffle(results)
     if rng.random() < script.unknown_letters:
         results = [{**result, "correctAnswers": ["Z"]} for result in results]
+    if script.contradict and rng.random() < script.contradict:
+        other = {"answer": "Posthectomie en urgence", "verdict": "upholds"}
+        results = [result if result["answer"] is None else {**result, **other} for result in results]
+    if script.confidences:
+        results = [{**r, "confidence": script.confidences[n % len(script.confidences)]} for n, r in enumerate(results)]
     if rng.random() < script.empty_explanations:
         results = [{**r, "explanation": "", "optionExplanations": dict.fromkeys("ABCDE", "")} for r in results]
     if rng.random() < script.nul:

@@ -160,7 +160,22 @@ def test_a_verdict_on_nothing_counts_as_none() -> None:
         ({"explanation": "Voici l'objet JSON demandé pour cette question."}, "prompt_leak"),
         ({"explanation": load_prompt("analyse").text[:200]}, "prompt_leak"),
         ({"confidence": None}, "wrong_type"),
-        ({"confidence": "0.9"}, "wrong_type"),
+        ({"confidence": "high"}, "wrong_type"),
+        ({"confidence": "élevée"}, "wrong_type"),
+        ({"confidence": ""}, "wrong_type"),
+        ({"confidence": "0.9/1"}, "wrong_type"),
+        ({"confidence": "9/10"}, "wrong_type"),
+        ({"confidence": "1.5"}, "wrong_type"),
+        ({"confidence": "95"}, "wrong_type"),
+        ({"confidence": "-0.1"}, "wrong_type"),
+        ({"confidence": "120 %"}, "wrong_type"),
+        ({"confidence": "nan"}, "wrong_type"),
+        ({"confidence": "0." + "9" * 5000}, "wrong_type"),
+        ({"confidence": [0.9]}, "wrong_type"),
+        ({"confidence": {"value": 0.9}}, "wrong_type"),
+        ({"confidence": float("inf")}, "confidence_out_of_range"),
+        ({"confidence": 95}, "confidence_out_of_range"),
+        ({"confidence": 1.0000001}, "confidence_out_of_range"),
         ({"confidence": True}, "wrong_type"),
         ({"confidence": 93}, "confidence_out_of_range"),
         ({"confidence": -0.1}, "confidence_out_of_range"),
@@ -170,6 +185,123 @@ def test_a_verdict_on_nothing_counts_as_none() -> None:
 )
 def test_a_result_that_breaks_a_rule_is_refused(changes: dict[str, Any], expected: str) -> None:
     assert code(result(**changes)) == expected
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("0.9", 0.9),
+        (" 0,93 ", 0.93),
+        (".5", 0.5),
+        ("1", 1.0),
+        ("0", 0.0),
+        ("1.00", 1.0),
+        ("90%", 0.9),
+        ("92,5 %", 0.925),
+    ],
+)
+def test_a_confidence_in_text_is_read_where_it_can_only_mean_one_thing(written: str, meant: float) -> None:
+    assert check(result(confidence=written)).looks["item-1"].confidence == pytest.approx(meant)
+
+
+_numbers = st.one_of(
+    st.integers(), st.floats(), st.text(alphabet="0123456789.,% -+eE∞", max_size=12), st.booleans(), st.none()
+)
+
+
+@given(_numbers)
+def test_a_confidence_is_between_0_and_1_or_the_result_is_refused(value: Any) -> None:
+    reply = check(result(confidence=value), result("q2"), request=asked(question(), question(text="b")))
+
+    assert "item-2" in reply.looks
+    look = reply.looks.get("item-1")
+    if look is None:
+        assert reply.refusals["item-1"].code in ("wrong_type", "confidence_out_of_range")
+    else:
+        assert 0 <= look.confidence <= 1
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1:
+        assert look is not None
+        assert look.confidence == value
+
+
+_RESULT_2 = json.dumps(result("q2"))
+
+
+@pytest.mark.parametrize(
+    ("broken", "expected"),
+    [
+        # The wire as it came, one result in it: (what is replaced, by what) and what becomes of it
+        (('"confidence": 0.9', '"confidence": NaN'), "confidence_out_of_range"),
+        (('"confidence": 0.9', '"confidence": Infinity'), "confidence_out_of_range"),
+        (('"confidence": 0.9', '"confidence": -Infinity'), "confidence_out_of_range"),
+        (('"confidence": 0.9', '"confidence": ' + "9" * 5000), "confidence_out_of_range"),
+        (('"confidence": 0.9', '"confidence": -' + "9" * 5000), "confidence_out_of_range"),
+        (('"confidence": 0.9', '"confidence": 1e999'), "confidence_out_of_range"),
+        (('"confidence": 0.9', '"confidence": 0.9, "confidence": 0.2'), "ambiguous"),
+        (('"correctAnswers": ["A"]', '"correctAnswers": ["A"], "correctAnswers": ["B"]'), "ambiguous"),
+        (('"optionExplanations": {', '"optionExplanations": {"A": "Une autre explication entière.", '), "ambiguous"),
+        (('"id": "q1"', '"id": "q9", "id": "q1"'), "ambiguous"),
+        (('"confidence": 0.9', '"confidence": 0.9, "confidence": 0.9'), None),
+        (('"answer": null', '"answer": NaN'), None),
+        (('"answer": null', '"answer": ' + "7" * 5000), None),
+    ],
+)
+def test_what_json_should_not_hold_costs_its_own_result_at_most(broken: tuple[str, str], expected: str | None) -> None:
+    first = json.dumps(result("q1"))
+    assert broken[0] in first
+    content = f'{{"results": [{first.replace(*broken)}, {_RESULT_2}]}}'
+
+    reply = check_reply(body(content), asked(question(), question(text="b")))
+
+    assert "item-2" in reply.looks
+    assert not reply.truncated
+    assert (reply.refusals["item-1"].code if "item-1" in reply.refusals else None) == expected
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '{"results": [' + "[" * 100_000,
+        '{"results": [{"id": "q1", "correctAnswers": ' + "[" * 100_000 + "]" * 100_000 + "}]}",
+        '{"results": [' + '{"id":' * 100_000,
+        '{"results": [' + _RESULT_2 + '], "results": []}',
+        '{"a": ' * 100_000,
+    ],
+)
+def test_a_reply_nested_beyond_measure_or_given_twice_is_data(content: str) -> None:
+    reply = check_reply(body(content), asked(question()))
+
+    assert reply.looks == {}
+    assert not reply.truncated  # nothing that a smaller call would mend
+    assert reply.refusals["item-1"].code in ("missing", "unreadable")
+
+
+def test_a_message_that_holds_two_contents_is_none() -> None:
+    content = json.dumps(json.dumps({"results": [result()]}))
+    raw = f'{{"choices": [{{"message": {{"content": {content}, "content": "autre"}}}}]}}'
+    assert check_reply(raw, asked(question())).refusals["item-1"].code == "unreadable"
+
+
+@pytest.mark.parametrize(
+    ("explanation", "expected"),
+    [
+        ("La notion est classique. La bonne réponse est B.", True),
+        ("Les réponses exactes sont donc : A, C et D.", True),
+        ("Les bonnes réponses sont AB", True),
+        ("La bonne réponse est A.", False),
+        ("La bonne réponse est la A ; le reste est inexact dans ce contexte.", False),
+        ("On croit souvent que la bonne réponse est B, à tort dans ce cas.", False),
+        ("La bonne réponse est B12 en cas de carence avérée chez l'adulte.", False),
+        ("La bonne réponse n'est pas B.", False),
+        ("Les réponses exactes sont B et d'autres encore selon les auteurs.", False),
+        ("La bonne réponse est B. La bonne réponse est C.", False),
+    ],
+)
+def test_a_text_that_gives_another_key_than_the_letters_is_seen(explanation: str, expected: bool) -> None:
+    text = f"{explanation}\nLe décalottage forcé est contre-indiqué."
+    assert check(result(explanation=text)).looks["item-1"].is_contradictory is expected
+    negative = asked(question(text="Toutes sont exactes, sauf une :"))
+    assert not check(result(explanation=text), request=negative).looks["item-1"].is_contradictory
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,18 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from worker.shapes.answers import Citation, Look, Verdict
 from worker.shapes.jobs import JobConfig
 from worker.shapes.questions import Question
+from worker.shapes.short_answers import is_other_answer, same_answer
 from worker.steps.judge import (
     EMBEDDED_WARNING,
     conclude,
     failed_conclusion,
     needs_second_look,
-    same_answer,
 )
 
 QCM = Question(
@@ -108,7 +110,7 @@ def test_auto_validation_can_be_off() -> None:
 
 
 def test_an_upheld_answer_stays_as_uploaded() -> None:
-    conclusion = judge(QROC, short("Surveillance", "contests", "un"), short("Ne rien faire", "upholds", "deux"))
+    conclusion = judge(QROC, short("Surveillance", "contests", "un"), short("Abstention simple", "upholds", "deux"))
 
     assert (conclusion.outcome, conclusion.key, conclusion.answer) == ("confirmed", None, "Abstention")
     assert conclusion.explanation == "Général deux."
@@ -438,3 +440,103 @@ def test_quotes_are_few_and_short() -> None:
     assert len(lines) == 3
     assert max(map(len, lines)) < 360
     assert all(line.endswith("mot … »") for line in lines)
+
+
+# --- looks that contradict themselves ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Torsion du cordon spermatique", "Hernie inguinale étranglée"),
+        ("5 mg/kg", "10 mg/kg"),
+        ("avant 4 ans", "avant 6 ans"),
+        ("3", "4"),
+        ("3,5 g/L", "3,0 g/L"),
+        ("Fièvre", "Pas de fièvre"),
+        ("Absence de reflux", "Reflux"),
+        ("< 5 ans", "> 5 ans"),
+        ("plus de 48 heures", "moins de 48 heures"),
+        ("Surveillance", "Chirurgie"),
+    ],
+)
+def test_another_answer_is_seen_for_sure(one: str, other: str) -> None:
+    assert is_other_answer(one, other)
+    assert is_other_answer(other, one)
+    assert not same_answer(one, other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Torsion testiculaire", "Torsion du cordon spermatique"),
+        ("HTA", "Hypertension artérielle"),
+        ("AVC ischémique", "Accident vasculaire cérébral ischémique"),
+        ("Testicule droit", "Atteinte testiculaire"),
+        ("0,5 g", "500 mg"),
+        ("72 heures", "3 jours"),
+        ("Pas de fièvre", "Absence de fièvre"),
+        ("4 à 6 ans", "avant 4 ans"),
+        ("Échographie", "échographie."),
+        ("", "Échographie"),
+        ("?", "…"),
+    ],
+)
+def test_what_may_be_the_same_answer_is_not_another_one(one: str, other: str) -> None:
+    assert not is_other_answer(one, other)
+    assert not is_other_answer(other, one)
+
+
+OTHER = "Posthectomie en urgence"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "outcome", "reason"),
+    [
+        # The official answer is "Abstention".
+        (short(OTHER, "upholds"), short("Abstention", "upholds", "deux"), "confirmed", "La première analyse se contre"),
+        (short(OTHER, "upholds"), short(OTHER, "upholds"), "contested", "L'analyse se contredit (elle dit la réponse"),
+        (short(OTHER, "upholds"), short(OTHER, "contests"), "contested", "Une des deux analyses se contredit"),
+        (short(OTHER, "upholds"), None, "contested", "L'analyse se contredit (elle dit la réponse officielle juste"),
+        (short("Abstention", "contests"), short("Abstention", "contests"), "contested", "L'analyse se contredit (elle"),
+        (short("Abstention", "contests"), short("Abstention", "upholds"), "confirmed", "La première analyse se contre"),
+        (short(OTHER, "contests"), short(OTHER, "upholds"), "contested", "Une des deux analyses se contredit"),
+    ],
+)
+@pytest.mark.parametrize("config", [DEFAULTS, CORRECTING])
+def test_a_look_that_contradicts_itself_confirms_and_corrects_nothing(
+    first: Look, second: Look | None, outcome: str, reason: str, config: JobConfig
+) -> None:
+    assert needs_second_look(QROC, first)
+    conclusion = judge(QROC, first, second, config)
+    assert (conclusion.outcome, conclusion.answer) == (outcome, "Abstention")
+    assert conclusion.validated is (outcome == "confirmed")
+    assert conclusion.reason.startswith(reason)
+
+
+def test_a_key_that_its_own_text_denies_confirms_corrects_and_completes_nothing() -> None:
+    denied = look("ABE", is_contradictory=True)
+    assert needs_second_look(QCM, denied)
+    assert judge(QCM, denied, look("ABE")).outcome == "confirmed"
+    assert judge(QCM, denied, None).outcome == "contested"
+    assert "son explication une autre clé" in judge(QCM, denied, denied).reason
+    other = look("ACE", is_contradictory=True)
+    assert judge(QCM, other, look("ACE"), CORRECTING).outcome == "contested"
+    unknown = replace(QCM, official_key=None)
+    assert judge(unknown, denied, look("ABE")).outcome == "failed"
+    assert "se contredit" in judge(unknown, denied, look("ABE")).reason
+
+
+_words = st.sampled_from(["Abstention", "chirurgie", "4 ans", "5 mg", "pas de fièvre", "HTA", "< 5", "", "…"])
+
+
+@given(_words, _words, st.sampled_from(["upholds", "contests"]), st.sampled_from(["upholds", "contests"]))
+def test_no_answer_is_confirmed_by_a_look_that_gives_another(
+    answer: str, second_answer: str, verdict: Verdict, second_verdict: Verdict
+) -> None:
+    looks = short(answer, verdict), short(second_answer, second_verdict)
+    conclusion = judge(QROC, *looks, CORRECTING)
+    if conclusion.outcome == "confirmed":
+        assert any(x.verdict == "upholds" and not is_other_answer(x.answer or "", "Abstention") for x in looks)
+    if conclusion.outcome == "corrected":
+        assert all(x.verdict == "contests" and not same_answer(x.answer or "", "Abstention") for x in looks)

@@ -43,6 +43,7 @@ class Look:
     confidence: float  # 0–1
     model: str
     citations: tuple[Citation, ...] = ()
+    is_contradictory: bool = False  # QCM: its own text names another key as the right one
 
 
 @dataclass(frozen=True, slots=True)

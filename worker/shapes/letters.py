@@ -19,6 +19,32 @@ _SENTENCE_START = r"(?:^|\n|[.;!?:]\s+)"
 _JUDGED = r"(?=\s+(?:est|sont)\s+(?:in)?(?:vraie?s?|fausse?s?|faux|exacte?s?|correcte?s?|justes?|erronée?s?)\b)"
 _NAMED = re.compile(rf"({_AFTER_NOUN})({_LIST})|({_SENTENCE_START})({_LIST}){_JUDGED}")
 
+# "La bonne réponse est B.", "Les réponses exactes sont donc : A, C et D." A whole sentence, or nothing is sure.
+_STATED = re.compile(
+    r"(?:^|\n|[.;!?]\s+)(?i:(?:donc|ainsi|au total|en conclusion|en résumé)?\s?,?\s?"
+    r"(?:la|les)\s(?:seules?\s)?(?:bonnes?\sr[ée]ponses?|r[ée]ponses?\s(?:correctes?|exactes?|justes?|attendues?)|clé)"
+    r"\s(?:est|sont)(?:\sdonc)?\s?:?\s?(?:(?:la|les)\s)?)"
+    r"([A-E]{1,5}|[A-E](?:\s?(?:,|;|/|et)\s?[A-E]){1,4})(?=\s?(?:[.;!]|\n|$))"
+)
+_NEGATIVE = re.compile(
+    r"(?i)\b(?:sauf|excep\w*|hormis|faux|fausses?|inexacte?s?|incorrecte?s?|erronée?s?|pas|jamais)\b"
+)
+
+
+def stated_key(text: str) -> frozenset[str] | None:
+    """The letters that the text says in a sentence of its own to be the right answer; None when it says no such thing,
+    or two.
+    """
+    if "ponse" not in text and "clé" not in text:  # nearly always, and a search costs ten times as much
+        return None
+    stated = {frozenset(c for c in match[1] if c in LETTERS) for match in _STATED.finditer(text)}
+    return stated.pop() if len(stated) == 1 else None
+
+
+def is_negative(stem: str) -> bool:
+    """Whether a question may ask for what is wrong ("sauf", "laquelle est fausse"): "right" is then two things."""
+    return _NEGATIVE.search(stem) is not None
+
 
 def named_letters(text: str) -> frozenset[str]:
     """The letters that the text surely names as options; "hépatite B" and "vitamines A et D" name none."""

@@ -69,6 +69,8 @@ REFUSAL_WORDS = {
     "unreadable": "réponse illisible",
     "no_answer": "aucune réponse donnée",
     "no_verdict": "aucun avis sur la réponse officielle",
+    "ambiguous": "deux valeurs pour un même champ",
+    "request_too_large": "question trop longue pour la limite de débit du fournisseur",
     "no_explanation": "explication manquante",
     "placeholder": "explication sans contenu",
     "too_short": "explication sans contenu",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 
 from worker.shapes.answers import Citation, Look, Refusal, Verdict
 from worker.shapes.calls import AskedQuestion, CheckedReply, Request, Usage
-from worker.shapes.letters import named_letters, rename_letters
+from worker.shapes.letters import is_negative, named_letters, rename_letters, stated_key
 from worker.shapes.questions import fold_text
 
 MIN_LETTERS_EXPLANATION = 20
@@ -39,6 +40,9 @@ _STRAIGHT = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "«":
 _BETWEEN = re.compile(r"[\s,]*")
 _UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # categories Cc and Cs, but \n and \t
 _WORD = re.compile(r"[^\W_]+")
+_LONGEST_INT = 18  # digits: no number of a reply has more, and Python refuses to read 4,301
+_SHARE = re.compile(r"(?:0|1|0?[.,][0-9]{1,12}|0[.,]|1[.,]0{0,12})")
+_PERCENT = re.compile(r"(100|[0-9]{1,2}(?:[.,][0-9]{1,6})?)\s?%")
 
 
 class _Refused(Exception):
@@ -59,6 +63,8 @@ def check_reply(raw: str, request: Request) -> CheckedReply:
     choice = _first_mapping(envelope.get("choices"))
     message = choice.get("message")
     message = message if isinstance(message, Mapping) else {}
+    if any(isinstance(part, _Ambiguous) for part in (envelope, choice, message)):
+        message = {"content": "two replies in one"}  # which of them is meant, nobody knows
     finish = choice.get("finish_reason")
     finish = finish if isinstance(finish, str) else None
     refused = _content_refused(message, finish)
@@ -99,10 +105,28 @@ def clean_text(text: str) -> str:
 # --- from the body to the results -------------------------------------------------------------------------------
 
 
+class _Ambiguous(dict[str, Any]):
+    """A JSON object that gives one name two different values: nobody can tell which of them is meant."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs) and any(value[name] is not given and value[name] != given for name, given in pairs):
+        return _Ambiguous(value)
+    return value
+
+
+def _integer(digits: str) -> float:
+    return int(digits) if len(digits) <= _LONGEST_INT else math.inf
+
+
+_DECODER = json.JSONDecoder(strict=False, object_pairs_hook=_object, parse_int=_integer)
+
+
 def _parse(text: str) -> object:
-    """JSON, or None: depth bombs and numbers of thousands of digits included. Raw control characters pass."""
+    """JSON, or None, for depth bombs too. Raw control characters pass; numbers beyond measure are infinite."""
     try:
-        return json.loads(text, strict=False)
+        return _DECODER.decode(text)
     except (ValueError, RecursionError):
         return None
 
@@ -140,6 +164,8 @@ def _read_results(content: str) -> tuple[Sequence[object] | None, bool]:
     if fenced is not None and not content.startswith("{"):
         content = fenced[1].strip()
     whole = _parse(content)
+    if isinstance(whole, _Ambiguous):
+        return None, False
     if isinstance(whole, Mapping) and isinstance(whole.get("results"), list):
         return whole["results"], False
     start = _RESULTS.search(content)
@@ -153,7 +179,6 @@ def _closed_objects(content: str, at: int) -> tuple[list[object], bool]:
 
     Completing the last, open one would now and then give a valid but wrong set of letters.
     """
-    decoder = json.JSONDecoder(strict=False)
     results: list[object] = []
     while True:
         between = _BETWEEN.match(content, at)
@@ -161,8 +186,10 @@ def _closed_objects(content: str, at: int) -> tuple[list[object], bool]:
         if content[at : at + 1] == "]":
             return results, False
         try:
-            result, at = decoder.raw_decode(content, at)
-        except (ValueError, RecursionError):
+            result, at = _DECODER.raw_decode(content, at)
+        except RecursionError:
+            return results, False  # no end was cut off: no smaller call would make it shallow
+        except ValueError:
             return results, True
         results.append(result)
 
@@ -199,6 +226,8 @@ def _read_look(
     result = results[0]
     if any(other != result for other in results[1:]):
         raise _Refused("duplicate_id", f"{len(results)} different results with this id")
+    if isinstance(result, _Ambiguous) or any(isinstance(value, _Ambiguous) for value in result.values()):
+        raise _Refused("ambiguous", "one name with two values")
     check = _TextCheck(asked, request)
     qcm = asked.question.is_qcm
     look = Look(
@@ -210,6 +239,7 @@ def _read_look(
         confidence=_read_confidence(result.get("confidence")),
         model=model,
         citations=tuple(_read_citations(result.get("citations"), asked)),
+        is_contradictory=qcm and _states_another_key(result, asked),
     )
     check.refuse_leaks()
     return look
@@ -224,6 +254,14 @@ def _read_key(value: object, asked: AskedQuestion) -> str:
     if not letters <= asked.letters.keys():
         raise _Refused("unknown_letter", "a letter that is not an option of this question")
     return "".join(sorted(asked.letters[letter] for letter in letters))
+
+
+def _states_another_key(result: Mapping[str, Any], asked: AskedQuestion) -> bool:
+    """Whether the explanation says for sure that the right answer is another one than the letters beside it."""
+    stated = stated_key(clean_text(result["explanation"]))
+    if stated is None or is_negative(asked.question.text):
+        return False
+    return stated != {letter.strip().upper() for letter in result["correctAnswers"]}
 
 
 def _read_verdict(value: object, asked: AskedQuestion) -> Verdict | None:
@@ -245,11 +283,21 @@ def _read_option_explanations(value: object, asked: AskedQuestion, check: _TextC
 
 
 def _read_confidence(value: object) -> float:
+    """A number between 0 and 1, also written as text ("0.9", "0,9", "90 %"). 95 may be a percentage, or a mistake."""
+    if isinstance(value, str):
+        value = _confidence_in_words(value.strip())
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _Refused("wrong_type", "confidence is not a number")
     if not 0 <= value <= 1:  # NaN is not either
         raise _Refused("confidence_out_of_range", "confidence is not between 0 and 1")
     return float(value)
+
+
+def _confidence_in_words(text: str) -> float | None:
+    if _SHARE.fullmatch(text):
+        return float(text.replace(",", "."))
+    percent = _PERCENT.fullmatch(text)
+    return None if percent is None else float(percent[1].replace(",", ".")) / 100
 
 
 def _read_citations(value: object, asked: AskedQuestion) -> Iterator[Citation]:

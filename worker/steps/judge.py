@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from worker.shapes.answers import Citation, Conclusion, Look
 from worker.shapes.jobs import JobConfig
 from worker.shapes.questions import Question
+from worker.shapes.short_answers import is_other_answer, same_answer
 
 EMBEDDED_WARNING = (
     "Modèle de démonstration : ce texte vient d'un très petit modèle embarqué et n'a aucune valeur médicale."
 )
 SECOND_LOOK_MISSING = "La seconde analyse n'a pas abouti."
 MAX_QUOTES, MAX_QUOTE = 3, 300  # of courses, under one explanation; characters of each
-
-# Words that change nothing between two short answers. "ou", "sans", "non", "pas" and the like are not among them,
-# nor are single letters: "hépatite A" is not "hépatite".
-_EMPTY_WORDS = frozenset(
-    (
-        *("le", "la", "les", "un", "une", "des", "du", "de", "au", "aux", "à", "en", "et", "dans", "par", "pour"),
-        *("sur", "avec", "chez", "est", "sont", "il", "elle", "agit", "ce", "cette", "son", "sa", "ses", "leur"),
-        *("leurs", "qui"),
-    )
-)
-# What gives its sense to the word after it: "pas de fièvre, toux" is not "fièvre, pas de toux".
-_BOUND_WORDS = frozenset(
-    (
-        *("pas", "non", "sans", "ni", "ne", "aucun", "aucune", "jamais", "absence", "sauf", "hors", "plus", "moins"),
-        *("ou", "<", ">", "≤", "≥", "=", "±", "+", "-"),
-    )
-)
-# Where the order of the words is the answer itself.
-_ORDER_WORDS = ("avant", "après", "puis", "supérieur", "supérieure", "inférieur", "inférieure", "vers")
-_ELISION = re.compile(r"\b(?:qu|[cdjlmst])['’]", re.IGNORECASE)
-_TOKEN = re.compile(r"\d+(?:[.,]\d+)?|[^\W\d_]+|[<>≤≥=±%+]|(?<![^\s(])-(?=\d)")
 
 
 def needs_second_look(question: Question, first: Look) -> bool:
@@ -79,19 +57,6 @@ def failed_conclusion(reason: str, *, model: str | None = None, excerpts_used: b
     return Conclusion(outcome="failed", reason=reason, model=model, excerpts_used=excerpts_used)
 
 
-def same_answer(one: str, other: str) -> bool:
-    """Whether two short answers surely say the same: same content words, numbers, signs and negations.
-
-    Strict on purpose: two answers that agree become a key, so a doubt counts as a difference.
-    """
-    words, other_words = _content_words(one), _content_words(other)
-    if not words or not other_words:
-        return False
-    if {_stem(word) for word in _ORDER_WORDS} & {*words, *other_words}:
-        return words == other_words
-    return set(words) == set(other_words)
-
-
 # --- the four outcomes ------------------------------------------------------------------------------------------
 
 
@@ -103,9 +68,11 @@ def _conclude_with_official(
     if second is None:
         return _contested(question, first, None, embedded=embedded)
     if _agrees(question, second):
-        reason = f"La première analyse donnait {_given(question, first)} ; la seconde retrouve {_official(question)}."
+        found = "se contredisait" if _contradicts_itself(question, first) else f"donnait {_given(question, first)}"
+        reason = f"La première analyse {found} ; la seconde retrouve {_official(question)}."
         return _confirmed(question, second, reason=reason, embedded=embedded)
     sure = min(first.confidence, second.confidence) >= config.quality_threshold
+    sure = sure and not _contradicts_itself(question, first) and not _contradicts_itself(question, second)
     if config.apply_corrections and not embedded and sure and _same_look(question, first, second):
         return _corrected(question, first, second)
     return _contested(question, first, second, embedded=embedded)
@@ -117,6 +84,9 @@ def _conclude_without_official(question: Question, first: Look, second: Look | N
         reason = f"Sans {what}, il faut deux analyses concordantes. {SECOND_LOOK_MISSING}"
         return replace(failed_conclusion(reason), proposed=_value(first), confidence=first.confidence)
     confidence = min(first.confidence, second.confidence)
+    if _contradicts_itself(question, first) or _contradicts_itself(question, second):
+        reason = f"Sans {what}, il faut deux analyses concordantes, et l'une d'elles se contredit : à vérifier."
+        return replace(failed_conclusion(reason), proposed=_proposed(question, first, second), confidence=confidence)
     if not _same_look(question, first, second):
         reason = (
             f"Sans {what}, il faut deux analyses concordantes : la première donne {_given(question, first)}, "
@@ -168,7 +138,10 @@ def _corrected(question: Question, first: Look, second: Look) -> Conclusion:
 
 def _contested(question: Question, first: Look, second: Look | None, *, embedded: bool) -> Conclusion:
     official = f"{_official(question)} est {_given_official(question)}"
-    if second is None:
+    if contradiction := _contradiction(question, first, second):
+        sentence = f"{contradiction} ; {official}."
+        sentence += f" {SECOND_LOOK_MISSING}" if second is None else ""
+    elif second is None:
         sentence = f"L'analyse donne {_given(question, first)}, {official}. {SECOND_LOOK_MISSING}"
     elif _same_look(question, first, second):
         sentence = f"L'analyse donne {_given(question, first)}, {official}."
@@ -189,8 +162,36 @@ def _contested(question: Question, first: Look, second: Look | None, *, embedded
 # --- what the looks say -----------------------------------------------------------------------------------------
 
 
+def _contradicts_itself(question: Question, look: Look) -> bool:
+    """Whether the parts of a look exclude each other, so that nothing it says of the answer counts.
+
+    A QCM whose text names another key as the right one; a QROC that upholds the official answer and gives another one,
+    or contests it and gives the same.
+    """
+    if look.is_contradictory or question.is_qcm or question.official_answer is None:
+        return look.is_contradictory
+    compared = is_other_answer if look.verdict == "upholds" else same_answer
+    return compared(look.answer or "", question.official_answer)
+
+
+def _contradiction(question: Question, first: Look, second: Look | None) -> str | None:
+    """What to say of looks of which one, or both, contradict themselves; None when none does."""
+    looks = [look for look in (first, second) if look is not None]
+    wrong = [look for look in looks if _contradicts_itself(question, look)]
+    if not wrong:
+        return None
+    if question.is_qcm:
+        how = f"elle donne {_given(question, wrong[0])}, et son explication une autre clé"
+    elif wrong[0].verdict == "upholds":
+        how = f"elle dit la réponse officielle juste, et donne {_given(question, wrong[0])}"
+    else:
+        how = "elle conteste la réponse officielle, et donne la même"
+    which = "L'analyse" if len(wrong) == len(looks) else "Une des deux analyses"
+    return f"{which} se contredit ({how})"
+
+
 def _agrees(question: Question, look: Look) -> bool:
-    if question.official is None:
+    if question.official is None or _contradicts_itself(question, look):
         return False
     return look.key == question.official_key if question.is_qcm else look.verdict == "upholds"
 
@@ -225,32 +226,6 @@ def _quoted(question: Question, value: str | None) -> str:
 
 def _official(question: Question) -> str:
     return "la clé officielle" if question.is_qcm else "la réponse officielle"
-
-
-# --- short answers ----------------------------------------------------------------------------------------------
-
-
-def _content_words(answer: str) -> list[str]:
-    """Content words without accents, case or plural, each with the numbers, signs and negations that precede it."""
-    text = re.sub(r"\bn['’]", "ne ", unicodedata.normalize("NFC", answer).casefold())
-    words: list[str] = []
-    bound: list[str] = []
-    for token in _TOKEN.findall(_ELISION.sub("", text)):
-        if token in _EMPTY_WORDS:
-            continue
-        word = _stem(token)
-        if token in _BOUND_WORDS or token[0].isdigit():
-            bound.append(word)
-        else:
-            words.append(" ".join([*bound, word]))
-            bound = []
-    return [*words, " ".join(bound)] if bound else words
-
-
-def _stem(token: str) -> str:
-    decomposed = unicodedata.normalize("NFKD", token)
-    plain = "".join(c for c in decomposed if not unicodedata.combining(c)).replace(",", ".")
-    return plain[:-1] if len(plain) > 3 and plain[-1] in "sx" else plain
 
 
 # --- the text ---------------------------------------------------------------------------------------------------
