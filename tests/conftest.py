@@ -11,13 +11,33 @@ import pytest
 
 from bench.scripted_llm import ScriptedLlm
 from surroundings import Platform
+from tests import leftovers
 
 SEED = "MEDQ_FAULT_SEED"
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Choose the run's seed before other processes are started, which take it over."""
     os.environ.setdefault(SEED, str(random.SystemRandom().randrange(2**32)))
+    if not hasattr(config, "workerinput"):  # of several processes the first one, from which all descend
+        leftovers.adopt_orphans()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A run fails when something that it started still lives at its end."""
+    if hasattr(session.config, "workerinput"):
+        return
+    left = leftovers.wait_for_the_last()
+    leftovers.end(left)
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if left and reporter is not None:
+        lines = "\n".join(map(str, left))
+        reporter.stats.setdefault("error", []).append(
+            pytest.CollectReport("left behind", "failed", f"The run left processes behind:\n{lines}", None)
+        )
+    if left:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_report_header() -> str:

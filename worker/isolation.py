@@ -6,14 +6,13 @@ This is the side of the worker that waits; what runs over there is `worker.isola
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 from dataclasses import asdict
 from enum import IntEnum
 from typing import Any
 
+from worker.children import child_environment, python_command
 from worker.errors import Interrupted, LeaseLost, Stopping
 from worker.leases import Lease
 from worker.log import get_logger
@@ -43,9 +42,9 @@ def run_isolated(task: Task, job_status: str, lease: Lease) -> None:
     Raises `LeaseLost`, `Stopping` or `Interrupted` as the task itself would, `IsolatedDeath` for everything else.
     """
     child = subprocess.Popen(
-        [sys.executable, "-m", "worker.isolated"],
+        python_command("-m", "worker.isolated"),
         stdin=subprocess.PIPE,
-        env={**os.environ, "MEDQ_SUPERVISED": "0"},
+        env=child_environment(MEDQ_SUPERVISED="0"),
         start_new_session=True,
     )
     log.info("task_isolated", child=child.pid, deaths=task.deaths)

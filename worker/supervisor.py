@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
+from worker.children import child_environment, python_command
 from worker.log import get_logger
 
 log = get_logger()
@@ -76,11 +76,11 @@ class _Child:
         self._close()
         self._log = self._open_log()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "worker.process"],
+            python_command("-m", "worker.process"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env={**os.environ, **self._environment, "MEDQ_SUPERVISED": "1"},
+            env=child_environment(**{**self._environment, "MEDQ_SUPERVISED": "1"}),
             # Ctrl-C in a terminal reaches the supervisor alone, which then stops its children in order.
             start_new_session=True,
         )

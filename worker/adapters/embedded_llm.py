@@ -12,7 +12,6 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import threading
 import time
 import urllib.request
@@ -20,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from worker.children import child_environment, python_command
 from worker.errors import UsageError
 
 MODEL_NAME = "SmolLM2-135M-Instruct"
@@ -82,7 +82,7 @@ class EmbeddedLlm:
         self.stop()
 
     def _spawn(self, model: Path) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "worker.adapters.embedded_llm", "--model", str(model)]
+        command = python_command("-m", "worker.adapters.embedded_llm", "--model", str(model))
         command += ["--parent", str(os.getpid())]
         with contextlib.ExitStack() as files:
             log: int | IO[str] = subprocess.DEVNULL
@@ -95,6 +95,7 @@ class EmbeddedLlm:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
+                env=child_environment(),
                 start_new_session=True,
             )
 

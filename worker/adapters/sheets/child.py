@@ -22,6 +22,7 @@ from typing import IO, Any
 
 from worker.adapters.sheets.containers import CORRUPT
 from worker.adapters.sheets.reading import SHARED_LENGTH, read_here
+from worker.children import python_command
 from worker.errors import JobFailed
 from worker.shapes.uploads import Note, RawSheet
 
@@ -74,7 +75,7 @@ def read_sheets(data: bytes, file_name: str, *, max_bytes: int, max_rows: int) -
 def _start() -> subprocess.Popen[bytes]:
     environment = {name: os.environ[name] for name in HANDED_DOWN if name in os.environ}
     return subprocess.Popen(
-        [sys.executable, "-c", f"from {__name__} import answer_parent; answer_parent()"],
+        python_command("-c", f"from {__name__} import answer_parent; answer_parent()"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # the library's last words are no log line

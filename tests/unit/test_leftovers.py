@@ -1,0 +1,39 @@
+"""The guard of the whole suite: a test that leaves a process behind fails its run, whoever its parent was."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+# Two ways to leave: a child that nobody waits for, and a server that put itself into the background.
+CAREFUL = "def test_careful():\n    import subprocess\n    subprocess.run(['true'], check=True)\n"
+CARELESS = """
+import subprocess
+
+def test_careless():
+    subprocess.run(["sh", "-c", "(setsid sleep 97531 >/dev/null 2>&1 &)"], check=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="orphans are adopted on Linux alone")
+@pytest.mark.parametrize("processes", [["-n", "0"], ["-n", "1"]], ids=["one process", "several"])
+@pytest.mark.parametrize(("source", "code", "ending"), [(CAREFUL, 0, "1 passed"), (CARELESS, 1, "1 passed, 1 error")])
+def test_a_process_left_behind_fails_the_run(
+    tmp_path: Path, processes: list[str], source: str, code: int, ending: str
+) -> None:
+    file = tmp_path / "test_it.py"
+    file.write_text(source)
+    command = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), "-q"]
+    command += ["-p", "tests.conftest", "-p", "no:cacheprovider", *processes, str(file)]
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests/integration'}", "MEDQ_TEST_PATIENCE": "0.5"}
+
+    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
+
+    assert (run.returncode, ending in run.stdout.splitlines()[-1]) == (code, True), run.stdout + run.stderr
+    assert ("sleep 97531" in run.stdout) == (code == 1)
+    assert subprocess.run(["pgrep", "-f", "^sleep 97531"], check=False, capture_output=True).returncode == 1
