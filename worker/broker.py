@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -86,6 +87,15 @@ class BellConsumer(_RedisConsumer):
         return message
 
 
+def liveness(url: str) -> dict[str, Any]:
+    """Options of a Redis client with which a connection whose packets are dropped is noticed, as in `urls.LIVENESS`."""
+    if url.startswith("unix"):
+        return {}
+    wanted = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 20_000}
+    options = {getattr(socket, name): value for name, value in wanted.items() if hasattr(socket, name)}
+    return {"socket_keepalive": True, "socket_keepalive_options": options}
+
+
 def redis_client(url: str) -> redis.Redis:
     """A client that notices a dead server within seconds and reconnects with backoff."""
     return redis.Redis.from_url(
@@ -94,7 +104,7 @@ def redis_client(url: str) -> redis.Redis:
         socket_connect_timeout=2,
         socket_timeout=5,
         health_check_interval=15,
-        **({} if url.startswith("unix") else {"socket_keepalive": True}),
+        **liveness(url),
     )
 
 

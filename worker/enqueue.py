@@ -17,7 +17,7 @@ from worker import faults
 from worker.adapters.files import Storage
 from worker.errors import UsageError
 from worker.faults import Point
-from worker.urls import libpq_url
+from worker.urls import session_url
 
 INSERT_JOB = """
 INSERT INTO "AiValidationJob"
@@ -52,7 +52,7 @@ def enqueue_job(
     storage = Storage(storage_url or default_storage_url())
     data, name = _open(file, file_name)
     job_id = new_job_id()
-    with data, psycopg.connect(libpq_url(database_url), connect_timeout=5) as connection:
+    with data, psycopg.connect(session_url(database_url)) as connection:
         user_id = _find_user(connection, user)
         # Killed anywhere in between, the note lets the workers remove a file that no job came of.
         storage.announce_upload(job_id)

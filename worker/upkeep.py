@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from worker import faults
 from worker.adapters import calls, jobs, tasks
-from worker.adapters.db import Database, is_lock_timeout
+from worker.adapters.db import Database, is_lock_timeout, name_session, open_session
 from worker.adapters.files import Storage
 from worker.courier import Courier
 from worker.faults import Point
@@ -155,11 +155,12 @@ class Watch:
 
     database: Database
     sweep: Sweep
-    libpq_url: str
+    database_url: str
     sweep_s: float
     idle_threads: Callable[[], int]
     ring: Callable[[int], None]
     pulse: Callable[[], None] = _nothing
+    name: Callable[[], str] = lambda: tasks.WATCH_SESSION
 
     def run(self, stopped: threading.Event) -> None:
         """Watch until `stopped`; reconnects for ever."""
@@ -172,13 +173,13 @@ class Watch:
                 stopped.wait(1 + random.random())  # noqa: S311 (jitter, not a secret)
 
     def _listen(self, stopped: threading.Event) -> None:
-        with psycopg.connect(
-            self.libpq_url, autocommit=True, application_name="medq-watch", connect_timeout=5
-        ) as connection:
+        # A line that has died is noticed within a sweep: after it, news would be missed for as long as nobody looks.
+        with open_session(self.database_url, name=self.name(), unanswered_s=max(2.0, self.sweep_s)) as connection:
             connection.execute(f"LISTEN {tasks.CHANNEL}")
             while not stopped.is_set():
                 self.pulse()
                 faults.reached(Point.IN_WATCH)
+                name_session(connection, self.name())
                 self.sweep.run_once()
                 self.ring_ready()
                 # Jitter, so that a hundred processes do not sweep in the same millisecond.

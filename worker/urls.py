@@ -23,6 +23,25 @@ PRISMA_ONLY = frozenset(
     }
 )
 
+# A peer that is gone must be noticed long before a lease ends, on every connection and by both ends of it: a network
+# that drops packets tells nobody. Seconds, but for the user time-out (ms): what was sent and not acknowledged.
+LIVENESS = {
+    "connect_timeout": "5",
+    "keepalives": "1",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "20000",
+}
+# The same for the server's end, per session: by its own defaults it keeps a session whose client vanished two hours.
+# All have been there since PostgreSQL 12, and none means anything over a Unix socket.
+SERVER_LIVENESS = {
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "20000",
+}
+
 UNREADABLE = (
     "DATABASE_URL cannot be read. Write it as postgresql://user:password@host:5432/database, "
     "with special signs of the password percent-encoded (# as %23, / as %2F, : as %3A)."
@@ -32,6 +51,7 @@ UNREADABLE = (
 def libpq_url(url: str) -> str:
     """`postgresql://…?schema=x&connection_limit=5` → a libpq URL that looks into schema x, in UTC.
 
+    Several hosts (`postgresql://u@first:5432,second:5432/db`) are tried in their order, at every connection anew.
     Raises `UsageError` for anything that is not a PostgreSQL URL; the sentence never holds the password.
     """
     parts = _split(url)
@@ -41,6 +61,12 @@ def libpq_url(url: str) -> str:
         # The folder of a Unix socket. SQLAlchemy would look for it encoded.
         folder, _, port = host.partition(":")
         query = {"host": unquote(folder), **({"port": port} if port else {}), **query}
+        host = ""
+    elif "," in host:
+        # SQLAlchemy takes them in the query only.
+        places = [urlsplit(f"//{place}") for place in host.split(",")]
+        names, ports = (place.hostname or "" for place in places), (str(place.port or 5432) for place in places)
+        query = {"host": ",".join(names), "port": ",".join(ports), **query}
         host = ""
     options = query.pop("options", "")
     if schema := query.pop("schema", ""):
@@ -52,12 +78,26 @@ def libpq_url(url: str) -> str:
     return f"postgresql://{_encode(user)}{at}{host}{parts.path}?{urlencode(kept, quote_via=quote)}"
 
 
+def session_url(url: str) -> str:
+    """The libpq URL with which a session is opened: `libpq_url`, and the time-outs of both of its ends.
+
+    What the operator's URL says of them itself stands. Idempotent. Raises `UsageError` as `libpq_url` does.
+    """
+    parts = urlsplit(libpq_url(url))
+    query = {**LIVENESS, **dict(parse_qsl(parts.query, keep_blank_values=True))}
+    options = query["options"]
+    missing = {name: value for name, value in SERVER_LIVENESS.items() if f"{name}=" not in options}
+    query["options"] = " ".join([options, *(f"-c{name}={value}" for name, value in missing.items())])
+    return f"postgresql://{parts.netloc}{parts.path}?{urlencode(query, quote_via=quote)}"
+
+
 def _split(url: str) -> SplitResult:
     """The parts of a PostgreSQL URL whose password is not mistaken for anything else."""
     try:
         parts = urlsplit(url)
         unreadable = bool(parts.fragment) or ("@" not in parts.netloc and "@" in f"{parts.path}{parts.query}")
-        _ = parts.port
+        for place in parts.netloc.rpartition("@")[2].split(","):
+            _ = urlsplit(f"//{place}").port
     except ValueError:
         raise UsageError(UNREADABLE) from None
     scheme = parts.scheme.partition("+")[0]

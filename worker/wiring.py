@@ -20,7 +20,7 @@ from worker.adapters.files import Storage
 from worker.adapters.limits import Limits
 from worker.adapters.llm import LlmClient, resolve_endpoint
 from worker.adapters.prices import load_prices
-from worker.broker import BellBroker, make_broker, ring
+from worker.broker import BellBroker, liveness, make_broker, ring
 from worker.courier import Courier, Patience
 from worker.errors import UsageError
 from worker.gateway import Gateway, Outlet
@@ -33,9 +33,10 @@ from worker.runner import Runner
 from worker.settings import Settings
 from worker.shapes.calls import Endpoint
 from worker.upkeep import Heartbeat, Sweep, Tidy, Watch
-from worker.urls import libpq_url
 
 EMBEDDED_CALLS = 2  # slots of the embedded model
+POOL, UPKEEP_POOL = 8, 2  # connections for work, and for what keeps it moving
+CONNECTIONS_OF_A_PROCESS = POOL + UPKEEP_POOL + 1  # one listens
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ def build_gateway(settings: Settings, endpoint: Endpoint) -> Gateway:
         socket_timeout=1,
         socket_connect_timeout=1,
         retry=Retry(NoBackoff(), 0),
+        **liveness(settings.redis_url or ""),
     )
 
     def outlet(endpoint: Endpoint, settings: Settings, rpm: int | None, tpm: int | None) -> Outlet:
@@ -170,9 +172,11 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
     calls_at_once = _calls_at_once(settings, endpoint)
     threads = calls_at_once + _spare_threads(calls_at_once)
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-    line = build_line(settings, pool_size=min(8, threads + 1), owner=owner)
+    line = build_line(settings, pool_size=min(POOL, threads + 1), owner=owner)
     # Its own connections: leases are renewed even when every other one is busy.
-    upkeep = Database(connect(database_url, pool_size=2, name="medq-upkeep", standstill_s=_standstill_s(settings)))
+    upkeep = Database(
+        connect(database_url, pool_size=UPKEEP_POOL, name="medq-upkeep", standstill_s=_standstill_s(settings))
+    )
     leases = Leases(stopping)
     runner = Runner(
         line=line,
@@ -202,7 +206,7 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
             sweep=Sweep(
                 database=upkeep, lease_s=settings.lease_s, call_timeout_s=settings.call_timeout_s, courier=courier
             ),
-            libpq_url=libpq_url(database_url),
+            database_url=database_url,
             sweep_s=settings.sweep_s,
             idle_threads=runner.idle_threads,
             ring=lambda times: ring(broker, times),

@@ -13,7 +13,7 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.engine import Dialect
 
 from worker.errors import UsageError
-from worker.urls import libpq_url, safe_url
+from worker.urls import LIVENESS, SERVER_LIVENESS, libpq_url, safe_url, session_url
 
 PSYCOPG: type[Dialect] = registry.load("postgresql.psycopg")
 PASSWORD = "s3cr3t-Ünïq"
@@ -233,3 +233,64 @@ def test_a_password_with_raw_signs_is_not_shown_in_part(sign: str) -> None:
     shown = safe_url(f"postgresql://u:ab12{sign}{PASSWORD}@h/d")
 
     assert shown == "postgresql://u:***@h/d"
+
+
+# -- sessions ----------------------------------------------------------------------------------------------------------
+
+
+def test_several_hosts_are_tried_in_their_order() -> None:
+    assert_opens(
+        "postgresql://u:p%40@first:5432,second:6432/d?target_session_attrs=read-write",
+        user="u",
+        password="p@",
+        host="first,second",
+        port="5432,6432",
+        dbname="d",
+        target_session_attrs="read-write",
+    )
+    assert_opens("postgresql://u@first,second:6432/d", user="u", host="first,second", port="5432,6432", dbname="d")
+
+
+@pytest.mark.parametrize("hosts", ["first:5432,second:x", "first:99999,second"])
+def test_a_port_of_several_hosts_that_is_none_is_refused(hosts: str) -> None:
+    with pytest.raises(UsageError):
+        libpq_url(f"postgresql://u@{hosts}/d")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:p%40%23@h:5432/d?schema=Exams",
+        "postgresql://u@%2Fvar%2Frun%2Fpostgresql/d",
+        "postgresql://u@first:5432,second:6432/d",
+        "postgresql+psycopg://u@h/d?options=-c%20statement_timeout%3D5s",
+    ],
+)
+def test_a_session_has_the_time_outs_of_both_its_ends(url: str) -> None:
+    plain, session = conninfo_to_dict(libpq_url(url)), conninfo_to_dict(session_url(url))
+
+    assert {name: session[name] for name in LIVENESS} == LIVENESS
+    said = str(session["options"]).split(" -c")
+    assert set(SERVER_LIVENESS.items()) <= {tuple(option.split("=")) for option in said if option.count("=") == 1}
+    # And everything else is as it was
+    assert str(session["options"]).startswith(str(plain["options"]))
+    assert {name: session[name] for name in plain if name != "options"} == {
+        name: plain[name] for name in plain if name != "options"
+    }
+
+
+def test_what_the_operator_says_of_time_outs_stands() -> None:
+    url = "postgresql://u@h/d?connect_timeout=30&options=-c%20tcp_user_timeout%3D7s"
+
+    session = conninfo_to_dict(session_url(url))
+
+    assert session["connect_timeout"] == "30"
+    assert str(session["options"]).count("tcp_user_timeout") == 1
+    assert "tcp_user_timeout=7s" in str(session["options"])
+
+
+def test_a_url_made_for_a_session_can_be_made_again() -> None:
+    once = session_url("postgresql://u:p%40@h:5432/d?schema=a%20b")
+
+    assert conninfo_to_dict(session_url(once)) | {"options": ""} == conninfo_to_dict(once) | {"options": ""}
+    assert session_url(once).count("tcp_user_timeout") == once.count("tcp_user_timeout")

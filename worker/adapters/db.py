@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+import psycopg
 import sqlalchemy as sa
 import tenacity
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from worker.log import get_logger
-from worker.urls import libpq_url
+from worker.urls import session_url
 
 T = TypeVar("T")
 log = get_logger()
@@ -25,11 +26,12 @@ INFRASTRUCTURE_STATES = frozenset(
     # 25P03: the server ended a transaction that stood still, because this process did.
     {"57P01", "57P02", "57P03", "53300", "08000", "08003", "08006", "08001", "08004", "25P03"}
 )
+CLIENT_CHECK_MS = 10_000
 
 
 def sqlalchemy_url(url: str) -> str:
-    """A Prisma or libpq URL in SQLAlchemy's spelling, for psycopg."""
-    return "postgresql+psycopg" + libpq_url(url).removeprefix("postgresql")
+    """A Prisma or libpq URL in SQLAlchemy's spelling, for psycopg, with the time-outs of a session."""
+    return "postgresql+psycopg" + session_url(url).removeprefix("postgresql")
 
 
 def connect(url: str, *, pool_size: int = 8, name: str = "medq", standstill_s: float | None = None) -> sa.Engine:
@@ -49,24 +51,47 @@ def connect(url: str, *, pool_size: int = 8, name: str = "medq", standstill_s: f
             "application_name": name,
             # What is asked once is asked for every batch: prepared at its second time instead of its sixth.
             "prepare_threshold": 1,
-            "connect_timeout": 5,
-            # A dead server must be noticed long before a lease ends.
-            "keepalives_idle": 10,
-            "keepalives_interval": 5,
-            "keepalives_count": 3,
-            "tcp_user_timeout": 20_000,
         },
     )
-    if standstill_s is not None:
-        statement = f"SET idle_in_transaction_session_timeout = {int(standstill_s * 1000)}"
 
-        @sa.event.listens_for(engine, "connect")
-        def end_standstill(connection: Any, _record: object) -> None:
-            # Not a start-up option: a pooler in between may refuse those.
-            connection.execute(statement)
-            connection.commit()
+    @sa.event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:
+        _prepare_session(connection, standstill_s=standstill_s)
 
     return engine
+
+
+def open_session(url: str, *, name: str, unanswered_s: float | None = None) -> psycopg.Connection[Any]:
+    """One connection outside any pool, in autocommit.
+
+    With `unanswered_s` it ends when what was sent to the server is not acknowledged for so long.
+    """
+    more: dict[str, Any] = {} if unanswered_s is None else {"tcp_user_timeout": int(unanswered_s * 1000)}
+    connection = psycopg.connect(session_url(url), autocommit=True, application_name=name, **more)
+    _prepare_session(connection, standstill_s=None)
+    return connection
+
+
+def name_session(connection: psycopg.Connection[Any], name: str) -> None:
+    """What pg_stat_activity shows from now on. It is a journey to the server and back: a dead line is noticed."""
+    connection.execute("SELECT set_config('application_name', %s, false)", (name,))
+
+
+def _prepare_session(connection: psycopg.Connection[Any], *, standstill_s: float | None) -> None:
+    """What a session is told once it is open. Not start-up options: an old server would refuse the connection."""
+    if standstill_s is not None:
+        _set(connection, "idle_in_transaction_session_timeout", int(standstill_s * 1000))
+    # A server looks after its client only between two statements: one that waits for a lock would wait, and keep the
+    # locks it has, for a client that is long gone. Some platforms cannot, and say so.
+    try:
+        _set(connection, "client_connection_check_interval", CLIENT_CHECK_MS)
+    except psycopg.Error:
+        connection.rollback()
+
+
+def _set(connection: psycopg.Connection[Any], name: str, value: int) -> None:
+    connection.execute("SELECT set_config(%s, %s, false)", (name, str(value)))
+    connection.commit()
 
 
 def is_infrastructure_fault(error: BaseException) -> bool:

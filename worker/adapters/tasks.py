@@ -17,6 +17,7 @@ from worker.shapes.jobs import Job, Task, TaskKind
 
 NOW = "timezone('UTC', clock_timestamp())"
 CHANNEL = "medq_task"
+WATCH_SESSION = "medq-watch"  # what pg_stat_activity shows of the session with which a worker process listens
 MAX_DEATHS = 3  # of which the last was seen: the task alone in a process, which died
 MAX_LOSSES = 30  # workers that vanished with it, whatever took them: operators may kill often
 

@@ -35,6 +35,7 @@ def worker() -> None:
     configure_logging()
     with open_site(broker=True, create=True) as site, language_model(site) as environment:
         settings = site.settings
+        site.engine.dispose()  # the supervisor asks the database nothing more
         raise typer.Exit(serve(Workers(settings.processes, environment, settings.grace_s)))
 
 
