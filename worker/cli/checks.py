@@ -145,7 +145,7 @@ def check_database(site: Site) -> Iterator[Check]:
 
 
 def _check_rules(site: Site) -> Iterator[Check]:
-    from worker.adapters.questions import read_rules
+    from worker.adapters.places import read_rules
 
     with site.engine.connect() as connection:
         rules = read_rules(connection)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
 from worker import faults
-from worker.adapters import batches, items, jobs, tasks
-from worker.errors import JobFailed
+from worker.adapters import batches, items, jobs, places, tasks
+from worker.errors import JobFailed, LeaseLost
 from worker.faults import Point
 from worker.leases import Lease
 from worker.log import get_logger
@@ -23,6 +23,7 @@ from worker.shapes.answers import Conclusion, Look, Purpose
 from worker.shapes.calls import Endpoint, Request
 from worker.shapes.items import PendingItem
 from worker.shapes.jobs import JobConfig, Task
+from worker.shapes.places import PlacesMissing, Wanted
 from worker.shapes.questions import Finding
 from worker.steps.ask import Answers, Dialogue, ask
 from worker.steps.check import check_reply
@@ -30,6 +31,7 @@ from worker.steps.judge import conclude, failed_conclusion, needs_second_look
 
 log = get_logger()
 
+APPLY_TRIES = 8  # against somebody who renames or removes specialties at the same time, before it counts as a death
 LOST_LINES = 2  # lines of batches that come to nothing one after another before a question is given up, at least
 
 
@@ -60,14 +62,37 @@ def analyse(tools: Tools, task: Task, lease: Lease, batch: Batch | None) -> None
         _apply(tools, connection, task, pending, conclusions, searched=searched)
 
     with tools.endings.hold(task.job.id):
-        try:
-            tools.database.transact(apply)
-        except sa.exc.IntegrityError:
-            # A course was removed, or a check added, in the seconds since they were read.
-            tools.directory.forget()
-            tools.database.transact(apply)
+        _commit(tools, task, apply)
     faults.reached(Point.AFTER_COMMIT, task.kind, task.position)
     log.info("batch_done", items=len(pending))
+
+
+def _commit(tools: Tools, task: Task, apply: Callable[[sa.Connection], None]) -> None:
+    """Run the batch's last transaction, whatever is done meanwhile to the specialties and courses that it needs."""
+    for _ in range(APPLY_TRIES):
+        try:
+            tools.database.transact(apply)
+        except PlacesMissing as missing:
+            # Not in the batch's transaction: whoever makes the same would wait for its end.
+            _make_places(tools, task, missing.wanted)
+        except sa.exc.IntegrityError:
+            # A course was renamed or removed, or a check added, in the seconds since they were read.
+            tools.directory.forget()
+        else:
+            return
+    tools.database.transact(apply)
+
+
+def _make_places(tools: Tools, task: Task, wanted: Sequence[Wanted]) -> None:
+    def make(connection: sa.Connection) -> None:
+        if not tasks.is_held(connection, task):
+            raise LeaseLost(task.id)
+        places.make_places(connection, wanted)
+
+    try:
+        tools.database.transact(make)
+    except sa.exc.IntegrityError:
+        tools.directory.forget()  # a specialty was removed just before its course was made
 
 
 def park(tools: Tools, task: Task, call_ids: Collection[str]) -> None:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from models import new_id, utc_now
 from worker import faults
-from worker.adapters import items, questions, tasks
+from worker.adapters import items, places, questions, tasks
 from worker.adapters.db import copy_rows
 from worker.adapters.sheets import read_sheets
 from worker.errors import JobFailed
@@ -41,7 +41,7 @@ def prepare(tools: Tools, task: Task) -> None:
     del data  # the largest file must fit into 300 MB with all that follows
     upload = parse_upload(sheets, name, default_level=config.default_level, default_semester=config.default_semester)
     del sheets
-    rules = tools.database.transact(questions.read_rules)
+    rules = tools.database.transact(places.read_rules)
     planned = plan_items(upload.rows, validated_by_person=lambda ids: _validated_by_person(tools, ids), rules=rules)
     meter = tools.gateway.meter
     batched = assign_batches(

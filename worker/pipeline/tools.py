@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from worker.adapters import questions
+from worker.adapters import places
 from worker.adapters.db import Database
 from worker.adapters.files import Storage
 from worker.adapters.prices import Prices
@@ -31,7 +31,7 @@ class Tools:
     settings: Settings
     prices: Prices
     retrieval: Retrieval | None = None
-    directory: questions.Directory = field(default_factory=questions.Directory)
+    directory: places.Directory = field(default_factory=places.Directory)
     endings: Turns = field(default_factory=Turns)  # of batches, by job: ended or parked, for both its row is locked
 
     def model(self, purpose: Purpose, config: JobConfig, endpoint: Endpoint) -> str:

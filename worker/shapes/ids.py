@@ -1,0 +1,25 @@
+"""Ids of rows that are known again by their content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterator
+
+DERIVED_IDS = 8  # ids that one content may come to have, one after another, before a random one is taken
+
+
+def derive_ids(prefix: str, *parts: str) -> Iterator[str]:
+    """The ids of the row with this content, in the order in which they are tried; a random one ends it.
+
+    The first is the one it has. It is followed by the next where a row that is no longer this one has taken it along.
+    """
+    yield prefix + _digest(*parts)
+    for number in range(2, DERIVED_IDS + 1):
+        yield prefix + _digest(*parts, str(number))
+    yield prefix + uuid.uuid4().hex[:24]
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()[:24]
