@@ -47,8 +47,10 @@ def count_transactions(platform: Platform, questions: int) -> int:
 
 
 def test_a_batch_costs_four_transactions_and_one_call(platform: Platform, llm: ScriptedLlm) -> None:
-    # Given two jobs on new questions, one ten batches longer than the other
+    # Given two jobs on new questions, one ten batches longer than the other, in a course that is there
     llm.configure(truth=write_truth(65))
+    run_here(platform, 5)
+    platform.execute('TRUNCATE "LlmCall", "AiValidationJob", "Question" CASCADE')
     short = count_transactions(platform, 10)
     platform.execute('TRUNCATE "LlmCall", "AiValidationJob", "Question" CASCADE')
     calls = llm.stats()["received"]

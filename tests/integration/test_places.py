@@ -19,11 +19,13 @@ from worker.adapters import invariants
 from worker.adapters.db import Database, connect
 from worker.adapters.places import Directory, make_places
 from worker.pipeline.publish import publish
+from worker.settings import Settings
 from worker.shapes.answers import Conclusion
 from worker.shapes.ids import derive_ids
 from worker.shapes.items import PendingItem
 from worker.shapes.places import PlacesMissing
 from worker.shapes.questions import Question, fold_name
+from worker.wiring import build_worker
 
 CASE = "Un nourrisson de 8 mois a de la fièvre."
 
@@ -275,7 +277,7 @@ def test_jobs_complete_whatever_is_done_to_the_platforms_rows(
             try_edits(platform, chance)
 
     with platform.workers(1, MEDQ_THREADS="6"):
-        for job_number in range(8):
+        for job_number in range(6):
             for _ in range(4):
                 try_edits(platform, chance)
             path = make_file(tmp_path / f"{job_number}.xlsx", chance, range(job_number * 10, job_number * 10 + 40))
@@ -303,3 +305,32 @@ def test_jobs_complete_whatever_is_done_to_the_platforms_rows(
         # Who merges two subjects that hold the same question makes it two in one by that.
         broken = [v for v in invariants.find_violations(connection) if v.invariant != invariants.ONE_QUESTION.name]
         assert broken == []
+
+
+def test_a_validated_question_that_is_removed_while_its_file_is_read_is_asked_anew(
+    platform: Platform, llm: ScriptedLlm, tmp_path: Path
+) -> None:
+    # Given a question that a person validated
+    llm.configure(accuracy=1.0)
+    path = make_file(tmp_path / "again.xlsx", random.Random(1), range(3))  # noqa: S311 (not a secret)
+    settings = Settings.model_validate(platform.worker_environment())
+    parts = build_worker(settings, stopping=threading.Event())
+    platform.enqueue(path)
+    parts.runner.drain()
+    platform.execute('UPDATE "Question" SET "validatedBy" = (SELECT "id" FROM "User" LIMIT 1)')
+
+    def remove(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if 'FROM "Question" WHERE "id" = ANY' in statement and platform.value('SELECT count(*) FROM "Question"'):
+            platform.execute('DELETE FROM "Question"')
+
+    # When the same file is read again, and the question is removed just after it was found
+    job_id = platform.enqueue(path)
+    sa.event.listen(parts.runner.line.database.engine, "after_cursor_execute", remove)
+    try:
+        parts.runner.drain()
+    finally:
+        parts.close()
+    # Then the file's rows are questions again
+    assert platform.value('SELECT max("deaths") FROM "AiValidationTask"') == 0
+    assert platform.job(job_id)["status"] == "completed"
+    assert platform.value('SELECT count(*) FROM "Question"') == 3

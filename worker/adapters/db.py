@@ -169,7 +169,17 @@ def copy_rows(connection: sa.Connection, table: str, columns: Mapping[str, str],
     """Insert many rows by COPY, inside the caller's transaction. `columns`: name → PostgreSQL type, in row order."""
     quoted = ", ".join(f'"{column}"' for column in columns)
     driver: Any = connection.connection.driver_connection
-    with driver.cursor() as cursor, cursor.copy(f'COPY "{table}" ({quoted}) FROM STDIN') as copy:
-        copy.set_types(list(columns.values()))
-        for row in rows:
-            copy.write_row(row)
+    try:
+        with driver.cursor() as cursor, cursor.copy(f'COPY "{table}" ({quoted}) FROM STDIN') as copy:
+            copy.set_types(list(columns.values()))
+            for row in rows:
+                copy.write_row(row)
+    except psycopg.Error as error:
+        # The driver's own way, around SQLAlchemy: its faults are told apart and retried like any other's.
+        is_lost = bool(driver.closed)
+        if is_lost:
+            connection.invalidate(error)
+        wrapped = DBAPIError.instance(
+            f'COPY "{table}"', None, error, psycopg.Error, connection_invalidated=is_lost, dialect=connection.dialect
+        )
+        raise wrapped from error

@@ -22,6 +22,7 @@ from worker.shapes import sentences
 from worker.shapes.answers import Purpose
 from worker.shapes.items import PlannedItem
 from worker.shapes.jobs import JobConfig, Task
+from worker.shapes.questions import ParsedUpload
 from worker.shapes.uploads import ReadSheet
 from worker.steps.parse import parse_upload
 from worker.steps.plan import assign_batches, plan_items
@@ -41,22 +42,31 @@ def prepare(tools: Tools, task: Task) -> None:
     del data  # the largest file must fit into 300 MB with all that follows
     upload = parse_upload(sheets, name, default_level=config.default_level, default_semester=config.default_semester)
     del sheets
-    rules = tools.database.transact(places.read_rules)
-    planned = plan_items(upload.rows, validated_by_person=lambda ids: _validated_by_person(tools, ids), rules=rules)
-    meter = tools.gateway.meter
-    batched = assign_batches(
-        planned,
-        batch_size=tools.questions_per_call(config),
-        characters_per_token=meter.characters_per_token,
-        reply_share=meter.reply_share,
-    )
     notes = {
         "read": [_sheet_note(sheet) for sheet in upload.read],
         "leftOut": [{"name": s.name, "reason": s.reason} for s in upload.left_out],
         "notes": [asdict(note) for note in upload.notes],
     }
-    tools.database.transact(lambda c: _store_plan(c, task, batched, notes))
+    batched = _plan(tools, upload, config)
+    try:
+        tools.database.transact(lambda c: _store_plan(c, task, batched, notes))
+    except sa.exc.IntegrityError:
+        # A question that a person had validated was removed since it was found.
+        batched = _plan(tools, upload, config)
+        tools.database.transact(lambda c: _store_plan(c, task, batched, notes))
     log.info("prepared", items=len(batched), left_out=len(upload.left_out))
+
+
+def _plan(tools: Tools, upload: ParsedUpload, config: JobConfig) -> list[PlannedItem]:
+    rules = tools.database.transact(places.read_rules)
+    planned = plan_items(upload.rows, validated_by_person=lambda ids: _validated_by_person(tools, ids), rules=rules)
+    meter = tools.gateway.meter
+    return assign_batches(
+        planned,
+        batch_size=tools.questions_per_call(config),
+        characters_per_token=meter.characters_per_token,
+        reply_share=meter.reply_share,
+    )
 
 
 def _sheet_note(sheet: ReadSheet) -> dict[str, Any]:
