@@ -9,15 +9,16 @@ from pathlib import PurePosixPath
 from worker.errors import JobFailed
 from worker.shapes.questions import LETTERS, Finding, QuestionType
 from worker.shapes.uploads import LeftOutSheet, Note, RawSheet, ReadColumn, ReadSheet
-from worker.steps.parse.headers import Columns, count_known, read_header
+from worker.steps.parse.headers import Columns
+from worker.steps.parse.layout import QUESTION, find_layout
 from worker.steps.parse.names import is_result_sheet, type_named
-from worker.steps.parse.unused import unread_columns
+from worker.steps.parse.unused import Body, rows_note, unread_columns
 
 OPTION_COLUMNS = tuple(f"option {letter}" for letter in LETTERS.lower())
-HEADER_WITHIN_ROWS = 10  # title lines may stand above the header
 
 LEFT_RESULT = "Feuille de résultats d'une correction précédente : elle n'est pas relue."
 LEFT_EMPTY = "Feuille vide."
+LEFT_HIDDEN = "Feuille masquée : elle n'est pas lue. Pour qu'elle le soit, affichez-la, puis renvoyez le fichier."
 LEFT_UNKNOWN = (
     "Son nom n'indique pas de type de question (qcm, qroc, cas_qcm, cas_qroc) "
     "et elle n'a pas de colonne « type » qui en donne un."
@@ -54,6 +55,7 @@ class Tables:
     read: list[ReadSheet] = field(default_factory=list)
     left_out: list[LeftOutSheet] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)  # of sheets that are meant to be read and cannot be
 
 
 def read_tables(sheets: Sequence[RawSheet], file_name: str) -> Tables:
@@ -63,9 +65,11 @@ def read_tables(sheets: Sequence[RawSheet], file_name: str) -> Tables:
     drafts, read = tables.drafts, tables.read
     for sheet in sheets:
         only_sheet = len(sheets) == 1 and sheet.name == stem
-        reason = _read_table(sheet, only_sheet, tables)
+        reason = LEFT_HIDDEN if sheet.is_hidden else _read_table(sheet, only_sheet, tables)
         if reason:
             tables.left_out.append(LeftOutSheet(sheet.name, reason))
+    if tables.faults and not drafts:
+        raise JobFailed(" ".join(tables.faults))
     if not read and not any(len(sheet.rows) > 1 for sheet in sheets):
         raise JobFailed("Le fichier ne contient aucune question : aucune feuille n'a de ligne sous son en-tête.")
     if not read:
@@ -90,22 +94,28 @@ def _read_table(sheet: RawSheet, only_sheet: bool, tables: Tables) -> str | None
             return LEFT_EMPTY
         read.append(ReadSheet(sheet.name, (), 0))
         return None
-    header_row, header, columns, body = _split_header(sheet)
+    layout = find_layout(sheet)
+    columns, body = layout.columns, layout.body
     kind = _kind_of(named, columns, body, only_sheet)
     if kind is None:
         return LEFT_UNKNOWN if body else LEFT_EMPTY
-    if body:
-        _require_columns(sheet.name, kind, columns)
+    missing = _missing_columns(sheet.name, kind, columns) if body else None
+    if missing:
+        tables.faults.append(missing)
+        return missing
     with_options = _has_options(columns, body) if kind.by_columns or kind.by_cell else False
-    formulas = _formulas_by_row(sheet, columns)
+    findings = _cell_findings(sheet, columns, layout.findings)
     for number, row in body:
         cells = columns.cells(row)
-        draft = Draft(len(read), sheet.name, number, "qcm", cells, findings=formulas.get(number, []))
+        for name, value in layout.given.items():
+            if not cells.get(name, "").strip():
+                cells[name] = value
+        draft = Draft(len(read), sheet.name, number, "qcm", cells, findings=findings.get(number, []))
         _set_type(draft, kind, row[columns.type_place] if columns.type_place is not None else "", with_options)
         drafts.append(draft)
-    details = tuple(_column_details(header, columns, body))
-    read.append(ReadSheet(sheet.name, columns.keys, len(body), header_row, details))
-    tables.notes += [*sheet.notes, *unread_columns(read[-1], columns, body)]
+    details = tuple(_column_details(layout.header, columns, body))
+    read.append(ReadSheet(sheet.name, columns.keys, len(body), layout.header_row, details))
+    tables.notes += [*sheet.notes, *layout.notes, *_hidden_rows(sheet, body), *unread_columns(read[-1], columns, body)]
     return None
 
 
@@ -124,24 +134,14 @@ def _column_details(
             yield ReadColumn(text.strip() or key, None, filled)
 
 
-def _split_header(sheet: RawSheet) -> tuple[int, tuple[str, ...], Columns, Sequence[tuple[int, tuple[str, ...]]]]:
-    """The header is the first row; or, under title lines, the first that holds two header names."""
-    rows = sheet.rows
-    start = next((i for i, (_, row) in enumerate(rows[:HEADER_WITHIN_ROWS]) if count_known(row) >= 2), 0)
-    body = rows[start + 1 :]
-    width = len(rows[start][1])
-    filled = [False] * width
-    for place in range(width):
-        if not rows[start][1][place].strip():
-            filled[place] = any(row[place].strip() for _, row in body)
-    number, header = rows[start]
-    return number, header, read_header(header, filled), body
-
-
 def _kind_of(
     named: QuestionType | None, columns: Columns, body: Sequence[tuple[int, tuple[str, ...]]], only_sheet: bool
 ) -> _Kind | None:
-    """A named sheet has one type; another needs a type column; a CSV, which has no sheets, may show it otherwise."""
+    """A named sheet has one type, another a type column; where neither tells it, the columns do.
+
+    A CSV, which has no sheets, is always meant to be read; a sheet of any name is when its columns are those of
+    questions.
+    """
     place = columns.type_place
     has_types = place is not None and any(type_named(row[place]) for _, row in body)
     if named is not None and not only_sheet:
@@ -150,7 +150,15 @@ def _kind_of(
         return _Kind(named, by_cell=True)
     if named is not None:
         return _Kind(named, by_cell=False)
-    return _Kind(None, by_cell=False, by_columns=True) if only_sheet and columns.names else None
+    meant = columns.names if only_sheet else _are_of_questions(columns)
+    return _Kind(None, by_cell=False, by_columns=True) if meant else None
+
+
+def _are_of_questions(columns: Columns) -> bool:
+    """The question, what it is about, and options or an answer."""
+    names = columns.names
+    answered = "reponse" in names or len(names & set(OPTION_COLUMNS)) >= 2
+    return QUESTION in names and bool(names & {"matiere", "cours"}) and answered
 
 
 def _has_options(columns: Columns, body: Sequence[tuple[int, tuple[str, ...]]]) -> bool:
@@ -179,10 +187,13 @@ def _type_by_cells(draft: Draft, with_options: bool) -> QuestionType:
     return "cas_qroc" if in_case else "qroc"
 
 
-def _require_columns(sheet: str, kind: _Kind, columns: Columns) -> None:
-    """Raise `JobFailed` naming the columns without which no row of the sheet can be a question."""
+def _missing_columns(sheet: str, kind: _Kind, columns: Columns) -> str | None:
+    """A sentence that names the columns without which no row of the sheet can be a question; None when all are there.
+
+    It is the job's when no other sheet holds a question; else this sheet is left out, as a draft among others.
+    """
     missing = []
-    if "texte de la question" not in columns.names:
+    if QUESTION not in columns.names:
         missing.append("« texte de la question »")
     if not columns.names & {"matiere", "cours"}:
         missing.append("« matiere » ou « cours »")
@@ -190,17 +201,24 @@ def _require_columns(sheet: str, kind: _Kind, columns: Columns) -> None:
         missing.append("« option a » et « option b »")
     if not kind.by_cell and kind.type in ("cas_qcm", "cas_qroc") and "texte du cas" not in columns.names:
         missing.append("« texte du cas »")
-    if missing:
-        columns_word = "la colonne" if len(missing) == 1 else "les colonnes"
-        raise JobFailed(f"Dans la feuille « {sheet} », il manque {columns_word} {', '.join(missing)}.")
+    if not missing:
+        return None
+    columns_word = "la colonne" if len(missing) == 1 else "les colonnes"
+    return f"Dans la feuille « {sheet} », il manque {columns_word} {', '.join(missing)}."
 
 
-def _formulas_by_row(sheet: RawSheet, columns: Columns) -> dict[int, list[Finding]]:
-    """A finding on the row for each formula whose value the file does not hold."""
-    found: dict[int, list[Finding]] = {}
+def _cell_findings(sheet: RawSheet, columns: Columns, found: dict[int, list[Finding]]) -> dict[int, list[Finding]]:
+    """With `found`, a finding on the row for each formula whose value the file does not hold."""
     for (number, place), formula in sorted(sheet.unresolved.items()):
         key = columns.key_at(place)
         if key is not None:
             message = f"La colonne « {key} » contient une formule sans valeur enregistrée : {formula}"
             found.setdefault(number, []).append(Finding("formula_without_value", message, key))
     return found
+
+
+def _hidden_rows(sheet: RawSheet, body: Body) -> Iterator[Note]:
+    hidden = [number for number, _ in body if number in sheet.hidden_rows] if sheet.hidden_rows else []
+    if hidden:
+        words = ("ligne masquée lue", "lignes masquées lues")
+        yield rows_note("hidden_rows", sheet.name, hidden, words, "comme les autres")
