@@ -24,7 +24,8 @@ for package in (worker, models, schema):
         if "migrations" not in found.name:
             importlib.import_module(found.name)
 from importlib.metadata import packages_distributions
-print(*sorted({name.partition(".")[0] for name in sys.modules} | sys.stdlib_module_names | set(packages_distributions())))
+loaded = {name.partition(".")[0] for name in sys.modules}
+print(*sorted(loaded | sys.stdlib_module_names | set(packages_distributions())))
 """
 TRAP = """
 with open({log!r}, "a") as log:

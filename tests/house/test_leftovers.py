@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-# Two ways to leave: a child that nobody waits for, and a server that put itself into the background.
-CAREFUL = "def test_careful():\n    import subprocess\n    subprocess.run(['true'], check=True)\n"
+# A server puts itself into the background, and so is no child of the test any more.
 CARELESS = """
 import subprocess
 
@@ -22,18 +21,15 @@ def test_careless():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="orphans are adopted on Linux alone")
 @pytest.mark.parametrize("processes", [["-n", "0"], ["-n", "1"]], ids=["one process", "several"])
-@pytest.mark.parametrize(("source", "code", "ending"), [(CAREFUL, 0, "1 passed"), (CARELESS, 1, "1 passed, 1 error")])
-def test_a_process_left_behind_fails_the_run(
-    tmp_path: Path, processes: list[str], source: str, code: int, ending: str
-) -> None:
+def test_a_process_left_behind_fails_the_run(tmp_path: Path, processes: list[str]) -> None:
     file = tmp_path / "test_it.py"
-    file.write_text(source)
+    file.write_text(CARELESS)
     command = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), "-q"]
     command += ["-p", "tests.conftest", "-p", "no:cacheprovider", *processes, str(file)]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests/integration'}", "MEDQ_TEST_PATIENCE": "0.5"}
 
     run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
 
-    assert (run.returncode, ending in run.stdout.splitlines()[-1]) == (code, True), run.stdout + run.stderr
-    assert ("sleep 97531" in run.stdout) == (code == 1)
+    assert (run.returncode, "1 passed, 1 error" in run.stdout.splitlines()[-1]) == (1, True), run.stdout + run.stderr
+    assert "sleep 97531" in run.stdout
     assert subprocess.run(["pgrep", "-f", "^sleep 97531"], check=False, capture_output=True).returncode == 1
