@@ -3,12 +3,20 @@
 from models.academic import ClinicalCase, Course, Specialty
 from models.base import Base, new_id, utc_now
 from models.courses import CourseChunk, CourseDocument, CourseTerm
-from models.jobs import AiValidationItem, AiValidationJob, AiValidationTask, LlmBatch, LlmCall
+from models.jobs import (
+    AiValidationDecision,
+    AiValidationItem,
+    AiValidationJob,
+    AiValidationTask,
+    LlmBatch,
+    LlmCall,
+)
 from models.questions import Question
 from models.sessions import Session, SessionQuestion, UserQuestionAnswer, UserSession
 from models.users import User
 
 __all__ = [
+    "AiValidationDecision",
     "AiValidationItem",
     "AiValidationJob",
     "AiValidationTask",

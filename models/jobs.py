@@ -117,6 +117,14 @@ class AiValidationItem(Base):
             "duplicateOfId",
             postgresql_where=text('"duplicateOfId" IS NOT NULL'),
         ),
+        Index(
+            "AiValidationItem_open_idx",
+            "jobId",
+            "position",
+            postgresql_where=text(
+                "\"status\" IN ('contested', 'completed', 'corrected', 'failed') AND \"question\" IS NOT NULL"
+            ),
+        ),
     )
 
     id: Mapped[Id]
@@ -128,7 +136,7 @@ class AiValidationItem(Base):
     type: Mapped[str]
     original: Mapped[dict[str, Any]]
     question: Mapped[dict[str, Any] | None]
-    content_hash: Mapped[str | None] = mapped_column("contentHash")
+    content_hash: Mapped[str | None] = mapped_column("contentHash", index=True)
     duplicate_of_id: Mapped[str | None] = mapped_column("duplicateOfId", reference("AiValidationItem.id", "SET NULL"))
     status: Mapped[str] = mapped_column(default="pending", server_default=text("'pending'"))
     result: Mapped[dict[str, Any] | None]
@@ -138,6 +146,40 @@ class AiValidationItem(Base):
     question_id: Mapped[str | None] = mapped_column("questionId", reference("Question.id", "SET NULL"), index=True)
     created_at: Mapped[datetime] = created_at_column()
     updated_at: Mapped[datetime] = updated_at_column()
+
+
+class AiValidationDecision(Base):
+    """What a person decided about one question; never changed, never removed: `undo` takes the last one back.
+
+    `shown` is what the person saw (official, both looks, outcome, model), `previous` the question before, as JSON of
+    its row (None: there was none). Every row of the same content, in any job, is settled with it.
+    """
+
+    __tablename__ = "AiValidationDecision"
+    __table_args__ = (
+        CheckConstraint(
+            "\"action\" IN ('accept', 'keep', 'edit', 'discard', 'undo')", name="AiValidationDecision_action_check"
+        ),
+        CheckConstraint(
+            "\"source\" IN ('page', 'api', 'command', 'workbook')", name="AiValidationDecision_source_check"
+        ),
+        Index("AiValidationDecision_contentHash_createdAt_idx", "contentHash", "createdAt"),
+    )
+
+    id: Mapped[Id]
+    item_id: Mapped[str | None] = mapped_column("itemId", reference("AiValidationItem.id", "SET NULL"), index=True)
+    question_id: Mapped[str | None] = mapped_column("questionId", reference("Question.id", "SET NULL"), index=True)
+    content_hash: Mapped[str] = mapped_column("contentHash")
+    action: Mapped[str]
+    key: Mapped[str | None]
+    answer: Mapped[str | None]
+    explanation: Mapped[str | None]
+    comment: Mapped[str | None]
+    user_id: Mapped[str | None] = mapped_column("userId", reference("User.id", "SET NULL"), index=True)
+    source: Mapped[str]
+    shown: Mapped[dict[str, Any]]
+    previous: Mapped[dict[str, Any] | None]
+    created_at: Mapped[datetime] = created_at_column()
 
 
 class LlmCall(Base):

@@ -52,5 +52,13 @@ class ContentRefused(MedqError):
         self.code = code  # "content_filter", "refusal"
 
 
+class DecisionRefused(MedqError):
+    """A person's decision that cannot stand. `str(error)` is the French sentence that says why and what to do."""
+
+
+class DecisionConflict(DecisionRefused):
+    """What is decided on is not any more what the person saw: it changed, or somebody else settled it."""
+
+
 class UsageError(MedqError):
     """The command was called wrongly, or the machine lacks something: one sentence, and what to do."""

@@ -108,7 +108,13 @@ def say(connection: sa.Connection, job_id: str, message: str) -> None:
 
 
 def close_job(
-    connection: sa.Connection, job_id: str, *, output_url: str, outcomes: Mapping[str, int], embedded: bool
+    connection: sa.Connection,
+    job_id: str,
+    *,
+    output_url: str,
+    outcomes: Mapping[str, int],
+    open_items: int,
+    embedded: bool,
 ) -> str:
     """End the job: `completed` when something succeeded or there was nothing to do, else `failed` with the cause."""
     summary = read_summary(connection, job_id)
@@ -119,7 +125,7 @@ def close_job(
     left_out = [note["name"] for note in summary.notes.get("leftOut", [])]
     status = "completed" if error is None else "failed"
     labels = [note["label"] for note in summary.notes.get("notes", [])]
-    message = sentences.finished(outcomes, left_out, labels, embedded=embedded)
+    message = sentences.with_open(sentences.finished(outcomes, left_out, labels, embedded=embedded), open_items)
     connection.execute(
         CLOSE, {"id": job_id, "status": status, "output_url": output_url, "error": error, "message": message}
     )

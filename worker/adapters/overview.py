@@ -153,6 +153,18 @@ def get_job(engine: sa.Engine, job_id: str) -> JobOverview | None:
     return None if row is None else _overview(tuple(row))
 
 
+def find_job_ids(engine: sa.Engine, prefix: str) -> list[str]:
+    """The ids of the jobs whose id begins so, two at most: none is unknown, two are not one."""
+    query = (
+        sa.select(AiValidationJob.id)
+        .where(AiValidationJob.id.startswith(prefix, autoescape=True))
+        .order_by(AiValidationJob.id)
+        .limit(2)
+    )
+    with engine.connect() as connection:
+        return list(connection.scalars(query))
+
+
 def count_outcomes(engine: sa.Engine, job_id: str) -> dict[str, int]:
     """Outcome → rows, every outcome present, `pending` first."""
     query = (

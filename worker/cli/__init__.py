@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from worker.cli import checks, courses, evaluate, jobs, processes, runs, schemas
+from worker.cli import checks, courses, decisions, evaluate, jobs, processes, runs, schemas
 from worker.cli.output import program, say, tell
 from worker.errors import MedqError, UsageError
 
@@ -69,6 +69,8 @@ app.command("status")(jobs.status)
 app.command("cancel")(jobs.cancel)
 app.command("retry")(jobs.retry)
 app.command("download")(jobs.download)
+app.command("items")(decisions.items)
+app.command("decide")(decisions.decide)
 app.add_typer(schemas.app, name="schema")
 app.add_typer(processes.services, name="services")
 app.command("ingest")(courses.ingest)

@@ -24,7 +24,10 @@ class NotFound(UsageError):
 
 
 JobId = Annotated[
-    str, typer.Argument(metavar="JOB", help="Id of the job, as `medq jobs` lists it.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="JOB", help="Id of the job, as `medq jobs` lists it, or its first characters.", show_default=False
+    ),
 ]
 UserOption = Annotated[
     str, typer.Option("--user", metavar="EMAIL", help="E-mail (or id) of the admin it is for.", show_default=False)
@@ -158,12 +161,11 @@ def cancel(job_id: JobId) -> None:
     from worker.cli.site import open_site
 
     with open_site() as site:
-        job = find_job(site, job_id)
+        job_id = find_job(site, job_id).id
         if cancel_job(site.engine, job_id):
             tell(f"Job {job_id} is cancelled. `{program()} retry {job_id}` goes on with what is not done.")
         else:
-            job = find_job(site, job_id)
-            tell(f"Job {job_id} is {job.status} already: there is nothing to cancel.")
+            tell(f"Job {job_id} is {find_job(site, job_id).status} already: there is nothing to cancel.")
 
 
 def retry(job_id: JobId) -> None:
@@ -180,7 +182,7 @@ def retry(job_id: JobId) -> None:
     from worker.cli.site import open_site
 
     with open_site() as site:
-        find_job(site, job_id)
+        job_id = find_job(site, job_id).id
         if retry_job(site.engine, job_id):
             tell(f"Job {job_id} is queued again. Follow it with `{program()} status {job_id} --watch`.")
             if not count_workers(site.engine):
@@ -263,10 +265,15 @@ def create_job(site: Site, file: Path, *, user: str, instructions: str | None, c
 
 
 def find_job(site: Site, job_id: str) -> JobOverview:
-    """The job, or `NotFound`."""
-    from worker.adapters.overview import get_job
+    """The job with this id, or the one whose id begins so; `NotFound` for none, `UsageError` for several."""
+    from worker.adapters.overview import find_job_ids, get_job
 
     job = get_job(site.engine, job_id)
+    if job is None and job_id:
+        found = find_job_ids(site.engine, job_id)
+        if len(found) > 1:
+            raise UsageError(f"{job_id!r} is the beginning of several jobs' ids. Give more characters of it.")
+        job = get_job(site.engine, found[0]) if found else None
     if job is None:
         raise NotFound(f"There is no job {job_id!r}. List them with `{program()} jobs`.")
     return job

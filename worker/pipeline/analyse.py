@@ -139,8 +139,11 @@ def _conclude(asking: Asking, item: PendingItem, answers: Answers) -> Conclusion
         second = answers.looks.get(item.id)
     if item.id in answers.deferred:
         return None
+    sources = {excerpt.id: excerpt.source or "" for excerpt in item.excerpts}
     if first is None or item.id not in answers.looks:
-        return failed_conclusion(_refused(answers, item.id), excerpts_used=bool(item.excerpts))
+        return failed_conclusion(
+            _refused(answers, item.id), first=first, sources=sources, excerpts_used=bool(item.excerpts)
+        )
     return conclude(
         item.question,
         first,
@@ -148,7 +151,7 @@ def _conclude(asking: Asking, item: PendingItem, answers: Answers) -> Conclusion
         config=asking.config,
         embedded=asking.tools.endpoint.embedded,
         excerpts_used=bool(item.excerpts),
-        sources={excerpt.id: excerpt.source or "" for excerpt in item.excerpts},
+        sources=sources,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from worker import faults
-from worker.adapters import items, jobs, tasks
+from worker.adapters import decisions, items, jobs, tasks
 from worker.adapters.db import Database
 from worker.adapters.files import Storage
 from worker.adapters.workbook import write_workbook
@@ -42,7 +42,8 @@ def finish(tools: Tools, task: Task) -> None:
 def _close(connection: sa.Connection, task: Task, url: str, *, embedded: bool) -> None:
     tasks.end_task(connection, task)
     outcomes = items.count_outcomes(connection, task.job.id)
-    jobs.close_job(connection, task.job.id, output_url=url, outcomes=outcomes, embedded=embedded)
+    open_items = decisions.count_open(connection, task.job.id)
+    jobs.close_job(connection, task.job.id, output_url=url, outcomes=outcomes, open_items=open_items, embedded=embedded)
 
 
 def write_report(database: Database, storage: Storage, job_id: str, *, embedded: bool) -> str:

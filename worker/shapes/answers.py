@@ -45,6 +45,19 @@ class Look:
     citations: tuple[Citation, ...] = ()
     is_contradictory: bool = False  # QCM: its own text names another key as the right one
 
+    def to_json(self, sources: Mapping[str, str]) -> dict[str, Any]:
+        """A plain dict for jsonb, the place of each quote in words: `sources` names them by their excerpt."""
+        return {
+            "key": self.key,
+            "answer": self.answer,
+            "verdict": self.verdict,
+            "explanation": self.explanation,
+            "option_explanations": self.option_explanations,
+            "confidence": self.confidence,
+            "model": self.model,
+            "citations": [{"quote": c.quote, "source": sources.get(c.excerpt)} for c in self.citations],
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -74,6 +87,7 @@ class Conclusion:
     model: str | None = None
     validated: bool = False
     excerpts_used: bool = False  # the prompt held at least one excerpt
+    looks: tuple[Mapping[str, Any], ...] = ()  # the accepted looks in their order, as `Look.to_json`
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict for jsonb."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -37,6 +38,29 @@ BATCH_UNANSWERED = (
 )
 
 NAMES_SHOWN = 5
+
+# -- decisions
+
+EXPLANATION_MISSING = "Explication à rédiger."
+NOTHING_TO_KEEP = (
+    "Le fichier ne donne pas de réponse officielle : il n'y a rien à garder. Accepter l'analyse, ou modifier la "
+    "réponse."
+)
+NOTHING_TO_ACCEPT = (
+    "Aucune analyse n'a donné de réponse : il n'y a rien à accepter. Garder la réponse officielle, ou la modifier."
+)
+ANSWER_WANTED = "Cette question est rédactionnelle : donner la réponse à retenir."
+ANSWER_NOT_KEY = "Cette question est rédactionnelle : donner une réponse, et non une clé de lettres."
+NOTHING_TO_UNDO = "Aucune décision n'est à annuler sur cette question."
+NOT_OPEN = "Cette question n'attend pas de décision."
+QUESTION_CHANGED = (
+    "Cette question a changé depuis qu'elle a été affichée : relire son état actuel, puis décider de nouveau."
+)
+QUESTION_REWRITTEN = (
+    "L'énoncé ou les propositions de cette question ont été modifiés sur la plateforme depuis l'analyse : la trancher "
+    "là-bas, ou envoyer de nouveau le fichier."
+)
+NO_SUCH_ITEM = "Cette question n'existe plus : sa tâche a été supprimée."
 
 OUTCOME_WORDS = {
     "confirmed": ("confirmée", "confirmées"),
@@ -188,3 +212,43 @@ def kept_as_validated(official: str) -> str:
 def duration(seconds: float) -> str:
     """`40 s`, `5 min`."""
     return f"{round(seconds / 60)} min" if seconds >= 90 else f"{max(1, round(seconds))} s"
+
+
+def looks_differ(values: Sequence[str]) -> str:
+    """Why two analyses cannot be accepted."""
+    return (
+        f"Les deux analyses ne donnent pas la même réponse ({', '.join(values)}) : modifier la réponse et donner celle "
+        "à retenir."
+    )
+
+
+def key_wanted(letters: Sequence[str]) -> str:
+    """Asked of a decision that gives no key."""
+    return f"Donner la clé à retenir, par exemple « {''.join(letters[:2])} » (propositions : {', '.join(letters)})."
+
+
+def key_not_understood(typed: str, letters: Sequence[str]) -> str:
+    """Why a typed key is none."""
+    return (
+        f"« {typed[:40]} » n'est pas une clé de cette question : donner une ou plusieurs lettres parmi "
+        f"{', '.join(letters)}."
+    )
+
+
+def settled_by(name: str, when: datetime) -> str:
+    """Somebody else was faster. The time is that of the platform."""
+    return f"{name} a déjà tranché cette question le {when:%d/%m/%Y à %H:%M} : annuler cette décision pour la changer."
+
+
+def may_not_decide(user: str) -> str:
+    """Why this user's decision is not taken."""
+    return f"« {user[:80]} » n'est pas un compte actif d'administrateur ou de responsable : il ne peut pas trancher."
+
+
+_OPEN = re.compile(r" \d{1,9} à revoir\.")
+
+
+def with_open(message: str, open_items: int) -> str:
+    """The job's last sentence, with how many of its rows wait for a person."""
+    head, end, rest = _OPEN.sub("", message).partition(").")
+    return f"{head}{end} {open_items} à revoir.{rest}" if open_items and end else f"{head}{end}{rest}"

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from worker.shapes.answers import Citation, Conclusion, Look
+from worker.shapes.explanations import join_blocks, option_lines, quoted_sources, reminder_block, source_lines
 from worker.shapes.jobs import JobConfig
 from worker.shapes.questions import Question
 from worker.shapes.short_answers import is_other_answer, same_answer
@@ -14,7 +15,6 @@ EMBEDDED_WARNING = (
     "Modèle de démonstration : ce texte vient d'un très petit modèle embarqué et n'a aucune valeur médicale."
 )
 SECOND_LOOK_MISSING = "La seconde analyse n'a pas abouti."
-MAX_QUOTES, MAX_QUOTE = 3, 300  # of courses, under one explanation; characters of each
 
 
 def needs_second_look(question: Question, first: Look) -> bool:
@@ -49,12 +49,21 @@ def conclude(
         conclusion = replace(conclusion, reason=reason)
     conclusion = _with_sources(conclusion, question, _citations(conclusion, question, first, second), sources or {})
     validated = conclusion.outcome == "confirmed" and config.auto_validate and not embedded
-    return replace(conclusion, validated=validated, model=conclusion.model or first.model, excerpts_used=excerpts_used)
+    looks = tuple(look.to_json(sources or {}) for look in (first, second) if look is not None)
+    model = conclusion.model or first.model
+    return replace(conclusion, validated=validated, model=model, excerpts_used=excerpts_used, looks=looks)
 
 
-def failed_conclusion(reason: str, *, model: str | None = None, excerpts_used: bool = False) -> Conclusion:
-    """No acceptable analysis: no key, no explanation, and the French sentence that says why."""
-    return Conclusion(outcome="failed", reason=reason, model=model, excerpts_used=excerpts_used)
+def failed_conclusion(
+    reason: str, *, first: Look | None = None, sources: Mapping[str, str] | None = None, excerpts_used: bool = False
+) -> Conclusion:
+    """No acceptable analysis: no key, no explanation, and the French sentence that says why.
+
+    `first` is the look that was accepted, where only the second did not come to anything: a person may decide by it.
+    """
+    looks = () if first is None else (first.to_json(sources or {}),)
+    model = None if first is None else first.model
+    return Conclusion(outcome="failed", reason=reason, model=model, excerpts_used=excerpts_used, looks=looks)
 
 
 # --- the four outcomes ------------------------------------------------------------------------------------------
@@ -247,16 +256,15 @@ def _with_text(
     contested = conclusion.outcome == "contested"
     warnings = [EMBEDDED_WARNING if embedded else None, opening]
     aside = f"Analyse : {look.explanation}" if contested and question.explanation else None
-    reminder = None if question.reminder is None else f"Rappel : {question.reminder}"
     general = question.explanation or look.explanation
     if (contested or embedded) and not question.explanation:
         model_options = {k: v for k, v in look.option_explanations.items() if k not in human_options}
-        cell = _joined(*warnings, _option_lines(model_options), look.explanation)
+        cell = join_blocks(*warnings, option_lines(model_options), look.explanation)
     else:
         cell = general
     return replace(
         conclusion,
-        explanation=_joined(*warnings, _option_lines(merged), general, aside, reminder),
+        explanation=join_blocks(*warnings, option_lines(merged), general, aside, reminder_block(question.reminder)),
         general_explanation=cell,
         option_explanations=human_options if contested or embedded else merged,
         model=look.model,
@@ -280,11 +288,10 @@ def _with_sources(
     conclusion: Conclusion, question: Question, citations: Sequence[Citation], sources: Mapping[str, str]
 ) -> Conclusion:
     """Close the explanation with these quotes of the courses. They were checked word for word already."""
-    cited = {c.quote: sources[c.excerpt] for c in citations if c.excerpt in sources}
-    if conclusion.explanation is None or not cited:
+    quoted = quoted_sources((c.quote, sources[c.excerpt]) for c in citations if c.excerpt in sources)
+    if conclusion.explanation is None or not quoted:
         return conclusion
-    quoted = [(f"« {_shortened(quote)} »", place) for quote, place in cited.items()][:MAX_QUOTES]
-    lines = "\n".join(f"Source : {place} : {quote}" for quote, place in quoted)
+    lines = source_lines(quoted)
     reason = conclusion.reason
     if conclusion.outcome == "contested":
         said = " ".join(f"Le cours dit : {quote} ({place})." for quote, place in quoted)
@@ -293,19 +300,6 @@ def _with_sources(
     return replace(
         conclusion,
         reason=reason,
-        explanation=_joined(conclusion.explanation, lines),
-        general_explanation=general if question.explanation else _joined(general, lines),
+        explanation=join_blocks(conclusion.explanation, lines),
+        general_explanation=general if question.explanation else join_blocks(general, lines),
     )
-
-
-def _shortened(quote: str) -> str:
-    words = " ".join(quote.split())
-    return words if len(words) <= MAX_QUOTE else words[:MAX_QUOTE].rsplit(" ", 1)[0].rstrip(" ,;:") + " …"
-
-
-def _option_lines(explanations: Mapping[str, str]) -> str:
-    return "\n".join(f"{letter} — {text}" for letter, text in sorted(explanations.items()))
-
-
-def _joined(*blocks: str | None) -> str:
-    return "\n\n".join(block for block in blocks if block)

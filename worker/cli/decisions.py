@@ -1,0 +1,166 @@
+"""Commands for whoever settles what an analysis left open: items, decide. What a decision does is in `pipeline`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from worker.cli.jobs import JobId, JsonFlag, NotFound, find_job
+from worker.cli.output import program, say, tell, tell_json
+from worker.errors import UsageError
+
+if TYPE_CHECKING:
+    from worker.adapters.decisions import ItemView
+    from worker.cli.site import Site
+
+STATUSES = ("pending", "confirmed", "corrected", "completed", "contested", "duplicate", "rejected", "failed")
+
+
+def items(
+    job_id: JobId,
+    status: Annotated[
+        str | None, typer.Option("--status", metavar="S", help=f"Only rows of this status: {', '.join(STATUSES)}.")
+    ] = None,
+    open_only: Annotated[bool, typer.Option("--open", help="Only what waits for a person's decision.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """List the rows of a job: official answer, both analyses, outcome, decision.
+
+    \b
+    Examples:
+      medq items cab12… --open
+      medq items cab12… --status contested --json
+    """
+    if status is not None and status not in STATUSES:
+        raise UsageError(f"--status {status}: no such status. Use one of {', '.join(STATUSES)}.")
+    from worker.adapters.decisions import list_items
+    from worker.cli.site import open_site
+
+    with open_site() as site:
+        job = find_job(site, job_id)
+        with site.engine.connect() as connection:
+            found = list_items(connection, job.id, status=status, open_only=open_only)
+    if as_json:
+        tell_json([_describe(item) for item in found])
+        return
+    for item in found:
+        _show(item)
+    if not found:
+        say("No row waits for a decision." if open_only else "No such row.")
+    elif open_only:
+        say(f"{len(found)} to settle: `{program()} decide ITEM accept|keep|edit|discard --user EMAIL`.")
+
+
+def decide(  # noqa: PLR0917 (a command has as many options as it has)
+    item_id: Annotated[
+        str,
+        typer.Argument(metavar="ITEM", help="Id of the row, as `medq items` lists it, or its first characters."),
+    ],
+    action: Annotated[str, typer.Argument(metavar="ACTION", help="accept, keep, edit, discard or undo.")],
+    user: Annotated[str, typer.Option("--user", metavar="EMAIL", help="Who decides: an active admin or maintainer.")],
+    key: Annotated[str | None, typer.Option("--key", help="edit: letters of the key, e.g. ACE.")] = None,
+    answer: Annotated[str | None, typer.Option("--answer", help="edit: the short answer.")] = None,
+    explanation: Annotated[str | None, typer.Option("--explanation", help="edit: what students read.")] = None,
+    comment: Annotated[str | None, typer.Option("--comment", help="Kept with the decision.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Settle one row; every row of the same content is settled with it.
+
+    \b
+    accept   the analysis' key or answer, with its explanation
+    keep     the official key or answer, with what the file explains
+    edit     --key or --answer, and --explanation
+    discard  the question is shown to nobody
+    undo     takes the last decision back
+
+    The question is then validated in the name of --user. The same decision given twice changes nothing.
+
+    \b
+    Examples:
+      medq decide cit34… accept --user prof@medq.com
+      medq decide cit34… edit --key ACE --explanation "…" --user prof@medq.com
+    """
+    from worker.shapes.decisions import ACTIONS
+
+    if action not in ACTIONS:
+        raise UsageError(f"{action}: no such decision. Use one of {', '.join(ACTIONS)}.")
+    if action != "edit" and (key or answer or explanation):
+        raise UsageError(f"--key, --answer and --explanation belong to `edit`, not to `{action}`.")
+    from worker.adapters.db import Database
+    from worker.cli.site import open_site
+    from worker.pipeline import decide as settle
+    from worker.shapes.decisions import Order
+
+    with open_site() as site:
+        item = find_item(site, item_id)
+        order = Order(
+            item_id=item.id,
+            action=action,
+            user_id=user,
+            source="command",
+            key=key,
+            answer=answer,
+            explanation=explanation,
+            comment=comment,
+            version=item.version,
+        )
+        decided = settle(Database(site.engine), order)
+    if as_json:
+        tell_json(asdict(decided))
+        return
+    if not decided.is_new:
+        tell(f"Row {item.id}: this very decision stands already.")
+        return
+    others = f" Settled with it: {decided.other_items} more." if decided.other_items else ""
+    tell(f"Row {item.id} ({item.sheet}, row {item.row_number}): {action}, question {decided.question_id}.{others}")
+    if decided.needs_explanation:
+        say("Nobody has explained what stands now: the question says « Explication à rédiger ».")
+
+
+def find_item(site: Site, item_id: str) -> ItemView:
+    """The item with this id, or the one whose id begins so; `NotFound` for none, `UsageError` for several."""
+    from worker.adapters.decisions import find_items
+
+    with site.engine.connect() as connection:
+        found = find_items(connection, item_id) if item_id else []
+    exact = [item for item in found if item.id == item_id] or found
+    if len(exact) > 1:
+        raise UsageError(f"{item_id!r} is the beginning of several rows' ids. Give more characters of it.")
+    if not exact:
+        raise NotFound(f"There is no row {item_id!r}. List them with `{program()} items JOB`.")
+    return exact[0]
+
+
+def _describe(item: ItemView) -> dict[str, Any]:
+    def camel(name: str) -> str:
+        first, *rest = name.split("_")
+        return first + "".join(part.title() for part in rest)
+
+    document = {camel(name): value for name, value in asdict(item).items()}
+    return document | {"updatedAt": item.updated_at.isoformat(timespec="milliseconds") + "Z"}
+
+
+def _show(item: ItemView) -> None:
+    question, result = item.question or {}, item.result or {}
+    mark = "open" if item.is_open else "decided: " + item.decision["action"] if item.decision else "-"
+    tell(f"{item.id}  {item.sheet}, row {item.row_number}  {item.type}  {item.status}  {mark}")
+    if text := question.get("text"):
+        tell(f"  {_short(text)}")
+    official = question.get("official_key") or question.get("official_answer") or "none"
+    looks = _looks(result.get("looks") or ())
+    tell(f"  official {official}{' · ' + looks if looks else ''}")
+    if item.reason:
+        tell(f"  {item.reason}")
+
+
+def _looks(looks: Sequence[Mapping[str, Any]]) -> str:
+    told = (f"{look.get('key') or look.get('answer')} ({look.get('confidence'):.0%})" for look in looks)
+    return " · ".join(f"analysis {number} {text}" for number, text in enumerate(told, start=1))
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 100 else line[:99] + "…"
