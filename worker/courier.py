@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -63,11 +63,15 @@ class Courier:
     prices: Prices
     patience: Patience
     due: threading.Event = field(default_factory=threading.Event)
+    may_call: Callable[[], bool] = lambda: True  # this process can reach the endpoint, as far as is known
 
     def run(self, stopped: threading.Event) -> None:
         """Wait until something is due, and do it, until `stopped`."""
         while not stopped.is_set():
             if not self.due.wait(WAKE_S):
+                continue
+            if not self.may_call():
+                stopped.wait(WAKE_S)
                 continue
             self.due.clear()
             try:

@@ -23,6 +23,10 @@ class Interrupted(MedqError):
     """The infrastructure failed, not the task: it goes back as it is, and nothing is counted."""
 
 
+class CutOff(Interrupted):
+    """This process cannot reach the LLM while others can: its tasks go back at once, for those others."""
+
+
 # No reply to these, and yet the model may have written one that is paid for.
 MAY_BE_PAID = frozenset(("timeout", "connection_lost"))
 

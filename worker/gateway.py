@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from worker.adapters.limits import Limits, Turn
-from worker.errors import MAY_BE_PAID, ContentRefused, ProviderRefused, ProviderUnavailable
+from worker.circuit import Circuit
+from worker.errors import MAY_BE_PAID, ContentRefused, MedqError, ProviderRefused, ProviderUnavailable
 from worker.log import get_logger
 from worker.shapes.calls import Endpoint, Reply, Request, Usage
 from worker.shapes.sizes import CHARACTERS_PER_TOKEN, REPLY_SHARE
@@ -91,6 +92,7 @@ class Outlet:
     complete: Callable[[Request], Reply]
     limits: Limits
     breaker: Breaker = field(default_factory=Breaker)
+    ping: Callable[[], object] = lambda: None
     close: Callable[[], None] = lambda: None
 
 
@@ -105,6 +107,7 @@ class Gateway:
     outlets: Sequence[Outlet]
     meter: TokenMeter = field(default_factory=TokenMeter)
     slots: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(256))
+    circuit: Circuit = field(default_factory=Circuit)
 
     @property
     def endpoints(self) -> list[Endpoint]:
@@ -115,6 +118,20 @@ class Gateway:
         """Drop the connections of every outlet."""
         for outlet in self.outlets:
             outlet.close()
+
+    def is_reached(self) -> bool:
+        """Whether any endpoint says anything at all, a refusal too. It costs nothing but the time to find out."""
+        for outlet in self.outlets:
+            try:
+                outlet.ping()
+            except ProviderUnavailable as error:
+                if error.code == "rate_limited":
+                    return True
+            except MedqError:
+                return True
+            else:
+                return True
+        return False
 
     def choose(self) -> Endpoint:
         """Where the next call goes: the first endpoint that is not known to be down, else the first of all."""
@@ -181,11 +198,13 @@ class Door:
                 outlet.limits.slow_down(error.retry_after_s)
             else:
                 outlet.breaker.failed()
+                self.gateway.circuit.failed()
             if error.code not in MAY_BE_PAID:
                 outlet.limits.settle(self._turn, 0, None)
             raise
         except ContentRefused:
             outlet.breaker.succeeded()
+            self.gateway.circuit.answered()
             raise
         except ProviderRefused as error:
             if outlet is self.gateway.outlets[0]:
@@ -194,6 +213,7 @@ class Door:
             outlet.breaker.failed()
             raise ProviderUnavailable("the fallback endpoint refuses calls", code="fallback_refused") from error
         outlet.breaker.succeeded()
+        self.gateway.circuit.answered()
         usage = reply.usage
         self.gateway.meter.learn(request, usage)
         outlet.limits.settle(self._turn, usage.prompt_tokens + usage.completion_tokens, reply.allowance)

@@ -12,7 +12,7 @@ from pathlib import Path
 import structlog
 
 from worker.adapters.db import is_infrastructure_fault
-from worker.errors import LeaseLost, Stopping
+from worker.errors import Interrupted, LeaseLost, Stopping
 from worker.isolation import Ending, read_order
 from worker.leases import Leases
 from worker.log import configure_logging, get_logger
@@ -43,6 +43,8 @@ def run(task: Task, job_status: str, settings: Settings) -> int:
             return Ending.LOST
         except Stopping:
             return Ending.STOPPING
+        except Interrupted:
+            return Ending.INTERRUPTED
         except Exception as error:
             if is_infrastructure_fault(error):
                 return Ending.INTERRUPTED

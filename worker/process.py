@@ -51,6 +51,7 @@ def run(settings: Settings) -> int:
     _start("heartbeat", lambda: parts.heartbeat.run(finished))
     _start("watch", lambda: parts.watch.run(stopping))
     _start("tidy", lambda: parts.tidy.run(stopping))
+    _start("recovery", lambda: parts.recovery.run(stopping))
     courier = _start("courier", partial(parts.courier.run, stopping)) if parts.courier is not None else None
     log.info("worker_started", threads=parts.threads, model=parts.runner.line.endpoint.model)
     _tell_supervisor()

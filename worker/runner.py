@@ -13,7 +13,8 @@ import structlog
 from worker import faults
 from worker.adapters import tasks
 from worker.adapters.db import Database, is_infrastructure_fault
-from worker.errors import Interrupted, LeaseLost, Stopping
+from worker.circuit import Circuit
+from worker.errors import CutOff, Interrupted, LeaseLost, Stopping
 from worker.faults import Point
 from worker.leases import Lease, Leases
 from worker.log import get_logger
@@ -43,10 +44,16 @@ class Runner:
     _busy: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    @property
+    def circuit(self) -> Circuit:
+        """Open while this process cannot call."""
+        return self.line.circuit
+
     def idle_threads(self) -> int:
-        """How many threads wait for a bell."""
+        """How many threads wait for a bell, and may claim."""
         with self._lock:
-            return self.threads - self._busy
+            idle = self.threads - self._busy
+        return self.circuit.places(idle)
 
     def drain(self) -> int:
         """Run the fairest ready task, and the next, until none is ready or the process stops; how many ran."""
@@ -54,10 +61,11 @@ class Runner:
             self._busy += 1
         try:
             ran = 0
-            while not self.stopping.is_set() and self._run_next():
+            while not self.stopping.is_set() and self.circuit.may_claim() and self._run_next():
                 ran += 1
             return ran
         finally:
+            self.circuit.leave()
             with self._lock:
                 self._busy -= 1
 
@@ -77,7 +85,7 @@ class Runner:
                 self._run(claimed, lease)
             except LeaseLost:
                 log.info("task_lost")
-            except Stopping:
+            except (Stopping, CutOff):
                 self._give_back(task)
                 log.info("task_given_back")
             except Exception as error:  # noqa: BLE001 (one task's fault must not end the thread)

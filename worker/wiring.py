@@ -12,7 +12,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from worker.adapters import tasks
+from worker.adapters import calls, tasks
 from worker.adapters.batch_api import BatchApi
 from worker.adapters.db import Database, connect
 from worker.adapters.embeddings import EmbeddingClient
@@ -21,6 +21,7 @@ from worker.adapters.limits import Limits
 from worker.adapters.llm import LlmClient, resolve_endpoint
 from worker.adapters.prices import load_prices
 from worker.broker import BellBroker, liveness, make_broker, ring
+from worker.circuit import Circuit, Recovery, State
 from worker.courier import Courier, Patience
 from worker.errors import UsageError
 from worker.gateway import Gateway, Outlet
@@ -47,6 +48,7 @@ class Parts:
     heartbeat: Heartbeat
     watch: Watch
     tidy: Tidy
+    recovery: Recovery
     courier: Courier | None  # none for an endpoint without batches
     broker: BellBroker
     upkeep: Database
@@ -82,7 +84,7 @@ def _spare_threads(calls_at_once: int) -> int:
     return max(2, calls_at_once // 2)
 
 
-def build_gateway(settings: Settings, endpoint: Endpoint) -> Gateway:
+def build_gateway(settings: Settings, endpoint: Endpoint, circuit: Circuit) -> Gateway:
     """The way out to the endpoint, and to its stand-in when there is one. The operator's limits are the first's."""
     limits_redis = redis.Redis.from_url(
         settings.redis_url or "",
@@ -101,7 +103,7 @@ def build_gateway(settings: Settings, endpoint: Endpoint) -> Gateway:
             client.close()
             limits_redis.close()
 
-        return Outlet(endpoint, client.complete, limits, close=close)
+        return Outlet(endpoint, client.complete, limits, ping=client.ping, close=close)
 
     outlets = [outlet(endpoint, settings, settings.rpm, settings.tpm)]
     if settings.has_fallback:
@@ -112,7 +114,7 @@ def build_gateway(settings: Settings, endpoint: Endpoint) -> Gateway:
                 "OPENAI_FALLBACK_BASE_URL names the endpoint that it should stand in for: set another one."
             )
         outlets.append(outlet(stand_in, second, None, None))
-    return Gateway(outlets, slots=threading.Semaphore(_calls_at_once(settings, endpoint)))
+    return Gateway(outlets, slots=threading.Semaphore(_calls_at_once(settings, endpoint)), circuit=circuit)
 
 
 def build_line(settings: Settings, *, pool_size: int, owner: str) -> Line:
@@ -129,10 +131,12 @@ def build_line(settings: Settings, *, pool_size: int, owner: str) -> Line:
     )
     database = Database(engine)
     embedder = EmbeddingClient(settings) if settings.embedding_model else None
+    circuit = Circuit()
     return Line(
         database=database,
         storage=make_storage(settings),
-        gateway=build_gateway(settings, endpoint),
+        gateway=build_gateway(settings, endpoint, circuit),
+        circuit=circuit,
         endpoint=endpoint,
         settings=settings,
         prices=load_prices(settings.prices),
@@ -149,6 +153,7 @@ def build_courier(settings: Settings, line: Line) -> Courier | None:
     if line.endpoint.embedded:
         return None
     client = LlmClient(line.endpoint, settings)
+    circuit = line.circuit
     path = "/chat/completions" if settings.azure_endpoint else "/v1/chat/completions"
     return Courier(
         database=line.database,
@@ -162,6 +167,20 @@ def build_courier(settings: Settings, line: Line) -> Courier | None:
             begin_s=3 * settings.call_timeout_s + settings.lease_s,
             outage_s=settings.outage_s,
         ),
+        may_call=lambda: circuit.state is State.CLOSED,
+    )
+
+
+def build_recovery(line: Line, upkeep: Database, watch: Watch) -> Recovery:
+    """Who finds out that this process can call again."""
+    endpoints = [endpoint.name for endpoint in line.gateway.endpoints]
+    return Recovery(
+        circuit=line.circuit,
+        is_reached=line.gateway.is_reached,
+        is_answered=lambda within_s: upkeep.transact(
+            lambda c: calls.is_answered(c, endpoints, within_s=within_s), patience_s=0
+        ),
+        wake=watch.ring_ready,
     )
 
 
@@ -192,6 +211,16 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
     pulses = Pulses()
     broker.on_look = lambda queue_name: pulses.beat(f"consumer of {queue_name}")
     courier = build_courier(settings, line)
+    watch = Watch(
+        database=upkeep,
+        sweep=Sweep(database=upkeep, lease_s=settings.lease_s, call_timeout_s=settings.call_timeout_s, courier=courier),
+        database_url=database_url,
+        sweep_s=settings.sweep_s,
+        idle_threads=runner.idle_threads,
+        ring=lambda times: ring(broker, times),
+        pulse=lambda: pulses.beat("watch"),
+        name=lambda: tasks.watch_session(owner, is_cut_off=line.circuit.state is not State.CLOSED),
+    )
     return Parts(
         runner=runner,
         heartbeat=Heartbeat(
@@ -201,18 +230,9 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
             lease_s=settings.lease_s,
             pulse=lambda: pulses.beat("heartbeat"),
         ),
-        watch=Watch(
-            database=upkeep,
-            sweep=Sweep(
-                database=upkeep, lease_s=settings.lease_s, call_timeout_s=settings.call_timeout_s, courier=courier
-            ),
-            database_url=database_url,
-            sweep_s=settings.sweep_s,
-            idle_threads=runner.idle_threads,
-            ring=lambda times: ring(broker, times),
-            pulse=lambda: pulses.beat("watch"),
-        ),
+        watch=watch,
         tidy=Tidy(database=upkeep, storage=line.storage, stray_s=settings.stray_s),
+        recovery=build_recovery(line, upkeep, watch),
         courier=courier,
         broker=broker,
         upkeep=upkeep,

@@ -111,8 +111,8 @@ MUTANTS = (
     Mutant(
         "giving a task back at a stop",
         "worker/runner.py",
-        "except Stopping:\n                self._give_back(task)",
-        "except Stopping:",
+        "except (Stopping, CutOff):\n                self._give_back(task)",
+        "except (Stopping, CutOff):",
         "test_operators.py -k rolling",
         "a process that leaves gives back whatever it still holds, in one statement",
     ),

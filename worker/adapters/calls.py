@@ -131,6 +131,13 @@ WHERE c."jobId" = :job_id AND c."status" = 'failed' AND c."error" ->> 'kind' = '
   AND c."createdAt" >= j."startedAt"
 """)  # noqa: S608
 
+# Who is answered of late? Of the jobs that are open: so it costs no more than to read their calls.
+ANSWERED = sa.text(f"""
+SELECT count(*) FROM "AiValidationJob" j JOIN "LlmCall" c ON c."jobId" = j."id"
+WHERE j."status" = 'processing' AND c."status" = 'succeeded' AND c."batchId" IS NULL
+  AND c."endpoint" = ANY(CAST(:endpoints AS text[])) AND c."completedAt" > {NOW} - make_interval(secs => :within_s)
+""")  # noqa: S608
+
 
 @dataclass(frozen=True, slots=True)
 class StoredReply:
@@ -289,6 +296,11 @@ def find_replies(connection: sa.Connection, task: Task, keys: Sequence[str]) -> 
         )
         for row in rows
     ]
+
+
+def is_answered(connection: sa.Connection, endpoints: Sequence[str], *, within_s: float) -> bool:
+    """Whether one of these endpoints answered anybody in the last so many seconds."""
+    return bool(connection.execute(ANSWERED, {"endpoints": list(endpoints), "within_s": within_s}).scalar_one())
 
 
 def read_clock(connection: sa.Connection) -> datetime:

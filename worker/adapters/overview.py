@@ -266,10 +266,20 @@ def count_workers(engine: sa.Engine) -> int:
     """Worker processes at work on this database right now: each keeps one connection that listens for jobs."""
     query = sa.text("""
         SELECT count(*) FROM pg_stat_activity
-        WHERE datname = current_database() AND application_name = 'medq-watch'
+        WHERE datname = current_database() AND application_name LIKE 'medq-watch%'
     """)
     with engine.connect() as connection:
         return int(connection.scalar(query) or 0)
+
+
+def find_cut_off(engine: sa.Engine) -> list[str]:
+    """Host and pid of the worker processes that cannot reach the LLM while others can."""
+    query = sa.text("""
+        SELECT substr(application_name, length(:name) + 1) FROM pg_stat_activity
+        WHERE datname = current_database() AND starts_with(application_name, :name) ORDER BY 1
+    """)
+    with engine.connect() as connection:
+        return list(connection.scalars(query, {"name": "medq-watch cut off "}))
 
 
 def server_version(engine: sa.Engine) -> int:

@@ -17,6 +17,7 @@ from worker.shapes.jobs import Job, Task, TaskKind
 
 NOW = "timezone('UTC', clock_timestamp())"
 CHANNEL = "medq_task"
+CUT_OFF_SESSION = "medq-watch cut off "  # the same of one that cannot reach the LLM; host and pid follow
 WATCH_SESSION = "medq-watch"  # what pg_stat_activity shows of the session with which a worker process listens
 MAX_DEATHS = 3  # of which the last was seen: the task alone in a process, which died
 MAX_LOSSES = 30  # workers that vanished with it, whatever took them: operators may kill often
@@ -185,6 +186,12 @@ class ExpiredTask:
 def session_name(owner: str) -> str:
     """What pg_stat_activity shows for the connections of the process that made this claim, or is this `owner`."""
     return f"medq-worker {':'.join(owner.split(':')[1:3])}"
+
+
+def watch_session(owner: str, *, is_cut_off: bool) -> str:
+    """What pg_stat_activity shows for the session with which this process listens."""
+    host, pid = owner.split(":")[:2]
+    return f"{CUT_OFF_SESSION}{host[:30]}:{pid}" if is_cut_off else WATCH_SESSION
 
 
 def claim_task(

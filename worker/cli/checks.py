@@ -142,6 +142,13 @@ def check_database(site: Site) -> Iterator[Check]:
     yield Check("schema", "ok", f"at {head}")
     yield from _check_rules(site)
     yield from _check_workers(overview.count_workers(site.engine))
+    if cut_off := overview.find_cut_off(site.engine):
+        yield Check(
+            "workers cut off",
+            "warn",
+            f"{', '.join(cut_off)}: no reply from the LLM, while other processes have one",
+            "check the network, proxy and names of that machine; it goes on by itself",
+        )
 
 
 def _check_rules(site: Site) -> Iterator[Check]:

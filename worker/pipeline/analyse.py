@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from worker import faults
 from worker.adapters import batches, items, jobs, places, tasks
+from worker.circuit import State
 from worker.errors import JobFailed, LeaseLost
 from worker.faults import Point
 from worker.leases import Lease
@@ -45,7 +46,9 @@ def analyse(tools: Tools, task: Task, lease: Lease, batch: Batch | None) -> None
     pending, searched = _add_excerpts(tools, pending, config)
     if any(item.excerpts for item in pending):
         batch = None
-    ledger = TaskLedger(tools.database, task, tools.prices, config.max_cost_usd, [batch] if batch else [])
+    ledger = TaskLedger(
+        tools.database, task, tools.prices, config.max_cost_usd, [batch] if batch else [], tools.circuit.stored
+    )
     asking = Asking(tools, task, config, lease, ledger)
     first = _ask(asking, "analyse", pending, generations={}, batch=batch)
     conclusions: dict[str, Conclusion] = {}
@@ -194,7 +197,12 @@ def _ask(
         # A stand-in is for while the first is down; a batch is not in such a hurry.
         return tools.endpoint if config.batch_api else tools.gateway.choose()
 
-    door = tools.gateway.open_door(lease.check, lease.sleep)
+    def check() -> None:
+        lease.check()
+        tools.circuit.check()
+
+    sleep = tools.circuit.guard_sleep(lease.sleep)
+    door = tools.gateway.open_door(check, sleep)
     dialogue = Dialogue(
         compose=lambda item_ids, larger_ceiling: compose_once(choose(), item_ids, larger_ceiling),
         recall=lambda item_ids: [compose_once(endpoint, item_ids, False) for endpoint in tools.gateway.endpoints],
@@ -202,7 +210,7 @@ def _ask(
         send=door.send,
         ledger=asking.ledger,
         turn=door.hold_turn,
-        sleep=lease.sleep,
+        sleep=sleep,
         is_deferred=config.batch_api,
     )
     attempts = tools.settings.max_attempts if config.max_retries is None else config.max_retries + 1
@@ -211,16 +219,17 @@ def _ask(
         dialogue,
         max_attempts=attempts,
         questions_per_call=tools.questions_per_call(config),
-        transport_attempts=_transport_attempts(task, attempts, config),
+        transport_attempts=_transport_attempts(tools, task, attempts, config),
         generations=generations,
     )
 
 
-def _transport_attempts(task: Task, attempts: int, config: JobConfig) -> int:
+def _transport_attempts(tools: Tools, task: Task, attempts: int, config: JobConfig) -> int:
     if config.batch_api:
         return max(LOST_LINES, attempts)
-    # While the endpoint is known to be down, a task of the job tries once whether it is back.
-    return 1 if task.was_held else attempts
+    # While the endpoint is known to be down, a task of the job tries once whether it is back; so does the one task of a
+    # process that could not call.
+    return 1 if task.was_held or tools.circuit.state is not State.CLOSED else attempts
 
 
 def _apply(

@@ -7,7 +7,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from worker.adapters import calls, items, jobs, tasks
-from worker.errors import ProviderUnavailable
+from worker.errors import CutOff, ProviderUnavailable
 from worker.log import get_logger
 from worker.pipeline.tools import Tools
 from worker.shapes import sentences
@@ -15,6 +15,10 @@ from worker.shapes.jobs import Task, TaskKind
 from worker.steps.ask import LONGEST_WAIT_S
 
 log = get_logger()
+
+# What may be this machine's own trouble: its line, its proxy, its names. The rest is the endpoint's word.
+MAY_BE_OURS = frozenset(("connection", "connection_lost", "timeout", "server_error", "fallback_refused"))
+PASSING_S = 1.0
 
 
 def fail_task(tools: Tools, task: Task, sentence: str) -> None:
@@ -28,7 +32,19 @@ def fail_task(tools: Tools, task: Task, sentence: str) -> None:
 
 
 def wait_for_provider(tools: Tools, task: Task, error: ProviderUnavailable) -> None:
-    """Hold the job, and give its task back for later; past the outage limit, fail the job (resumable)."""
+    """Hold the job, and give its task back for later; past the outage limit, fail the job (resumable).
+
+    Only when nobody is answered. Raises `CutOff` when others are; where this very process is, its task alone waits.
+    """
+    if error.code in MAY_BE_OURS:
+        tools.circuit.check()  # known already
+        if tools.circuit.is_answered():
+            log.warning("call_failed", code=error.code)
+            tools.database.transact(lambda c: tasks.give_back(c, task, delay_s=PASSING_S, error=str(error)))
+            return
+        if _is_other_answered(tools):
+            log.warning("cut_off", code=error.code, pause_s=round(tools.circuit.trip(), 1))
+            raise CutOff(str(error))
     down_s = down_for_s(tools, task)
     left_s = tools.settings.outage_s - down_s
     if left_s <= 0:
@@ -52,6 +68,12 @@ def wait_for_provider(tools: Tools, task: Task, error: ProviderUnavailable) -> N
 
     log.warning("provider_down", code=error.code, down_s=round(down_s), delay_s=round(delay_s, 1))
     tools.database.transact(wait)
+
+
+def _is_other_answered(tools: Tools) -> bool:
+    look_back_s = tools.circuit.look_back_s()
+    endpoints = [endpoint.name for endpoint in tools.gateway.endpoints]
+    return tools.database.transact(lambda c: calls.is_answered(c, endpoints, within_s=look_back_s))
 
 
 def down_for_s(tools: Tools, task: Task) -> float:

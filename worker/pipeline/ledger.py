@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -21,6 +21,10 @@ from worker.shapes.calls import Reply, Request
 from worker.shapes.jobs import Task
 
 
+def _nothing() -> None:
+    return None
+
+
 @dataclass(frozen=True)
 class TaskLedger:
     """The ledger of one task's calls: each method one transaction."""
@@ -30,6 +34,7 @@ class TaskLedger:
     prices: Prices
     max_cost_usd: float | None
     unread: list[Batch] = field(default_factory=list)  # read with the claim, not looked at yet
+    stored: Callable[[], None] = _nothing  # a reply stands on the books
     waits_for: set[str] = field(default_factory=set)  # calls that a batch will make, and this task waits for
     _known: set[str] = field(default_factory=set)  # calls whose reply was looked at, or is our own
 
@@ -124,6 +129,7 @@ class TaskLedger:
         self.database.transact(
             lambda c: calls.succeed_calls(c, {call_id: (reply, cost_usd)}), patience_s=600, single=True
         )
+        self.stored()
         faults.reached(Point.REPLY_STORED, self.task.kind, self.task.position)
 
     def fail(self, call_id: str, request: Request, *, kind: str, code: str, message: str) -> None:

@@ -8,6 +8,7 @@ from worker.adapters import places
 from worker.adapters.db import Database
 from worker.adapters.files import Storage
 from worker.adapters.prices import Prices
+from worker.circuit import Circuit
 from worker.errors import JobFailed
 from worker.gateway import Gateway
 from worker.pipeline.turns import Turns
@@ -32,6 +33,7 @@ class Tools:
     prices: Prices
     retrieval: Retrieval | None = None
     directory: places.Directory = field(default_factory=places.Directory)
+    circuit: Circuit = field(default_factory=Circuit)  # the gateway's
     endings: Turns = field(default_factory=Turns)  # of batches, by job: ended or parked, for both its row is locked
 
     def model(self, purpose: Purpose, config: JobConfig, endpoint: Endpoint) -> str:

@@ -1,0 +1,182 @@
+"""The circuit breaker of a process: open while its calls fail and those of others succeed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.circuit import ANSWERED_S, LONGEST_PAUSE_S, Circuit, Recovery, State
+from worker.errors import CutOff
+
+
+@dataclass
+class World:
+    """A clock that is moved by hand, and whether the endpoint is reached and others are answered."""
+
+    now: float = 100.0
+    is_reached: bool = False
+    is_answered: bool = True
+    woken: int = 0
+    asked: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.circuit = Circuit(clock=lambda: self.now, jitter=lambda _low, high: high)
+
+        def wake() -> None:
+            self.woken += 1
+
+        def is_answered(within_s: float) -> bool:
+            self.asked.append(within_s)
+            return self.is_answered
+
+        self.recovery = Recovery(self.circuit, lambda: self.is_reached, is_answered, wake)
+
+    def pass_pause(self) -> float:
+        left_s = self.circuit.pause_left_s()
+        self.now += left_s
+        return left_s
+
+
+def in_another_thread(work: Callable[[], object]) -> object:
+    found: list[object] = []
+    thread = threading.Thread(target=lambda: found.append(work()))
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+def test_a_closed_circuit_lets_every_thread_work() -> None:
+    circuit = World().circuit
+    circuit.check()
+    assert circuit.may_claim()
+    assert circuit.places(7) == 7
+
+
+def test_an_open_one_lets_no_thread_claim_or_call() -> None:
+    circuit = World().circuit
+    circuit.failed()
+    circuit.trip()
+    assert not circuit.may_claim()
+    assert circuit.places(7) == 0
+    with pytest.raises(CutOff):
+        circuit.check()
+
+
+def test_who_sleeps_while_it_opens_gives_up_at_once() -> None:
+    world = World()
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        world.circuit.trip()
+
+    with pytest.raises(CutOff):
+        world.circuit.guard_sleep(sleep)(20.0)
+    assert sum(slept) <= 0.5
+
+
+def test_after_the_pause_one_thread_alone_may_try() -> None:
+    # Given a circuit whose pause is over
+    circuit = World().circuit
+    circuit.trip()
+    circuit.try_again()
+    assert circuit.places(7) == 1
+    # When one thread takes the trial, then no other one does
+    assert circuit.may_claim()
+    circuit.check()
+    assert circuit.places(7) == 0
+    assert in_another_thread(circuit.may_claim) is False
+    # And when it had nothing to do, another one may
+    circuit.leave()
+    assert in_another_thread(circuit.may_claim) is True
+
+
+def test_one_reply_closes_it() -> None:
+    circuit = World().circuit
+    circuit.trip()
+    circuit.answered()
+    assert circuit.state is State.CLOSED
+    circuit.check()
+    assert not circuit.tripped.is_set()
+
+
+def test_pauses_grow_while_the_endpoint_is_not_reached_and_others_are_answered() -> None:
+    # Given a process that cannot reach what others can
+    world = World()
+    world.circuit.failed()
+    world.circuit.trip()
+    pauses = []
+    for _ in range(9):
+        pauses.append(world.pass_pause())
+        world.recovery.run_once()
+    # Then nothing is tried, and it looks less and less often
+    assert pauses == [1, 2, 4, 8, 16, LONGEST_PAUSE_S, LONGEST_PAUSE_S, LONGEST_PAUSE_S, LONGEST_PAUSE_S]
+    assert world.woken == 0
+    # When the endpoint says something again, then one task is tried
+    world.is_reached = True
+    world.pass_pause()
+    world.recovery.run_once()
+    assert (world.circuit.state, world.woken) == (State.HALF_OPEN, 1)
+
+
+def test_when_nobody_is_answered_any_more_a_task_is_tried_so_that_the_row_says_so() -> None:
+    world = World(is_answered=False)
+    world.circuit.failed()
+    world.circuit.trip()
+    world.pass_pause()
+    world.recovery.run_once()
+    assert world.circuit.state is State.HALF_OPEN
+
+
+def test_a_call_under_way_that_is_answered_after_all_ends_the_pause() -> None:
+    world = World()
+    world.circuit.failed()
+    world.circuit.trip()
+    world.circuit.answered()
+    world.recovery.run_once()
+    assert world.circuit.state is State.CLOSED
+
+
+def test_a_fault_beside_replies_of_this_very_process_is_nobodys_outage() -> None:
+    world = World()
+    world.circuit.failed()
+    world.now += 2
+    in_another_thread(world.circuit.answered)
+    world.now += 2
+    world.circuit.failed()
+    assert world.circuit.is_answered()
+    # But what was answered before the fault says nothing
+    world.now += 10
+    world.circuit.failed()
+    world.now += 2
+    world.circuit.failed()
+    assert not world.circuit.is_answered()
+
+
+def test_only_what_came_after_ones_own_last_reply_is_somebody_elses() -> None:
+    # Given a reply that is written down a moment after another call has failed
+    world = World()
+    world.circuit.answered()
+    world.circuit.failed()
+    world.now += 0.5
+    world.circuit.stored()
+    world.now += 3.0
+    # Then it is not taken for another process's
+    assert world.circuit.look_back_s() == 3.0
+
+
+@given(st.lists(st.sampled_from(["failed", "answered", "stored", "trip", "try_again"])), st.floats(0, 1000))
+def test_it_never_looks_back_beyond_its_own_last_reply_nor_long(steps: list[str], pause_s: float) -> None:
+    world = World()
+    last = 0.0
+    for step in steps:
+        world.now += pause_s / (len(steps) + 1)
+        getattr(world.circuit, step)()
+        if step in ("answered", "stored"):
+            last = world.now
+    assert 0.0 <= world.circuit.look_back_s() <= min(ANSWERED_S, world.now - last)

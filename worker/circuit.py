@@ -1,0 +1,187 @@
+"""Whether this process can call, while others can: a circuit breaker over all of its calls. Nothing is sent here.
+
+Closed, every thread works. It opens when the calls of this process fail and those of others succeed: then its tasks go
+back and it claims none. After a pause it is half-open, and one thread alone may try.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from worker.errors import CutOff
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
+STEP_S = 0.5  # how soon a thread that sleeps notices that the circuit has opened
+# Another process's reply counts for so long as a sign that the endpoint is up, and at least for so long.
+ANSWERED_S, LEAST_ANSWERED_S = 30.0, 10.0
+
+
+class State(StrEnum):
+    """Of a circuit."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half_open"
+
+
+@dataclass
+class Circuit:
+    """Shared by every thread of a process. `clock` in seconds, never backwards; `jitter` draws between two numbers."""
+
+    clock: Callable[[], float] = time.monotonic
+    jitter: Callable[[float, float], float] = random.uniform
+    tripped: threading.Event = field(default_factory=threading.Event)  # until somebody has tried again
+    _state: State = State.CLOSED
+    _trips: int = 0  # one after another
+    _tripped_at: float = 0.0
+    _again_at: float = 0.0
+    _failing_since: float | None = None
+    _answered_at: float = 0.0
+    _stored_at: float = 0.0
+    _failed: dict[int, float] = field(default_factory=dict)  # thread → since when its present call fails
+    _trial: int | None = None  # the thread that may call while half-open
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def state(self) -> State:
+        """What it is now."""
+        return self._state
+
+    def answered(self) -> None:
+        """A call of this process was answered."""
+        with self._lock:
+            self._failing_since, self._answered_at = None, self.clock()
+            self._failed.pop(threading.get_ident(), None)
+            self._state, self._trips, self._trial = State.CLOSED, 0, None
+            self.tripped.clear()
+
+    def stored(self) -> None:
+        """A reply to this process stands on the books by now: what is found there later is somebody else's."""
+        with self._lock:
+            self._stored_at = self.clock()
+
+    def failed(self) -> None:
+        """A call of this process met a passing fault."""
+        with self._lock:
+            now = self.clock()
+            self._failed.setdefault(threading.get_ident(), now)
+            if self._failing_since is None:
+                self._failing_since = now
+
+    def is_answered(self) -> bool:
+        """Whether this process had a reply while the calling thread, which now gives up, had none."""
+        with self._lock:
+            failed_at = self._failed.pop(threading.get_ident(), self.clock())
+            return self._failing_since is None or self._answered_at > failed_at
+
+    def look_back_s(self) -> float:
+        """How far back a reply to anybody is one to somebody else, and recent. Positive while this process has none."""
+        with self._lock:
+            if self._failing_since is None:
+                return 0.0
+            now = self.clock()
+            recent_s = min(ANSWERED_S, max(LEAST_ANSWERED_S, now - self._tripped_at)) if self._trips else ANSWERED_S
+            return min(recent_s, now - max(self._failing_since, self._stored_at))
+
+    def trip(self) -> float:
+        """Others are answered: no call of this process before a pause is over. Its length, longer each time."""
+        with self._lock:
+            now = self.clock()
+            ceiling_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**self._trips)
+            pause_s = self.jitter(ceiling_s / 2, ceiling_s)
+            self._state, self._trial = State.OPEN, None
+            self._trips = min(self._trips + 1, 16)
+            self._tripped_at, self._again_at = now, now + pause_s
+            self.tripped.set()
+            return pause_s
+
+    def pause_left_s(self) -> float:
+        """Until this process may try again."""
+        with self._lock:
+            return max(0.0, self._again_at - self.clock())
+
+    def try_again(self) -> None:
+        """Let one thread try."""
+        with self._lock:
+            self.tripped.clear()
+            if self._state is State.OPEN:
+                self._state, self._trial = State.HALF_OPEN, None
+
+    def may_claim(self) -> bool:
+        """Whether the calling thread may claim a task; the first one to ask a half-open circuit is its trial."""
+        with self._lock:
+            if self._state is State.HALF_OPEN and self._trial is None:
+                self._trial = threading.get_ident()
+            return self._is_passing()
+
+    def leave(self) -> None:
+        """The calling thread has nothing more to do: another one may be the trial."""
+        with self._lock:
+            if self._trial == threading.get_ident():
+                self._trial = None
+
+    def places(self, idle: int) -> int:
+        """How many of so many idle threads may claim."""
+        with self._lock:
+            most = {State.CLOSED: idle, State.OPEN: 0, State.HALF_OPEN: 1 if self._trial is None else 0}[self._state]
+            return min(idle, most)
+
+    def check(self) -> None:
+        """Raise `CutOff` when the calling thread may not call."""
+        with self._lock:
+            if not self._is_passing():
+                raise CutOff("this process cannot call while others can")
+
+    def guard_sleep(self, sleep: Callable[[float], None]) -> Callable[[float], None]:
+        """`sleep`, but not beyond the opening of the circuit."""
+
+        def sleep_on(seconds: float) -> None:
+            left_s = seconds
+            while left_s > 0:
+                self.check()
+                sleep(min(left_s, STEP_S))
+                left_s -= STEP_S
+            self.check()
+
+        return sleep_on
+
+    def _is_passing(self) -> bool:
+        return self._state is State.CLOSED or (self._state is State.HALF_OPEN and self._trial == threading.get_ident())
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """Finds out, after each pause, whether this process can call again.
+
+    `is_reached`: whether the endpoint says anything at all, which costs nothing. `is_answered`: whether anybody had a
+    reply in the last so many seconds. `wake`: rings for what a thread may claim.
+    """
+
+    circuit: Circuit
+    is_reached: Callable[[], bool]
+    is_answered: Callable[[float], bool]
+    wake: Callable[[], None]
+
+    def run(self, stopped: threading.Event) -> None:
+        """Until `stopped`."""
+        while not stopped.is_set():
+            if self.circuit.tripped.wait(1.0) and not stopped.wait(self.circuit.pause_left_s()):
+                self.run_once()
+
+    def run_once(self) -> None:
+        """Reached, or nobody else is answered either: one task is tried. Else a longer pause."""
+        if self.circuit.state is not State.OPEN:  # a call that was under way was answered
+            return
+        with suppress(Exception):  # the database is away: the trial finds out
+            if not self.is_reached() and self.is_answered(self.circuit.look_back_s()):
+                self.circuit.trip()
+                return
+        self.circuit.try_again()
+        with suppress(Exception):  # the next sweep rings
+            self.wake()
