@@ -8,15 +8,17 @@ from operator import ne
 
 from worker.shapes.questions import LETTERS
 
-_LIST = r"(?:[A-E](?:\s*(?:,|;|/|-|–|et|ou)\s*[A-E])+|[A-E]{1,5})(?![\w'’-])"
+# Spaces are never given back (`++`), and a list has an end: the time must not grow with the square of a text's length.
+_LIST = r"(?:[A-E](?:\s*+(?:,|;|/|-|–|et|ou)\s*+[A-E]){1,20}|[A-E]{1,5})(?![\w'’-])"
 # "l'option B", "les propositions A, C et D", "la bonne réponse est B", "la clé ACE"
 _AFTER_NOUN = (
     r"(?i:\b(?:options?|propositions?|items?|assertions?|affirmations?|r[ée]ponses?|lettres?|clés?|choix)"
-    r"(?:\s+(?:correctes?|exactes?|justes?|fausses?))?(?:\s*:|\s+(?:est|sont|n°))?(?:\s+(?:la|les|le))?)\s+[«\"(]?\s*"
+    r"(?:\s++(?:correctes?|exactes?|justes?|fausses?))?(?:\s*+:|\s++(?:est|sont|n°))?(?:\s++(?:la|les|le))?)"
+    r"\s++[«\"(]?\s*+"
 )
 # "A et C sont exactes."
-_SENTENCE_START = r"(?:^|\n|[.;!?:]\s+)"
-_JUDGED = r"(?=\s+(?:est|sont)\s+(?:in)?(?:vraie?s?|fausse?s?|faux|exacte?s?|correcte?s?|justes?|erronée?s?)\b)"
+_SENTENCE_START = r"(?:^|\n|[.;!?:]\s++)"
+_JUDGED = r"(?=\s++(?:est|sont)\s++(?:in)?(?:vraie?s?|fausse?s?|faux|exacte?s?|correcte?s?|justes?|erronée?s?)\b)"
 _NAMED = re.compile(rf"({_AFTER_NOUN})({_LIST})|({_SENTENCE_START})({_LIST}){_JUDGED}")
 
 # "La bonne réponse est B.", "Les réponses exactes sont donc : A, C et D." A whole sentence, or nothing is sure.

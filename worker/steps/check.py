@@ -34,7 +34,8 @@ _PLACEHOLDER_STARTS = ("lorem ipsum", "explication a completer", "explication no
 _LEAKS = re.compile(r"officialanswer|correctanswers|optionexplanations|\bjson\b|message syst[eè]me|system prompt", re.I)
 _LEAK_WORDS = ("officialanswer", "correctanswers", "optionexplanations", "json", "message syst", "system prompt")
 _FENCE = re.compile(r"```[a-zA-Z]*\s*\n?(.*?)(?:```|\Z)", re.S)
-_THOUGHTS = re.compile(r"<think>.*?</think>", re.S)
+_THINK, _THOUGHT = "<think>", "</think>"
+_OWN_LETTER = re.compile(r"^(?:\([A-E]\)|[A-E]\s*+[—–:)]|[A-E]\s++-)\s*")
 _RESULTS = re.compile(r'"results"\s*:\s*\[')
 _STRAIGHT = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "«": '"', "»": '"', "\u00a0": " ", "\u202f": " "})
 _BETWEEN = re.compile(r"[\s,]*")
@@ -159,7 +160,7 @@ def _content_refused(message: Mapping[str, Any], finish: str | None) -> str | No
 
 def _read_results(content: str) -> tuple[Sequence[object] | None, bool]:
     """The results (None when there is no such list) and whether the list was cut before its end."""
-    content = _THOUGHTS.sub("", content).strip()
+    content = _without_thoughts(content).strip()
     fenced = _FENCE.search(content)
     if fenced is not None and not content.startswith("{"):
         content = fenced[1].strip()
@@ -172,6 +173,15 @@ def _read_results(content: str) -> tuple[Sequence[object] | None, bool]:
     if start is None:
         return None, False
     return _closed_objects(content, start.end())
+
+
+def _without_thoughts(content: str) -> str:
+    """The text outside `<think>…</think>`; one that is never closed stays."""
+    kept, at = [], 0
+    while (start := content.find(_THINK, at)) >= 0 and (end := content.find(_THOUGHT, start)) >= 0:
+        kept.append(content[at:start])
+        at = end + len(_THOUGHT)
+    return "".join(kept) + content[at:]
 
 
 def _closed_objects(content: str, at: int) -> tuple[list[object], bool]:
@@ -358,7 +368,7 @@ class _TextCheck:
         """The explanation of one present option, without the letter that we will write before it."""
         text = clean_text(value) if isinstance(value, str) else ""
         if text.startswith((wire, f"({wire}")):
-            text = re.sub(rf"^(?:\({wire}\)|{wire}\s*[—–:)]|{wire}\s+-)\s*", "", text)
+            text = _OWN_LETTER.sub("", text)
         if not text:
             raise _Refused("missing_option_explanation", "a present option has no explanation")
         self._refuse_hollow(text, MIN_LETTERS_OPTION)

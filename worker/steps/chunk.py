@@ -24,7 +24,8 @@ NEAR_PAGES = 4  # before and after: a chapter's header stands on its own pages a
 LONGEST_PIECE = 12_000  # of what has no sentences
 
 _PAGE_NUMBER = re.compile(
-    r"[-–—|•\s]*(?P<page>page|p\.)?\s*(?P<number>\d{1,4})\s*(?P<of>(?:/|sur|of)\s*\d{1,4})?[-–—|•\s]*", re.IGNORECASE
+    r"[-–—|•\s]*+(?P<page>page|p\.)?+\s*+(?P<number>\d{1,4}+)\s*+(?P<of>(?:/|sur|of)\s*+\d{1,4}+)?+[-–—|•\s]*+",
+    re.IGNORECASE,
 )
 _NUMBER = re.compile(r"\d{1,6}")
 _NUMBERED = re.compile(r"(?:\d{1,2}(?:\.\d{1,2})*[.)°]?|[IVX]{1,5}[.)]|[A-H][.)])\s+[^\W\d_]")

@@ -35,7 +35,7 @@ BLOCKS = HEADINGS | frozenset(
         ),
     )
 )
-_DECLARED = re.compile(rb"<meta[^>]+charset=[\"']?([\w-]+)", re.IGNORECASE)
+_DECLARED = re.compile(rb"<meta[^<>]+charset=[\"']?([\w-]+)", re.IGNORECASE)
 
 
 def read_html(data: bytes) -> ExtractedDocument:

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 from worker.shapes.courses import ExtractedDocument, Line, Page
 
-_HEADING = re.compile(r"#{1,6}\s+(.*?)\s*#*")
+_HEADING = re.compile(r"#{1,6}\s+(.*)")
 _UNDERLINE = re.compile(r"=+|-{3,}")
 _EMPHASIS = re.compile(r"\*\*(?=\S)(.+?)(?<=\S)\*\*|__(?=\S)(.+?)(?<=\S)__")
 _FENCE = re.compile(r"\s*(?:```|~~~)")
 _ITEM = re.compile(r"\s*(?:[-*+•>|]|\d{1,3}[.)])\s?")
-_TABLE_RULE = re.compile(r"\s*\|?[\s:|-]*-{3,}[\s:|-]*\|[\s:|-]*")
+_TABLE_RULE = re.compile(r"[\s:|-]+")
 _FRONT_MATTER = re.compile(
     r"---[ \t]*\n(?:(?:[\w-]+[ \t]*:|[ \t]+\S|#|-[ \t]).*\n|[ \t]*\n)*(?:---|\.\.\.)[ \t]*(?:\n|$)"
 )
@@ -106,13 +106,18 @@ def read_markdown(data: bytes) -> ExtractedDocument:
             continue
         heading = None if fenced else _HEADING.fullmatch(line)
         if heading is not None:
-            lines.append(Line(heading[1], is_heading=True))
+            lines.append(Line(heading[1].rstrip("#").rstrip(), is_heading=True))
         elif not fenced and _UNDERLINE.fullmatch(line.strip()) and lines and lines[-1].text:
             if not _ITEM.match(lines[-1].text):
                 lines[-1] = Line(lines[-1].text, is_heading=True)
-        elif fenced or not _TABLE_RULE.fullmatch(line):
+        elif fenced or not _is_table_rule(line):
             lines.append(Line(line if fenced else _EMPHASIS.sub(lambda m: m[1] or m[2], line)))
     return ExtractedDocument((Page(None, tuple(_unwrap(lines))),))
+
+
+def _is_table_rule(line: str) -> bool:
+    """`| --- | :--: |`: what a table has below its headers."""
+    return 0 <= line.find("---") < line.rfind("|") and _TABLE_RULE.fullmatch(line) is not None
 
 
 def _unwrap(lines: list[Line]) -> Iterator[Line]:

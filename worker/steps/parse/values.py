@@ -12,10 +12,17 @@ NO_SEMESTER = "Non précisé"
 
 _ATTRIBUTES = r"""(?:\s+[A-Za-z_:][\w:.-]*\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'<>=]+))*"""
 _BLOCK = "p|div|h[1-6]|ul|ol|table|thead|tbody|tr|blockquote|section|article|pre|center|br"
+_ONE_LETTER_TAGS = "biusaq"
 _INLINE = "b|i|u|s|a|q|em|strong|span|font|sup|sub|small|big|strike|del|ins|mark|code|label|img|hr|td|th|li"
 # Only names of HTML, only well-formed attributes: `p < 0,05` and `x <b et y> 3` are text.
 _TAG = re.compile(rf"<(/?)(?:({_BLOCK})|({_INLINE})){_ATTRIBUTES}\s*/?>", re.IGNORECASE)
-_HIDDEN = re.compile(r"<!--.*?-->|<(script|style)\b[^>]*>.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
+_HIDDEN = re.compile(r"<!--|<(script|style)\b", re.IGNORECASE | re.ASCII)
+_SHOWN_AGAIN = {
+    "": re.compile("-->"),
+    "script": re.compile(r"</script\s*+>", re.IGNORECASE | re.ASCII),
+    "style": re.compile(r"</style\s*+>", re.IGNORECASE | re.ASCII),
+}
+_PARAGRAPH = re.compile(r"(?<![ \t])[ \t]*+\n[ \t]*+\n\s*")
 _RAISED = re.compile(r"<(sup|sub)>([^<>]{1,12})</\1>", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
@@ -28,8 +35,8 @@ _PLACEHOLDERS = frozenset({"", "test", "tests", "na", "n a", "nan", "null", "non
 _REPEATED = re.compile(r"([a-z])\1+|x")
 _LEVEL = re.compile(r"\b([pd]cem)\s*([1-4])(?!\d)")
 _CODE = re.compile(r"([a-z]+)\s+(\d+)")
-_SEMESTER = re.compile(r"(?:s|sem|semestre|semester)?\s*0?([12])|([12])\s*(?:er|ere|e|eme|nd)?\s*semestre")
-_DIFFICULTY = re.compile(r"niveau\s*:?\s*([1-5])(?!\d)", re.IGNORECASE)
+_SEMESTER = re.compile(r"(?:s|sem|semestre|semester)?\s*0?([12])|([12])\s*+(?:ere?|eme|e|nd)?+\s*+semestre")
+_DIFFICULTY = re.compile(r"niveau\s*+:?+\s*+([1-5])(?!\d)", re.IGNORECASE)
 
 fold_cached = lru_cache(maxsize=8192)(fold_name)
 
@@ -42,13 +49,28 @@ def plain_text(cell: str) -> str:
 
 
 def _from_html(text: str) -> str:
-    text = _HIDDEN.sub("", text)
-    text = _RAISED.sub(_raise, text)
-    lower = text.lower()
-    stripped = _TAG.sub(lambda match: _tag_text(match, lower), text)
+    text = _RAISED.sub(_raise, _without_hidden(text))
+    closed = frozenset(letter for letter in _ONE_LETTER_TAGS if f"</{letter}" in text or f"</{letter.upper()}" in text)
+    stripped = _TAG.sub(lambda match: _tag_text(match, closed), text)
     if stripped != text:
-        stripped = re.sub(r"[ \t]*\n[ \t]*\n\s*", "\n\n", stripped)
+        stripped = _PARAGRAPH.sub("\n\n", stripped)
     return _CONTROL.sub("", _ENTITY.sub(_entity_text, stripped))
+
+
+def _without_hidden(text: str) -> str:
+    """Without comments, scripts and styles; what is never closed is text. One look over the text for each kind."""
+    kept, at, looked = [], 0, 0
+    endless: set[str] = set()
+    while begin := _HIDDEN.search(text, looked):
+        kind, looked = (begin[1] or "").lower(), begin.end()
+        body = text.find(">", looked) + 1 if kind else looked
+        end = None if kind in endless or (kind and not body) else _SHOWN_AGAIN[kind].search(text, body)
+        if end is None:
+            endless.add(kind)
+            continue
+        kept.append(text[at : begin.start()])
+        at = looked = end.end()
+    return "".join(kept) + text[at:]
 
 
 def _raise(match: re.Match[str]) -> str:
@@ -57,11 +79,11 @@ def _raise(match: re.Match[str]) -> str:
     return text.translate(_DIGITS[kind]) if re.fullmatch(r"[+-]?\d+[+-]?|[+-]", text) else text
 
 
-def _tag_text(match: re.Match[str], text: str) -> str:
+def _tag_text(match: re.Match[str], closed: frozenset[str]) -> str:
     if match[2]:
         return "\n"
     closing, name = match[1], match[3].lower()
-    if len(name) == 1 and f"</{name}" not in text:
+    if len(name) == 1 and name not in closed:
         return match[0]  # `a<b>c` without any `</b>` is a comparison
     if name == "li":
         return "" if closing else "\n- "
