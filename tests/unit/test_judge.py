@@ -239,6 +239,16 @@ def test_two_looks_complete_what_the_file_lacks() -> None:
     assert conclusion.explanation.startswith("A — un sur A.")
 
 
+def test_a_key_that_could_not_be_read_is_quoted_and_is_not_called_missing() -> None:
+    unread = replace(QCM, official_key=None, unread_official="A/C")
+
+    agreed = judge(unread, look("AC"), look("AC"))
+    split = judge(unread, look("AC"), look("A"))
+
+    assert agreed.reason == "La clé du fichier (« A/C ») n'a pas pu être lue : les deux analyses donnent AC."
+    assert str(split.reason).startswith("La clé du fichier (« A/C ») n'a pas pu être lue. Sans clé officielle, il faut")
+
+
 @pytest.mark.parametrize(
     ("second", "reason", "proposed"),
     [

@@ -10,6 +10,7 @@ from worker.errors import JobFailed
 from worker.shapes.questions import ParsedRow, ParsedUpload, Question
 from worker.shapes.uploads import RawSheet
 from worker.steps.parse import parse_upload
+from worker.steps.parse.refusals import NEEDED
 
 QCM = {
     "matiere": "Pédiatrie",
@@ -183,9 +184,12 @@ def test_a_file_without_a_question_row_fails(sheets: list[RawSheet]) -> None:
 def test_a_sheet_without_the_needed_columns_fails_and_names_them() -> None:
     assert failure(sheet("qcm", {"niveau": "DCEM2", "reponse": "A"})) == (
         "Dans la feuille « qcm », il manque les colonnes « texte de la question », « matiere » ou « cours », "
-        "« option a » et « option b »."
+        "« option a » et « option b ». En-tête lu à la ligne 1, 2 colonnes trouvées : « niveau », « reponse ». "
+        f"{NEEDED}"
     )
-    assert failure(sheet("cas_qroc", QROC)) == "Dans la feuille « cas_qroc », il manque la colonne « texte du cas »."
+    assert failure(sheet("cas_qroc", QROC)).startswith(
+        "Dans la feuille « cas_qroc », il manque la colonne « texte du cas ». En-tête lu à la ligne 1, 4 colonnes "
+    )
 
 
 def test_title_lines_above_the_header_are_passed_over() -> None:
@@ -557,11 +561,11 @@ def test_a_row_without_a_question_is_rejected() -> None:
 
 @pytest.mark.parametrize(
     ("options", "have"),
-    [({"option a": "Seule", "option b": ""}, "une seule"), ({"option a": " ", "option b": ""}, "aucune")],
+    [({"option a": "Seule", "option b": ""}, "en a une seule"), ({"option a": " ", "option b": ""}, "n'en a aucune")],
 )
 def test_a_qcm_with_fewer_than_two_options_is_rejected(options: dict[str, str], have: str) -> None:
     assert row(sheet("qcm", {**QCM, **options})).rejection == (
-        f"Un QCM demande au moins deux options : cette ligne en a {have}."
+        f"Un QCM demande au moins deux options : cette ligne {have}."
     )
 
 

@@ -48,6 +48,8 @@ UPDATE "AiValidationJob" SET "errorMessage" = :sentence, "updatedAt" = {NOW} WHE
 
 SAY = sa.text(f'UPDATE "AiValidationJob" SET "message" = :message, "updatedAt" = {NOW} WHERE "id" = :id')  # noqa: S608
 
+REASONS = sa.text('SELECT DISTINCT "reason" FROM "AiValidationItem" WHERE "jobId" = :id LIMIT 2')
+
 CLOSE = sa.text(f"""
 UPDATE "AiValidationJob" SET "status" = :status, "outputUrl" = :output_url, "message" = :message,
        "errorMessage" = :error, "progress" = CASE WHEN :status = 'completed' THEN 100 ELSE "progress" END,
@@ -121,7 +123,7 @@ def close_job(
     row = summary.row
     error = row["errorMessage"]
     if error is None and row["totalItems"] and not row["successfulAnalyses"]:
-        error = sentences.NO_SUCCESS
+        error = _shared_cause(connection, job_id) or sentences.NO_SUCCESS
     left_out = [note["name"] for note in summary.notes.get("leftOut", [])]
     status = "completed" if error is None else "failed"
     labels = [note["label"] for note in summary.notes.get("notes", [])]
@@ -130,6 +132,12 @@ def close_job(
         CLOSE, {"id": job_id, "status": status, "output_url": output_url, "error": error, "message": message}
     )
     return status
+
+
+def _shared_cause(connection: sa.Connection, job_id: str) -> str | None:
+    """The one reason that all rows of a job without a success give; None when they differ."""
+    reasons = connection.execute(REASONS, {"id": job_id}).scalars().all()
+    return f"{sentences.NO_SUCCESS_ONE_CAUSE}{reasons[0]}" if len(reasons) == 1 and reasons[0] else None
 
 
 def read_summary(connection: sa.Connection, job_id: str) -> JobSummary:

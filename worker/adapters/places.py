@@ -23,6 +23,16 @@ SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
 WHERE conrelid = to_regclass('"Question"') AND contype = 'c'
 """)
 
+# From level to level along the index: a platform has a handful of them in a million questions.
+LEVELS = sa.text("""
+WITH RECURSIVE found AS (
+    SELECT min("level") AS level FROM "Question"
+    UNION ALL
+    SELECT (SELECT min(q."level") FROM "Question" q WHERE q."level" > found.level) FROM found WHERE level IS NOT NULL
+)
+SELECT level FROM found WHERE level IS NOT NULL
+""")
+
 # Of several rows that are one name to a reader, the last of these is meant: an active one, and of those the oldest.
 SPECIALTIES = sa.text('SELECT "id", "name" FROM "Specialty" ORDER BY "isActive", "createdAt" DESC, "id"')
 COURSES = sa.text("""
@@ -108,6 +118,11 @@ def read_rules(connection: sa.Connection) -> QuestionRules:
         single_letter_keys="ARRAY['A'" in checks.get("Question_correct_answer_check", ""),
         five_options="num_nonnulls" not in checks.get("Question_qcm_fields_check", "num_nonnulls"),
     )
+
+
+def read_levels(connection: sa.Connection) -> list[str]:
+    """The levels that the platform's questions have."""
+    return list(connection.execute(LEVELS).scalars())
 
 
 def make_places(connection: sa.Connection, wanted: Sequence[Wanted]) -> None:

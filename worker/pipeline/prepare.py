@@ -40,7 +40,13 @@ def prepare(tools: Tools, task: Task) -> None:
     name = task.job.original_file_name
     sheets = read_sheets(data, name, max_bytes=max_bytes, max_rows=tools.settings.max_rows)
     del data  # the largest file must fit into 300 MB with all that follows
-    upload = parse_upload(sheets, name, default_level=config.default_level, default_semester=config.default_semester)
+    upload = parse_upload(
+        sheets,
+        name,
+        default_level=config.default_level,
+        default_semester=config.default_semester,
+        known_levels=tools.database.transact(places.read_levels),
+    )
     del sheets
     notes = {
         "read": [_sheet_note(sheet) for sheet in upload.read],
@@ -77,7 +83,6 @@ def _sheet_note(sheet: ReadSheet) -> dict[str, Any]:
         "rows": sheet.row_count,
         "headerRow": sheet.header_row,
         "unread": unread,
-        "notes": list(sheet.notes),
     }
 
 

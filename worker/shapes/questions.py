@@ -54,6 +54,7 @@ class Question:
     options: Mapping[str, str] = field(default_factory=dict)  # letter → text, present ones only; {} for a QROC
     official_key: str | None = None  # QCM: sorted unique letters ("ABE"); None = no official answer
     official_answer: str | None = None  # QROC: as uploaded, without a leading label
+    unread_official: str | None = None  # what the file gives as key or answer, where that could not be read
     case_number: str | None = None
     case_text: str | None = None
     explanation: str | None = None  # uploaded by a person, placeholders removed
@@ -86,7 +87,10 @@ class Question:
     def to_json(self) -> dict[str, Any]:
         """A plain dict for jsonb."""
         # Not `asdict`, which copies every value in depth: a file has 50,000 of these.
-        return {name: getattr(self, name) for name in _FIELDS}
+        data = {name: getattr(self, name) for name in _FIELDS}
+        if self.unread_official is None:
+            del data["unread_official"]  # a worker of the version before does not know it
+        return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 VALIDATED_BY_PERSON = "Question déjà enregistrée et validée par une personne : elle n'a pas été modifiée."
 NO_SUCCESS = "Aucune question n'a pu être analysée : voir la colonne « raison » du classeur corrigé."
+NO_SUCCESS_ONE_CAUSE = "Aucune question n'a pu être analysée, pour une même cause sur toutes les lignes : "
 QUARANTINED = "Ce lot a interrompu le worker trois fois de suite ; il a été mis à l'écart."
 PREPARE_QUARANTINED = (
     "La lecture du fichier a interrompu le worker trois fois de suite. Vérifier le fichier, puis relancer la tâche."
@@ -129,6 +130,11 @@ def finished(
     if labels:
         sentence += f" À savoir : {_some(labels)} (détail dans la feuille « Résumé » du classeur corrigé)."
     return f"{sentence} {EMBEDDED}" if embedded else sentence
+
+
+def some_names(names: Sequence[str]) -> str:
+    """« a », « b » et 3 autres."""
+    return _some([f"« {name} »" for name in names])
 
 
 def _some(names: Sequence[str]) -> str:

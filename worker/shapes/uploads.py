@@ -71,7 +71,6 @@ class ReadSheet:
     row_count: int  # non-empty rows
     header_row: int | None = None  # the row taken as header, as a spreadsheet numbers it
     details: tuple[ReadColumn, ...] = ()  # every column that has a name or holds anything
-    notes: tuple[str, ...] = ()  # French sentences about the sheet as a whole
 
     @property
     def unread(self) -> tuple[ReadColumn, ...]:

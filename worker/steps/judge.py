@@ -14,6 +14,7 @@ from worker.shapes.short_answers import is_other_answer, same_answer
 EMBEDDED_WARNING = (
     "Modèle de démonstration : ce texte vient d'un très petit modèle embarqué et n'a aucune valeur médicale."
 )
+KEY_SHOWN = 120  # characters of a key that nobody could read
 SECOND_LOOK_MISSING = "La seconde analyse n'a pas abouti."
 
 
@@ -89,16 +90,18 @@ def _conclude_with_official(
 
 def _conclude_without_official(question: Question, first: Look, second: Look | None, *, embedded: bool) -> Conclusion:
     what = "clé officielle" if question.is_qcm else "réponse officielle"
+    unread = _unread(question)
+    without = f"{unread}. Sans {what}" if unread else f"Sans {what}"
     if second is None:
-        reason = f"Sans {what}, il faut deux analyses concordantes. {SECOND_LOOK_MISSING}"
+        reason = f"{without}, il faut deux analyses concordantes. {SECOND_LOOK_MISSING}"
         return replace(failed_conclusion(reason), proposed=_value(first), confidence=first.confidence)
     confidence = min(first.confidence, second.confidence)
     if _contradicts_itself(question, first) or _contradicts_itself(question, second):
-        reason = f"Sans {what}, il faut deux analyses concordantes, et l'une d'elles se contredit : à vérifier."
+        reason = f"{without}, il faut deux analyses concordantes, et l'une d'elles se contredit : à vérifier."
         return replace(failed_conclusion(reason), proposed=_proposed(question, first, second), confidence=confidence)
     if not _same_look(question, first, second):
         reason = (
-            f"Sans {what}, il faut deux analyses concordantes : la première donne {_given(question, first)}, "
+            f"{without}, il faut deux analyses concordantes : la première donne {_given(question, first)}, "
             f"la seconde {_given(question, second)}."
         )
         return replace(failed_conclusion(reason), proposed=_proposed(question, first, second), confidence=confidence)
@@ -106,7 +109,7 @@ def _conclude_without_official(question: Question, first: Look, second: Look | N
     return _with_text(
         Conclusion(
             outcome="completed",
-            reason=f"Le fichier ne donne pas de réponse : les deux analyses donnent {given}.",
+            reason=f"{unread or 'Le fichier ne donne pas de réponse'} : les deux analyses donnent {given}.",
             key=first.key,
             answer=first.answer,
             confidence=confidence,
@@ -116,6 +119,15 @@ def _conclude_without_official(question: Question, first: Look, second: Look | N
         opening=None,
         embedded=embedded,
     )
+
+
+def _unread(question: Question) -> str | None:
+    """What an admin must know where the file gives a key that nobody can read for sure; no stop at the end."""
+    if question.unread_official is None:
+        return None
+    words = " ".join(question.unread_official.split())
+    shown = words if len(words) <= KEY_SHOWN else words[:KEY_SHOWN].rstrip() + " …"
+    return f"La clé du fichier (« {shown} ») n'a pas pu être lue"
 
 
 def _confirmed(question: Question, look: Look, *, reason: str | None, embedded: bool) -> Conclusion:

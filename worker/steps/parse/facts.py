@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from worker.steps.parse.keys import read_case_keys
+from worker.steps.parse.cases import number_in_case
+from worker.steps.parse.keys import KeyReading, read_case_keys
+from worker.steps.parse.official import Style, key_columns, note_style, read_official
 from worker.steps.parse.tables import Draft
-from worker.steps.parse.values import display_name, find_level, fold_cached, plain_text, read_level
+from worker.steps.parse.values import Levels, display_name, find_level, fold_cached, plain_text
 
 CaseId = tuple[int, str, str]  # table, case number, case text
 _WHOLE = re.compile(r"\A(\d+)[.,]0+\Z")
-_NUMBER = re.compile(r"\d{1,4}")
 
 
 @dataclass(slots=True)
@@ -21,13 +22,25 @@ class Facts:
     """Gathered once over all drafts; every question is then read against them."""
 
     file_level: str | None
+    levels: Levels = field(default_factory=Levels)
     spellings: dict[str, str] = field(default_factory=dict)  # folded name → the spelling for the whole file
     levels_of_course: dict[str, set[str]] = field(default_factory=dict)
     levels_of_specialty: dict[str, set[str]] = field(default_factory=dict)
     specialties_of_course: dict[str, set[str]] = field(default_factory=dict)
     case_texts: dict[tuple[int, str, str | None], set[str]] = field(default_factory=dict)
     case_keys: dict[CaseId, list[dict[int, str]]] = field(default_factory=dict)
-    case_positions: dict[tuple[int, int], int] = field(default_factory=dict)  # table, row → place in its case
+    case_numbers: dict[CaseId, list[str]] = field(default_factory=dict)  # its rows' own numbers, in order
+    case_places: dict[tuple[int, int], int] = field(default_factory=dict)  # table, row → place in its case, from 0
+    styles: dict[tuple[int, str], Style] = field(default_factory=dict)  # table, column → how its keys are written
+    answers: dict[int, tuple[str, ...]] = field(default_factory=dict)  # table → columns that hold keys, of several
+
+    def read_key(self, draft: Draft, text: str, style: Style) -> KeyReading:
+        """One key cell against the row's options."""
+        return read_official(text, draft.options, style, from_zero=draft.columns.from_zero)
+
+    def answer_columns(self, draft: Draft) -> tuple[str, ...]:
+        """The columns that may hold this row's official key or answer."""
+        return self.answers.get(draft.table, draft.columns.answers)
 
     def spell(self, name: str) -> str:
         """The file's one spelling of a specialty or a course."""
@@ -35,7 +48,7 @@ class Facts:
 
     def case_text(self, draft: Draft) -> tuple[str, bool]:
         """The row's case text, or the one on which the other rows of the same case agree; True when inherited."""
-        own = plain_text(draft.cells.get("texte du cas", ""))
+        own = case_cell(draft)
         number = case_number(draft)
         if own or not number:
             return own, False
@@ -49,21 +62,29 @@ class Facts:
         """What makes rows of one sheet one case."""
         return draft.table, case_number(draft), self.case_text(draft)[0]
 
-    def question_number(self, draft: Draft) -> int:
-        """The row's number within its case: its own cell, else its place."""
-        match = _NUMBER.search(draft.cells.get("question n", ""))
-        return int(match[0]) if match else self.case_positions[(draft.table, draft.row_number)]
+    def question_number(self, draft: Draft, listed: Collection[int]) -> int | None:
+        """The row's number in a key that answers the questions `listed` of its case; None when that is in doubt."""
+        case = self.case_id(draft)
+        place = self.case_places[(draft.table, draft.row_number)]
+        return number_in_case(self.case_numbers[case], place, listed, case_number(draft))
 
-    def key_of_case(self, draft: Draft) -> str | None:
-        """The letters that keys such as `1AB, 2E` of this case give for this row's question; None when none or two."""
-        number = self.question_number(draft)
-        keys = {listed[number] for listed in self.case_keys.get(self.case_id(draft), []) if number in listed}
-        return keys.pop() if len(keys) == 1 else None
+    def key_of_case(self, draft: Draft) -> tuple[str | None, bool]:
+        """The letters that keys such as `1AB, 2E` of this case give for this row's question, None when none or two;
+        and True when there is such a key, and nobody can tell which of it is this row's.
+        """
+        keys: set[str] = set()
+        for listed in self.case_keys.get(self.case_id(draft), ()):
+            number = self.question_number(draft, listed)
+            if number is None:
+                return None, True
+            if number in listed:
+                keys.add(listed[number])
+        return (keys.pop(), False) if len(keys) == 1 else (None, bool(keys))
 
 
-def gather_facts(drafts: Sequence[Draft], file_name: str) -> Facts:
+def gather_facts(drafts: Sequence[Draft], file_name: str, levels: Levels) -> Facts:
     """Walk the drafts twice: cases need the texts that the first walk finds."""
-    facts = Facts(file_level=find_level(file_name))
+    facts = Facts(find_level(file_name), levels)
     names: dict[str, dict[str, None]] = {}  # folded name → its spellings, first seen first
     for draft in drafts:
         specialty, course = names_of(draft)
@@ -73,11 +94,19 @@ def gather_facts(drafts: Sequence[Draft], file_name: str) -> Facts:
         _note_levels(facts, draft, specialty, course)
         _note_case_text(facts, draft)
     facts.spellings = {key: best_spelling(found) for key, found in names.items()}
-    sizes: dict[CaseId, int] = {}
     for draft in drafts:
         if draft.type in ("cas_qcm", "cas_qroc"):
-            _note_case(facts, draft, sizes)
+            _note_case(facts, draft)
+        if draft.is_qcm:
+            _note_styles(facts, draft)
+    _choose_answers(facts, drafts)
     return facts
+
+
+def case_cell(draft: Draft) -> str:
+    """The text of the case as this row writes it: in its own column, else before the question; "" when it does not."""
+    own = plain_text(draft.cells.get("texte du cas", ""))
+    return own or ("" if draft.columns.vignette is None else plain_text(draft.cells[draft.columns.vignette]))
 
 
 def names_of(draft: Draft) -> tuple[str, str]:
@@ -108,7 +137,7 @@ def _course_key(draft: Draft) -> str:
 def _note_levels(facts: Facts, draft: Draft, specialty: str, course: str) -> None:
     if specialty and course:
         facts.specialties_of_course.setdefault(fold_cached(course), set()).add(fold_cached(specialty))
-    level = read_level(draft.cells.get("niveau", ""))
+    level = facts.levels.read(draft.cells.get("niveau", ""))
     if level is None:
         return
     if course:
@@ -119,17 +148,43 @@ def _note_levels(facts: Facts, draft: Draft, specialty: str, course: str) -> Non
 
 def _note_case_text(facts: Facts, draft: Draft) -> None:
     number = case_number(draft)
-    text = plain_text(draft.cells.get("texte du cas", "")) if number else ""
+    text = case_cell(draft) if number else ""
     if text:
         for course in (_course_key(draft), None):
             facts.case_texts.setdefault((draft.table, number, course), set()).add(text)
 
 
-def _note_case(facts: Facts, draft: Draft, sizes: dict[CaseId, int]) -> None:
+def _note_case(facts: Facts, draft: Draft) -> None:
     case = facts.case_id(draft)
-    sizes[case] = sizes.get(case, 0) + 1
-    facts.case_positions[(draft.table, draft.row_number)] = sizes[case]
-    if draft.type == "cas_qcm":
+    numbers = facts.case_numbers.setdefault(case, [])
+    facts.case_places[(draft.table, draft.row_number)] = len(numbers)
+    numbers.append(draft.cells.get("question n", ""))
+    if draft.is_qcm:
         keys = read_case_keys(plain_text(draft.cells.get("reponse", "")))
         if keys:
             facts.case_keys.setdefault(case, []).append(dict(keys))
+
+
+def _note_styles(facts: Facts, draft: Draft) -> None:
+    for column in draft.columns.answers:
+        text = plain_text(draft.cells[column])
+        if text:
+            style = facts.styles.get((draft.table, column))
+            if style is None:
+                style = facts.styles[(draft.table, column)] = Style()
+            note_style(style, text, draft.options, from_zero=draft.columns.from_zero)
+
+
+def _choose_answers(facts: Facts, drafts: Sequence[Draft]) -> None:
+    """Of several key columns of one sheet, those whose cells are keys: no count of the right options, no remark."""
+    cells: dict[int, list[dict[str, tuple[str, str | None]]]] = {}
+    for draft in drafts:
+        if draft.is_qcm and len(draft.columns.answers) > 1:
+            row = {}
+            for column in draft.columns.answers:
+                text = plain_text(draft.cells[column])
+                style = facts.styles.get((draft.table, column), Style())
+                row[column] = (text, facts.read_key(draft, text, style).key)
+            cells.setdefault(draft.table, []).append(row)
+    for table, rows in cells.items():
+        facts.answers[table] = key_columns(rows)

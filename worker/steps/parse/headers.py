@@ -1,55 +1,29 @@
-"""Header cells become canonical columns: synonyms, typos, doubles. Values are read elsewhere."""
+"""A header row becomes columns with roles: words mean what `vocabulary` says, the whole row and its values decide."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
-from worker.shapes.questions import LETTERS, fold_name
+from worker.shapes.questions import LETTERS
+from worker.steps.parse.evidence import Body, all_numbers, count_filled, is_filled, mostly_long, only_truth_words
+from worker.steps.parse.keys import is_letters
+from worker.steps.parse.values import plain_text
+from worker.steps.parse.vocabulary import (
+    MAYBE_KEYS,
+    VIGNETTES,
+    Meaning,
+    canonical_header,
+    is_always_option,
+    is_answer_word,
+    meaning_of,
+    option_letter,
+)
 
-SYNONYMS: dict[str, tuple[str, ...]] = {
-    "matiere": ("specialite",),
-    "cours": (),
-    "question n": ("question no", "question numero", "question num", "numero question", "numero de question"),
-    "cas n": ("cas no", "cas numero", "cas num", "cas", "numero du cas", "numero cas"),
-    "source": ("session",),
-    "texte du cas": ("texte cas", "case", "enonce du cas"),
-    "texte de la question": ("texte de question", "texte question", "question", "questions", "enonce"),
-    **{
-        f"option {letter}": (
-            f"option {number}",
-            f"proposition {letter}",
-            f"proposition {number}",
-            f"choix {letter}",
-            f"reponse {letter}",
-            letter,
-        )
-        for number, letter in enumerate(LETTERS.lower(), start=1)
-    },
-    "reponse": ("reponses", "reponse s", "bonne reponse", "bonnes reponses", "bonne s reponse s"),
-    "explication": ("explication de la reponse", "explication reponse", "explanation", "correction"),
-    **{f"explication {letter}": (f"explanation {letter}",) for letter in LETTERS.lower()},
-    "rappel": ("rappel du cours", "rappel cours", "rappel de cours", "course reminder"),
-    "image": ("image url", "media", "media url", "illustration"),
-    "niveau": ("level",),
-    "semestre": ("semester",),
-}
-CANONICAL: tuple[str, ...] = tuple(SYNONYMS)
-STATUS_COLUMNS = frozenset({"statut", "raison", "reponse d origine", "reponse proposee", "confiance"})
-TYPE_COLUMNS = frozenset({"sheet", "type", "feuille", "onglet", "type de question", "type question"})
-
-_EXACT = {name: canonical for canonical, synonyms in SYNONYMS.items() for name in (canonical, *synonyms)}
-
-
-def _typo_limit(name: str, canonical: str) -> int:
-    """Edits that still leave a header recognisable: short ones and synonyms bear fewer, the shortest none."""
-    if name == canonical:
-        return 0 if len(name) < 5 or name == "cas n" else 1 if len(name) <= 6 else 2
-    return 1 if len(name) >= 7 else 0
-
-
-_NEAR = [(name, canonical, limit) for name, canonical in _EXACT.items() if (limit := _typo_limit(name, canonical))]
+OTHER_OPTIONS = "D'autres colonnes contiennent déjà les options."
+NO_KEY_BESIDE = "Des options ou des réponses : aucune colonne de clé à côté ne le dit."
+TRUTH_VALUES = "Elle ne contient que des valeurs comme vrai et faux, ce ne sont pas des options."
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +35,14 @@ class Columns:
     doubles: tuple[tuple[str, tuple[int, ...]], ...]  # canonical header → all its columns, where it has several
     names: frozenset[str]  # canonical headers present
     type_place: int | None  # the column that gives each row's own type
+    vignette: str | None = None  # key of a second text, which tells what happened before the question asks
+    answers: tuple[str, ...] = ()  # keys of all columns that may hold the official key or answer
+    answer_headers: tuple[str, ...] = ()  # the same as the file names them
+    extra_options: tuple[tuple[str, str], ...] = ()  # letter and key of the options past the fifth
+    all_options: str | None = None  # key of the one column that holds all options of a row
+    unread: tuple[str, ...] = ()  # keys of the columns that nobody reads
+    from_zero: bool = False  # options are numbered from 0
+    reasons: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))  # place → why it stays unread
 
     def cells(self, row: Sequence[str]) -> dict[str, str]:
         """A row's text by key; of two columns with one canonical name the first non-empty value."""
@@ -72,93 +54,199 @@ class Columns:
     def named(self) -> Iterator[tuple[int, str]]:
         """The place and the canonical header of every column that is read."""
         doubled = {place: name for name, places in self.doubles for place in places}
+        roles = dict.fromkeys((key for _, key in self.extra_options), "option")
+        if self.vignette is not None:
+            roles[self.vignette] = "texte de la question"
+        if self.all_options is not None:
+            roles[self.all_options] = "options"
         for key, place in zip(self.keys, self.places, strict=True):
-            if place in doubled or key in self.names:
-                yield place, doubled.get(place, key)
+            name = doubled.get(place) or roles.get(key) or (key if key in self.names else None)
+            if name is not None:
+                yield place, name
 
     def key_at(self, place: int) -> str | None:
         """The key of the column at `place`; None for one that is not kept."""
         return self.keys[self.places.index(place)] if place in self.places else None
 
 
-def read_header(header: Sequence[str], filled: Sequence[bool]) -> Columns:
-    """Understand a header row. `filled` says which columns hold a value below it: without a header, only those stay."""
-    keys: list[str] = []
-    places: list[int] = []
-    by_name: dict[str, list[int]] = {}
-    type_place: int | None = None
-    for place, text in enumerate(header):
-        folded = fold_name(text)
-        if folded in STATUS_COLUMNS:
-            continue
-        name = canonical_header(text)
-        if name is None and folded in TYPE_COLUMNS and type_place is None:
-            type_place = place
-        if name is not None:
-            by_name.setdefault(name, []).append(place)
-        if name is not None and len(by_name[name]) == 1:
-            key = name
-        elif text.strip() or filled[place]:
-            key = _free_key(text.strip() or f"Colonne {_letters(place)}", keys)
-        else:
-            continue
-        keys.append(key)
-        places.append(place)
-    doubles = tuple((name, tuple(found)) for name, found in by_name.items() if len(found) > 1)
-    return Columns(tuple(keys), tuple(places), doubles, frozenset(by_name), type_place)
+def read_header(header: Sequence[str], body: Body) -> Columns:
+    """Understand a header row and the columns below it. A column without a name stays only where it holds something."""
+    roles = _Roles(header, body)
+    roles.resolve()
+    return roles.columns()
 
 
-def count_known(header: Iterable[str]) -> int:
-    """How many cells of a row are header names, written as we know them."""
-    return sum(fold_name(text) in _EXACT for text in header)
+class _Roles:
+    """The role of each column, decided for the whole row: `names[place]` is a canonical header or None."""
+
+    def __init__(self, header: Sequence[str], body: Body) -> None:
+        self.header = header
+        self.body = body
+        self.meanings = [meaning_of(text) if text.strip() else Meaning("unknown") for text in header]
+        self.names: list[str | None] = [m.name if m.kind == "canonical" else None for m in self.meanings]
+        self.reasons: dict[int, str] = {}
+        self.extra: dict[int, str] = {}  # place → letter past the fifth
+        self.vignette: int | None = None
+        self.all_options: int | None = None
+        self.from_zero = False
+
+    def resolve(self) -> None:
+        keys = [place for place, m in enumerate(self.meanings) if m.kind == "key"]
+        self._take_options(has_key=bool(keys))
+        has_options = (
+            sum((name or "").startswith("option ") for name in self.names) >= 2 or self.all_options is not None
+        )
+        if has_options and not any(count_filled(self.body, place) for place in keys):
+            keys = [*self._explanations_that_are_keys(), *keys]
+        for place in keys:
+            self.names[place] = "reponse"
+        self._take_texts()
+
+    # --- options ------------------------------------------------------------------------------------------------
+
+    def _take_options(self, *, has_key: bool) -> None:
+        families: dict[str, list[int]] = {}
+        for place, m in enumerate(self.meanings):
+            if m.kind == "option":
+                families.setdefault("option" if is_always_option(m.name) else m.name, []).append(place)
+        taken = False
+        for family in sorted(families, key=lambda name: (name != "option", is_answer_word(name), name == "letter")):
+            places = families[family]
+            reason = self._why_not(family, places, has_key=has_key, taken=taken)
+            if reason is None:
+                self._take_family(places)
+                taken = True
+            else:
+                self.reasons.update(dict.fromkeys(places, reason))
+        if not taken:
+            self._take_nameless(has_key=has_key)
+
+    def _why_not(self, family: str, places: Sequence[int], *, has_key: bool, taken: bool) -> str | None:
+        if taken:
+            return OTHER_OPTIONS
+        if only_truth_words(self.body, places):
+            return TRUTH_VALUES
+        if family == "option":
+            return None
+        marks = {self.meanings[place].mark for place in places}
+        if len(marks) < 2 or (is_answer_word(family) and not has_key):
+            return NO_KEY_BESIDE
+        return None
+
+    def _take_family(self, places: Sequence[int]) -> None:
+        marks = {self.meanings[place].mark for place in places}
+        self.from_zero = "0" in marks and not any(mark.isalpha() for mark in marks)
+        for place in places:
+            self._take_option(place, option_letter(self.meanings[place].mark, from_zero=self.from_zero))
+
+    def _take_option(self, place: int, letter: str) -> None:
+        if letter in LETTERS.lower():
+            self.names[place] = f"option {letter}"
+        elif "f" <= letter <= "j":
+            self.extra[place] = letter.upper()
+
+    def _take_nameless(self, *, has_key: bool) -> None:
+        """`Choix` several times, or once with nameless columns after it; alone it may hold all options of a row."""
+        for start, m in enumerate(self.meanings):
+            if m.kind != "options" or not has_key:
+                continue
+            places = [start]
+            for place in range(start + 1, len(self.header)):
+                same = self.meanings[place].kind == "options" and self.meanings[place].folded == m.folded
+                if not same and (self.header[place].strip() or not is_filled(self.body, place)):
+                    break
+                places.append(place)
+            if len(places) == 1:
+                self.all_options = start
+            else:
+                for offset, place in enumerate(places):
+                    self._take_option(place, chr(ord("a") + offset))
+            return
+
+    # --- keys ---------------------------------------------------------------------------------------------------
+
+    def _explanations_that_are_keys(self) -> list[int]:
+        """The one explanation column whose cells are nothing but letters of options that are there."""
+        names = [name or "" for name in self.names]
+        options = {place: name[-1].upper() for place, name in enumerate(names) if name.startswith("option ")}
+        found = []
+        for place, m in enumerate(self.meanings):
+            if m.folded not in MAYBE_KEYS or not is_filled(self.body, place):
+                continue
+            filled = [row for _, row in self.body if row[place].strip()]
+            if all(
+                is_letters(plain_text(row[place]), "".join(letter for at, letter in options.items() if row[at].strip()))
+                for row in filled
+            ):
+                found.append(place)
+        return found if len(found) == 1 else []
+
+    # --- texts --------------------------------------------------------------------------------------------------
+
+    def _take_texts(self) -> None:
+        """`Énoncé` beside `Question`; a `question` that only counts; a `cas` that is told, not numbered."""
+        texts = [place for place, name in enumerate(self.names) if name == "texte de la question"]
+        for place in [p for p in texts if self.meanings[p].folded in ("question", "questions")]:
+            if len(texts) > 1 and all_numbers(self.body, place):
+                texts.remove(place)
+                self.names[place] = "question n" if "question n" not in self.names else None
+        asking = [place for place in texts if self.meanings[place].folded not in VIGNETTES]
+        telling = [place for place in texts if self.meanings[place].folded in VIGNETTES]
+        spare = telling[:1] if asking and telling else texts[:1] if len(asking) > 1 else []
+        if spare:
+            self.vignette = spare[0]
+            self.names[spare[0]] = None
+        for place, m in enumerate(self.meanings):
+            told = m.folded in ("cas", "cas clinique") and mostly_long(self.body, place)
+            if told and "texte du cas" not in self.names:
+                self.names[place] = "texte du cas"
+
+    # --- the result ---------------------------------------------------------------------------------------------
+
+    def columns(self) -> Columns:
+        keys: list[str] = []
+        places: list[int] = []
+        key_of: dict[int, str] = {}
+        by_name: dict[str, list[int]] = {}
+        type_place: int | None = None
+        for place, (text, m) in enumerate(zip(self.header, self.meanings, strict=True)):
+            if m.kind == "status":
+                continue
+            if m.kind == "type" and type_place is None:
+                type_place = place
+            if (name := self.names[place]) is not None:
+                by_name.setdefault(name, []).append(place)
+            if name is not None and len(by_name[name]) == 1:
+                key = name
+            elif text.strip() or is_filled(self.body, place):
+                key = _free_key(text.strip() or f"Colonne {_letters(place)}", keys, self.names)
+            else:
+                continue
+            keys.append(key)
+            places.append(place)
+            key_of[place] = key
+        doubles = tuple((name, tuple(found)) for name, found in by_name.items() if len(found) > 1)
+        read = {place for found in by_name.values() for place in found} | {type_place, self.vignette, self.all_options}
+        return Columns(
+            tuple(keys),
+            tuple(places),
+            doubles,
+            frozenset(by_name),
+            type_place,
+            vignette=key_of.get(self.vignette) if self.vignette is not None else None,
+            answers=tuple(key_of[place] for place in by_name.get("reponse", ())),
+            answer_headers=tuple(self.header[place].strip() for place in by_name.get("reponse", ())),
+            extra_options=tuple((letter, key_of[place]) for place, letter in sorted(self.extra.items())),
+            all_options=key_of.get(self.all_options) if self.all_options is not None else None,
+            unread=tuple(key for place, key in key_of.items() if place not in read and place not in self.extra),
+            from_zero=self.from_zero,
+            reasons=self.reasons,
+        )
 
 
-@lru_cache(maxsize=2048)
-def canonical_header(text: str) -> str | None:
-    """The canonical header that `text` names, exactly or up to a typo; None for an unknown column."""
-    folded = fold_name(text)
-    return _EXACT.get(folded) or _nearest(folded)
-
-
-def _nearest(folded: str) -> str | None:
-    """The one canonical header at the smallest edit distance, 1 or 2; None when several are as near."""
-    best = 3
-    found: set[str] = set()
-    for name, canonical, limit in _NEAR:
-        if abs(len(name) - len(folded)) > min(limit, best) or not _same_mark(folded, name):
-            continue
-        distance = edit_distance(folded, name)
-        if distance > limit or (folded[:1] != name[:1] and (distance > 1 or len(name) <= 6)):
-            continue
-        if distance < best:
-            best, found = distance, set()
-        if distance == best:
-            found.add(canonical)
-    return found.pop() if len(found) == 1 else None
-
-
-def _same_mark(folded: str, name: str) -> bool:
-    """The single letter or number at the end (`option a`, `question n`) is the name itself, never a typo."""
-    last, wanted = folded.rpartition(" ")[2], name.rpartition(" ")[2]
-    if len(wanted) == 1:
-        return folded.endswith(wanted)
-    return len(last) > 1 and not last.isdigit()
-
-
-def edit_distance(a: str, b: str) -> int:
-    """Insertions, deletions and replacements that lead from `a` to `b`."""
-    previous = list(range(len(b) + 1))
-    for row, x in enumerate(a, start=1):
-        current = [row]
-        for column, y in enumerate(b, start=1):
-            current.append(min(previous[column] + 1, current[-1] + 1, previous[column - 1] + (x != y)))
-        previous = current
-    return previous[-1]
-
-
-def _free_key(text: str, taken: Sequence[str]) -> str:
+def _free_key(text: str, taken: Sequence[str], names: Sequence[str | None]) -> str:
     """The header itself, or with a number where a column has that name already, or means the same as one."""
-    if text not in taken and canonical_header(text) is None:
+    if text not in taken and text not in names and canonical_header(text) is None:
         return text
     number = 2
     while f"{text} ({number})" in taken:

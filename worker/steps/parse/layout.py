@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 
 from worker.shapes.questions import LETTERS, Finding, fold_name
 from worker.shapes.uploads import Note, RawSheet
+from worker.steps.parse.evidence import Body
 from worker.steps.parse.filling import fill_down
-from worker.steps.parse.headers import Columns, canonical_header, count_known, read_header
-from worker.steps.parse.unused import Body, number_list, rows_note
+from worker.steps.parse.headers import Columns, read_header
+from worker.steps.parse.unused import number_list, rows_note
+from worker.steps.parse.vocabulary import canonical_header, count_known
 
 Row = tuple[int, tuple[str, ...]]
 
@@ -47,16 +49,11 @@ def find_layout(sheet: RawSheet) -> Layout:
     start = _header_index(rows)
     header, first, below = _join_levels(rows, start)
     given, notes = _read_titles(sheet.name, rows[:first])
-    columns = _columns(header, rows[below:])
+    columns = read_header(header, rows[below:])
     filled, findings = fill_down(columns, rows[below:])
     body, more = _drop_other_rows(sheet.name, header, columns, filled)
     columns = replace(columns, names=columns.names | given.keys()) if given else columns
     return Layout(rows[below - 1][0], header, columns, body, given, findings, (*notes, *more))
-
-
-def _columns(header: Sequence[str], body: Body) -> Columns:
-    filled = [not text.strip() and any(row[place].strip() for _, row in body) for place, text in enumerate(header)]
-    return read_header(header, filled)
 
 
 # -- the header ----------------------------------------------------------------------------------------------------

@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from worker.shapes.questions import LETTERS, Finding, ParsedRow, Question
+from worker.shapes.questions import LETTERS, Finding, ParsedRow, Question, fold_text
 from worker.steps.parse.facts import Facts, case_number, names_of
-from worker.steps.parse.keys import KeyReading, read_answer, read_case_keys, read_key
+from worker.steps.parse.keys import (
+    UNREADABLE,
+    KeyReading,
+    read_answer,
+    read_case_keys,
+    read_letters,
+    says_something,
+)
+from worker.steps.parse.official import Style
+from worker.steps.parse.options import OPTION_COLUMNS
+from worker.steps.parse.refusals import quoted
 from worker.steps.parse.tables import Draft
 from worker.steps.parse.values import (
     NO_SEMESTER,
@@ -20,12 +31,14 @@ from worker.steps.parse.values import (
     written_text,
 )
 
-_OPTIONS = tuple((letter, f"option {letter.lower()}", f"explication {letter.lower()}") for letter in LETTERS)
+_EXPLANATIONS = {letter: f"explication {letter.lower()}" for letter in LETTERS}
 _TYPED_PLACEHOLDER = re.compile(r"[aA]{3,}|[xX]{3,}|test", re.IGNORECASE)
 
-NO_LEVEL = (
-    "Niveau manquant : il n'est ni sur la ligne, ni sur les autres lignes du même cours ou de la même matière, "
-    "ni dans la source, ni dans le nom du fichier."
+NO_LEVEL = "Niveau manquant : "
+NO_LEVEL_ELSEWHERE = (
+    "il n'est ni sur la ligne, ni sur les autres lignes du même cours ou de la même matière, "
+    "ni dans la source, ni dans le nom du fichier. Ajoutez une colonne « niveau » (PCEM1 à DCEM4), "
+    "ou donnez « defaultLevel » dans la configuration de la tâche."
 )
 
 
@@ -35,6 +48,18 @@ class Defaults:
 
     level: str | None
     semester: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Official:
+    """An official key or answer, or what its cell says where it could not be read."""
+
+    value: str | None
+    unread: str | None = None
+
+
+_NOTHING = _Official(None)
+_NO_STYLE = Style()
 
 
 class _Rejected(Exception):
@@ -58,12 +83,11 @@ def _build_question(draft: Draft, facts: Facts, defaults: Defaults, findings: li
     if draft.type_problem is not None:
         shown = f"« {draft.type_problem} »" if draft.type_problem else "vide"
         raise _Rejected(f"Type de question inconnu ({shown}) : qcm, qroc, cas_qcm ou cas_qroc attendu.")
-    text = plain_text(cells.get("texte de la question", ""))
-    if not text:
-        raise _Rejected("Le texte de la question manque.")
-    is_qcm = draft.type in ("qcm", "cas_qcm")
+    text = _read_text(draft)
+    is_qcm = draft.is_qcm
     options, option_explanations = _read_options(draft, findings) if is_qcm else ({}, {})
     case_text = _read_case_text(draft, facts, findings)
+    official = _read_official_key(draft, facts, findings) if is_qcm else _read_official_answer(draft, facts, findings)
     specialty, course = _read_names(draft, facts, findings)
     source = cells.get("source", "")
     reminder = cells.get("rappel", "")
@@ -75,8 +99,9 @@ def _build_question(draft: Draft, facts: Facts, defaults: Defaults, findings: li
         semester=_read_semester(draft, defaults, findings),
         text=text,
         options=options,
-        official_key=_read_official_key(draft, facts, "".join(options), findings) if is_qcm else None,
-        official_answer=None if is_qcm else _read_official_answer(draft, findings),
+        official_key=official.value if is_qcm else None,
+        official_answer=None if is_qcm else official.value,
+        unread_official=official.unread,
         case_number=(case_number(draft) or None) if case_text else None,
         case_text=case_text,
         explanation=written_text(cells.get("explication", "")),
@@ -86,22 +111,36 @@ def _build_question(draft: Draft, facts: Facts, defaults: Defaults, findings: li
     )
 
 
+def _read_text(draft: Draft) -> str:
+    """The question; after what tells the story where that has a column of its own, and is not the case's text."""
+    text = plain_text(draft.cells.get("texte de la question", ""))
+    if not text:
+        raise _Rejected("Le texte de la question manque.")
+    if draft.columns.vignette is None:
+        return text
+    told = plain_text(draft.cells[draft.columns.vignette])
+    is_case_text = draft.type in ("cas_qcm", "cas_qroc") and not draft.cells.get("texte du cas", "").strip()
+    return text if not told or is_case_text or told == text else f"{told}\n\n{text}"
+
+
 def _read_options(draft: Draft, findings: list[Finding]) -> tuple[dict[str, str], dict[str, str]]:
     """Letter → option and letter → explanation of the options that are there; a gap stays a gap."""
-    cells = draft.cells
-    options: dict[str, str] = {}
-    explanations: dict[str, str] = {}
-    for letter, option_column, explanation_column in _OPTIONS:
-        option = plain_text(cells.get(option_column, ""))
-        if option:
-            options[letter] = option
-            explanation = written_text(cells.get(explanation_column, ""))
-            if explanation:
-                explanations[letter] = explanation
+    options = draft.options
     if len(options) < 2:
-        have = "aucune" if not options else "une seule"
-        raise _Rejected(f"Un QCM demande au moins deux options : cette ligne en a {have}.")
+        have = "n'en a aucune" if not options else "en a une seule"
+        raise _Rejected(f"Un QCM demande au moins deux options : cette ligne {have}.")
+    if draft.columns.extra_options and (past := [letter for letter in options if letter not in LETTERS]):
+        shown = ", ".join(f"{letter} « {options[letter]} »" for letter in past)
+        raise _Rejected(
+            f"Cette ligne a {len(options)} options, cinq au plus sont possibles (A à E) ; en trop : {shown}. "
+            "Réduisez la question à cinq options, ou partagez-la en deux, puis renvoyez la ligne."
+        )
     _note_equal_options(options, findings)
+    explanations = {}
+    for letter in options:
+        cell = draft.cells.get(_EXPLANATIONS[letter])
+        if cell and (explanation := written_text(cell)):
+            explanations[letter] = explanation
     return options, explanations
 
 
@@ -143,7 +182,8 @@ def _read_names(draft: Draft, facts: Facts, findings: list[Finding]) -> tuple[st
 
 
 def _read_level(draft: Draft, facts: Facts, defaults: Defaults, names: tuple[str, str], findings: list[Finding]) -> str:
-    own = read_level(draft.cells.get("niveau", ""))
+    cell = draft.cells.get("niveau", "").strip()
+    own = facts.levels.read(cell)
     if own is not None:
         return own
     specialty, course = names
@@ -155,10 +195,16 @@ def _read_level(draft: Draft, facts: Facts, defaults: Defaults, names: tuple[str
         (read_level(defaults.level or ""), "celui de la configuration de la tâche"),
     )
     for level, origin in candidates:
+        if level is not None and cell:
+            message = f"« {cell} » n'est pas un niveau : « {level} » est retenu, {origin}."
+            findings.append(Finding("level_not_recognised", message, "niveau"))
+            return level
         if level is not None:
             findings.append(Finding("level_inherited", f"Niveau absent : « {level} », {origin}.", "niveau"))
             return level
-    raise _Rejected(NO_LEVEL)
+    raise _Rejected(
+        f"Niveau inconnu (« {cell} ») : {NO_LEVEL_ELSEWHERE}" if cell else f"{NO_LEVEL}{NO_LEVEL_ELSEWHERE}"
+    )
 
 
 def _only(values: set[str] | None) -> str | None:
@@ -179,36 +225,104 @@ def _read_semester(draft: Draft, defaults: Defaults, findings: list[Finding]) ->
     return instead
 
 
-def _read_official_key(draft: Draft, facts: Facts, letters: str, findings: list[Finding]) -> str | None:
-    text = plain_text(draft.cells.get("reponse", ""))
+def _read_official_key(draft: Draft, facts: Facts, findings: list[Finding]) -> _Official:
+    columns = facts.answer_columns(draft)
+    texts = {column: text for column in columns if says_something(text := plain_text(draft.cells[column]))}
+    if len(texts) > 1:
+        return _read_several_keys(draft, facts, texts, findings)
+    column = next(iter(texts), columns[0] if columns else "reponse")
+    text = plain_text(draft.cells.get(column, ""))
+    style = facts.styles.get((draft.table, column), _NO_STYLE)
     if draft.type == "cas_qcm":
-        case_keys = read_case_keys(text) if text else None
-        listed = (case_keys.get(facts.question_number(draft)) if case_keys else facts.key_of_case(draft)) or ""
-        if case_keys or (not text and listed):
-            reading = read_key(listed, letters) if listed else KeyReading(None, "unreadable_key")
-            if not text:
-                message = f"Clé « {listed} » reprise d'une autre ligne du même cas."
-                findings.append(Finding("key_from_case", message, "reponse"))
-            return _note_key(reading, text or listed, findings)
-    return _note_key(read_key(text, letters), text, findings)
+        listed = read_case_keys(text) if text else None
+        if listed:
+            number = facts.question_number(draft, listed)
+            own = listed.get(number) if number is not None else None
+            return _note_key(facts.read_key(draft, own, style) if own else UNREADABLE, text, findings)
+        if not text:
+            return _read_key_of_case(draft, facts, style, findings)
+    return _note_key(facts.read_key(draft, text, style), text, findings)
 
 
-def _note_key(reading: KeyReading, text: str, findings: list[Finding]) -> str | None:
+def _read_several_keys(draft: Draft, facts: Facts, texts: Mapping[str, str], findings: list[Finding]) -> _Official:
+    """Several key columns that all say the same key; else none of them."""
+    readings = [
+        facts.read_key(draft, text, facts.styles.get((draft.table, column), _NO_STYLE))
+        for column, text in texts.items()
+    ]
+    keys = {reading.key for reading in readings}
+    if len(keys) == 1 and None not in keys:
+        return _Official(keys.pop())
+    shown = " / ".join(texts.values())
+    if len(set(texts.values())) == 1:
+        return _note_key(readings[0], next(iter(texts.values())), findings)
+    headers = dict(zip(draft.columns.answers, draft.columns.answer_headers, strict=True))
+    said = " ; ".join(f"« {text} » ({headers[column]})" for column, text in texts.items())
+    message = f"Clés différentes dans plusieurs colonnes, aucune n'est retenue : {said}."
+    findings.append(Finding("conflicting_keys", message, "reponse"))
+    return _Official(None, shown)
+
+
+def _read_key_of_case(draft: Draft, facts: Facts, style: Style, findings: list[Finding]) -> _Official:
+    """The key that another row of the case gives for this one."""
+    listed, in_doubt = facts.key_of_case(draft)
+    if in_doubt:
+        message = "Clé d'une autre ligne du même cas non retenue : le numéro de cette question n'est pas sûr."
+        findings.append(Finding("case_key_in_doubt", message, "reponse"))
+    if listed is None:
+        return _NOTHING
+    message = f"Clé « {listed} » reprise d'une autre ligne du même cas."
+    findings.append(Finding("key_from_case", message, "reponse"))
+    return _note_key(facts.read_key(draft, listed, style), listed, findings)
+
+
+def _note_key(reading: KeyReading, text: str, findings: list[Finding]) -> _Official:
     """The letters; what is wrong with a key that is not used is said, with the key."""
+    if reading.problem is None:
+        return _Official(reading.key)
     if reading.problem == "letter_without_option":
         plural = "des options absentes" if len(reading.letters) > 1 else "une option absente"
         message = f"Clé « {text} » non retenue : elle désigne {plural} ({', '.join(reading.letters)})."
-        findings.append(Finding(reading.problem, message, "reponse"))
-    elif reading.problem:
-        findings.append(Finding(reading.problem, f"Clé illisible, non retenue : « {text} ».", "reponse"))
-    return reading.key
+    elif reading.problem == "ambiguous_key":
+        named = " et ".join(reading.letters)
+        plural = "des options" if len(reading.letters) > 1 else "de l'option"
+        message = f"Clé « {text} » non retenue : c'est aussi le texte {plural} {named}, deux lectures sont possibles."
+    else:
+        message = f"Clé illisible, non retenue : « {text} »."
+    findings.append(Finding(reading.problem, message, "reponse"))
+    return _Official(None, text)
 
 
-def _read_official_answer(draft: Draft, findings: list[Finding]) -> str | None:
-    answer = read_answer(plain_text(draft.cells.get("reponse", "")))
-    if answer is not None and _TYPED_PLACEHOLDER.fullmatch(answer):
+def _read_official_answer(draft: Draft, facts: Facts, findings: list[Finding]) -> _Official:
+    texts = [text for column in facts.answer_columns(draft) if (text := plain_text(draft.cells[column]))]
+    answer = read_answer(texts[0]) if texts else None
+    if answer is None:
+        return _NOTHING
+    if _TYPED_PLACEHOLDER.fullmatch(answer):
         findings.append(
             Finding("placeholder_answer", f"Réponse de remplissage, non retenue : « {answer} ».", "reponse")
         )
-        return None
-    return answer
+        return _NOTHING
+    if read_letters(answer) is not None:
+        _refuse_letters(draft, answer)
+    if others := [text for text in texts[1:] if fold_text(text) != fold_text(texts[0])]:
+        message = f"Plusieurs réponses dans la ligne : « {texts[0]} » est retenue, pas « {others[0]} »."
+        findings.append(Finding("several_answers", message, "reponse"))
+    return _Official(answer)
+
+
+def _refuse_letters(draft: Draft, answer: str) -> None:
+    """Letters for an answer, beside cells that nobody read: a QCM whose options were not recognised."""
+    columns = draft.columns
+    others = (
+        *OPTION_COLUMNS.values(),
+        *(key for _, key in columns.extra_options),
+        columns.all_options,
+    )
+    unread = [key for key in (*others, *columns.unread) if key and draft.cells.get(key, "").strip()]
+    if unread:
+        raise _Rejected(
+            f"La réponse « {answer} » n'est qu'une clé de QCM, et cette ligne, de type {draft.type}, a des cellules "
+            f"non lues ({quoted(unread)}) : si ce sont des options, nommez leurs colonnes « option a », « option b »… "
+            "et donnez à la ligne le type qcm ; sinon, écrivez la réponse en toutes lettres."
+        )

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from worker.shapes.sentences import count
 from worker.shapes.uploads import Note, ReadSheet
+from worker.steps.parse.evidence import Body
 from worker.steps.parse.headers import Columns
 
-Body = Sequence[tuple[int, tuple[str, ...]]]
 NUMBERS_SHOWN = 10
 HEADER_CHARACTERS = 60
 
@@ -18,6 +18,8 @@ def unread_columns(sheet: ReadSheet, columns: Columns, body: Body) -> Iterator[N
     for column in sheet.unread:
         yield unread_column(sheet.name, column.header, column.filled or 0, column.reason)
     for name, places in columns.doubles:
+        if name == "reponse":
+            continue  # they are compared, row by row
         yield from _unread_doubles(sheet.name, columns, name, places, body)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 from worker.shapes.questions import fold_name
@@ -125,6 +126,27 @@ def read_level(cell: str) -> str | None:
         return (match[1] + match[2]).upper()
     code = _CODE.fullmatch(folded)
     return (code[1] + code[2] if code else folded).upper() or None
+
+
+class Levels:
+    """The levels that a platform has: `PCEM1` … `DCEM4`, and those that its questions already carry."""
+
+    def __init__(self, known: Iterable[str] = ()) -> None:
+        self._known = {fold_name(level).replace(" ", ""): level for level in known if level.strip()}
+        self._read: dict[str, str | None] = {}  # a file has a few levels and thousands of rows
+
+    def read(self, cell: str) -> str | None:
+        """The level that a cell names; None for an empty one and for anything else, such as a difficulty."""
+        if cell not in self._read:
+            self._read[cell] = self._find(cell)
+        return self._read[cell]
+
+    def _find(self, cell: str) -> str | None:
+        folded = fold_cached(cell)
+        found = {(letters + number).upper() for letters, number in _LEVEL.findall(folded)}
+        if found:
+            return found.pop() if len(found) == 1 else None
+        return self._known.get(folded.replace(" ", "")) if folded else None
 
 
 @lru_cache(maxsize=4096)
