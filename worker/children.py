@@ -9,6 +9,11 @@ from __future__ import annotations
 import os
 import sys
 
+# What a worker process tells its supervisor on its standard output: that it works, or in a sentence why it never will.
+WORKS = b"."
+LONGEST_CAUSE = 4096  # bytes
+WRONG_SETTINGS = 78  # exit code: sysexits' EX_CONFIG
+
 
 def python_command(*arguments: str) -> list[str]:
     """This interpreter with these arguments, the working directory left out of its search path."""

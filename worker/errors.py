@@ -64,5 +64,9 @@ class DecisionConflict(DecisionRefused):
     """What is decided on is not any more what the person saw: it changed, or somebody else settled it."""
 
 
+class WorkersFailed(MedqError):
+    """No worker process gets as far as working: the cause that the last one gave, and where to read more."""
+
+
 class UsageError(MedqError):
     """The command was called wrongly, or the machine lacks something: one sentence, and what to do."""

@@ -134,7 +134,7 @@ def scratch_database(database_url: str) -> Iterator[str]:
     """A database beside this one, migrated, and dropped whatever happens; its URL."""
     server = sa.make_url(sqlalchemy_url(database_url))
     name = f"medq_eval_{uuid.uuid4().hex[:12]}"
-    engine = sa.create_engine(server, poolclass=sa.pool.NullPool, isolation_level="AUTOCOMMIT")
+    engine = sa.create_engine(server, poolclass=sa.pool.NullPool, hide_parameters=True, isolation_level="AUTOCOMMIT")
     try:
         with engine.connect() as connection:
             connection.exec_driver_sql(f'CREATE DATABASE "{name}"')

@@ -15,10 +15,11 @@ from worker.adapters.db import is_infrastructure_fault
 from worker.errors import Interrupted, LeaseLost, Stopping
 from worker.isolation import Ending, read_order
 from worker.leases import Leases
-from worker.log import configure_logging, get_logger
+from worker.log import configure_logging, get_logger, log_uncaught
 from worker.pipeline import Claimed
 from worker.settings import Settings
 from worker.shapes.jobs import Task
+from worker.streams import protect_standard_streams
 from worker.upkeep import Heartbeat
 from worker.wiring import build_line
 
@@ -55,7 +56,10 @@ def run(task: Task, job_status: str, settings: Settings) -> int:
 
 def main() -> None:
     """Entry point of the isolated process."""
+    protect_standard_streams()
+    os.umask(0o077)
     configure_logging()
+    log_uncaught()
     with suppress(OSError):  # if memory runs out, this process is the one to go
         Path("/proc/self/oom_score_adj").write_text("1000")
     order = sys.stdin.readline()
@@ -66,7 +70,8 @@ def main() -> None:
         job_id=task.job.id, task_id=task.id, attempt=task.attempt, kind=task.kind
     ):
         code = run(task, job_status, Settings.load())
-    sys.stderr.flush()
+    with suppress(OSError, ValueError):
+        sys.stderr.flush()
     os._exit(code)
 
 

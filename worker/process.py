@@ -16,8 +16,12 @@ from types import FrameType
 import dramatiq
 
 from worker.actors import declare_actors
-from worker.log import configure_logging, get_logger
+from worker.children import LONGEST_CAUSE, WORKS, WRONG_SETTINGS
+from worker.errors import UsageError
+from worker.log import configure_logging, describe, get_logger, log_uncaught
+from worker.preflight import check_settings
 from worker.settings import Settings
+from worker.streams import protect_standard_streams
 from worker.wiring import Parts, build_worker
 
 log = get_logger()
@@ -94,9 +98,13 @@ def _find_wedge(worker: dramatiq.Worker, parts: Parts, settings: Settings) -> st
 
 def _tell_supervisor() -> None:
     """One byte on standard output: this process got as far as working, so that a later death is no failed start."""
+    _say(WORKS)
+
+
+def _say(words: bytes) -> None:
     if os.environ.get("MEDQ_SUPERVISED") == "1":
         with suppress(OSError):
-            os.write(1, b".")
+            os.write(1, words[:LONGEST_CAUSE])
 
 
 def _start(name: str, work: Callable[[], None]) -> threading.Thread:
@@ -130,11 +138,31 @@ def _stop_with_parent(stopping: threading.Event) -> None:
 
 def main() -> None:
     """Entry point of a child process."""
+    protect_standard_streams()
+    os.umask(0o077)
     configure_logging()
+    log_uncaught()
+    code = _start_and_run()
+    with suppress(OSError, ValueError):
+        sys.stderr.flush()
     # A hard exit: threads that still wait for a model past the grace must not hold the process back.
-    code = run(Settings.load())
-    sys.stderr.flush()
     os._exit(code)
+
+
+def _start_and_run() -> int:
+    """The exit code; why it cannot start goes to the supervisor, which need not read logs."""
+    try:
+        settings = Settings.load()
+        check_settings(settings)
+        return run(settings)
+    except UsageError as error:
+        log.error("worker_settings_wrong", cause=str(error))
+        _say(str(error).encode())
+        return WRONG_SETTINGS
+    except Exception as error:
+        log.error("worker_failed", exc_info=error)
+        _say(describe(error).encode())
+        return 1
 
 
 if __name__ == "__main__":

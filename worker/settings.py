@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Annotated
 
+from dotenv.parser import parse_stream
 from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from worker.errors import UsageError
 
 DEFAULT_MODEL = "gpt-5.4-mini"
+ENV_FILE = ".env"
+LONGEST_S = 10 * 365 * 86_400.0  # beyond any wait that is meant; endless ones break arithmetic
 
 
 def _named(name: str) -> AliasChoices:
@@ -23,7 +27,9 @@ class Settings(BaseSettings):
     What may hold a secret is left out of `repr`, so that no log or traceback can show it.
     """
 
-    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_file=ENV_FILE, env_file_encoding="utf-8-sig", env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     database_url: str | None = Field(default=None, repr=False, validation_alias=_named("DATABASE_URL"))
     redis_url: str | None = Field(default=None, repr=False, validation_alias=_named("REDIS_URL"))
@@ -37,6 +43,21 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("*", mode="after")
+    @classmethod
+    def _is_finite(cls, value: object) -> object:
+        if isinstance(value, float) and not value <= LONGEST_S:
+            raise ValueError(f"the number must be at most {LONGEST_S:.0f}")
+        return value
+
+    @field_validator("home", "prices", mode="after")
+    @classmethod
+    def _without_tilde(cls, value: Path | None) -> Path | None:
+        try:
+            return value.expanduser() if value is not None else None
+        except RuntimeError:
+            raise ValueError("nobody knows whose home ~ is here, so give the whole path") from None
 
     openai_api_key: str | None = Field(default=None, repr=False, validation_alias=_named("OPENAI_API_KEY"))
     openai_base_url: str | None = Field(default=None, repr=False, validation_alias=_named("OPENAI_BASE_URL"))
@@ -100,8 +121,31 @@ class Settings(BaseSettings):
     @classmethod
     def load(cls) -> Settings:
         """Read the environment; raise `UsageError` naming the first variable that is wrong."""
+        check_env_file(Path(ENV_FILE))
         try:
             return cls()
         except ValidationError as error:
             first = error.errors()[0]
             raise UsageError(f"{first['loc'][0]}: {first['msg']}. Correct it in the environment or in .env.") from None
+
+
+def check_env_file(path: Path) -> None:
+    """Raise `UsageError` for a file of variables that would be read wrongly or in part, and go unnoticed."""
+    try:
+        if not path.is_file():
+            return
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read ({error.strerror}). Make it readable, or remove it.") from None
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise UsageError(f"{path} is not UTF-8 text. Save it as UTF-8, or remove it.")
+    for binding in parse_stream(io.StringIO(text)):
+        if binding.error and any(name in binding.original.string for name in _names()):
+            raise UsageError(f"{path}, line {binding.original.line} cannot be read. Write NAME=value, quotes closed.")
+
+
+def _names() -> set[str]:
+    fields = Settings.model_fields.values()
+    return {str(name) for field in fields for name in getattr(field.validation_alias, "choices", ())}

@@ -1,4 +1,8 @@
-"""Starts worker processes, restarts those that die, passes signals on. A death takes no sibling with it."""
+"""Starts worker processes, restarts those that die, passes signals on. A death takes no sibling with it.
+
+A process that cannot start is not started for ever: its settings are wrong, or it ends during its start again and again
+while no other one works. Then there is a `failure`, and whoever supervises ends with it.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +12,22 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from worker.children import child_environment, python_command
+from worker.children import LONGEST_CAUSE, WORKS, WRONG_SETTINGS, child_environment, python_command
+from worker.errors import MedqError, UsageError, WorkersFailed
 from worker.log import get_logger
 
 log = get_logger()
 
 LONGEST_PAUSE_S = 30.0
+STARTS = 3  # that fail one after the other
+# Ended from outside: that says nothing about whether it could start.
+KILLED = frozenset((-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP))
 
 
 @dataclass
@@ -38,6 +47,19 @@ class Workers:
         for child in self._children:
             child.start()
         threading.Thread(target=self._watch, name="supervisor", daemon=True).start()
+
+    @property
+    def failure(self) -> MedqError | None:
+        """Why no process will ever work, once that is known."""
+        if any(child.is_working for child in self._children):
+            return None
+        return next((child.failure for child in self._children if child.failure), None)
+
+    def raise_failure(self) -> None:
+        """Stop and raise the failure, if there is one."""
+        if failure := self.failure:
+            self.stop()
+            raise failure
 
     def pids(self) -> list[int]:
         """The processes that live now."""
@@ -70,11 +92,16 @@ class _Child:
         self._not_before = 0.0
         self._failed_starts = 0
         self._log: IO[bytes] | None = None
+        self._log_begins = 0
+        self._said = b""
+        self.failure: MedqError | None = None
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         self._close()
         self._log = self._open_log()
+        self._log_begins = self._log.tell() if self._log is not None else 0
+        self._said = b""
         self.process = subprocess.Popen(
             python_command("-m", "worker.process"),
             stdin=subprocess.PIPE,
@@ -95,6 +122,7 @@ class _Child:
         if not self._not_before:
             failed = not self._has_worked()
             self._failed_starts = self._failed_starts + 1 if failed else 0
+            self.failure = self._find_failure() if failed else None
             pause_s = min(LONGEST_PAUSE_S, 0.5 * 2**self._failed_starts) if failed else 0.0
             self._not_before = now + pause_s
             log.warning("worker_died", pid=self.process.pid, code=self.process.returncode, restart_in_s=pause_s)
@@ -116,9 +144,42 @@ class _Child:
             self.process.wait()
         self._close()
 
+    @property
+    def is_working(self) -> bool:
+        """Whether it lives and has come as far as working."""
+        return self.process is not None and self.process.poll() is None and self._has_worked()
+
     def _has_worked(self) -> bool:
-        """Whether it said so before it died: one byte on its standard output."""
-        return self.process is not None and self.process.stdout is not None and bool(self.process.stdout.read(1))
+        """Whether it ever said so: the first byte of its standard output."""
+        return self._hear().startswith(WORKS)
+
+    def _hear(self) -> bytes:
+        if self.process is not None and self.process.stdout is not None and not self._said.startswith(WORKS):
+            self._said += self.process.stdout.read(LONGEST_CAUSE) or b""
+        return self._said
+
+    def _find_failure(self) -> MedqError | None:
+        """Why there is no use in starting it again; None while there may be. Called after a start that failed."""
+        code = self.process.returncode if self.process is not None else 0
+        cause = self._hear().decode(errors="replace")
+        if code == WRONG_SETTINGS and cause:
+            return UsageError(cause)
+        if code in KILLED or self._failed_starts < STARTS:
+            return None
+        place = f" Its log is {self._log_path}." if self._log_path is not None else ""
+        return WorkersFailed(
+            f"A worker process ended {STARTS} times during its start: {self._last_words(cause)}.{place}"
+        )
+
+    def _last_words(self, cause: str) -> str:
+        """What it gave as its cause, else the last line of its log, else its exit code."""
+        if not cause and self._log_path is not None:
+            with suppress(OSError), self._log_path.open("rb") as log:
+                log.seek(self._log_begins)
+                lines = log.read(1_000_000).decode(errors="replace").strip().splitlines()
+                cause = lines[-1].strip() if lines else ""
+        code = self.process.returncode if self.process is not None else 0
+        return cause.rstrip(".") or f"exit code {code}"
 
     def _open_log(self) -> IO[bytes] | None:
         if self._log_path is None:
@@ -136,7 +197,10 @@ class _Child:
 
 
 def serve(workers: Workers) -> int:
-    """Run `workers` until SIGTERM or SIGINT; asked twice, leave within two seconds. The exit code."""
+    """Run `workers` until SIGTERM or SIGINT; asked twice, leave within two seconds. The exit code.
+
+    Raises what keeps every process from working.
+    """
     asked = threading.Event()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
@@ -147,6 +211,7 @@ def serve(workers: Workers) -> int:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     workers.start()
-    asked.wait()
+    while not asked.wait(0.2):
+        workers.raise_failure()
     workers.stop()
     return 0

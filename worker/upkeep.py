@@ -17,7 +17,7 @@ from worker.adapters.files import Storage
 from worker.courier import Courier
 from worker.faults import Point
 from worker.leases import Leases
-from worker.log import get_logger
+from worker.log import describe, get_logger
 from worker.pipeline import quarantine
 
 log = get_logger()
@@ -169,7 +169,7 @@ class Watch:
             try:
                 self._listen(stopped)
             except Exception as error:  # noqa: BLE001 (a watch that ends would leave ready work unseen)
-                log.warning("watch_failed", error=type(error).__name__, cause=str(error)[:200])
+                log.warning("watch_failed", error=type(error).__name__, cause=describe(error))
                 stopped.wait(1 + random.random())  # noqa: S311 (jitter, not a secret)
 
     def _listen(self, stopped: threading.Event) -> None:

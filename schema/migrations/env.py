@@ -18,6 +18,8 @@ given = context.config.attributes.get("connection")
 if given is not None:
     run(given)
 else:
-    engine = create_engine(context.config.get_main_option("sqlalchemy.url") or "", poolclass=NullPool)
+    engine = create_engine(
+        context.config.get_main_option("sqlalchemy.url") or "", poolclass=NullPool, hide_parameters=True
+    )
     with engine.connect() as opened:
         run(opened)

@@ -15,7 +15,7 @@ CARELESS = """
 import subprocess
 
 def test_careless():
-    subprocess.run(["sh", "-c", "(setsid sleep 97531 >/dev/null 2>&1 &)"], check=True)
+    subprocess.run(["sh", "-c", "(setsid {command} >/dev/null 2>&1 &)"], check=True)
 """
 
 
@@ -23,7 +23,8 @@ def test_careless():
 @pytest.mark.parametrize("processes", [["-n", "0"], ["-n", "1"]], ids=["one process", "several"])
 def test_a_process_left_behind_fails_the_run(tmp_path: Path, processes: list[str]) -> None:
     file = tmp_path / "test_it.py"
-    file.write_text(CARELESS)
+    sleeping = f"sleep 97531.{os.getpid()}"  # nobody else's on this machine
+    file.write_text(CARELESS.format(command=sleeping))
     command = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), "-q"]
     command += ["-p", "tests.conftest", "-p", "no:cacheprovider", *processes, str(file)]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests/integration'}", "MEDQ_TEST_PATIENCE": "0.5"}
@@ -31,5 +32,5 @@ def test_a_process_left_behind_fails_the_run(tmp_path: Path, processes: list[str
     run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120)
 
     assert (run.returncode, "1 passed, 1 error" in run.stdout.splitlines()[-1]) == (1, True), run.stdout + run.stderr
-    assert "sleep 97531" in run.stdout
-    assert subprocess.run(["pgrep", "-f", "^sleep 97531"], check=False, capture_output=True).returncode == 1
+    assert sleeping in run.stdout
+    assert subprocess.run(["pgrep", "-f", f"^{sleeping}"], check=False, capture_output=True).returncode == 1

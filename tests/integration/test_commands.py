@@ -19,6 +19,7 @@ import pytest
 
 from bench.scripted_llm import ScriptedLlm
 from surroundings import ADMIN, Platform
+from worker.adapters.overview import count_workers
 from worker.cli import call
 
 MEDQ = Path(sys.executable).with_name("medq")
@@ -202,23 +203,25 @@ def test_an_unknown_job_is_one_sentence(medq: Medq) -> None:
         assert failed.stderr.startswith("medq: There is no job 'cnowhere'.")
 
 
-def test_doctor_finds_this_platform_well(medq: Medq) -> None:
-    report = medq.json("doctor")
+def test_doctor_finds_this_platform_well_once_somebody_works(medq: Medq) -> None:
+    # Given nobody at work, then jobs would not be done
+    report = medq.json("doctor", code=1)
     levels = {check["name"]: check["level"] for check in report["checks"]}
-    assert report["ok"] is True
+    assert report["ok"] is False
     assert levels == {
         "database": "ok",
         "schema": "ok",
-        "workers": "warn",
+        "workers": "fail",
         "redis": "ok",
         "storage": "ok",
         "llm": levels["llm"],
     }
+
     with medq.platform.workers():
-        medq.platform.wait_until(
-            lambda: {check["name"]: check["level"] for check in medq.json("doctor")["checks"]}["workers"] == "ok",
-            what="the worker is seen",
-        )
+        medq.platform.wait_until(lambda: count_workers(medq.platform.engine) > 0, what="the worker is seen")
+        report = medq.json("doctor")
+    assert report["ok"] is True
+    assert {check["name"]: check["level"] for check in report["checks"]} == {**levels, "workers": "ok"}
 
 
 def test_doctor_names_each_part_that_is_down(medq: Medq) -> None:
@@ -227,7 +230,7 @@ def test_doctor_names_each_part_that_is_down(medq: Medq) -> None:
         code=1,
         DATABASE_URL="postgresql://medq@127.0.0.1:1/medq",
         REDIS_URL="redis://127.0.0.1:1",
-        MEDQ_STORAGE_URL="nosuchscheme://x",
+        MEDQ_STORAGE_URL="/proc/nowhere",
         OPENAI_BASE_URL="http://127.0.0.1:1/v1",
     )
     assert {c["name"]: c["level"] for c in report["checks"]} == dict.fromkeys(

@@ -44,6 +44,8 @@ def connect(url: str, *, pool_size: int = 8, name: str = "medq", standstill_s: f
         sqlalchemy_url(url),
         pool_size=pool_size,
         max_overflow=0,
+        # What a statement carried is content: an error names the statement alone.
+        hide_parameters=True,
         pool_timeout=30,
         # The connection used last has its statements prepared; those that a quiet time needs stay few.
         pool_use_lifo=True,

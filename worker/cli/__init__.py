@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 from worker.cli import checks, courses, decisions, evaluate, jobs, processes, runs, schemas
 from worker.cli.output import program, say, tell
 from worker.errors import MedqError, UsageError
+from worker.streams import protect_standard_streams
 
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 
@@ -81,8 +82,21 @@ app.command("doctor")(checks.doctor)
 
 def main() -> None:
     """What the program `medq` runs."""
+    protect_standard_streams()
+    os.umask(0o077)  # what a command writes is its user's alone: logs, uploads, workbooks, the embedded services
     signal.signal(signal.SIGTERM, _interrupt)
-    sys.exit(call(sys.argv[1:]))
+    code = call(sys.argv[1:])
+    sys.exit(code or _end_of_output())
+
+
+def _end_of_output() -> int:
+    """0, or 1 when something of the results could not be written: a cut document must not pass for a whole one."""
+    sys.stdout.flush()
+    fault = getattr(sys.stdout, "fault", None)
+    if fault is None:
+        return 0
+    say(f"medq: Standard output cannot be written ({fault.strerror}). What was asked is done; make room to see it.")
+    return FAILED
 
 
 def call(arguments: Sequence[str]) -> int:
@@ -103,7 +117,8 @@ def explain(error: Exception) -> int:
     if isinstance(error, typer.Abort):
         return INTERRUPTED
     if type(error).__name__ == "NoArgsIsHelpError":
-        say(error.ctx.get_help())  # type: ignore[attr-defined]
+        for line in error.ctx.get_help().splitlines():  # type: ignore[attr-defined]
+            say(line)
         return WRONG_USAGE
     say(f"medq: {_sentence(error)}")
     wrong_usage = isinstance(error, TyperException | UsageError) and not isinstance(error, jobs.NotFound)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from worker.cli.output import program, tell, tell_json
-from worker.errors import MedqError, UsageError
+from worker.errors import MedqError
 
 if TYPE_CHECKING:
     from worker.cli.site import Site
@@ -57,15 +57,10 @@ def doctor(
 
 def examine() -> Iterator[Check]:
     """Every check, in the order a job needs the parts. A part that is down does not hide the others."""
-    from worker.cli.site import open_site
+    from worker.cli.site import load_settings, open_site
     from worker.services import has_database
-    from worker.settings import Settings
 
-    try:
-        settings = Settings.load()
-    except UsageError as error:
-        yield Check("settings", "fail", str(error))
-        return
+    settings = load_settings()  # a wrong one ends this command as it ends every other
     if not settings.database_url and not has_database(settings):
         yield _embedded_check()
     else:
@@ -169,7 +164,7 @@ def _check_workers(count: int) -> Iterator[Check]:
     if count:
         yield Check("workers", "ok", f"{count} at work")
     else:
-        yield Check("workers", "warn", "none at work", f"start `{program()} worker`; `{program()} run` brings its own")
+        yield Check("workers", "fail", "none at work", f"start `{program()} worker`; `{program()} run` brings its own")
 
 
 def check_redis(site: Site) -> Iterator[Check]:

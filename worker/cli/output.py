@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from worker.streams import visible
+
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
+STEERING_IN_JSON = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 EMBEDDED_MODEL_WARNING = (
     "No LLM is configured: the small embedded demonstration model answers. Its answers mean nothing and nothing is "
     "validated. Set OPENAI_API_KEY, OPENAI_BASE_URL or AZURE_OPENAI_* for real ones."
@@ -20,27 +25,40 @@ EMBEDDED_MODEL_WARNING = (
 
 def out() -> Console:
     """Standard output. Long lines stay whole when it is not a terminal, so that other programs can read them."""
+    # soft_wrap is per call; a pipe gets a width that no line reaches.
+    return plain_console(width=None if sys.stdout.isatty() else 10_000)
+
+
+def plain_console(**options: Any) -> Console:
+    """A console that takes every text as it is: `[b]` in a file's name is no markup, no escape sequence works."""
     from rich.console import Console
 
-    # soft_wrap is per call; a pipe gets a width that no line reaches.
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
+    class Plain(Console):
+        def render_str(self, text: str, **how: Any) -> Text:
+            return super().render_str(visible(text, one_line=True), **how)
+
+    return Plain(highlight=False, markup=False, emoji=False, **options)
 
 
 def say(line: str) -> None:
     """One line for the person in front of the screen."""
-    sys.stderr.write(line + "\n")
+    sys.stderr.write(visible(line, one_line=True) + "\n")
     sys.stderr.flush()
 
 
 def tell(line: str = "") -> None:
     """One line of result."""
-    sys.stdout.write(line + "\n")
+    sys.stdout.write(visible(line, one_line=True) + "\n")
     sys.stdout.flush()
 
 
 def tell_json(document: Any) -> None:
     """The one JSON document of a command called with `--json`."""
-    tell(json.dumps(document, ensure_ascii=False, indent=2))
+    is_unicode = (sys.stdout.encoding or "ascii").lower().replace("-", "") == "utf8"
+    text = json.dumps(document, ensure_ascii=not is_unicode, indent=2)
+    # Inside a JSON string the written form of a control character means the character.
+    sys.stdout.write(STEERING_IN_JSON.sub(lambda match: f"\\u{ord(match.group()):04x}", text) + "\n")
+    sys.stdout.flush()
 
 
 def program() -> str:

@@ -71,10 +71,10 @@ def start(as_json: JsonFlag = False) -> None:
     Example:
       medq services start
     """
+    from worker.cli.site import load_settings
     from worker.services import psql_command, services_status, start_services
-    from worker.settings import Settings
 
-    settings = Settings.load()
+    settings = load_settings()
     started = start_services(settings, say=say)
     if as_json:
         tell_json(_as_json(services_status(settings)))

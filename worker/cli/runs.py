@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 import typer
 
 from worker.cli import jobs
-from worker.cli.output import EMBEDDED_MODEL_WARNING, program, say, shell, shorten, tell
+from worker.cli.output import EMBEDDED_MODEL_WARNING, plain_console, program, say, shell, shorten, tell
 from worker.errors import JobFailed, UsageError
+from worker.streams import visible
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from worker.adapters.overview import JobOverview
     from worker.cli.site import Site
+    from worker.supervisor import Workers
 
 POLL_S = 0.3
 NO_WORKER_S = 60.0
@@ -58,10 +60,10 @@ def run(
 
     with open_site(broker=True, create=True) as site, language_model(site) as environment:
         email = user or _default_user(site)
-        with _working(site, environment):
+        with _working(site, environment) as workers:
             ids = [jobs.create_job(site, f, user=email, instructions=instructions, config=options) for f in files]
             try:
-                ended = _follow(site, ids)
+                ended = _follow(site, ids, workers)
             except KeyboardInterrupt:
                 say(
                     f"Interrupted. Nothing is lost: `{program()} worker` goes on with "
@@ -89,7 +91,7 @@ def _default_user(site: Site) -> str:
 
 
 @contextmanager
-def _working(site: Site, environment: dict[str, str]) -> Iterator[None]:
+def _working(site: Site, environment: dict[str, str]) -> Iterator[Workers]:
     """Our own workers at work; at exit they let calls in flight end, a second Ctrl-C does not wait."""
     from worker.supervisor import Workers
 
@@ -97,7 +99,7 @@ def _working(site: Site, environment: dict[str, str]) -> Iterator[None]:
     workers = Workers(site.settings.processes, environment, site.settings.grace_s, log_path=log_path)
     workers.start()
     try:
-        yield
+        yield workers
     finally:
         try:
             workers.stop()
@@ -106,8 +108,8 @@ def _working(site: Site, environment: dict[str, str]) -> Iterator[None]:
             workers.stop()
 
 
-def _follow(site: Site, ids: Sequence[str]) -> list[JobOverview]:
-    """Show progress until every job has ended. Raises `JobFailed` when no worker comes up."""
+def _follow(site: Site, ids: Sequence[str], workers: Workers) -> list[JobOverview]:
+    """Show progress until every job has ended. Raises what keeps workers from working."""
     from worker.adapters.overview import count_workers
 
     worker_seen = time.monotonic()
@@ -118,6 +120,7 @@ def _follow(site: Site, ids: Sequence[str]) -> list[JobOverview]:
                 display.show(job)
             if not any(job.is_open for job in found):
                 return found
+            workers.raise_failure()
             if count_workers(site.engine):
                 worker_seen = time.monotonic()
             elif time.monotonic() - worker_seen > NO_WORKER_S:
@@ -151,25 +154,25 @@ class Bars:
     """One live bar per file, for a terminal."""
 
     def __init__(self) -> None:
-        from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
         self.progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.percentage:>3.0f} %"),
             TextColumn("{task.fields[rows]} rows"),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[message]}"),
-            console=Console(stderr=True, highlight=False),
+            TextColumn("{task.fields[message]}", markup=False),
+            console=plain_console(stderr=True),
         )
         self._bars: dict[str, TaskID] = {}
 
     def show(self, job: JobOverview) -> None:
         """Move the job's bar."""
-        rows, message = f"{job.processed_items}/{job.total_items}", job.message or job.status
+        rows = f"{job.processed_items}/{job.total_items}"
+        name, message = (visible(text, one_line=True) for text in (job.original_file_name, job.message or job.status))
         if job.id not in self._bars:
-            self._bars[job.id] = self.progress.add_task(job.original_file_name, total=100, rows=rows, message=message)
+            self._bars[job.id] = self.progress.add_task(name, total=100, rows=rows, message=message)
         self.progress.update(self._bars[job.id], completed=job.progress, rows=rows, message=message)
 
 

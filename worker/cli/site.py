@@ -11,6 +11,7 @@ from worker.adapters.db import connect, sqlalchemy_url
 from worker.adapters.overview import find_revision
 from worker.cli.output import program, say
 from worker.errors import UsageError
+from worker.preflight import check_settings
 from worker.services import Services, has_database, open_services
 from worker.settings import Settings
 
@@ -47,13 +48,20 @@ class Site:
         }
 
 
+def load_settings() -> Settings:
+    """The settings, tried as far as that is possible without asking anybody. Raises `UsageError` for a wrong one."""
+    settings = Settings.load()
+    check_settings(settings)
+    return settings
+
+
 @contextmanager
 def open_site(*, broker: bool = False, create: bool = False, check_schema: bool = True) -> Iterator[Site]:
     """Open what a command needs. `broker`: Redis too. `create`: make the embedded database when there is none.
 
     The schema of an embedded database is brought up to date; that of a configured one is only looked at.
     """
-    settings = Settings.load()
+    settings = load_settings()
     # Waking a sleeping database takes a tenth of a second: only making one is worth a line.
     tell = say if create else _silent
     if not create and not settings.database_url and not has_database(settings):

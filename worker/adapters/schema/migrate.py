@@ -55,7 +55,7 @@ def read_revision(connection: sa.Connection) -> str | None:
 @contextmanager
 def connected(url: str) -> Iterator[sa.Connection]:
     """Open one connection that is really closed afterwards, and with it what the session holds."""
-    engine = sa.create_engine(url, poolclass=NullPool)
+    engine = sa.create_engine(url, poolclass=NullPool, hide_parameters=True)
     with engine.connect() as connection:
         yield connection
 
