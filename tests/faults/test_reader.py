@@ -90,7 +90,7 @@ def _write_cell(sheet: xlsxwriter.worksheet.Worksheet, y: int, x: int, value: ob
     match value:
         case ("error", str(error)):
             sheet.write_formula(y, x, "=1/0", None, error)
-            return ""  # and the formula is told: see below
+            return error  # and the formula is told: see below
         case bool():
             sheet.write_boolean(y, x, value)
             return cell_text(value)
@@ -140,7 +140,7 @@ def test_any_cell_values_are_kept_and_options_keep_their_letters(rows: list[list
 
 def _is_same_number(got: str, wanted: str) -> bool:
     try:
-        return float(got) == pytest.approx(float(wanted), rel=1e-14)
+        return float(got.replace(",", ".")) == pytest.approx(float(wanted.replace(",", ".")), rel=1e-14)
     except ValueError:
         return False
 

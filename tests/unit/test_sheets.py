@@ -249,7 +249,7 @@ def test_values_become_the_text_a_reader_sees() -> None:
     )
 
     assert [row[0] for row in cells(read(data)[0])] == [
-        "1", "1.5", "2024-06-01", "2024-06-01 14:30:00", "VRAI", "FAUX", "14:30:00", "-3", "0",
+        "1", "1,5", "2024-06-01", "2024-06-01 14:30:00", "VRAI", "FAUX", "14:30:00", "-3", "0",
     ]  # fmt: skip
 
 

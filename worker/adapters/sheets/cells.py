@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from datetime import date, datetime, time
 
+from worker.adapters.sheets.formats import general
+
 # Everything PostgreSQL or XML refuses, and what nobody can see; line break and tab stay.
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
 _NEEDS_CLEANING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
@@ -22,13 +24,16 @@ def clean_text(text: str) -> str:
 
 
 def cell_text(value: object) -> str:
-    """A cell as text: `1.0` is `1`, a date is `YYYY-MM-DD`, a boolean is what a French Excel shows."""
+    """A cell as text, as a French Excel shows one without a format: `1.0` is `1`, `3.5` is `3,5`, true is `VRAI`.
+
+    A date is `YYYY-MM-DD` where its format is not known.
+    """
     if isinstance(value, str):
         return clean_text(value) if value else ""
     if isinstance(value, bool):
         return "VRAI" if value else "FAUX"
     if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+        return general(value)
     if isinstance(value, (date, time)):
         return _moment_text(value)
     return "" if value is None else str(value)

@@ -17,6 +17,8 @@ MAX_CELLS = 12_000_000  # 32 bytes each in the library; 100,000 rows of 120 colu
 
 # Without the element around it, so that no way of writing XML hides a reference; too many matches only overestimate.
 _REFERENCE = re.compile(rb"r\s*=\s*[\"']\s*([A-Za-z]{0,3})(\d{1,7})\s*[\"']")
+# A cell that does not begin with its reference, as every program known to us has it: it may have none.
+OTHER_CELL = re.compile(rb"""<c(?! r="[A-Za-z])(?=[\s/>])|<[\w.-]++:c\b""")
 _ROW_ELEMENT = re.compile(rb"<(?:[\w.-]+:)?row\b")
 _CELL_ELEMENT = re.compile(rb"<(?:[\w.-]+:)?c\b")
 
@@ -55,7 +57,7 @@ def _xlsx_extent(xml: bytes) -> tuple[int, int]:
     letters = [letters for letters, _ in references if letters]
     rows = max(map(int, {number for _, number in references}), default=0)
     columns = max((column_number(name.decode()) for name in set(letters)), default=0)
-    if xml.count(b"<c") - xml.count(b"<col") + xml.count(b":c") > len(letters):
+    if OTHER_CELL.search(xml):
         by_row = [len(_CELL_ELEMENT.findall(row)) for row in _ROW_ELEMENT.split(xml)]
         rows, columns = max(rows, len(by_row)), max(columns, *by_row)
     return rows, columns

@@ -30,7 +30,7 @@ class Formulas:
 def find_missing_values(parts: Mapping[str, bytes]) -> dict[str, Formulas]:
     """Sheet name → its formulas without a value; sheets that have none are absent. Only .xlsx and .xlsm."""
     found = {}
-    for name, part in _sheet_parts(parts).items():
+    for name, part in sheet_parts(parts).items():
         xml = parts.get(part, b"")
         if (b"<f" in xml or b":f" in xml) and _HAS_FORMULA.search(xml):
             formulas = _scan(xml, name)
@@ -39,7 +39,7 @@ def find_missing_values(parts: Mapping[str, bytes]) -> dict[str, Formulas]:
     return found
 
 
-def _sheet_parts(parts: Mapping[str, bytes]) -> dict[str, str]:
+def sheet_parts(parts: Mapping[str, bytes]) -> dict[str, str]:
     """Sheet name → name of its XML part, through the workbook's relations."""
     book = next((name for name in parts if name.endswith("workbook.xml")), None)
     if book is None:

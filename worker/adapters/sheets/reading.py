@@ -5,7 +5,8 @@ Workbooks of any kind go through calamine, CSV through our own reading. No meani
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from worker.adapters.sheets.cells import cell_text, drop_trailing_columns, is_blank
@@ -19,9 +20,10 @@ from worker.adapters.sheets.containers import (
     too_big,
 )
 from worker.adapters.sheets.delimited import decode_text, read_records
+from worker.adapters.sheets.display import SheetView, fill_merged, find_views
 from worker.adapters.sheets.extent import check_extent
 from worker.adapters.sheets.formulas import Formulas, find_missing_values, resolve_references
-from worker.adapters.sheets.workbook import Row, iter_sheets
+from worker.adapters.sheets.workbook import LibrarySheet, Row, iter_sheets
 from worker.errors import JobFailed
 from worker.shapes.uploads import RawSheet
 
@@ -70,24 +72,26 @@ def _read_any(data: bytes, name: PurePosixPath, max_bytes: int, max_rows: int) -
         parts = check_zip(data, max_bytes)
         check_extent(parts)
         formulas = find_missing_values(parts)
+        views = find_views(parts)
         del parts  # as large as the workbook unzipped
-        return _read_workbook(iter_sheets(data), formulas, max_rows)
+        return _read_workbook(iter_sheets(data), formulas, views, max_rows)
     if data.startswith(b"\xd0\xcf\x11\xe0"):
         check_ole(data)
-        return _read_workbook(iter_sheets(data), {}, max_rows)
+        return _read_workbook(iter_sheets(data), {}, {}, max_rows)
     refuse_foreign_signature(data)
     return [_read_text(data, name, max_rows)]
 
 
 def _read_workbook(
-    sheets: Iterable[tuple[str, Iterator[Row]]], formulas: dict[str, Formulas], max_rows: int
+    sheets: Iterable[LibrarySheet], formulas: dict[str, Formulas], views: dict[str, SheetView], max_rows: int
 ) -> list[RawSheet]:
     read = []
     left = max_rows
-    for name, rows in sheets:
-        sheet = _build(name, rows, formulas.get(name), left, max_rows)
-        left -= max(0, len(sheet.rows) - 1)
-        read.append(sheet)
+    for sheet in sheets:
+        view = views.get(sheet.name, SheetView())
+        built = _build(sheet.name, sheet.rows, formulas.get(sheet.name), view, left=left, max_rows=max_rows)
+        left -= max(0, len(built.rows) - 1)
+        read.append(replace(built, is_hidden=True) if sheet.is_hidden else built)
     return read
 
 
@@ -97,20 +101,27 @@ def _read_text(data: bytes, name: PurePosixPath, max_rows: int) -> RawSheet:
         raise JobFailed(EMPTY)
     records = read_records(text, tabular_only=name.suffix.lower() not in TEXT_SUFFIXES)
     rows = ((number, [cell_text(value) for value in values]) for number, values in records)
-    return _build(name.stem, rows, None, max_rows, max_rows)
+    return _build(name.stem, rows, None, SheetView(), left=max_rows, max_rows=max_rows)
 
 
-def _build(name: str, rows: Iterator[Row], formulas: Formulas | None, left: int, max_rows: int) -> RawSheet:
-    """Resolve formulas, then drop blank rows and empty trailing columns. `left` = data rows still allowed."""
+def _build(
+    name: str, rows: Iterator[Row], formulas: Formulas | None, view: SheetView, *, left: int, max_rows: int
+) -> RawSheet:
+    """Show cells as the sheet does, resolve formulas, then drop blank rows and empty trailing columns.
+
+    `left` = data rows still allowed.
+    """
     kept: list[Row] = []
     shared: dict[str, str] = {}  # the same specialty, course, level … on every row: one text instead of 50,000
     for number, cells in rows:
+        if number in view.texts:
+            _put(cells, view.texts.pop(number))
         if not is_blank(cells):
             kept.append((number, [shared.setdefault(c, c) if len(c) <= SHARED_LENGTH else c for c in cells]))
             _check_count(len(kept), left, max_rows)
     unresolved: dict[tuple[int, int], str] = {}
-    if formulas:
-        kept, unresolved = _fill_formulas(kept, formulas)
+    if formulas or view.texts or view.merged:
+        kept, unresolved = _complete(kept, formulas, view)
         _check_count(len(kept), left, max_rows)
     cut = drop_trailing_columns(kept)
     if cut and (width := len(cut[0][1])) > MAX_COLUMNS:
@@ -118,7 +129,20 @@ def _build(name: str, rows: Iterator[Row], formulas: Formulas | None, left: int,
             f"La feuille « {name[:40]} » compte {width} colonnes, {MAX_COLUMNS} au plus sont lues : supprimez celles "
             "qui n'ont rien à voir avec les questions."
         )
-    return RawSheet(name, cut, unresolved)
+    return RawSheet(
+        name,
+        cut,
+        unresolved,
+        hidden_rows=frozenset(view.hidden_rows),
+        dates=view.dates,
+        unformatted=view.unformatted,
+    )
+
+
+def _put(cells: list[str], texts: Mapping[int, str]) -> None:
+    for column, text in texts.items():
+        cells.extend([""] * (column + 1 - len(cells)))
+        cells[column] = text
 
 
 def _check_count(rows: int, left: int, max_rows: int) -> None:
@@ -126,14 +150,21 @@ def _check_count(rows: int, left: int, max_rows: int) -> None:
         raise JobFailed(f"Le fichier contient plus de {max_rows} lignes : partagez-le en plusieurs fichiers.")
 
 
-def _fill_formulas(rows: list[Row], formulas: Formulas) -> tuple[list[Row], dict[tuple[int, int], str]]:
-    """Put the values that simple references give into the grid; say which formulas stay without a value."""
+def _complete(
+    rows: list[Row], formulas: Formulas | None, view: SheetView
+) -> tuple[list[Row], dict[tuple[int, int], str]]:
+    """Put into the grid what the library left out of it: values that simple references give, errors that stand alone
+    in their row, what merged cells give to their rows. Say which formulas stay without a value."""
     grid = dict(rows)
-    resolved, unresolved = resolve_references(formulas, grid)
-    for (number, column), value in resolved.items():
-        cells = grid.setdefault(number, [])
-        cells.extend([""] * (column + 1 - len(cells)))
-        cells[column] = value
+    for number, texts in view.texts.items():
+        _put(grid.setdefault(number, []), texts)
+    unresolved: dict[tuple[int, int], str] = {}
+    if formulas:
+        resolved, unresolved = resolve_references(formulas, grid)
+        for (number, column), value in resolved.items():
+            _put(grid.setdefault(number, []), {column: value})
+    if not fill_merged(grid, view.merged):
+        raise JobFailed(CORRUPT)
     kept = [(number, cells) for number, cells in sorted(grid.items()) if not is_blank(cells)]
     numbers = {number for number, _ in kept}
     return kept, {place: formula for place, formula in unresolved.items() if place[0] in numbers}
