@@ -28,12 +28,13 @@ LONGEST_FORMAT = 255  # Excel's own limit
 _MAX_EXPONENT = 30
 # One token of a section; no two parts can take the same characters, so nothing is tried twice.
 _TOKEN = re.compile(
-    r'"(?P<text>[^"]*)"|\\(?P<escaped>.)|_.|\*.|\[(?P<bracket>[^\]]*)\]|(?P<general>general)|(?P<ampm>am/pm|a/p)'
+    r'"(?P<text>[^"]*+)"|\\(?P<escaped>.)|_.|\*.|\[(?P<bracket>[^\[\]]*+)\]|(?P<general>general)|(?P<ampm>am/pm|a/p)'
     r"|(?P<exponent>e[+-])|(?P<date>y+|m+|d+|h+|s+)|(?P<digit>[0#?])|(?P<sign>[.,%/@])|(?P<other>.)",
     re.IGNORECASE | re.DOTALL,
 )
 _CONDITION = re.compile(r"(<=|>=|<>|=|<|>)\s*(-?\d+(?:\.\d+)?)")
 _LOCALE = re.compile(r"\$([^-]*)(?:-([0-9A-Fa-f]+))?")
+_FRACTION = re.compile(r"([#0? ]*+)/ ?([#0?]++|[1-9]\d*+) *+")
 _LANGUAGES = {0x0C: "fr", 0x09: "en"}  # the low ten bits of a locale's number
 
 
@@ -234,19 +235,20 @@ def _lay_out(tokens: Sequence[Token], shown: dict[int, str], point: int, decimal
 def _fraction(value: float, tokens: Sequence[Token]) -> str | None:
     """`# ?/?` → `1 1/2`; `# ?/8` → in eighths."""
     pattern = "".join(text for _, text in tokens)
-    match = re.fullmatch(r"([#0?]*) *([#0?]+) ?/ ?([#0?]+|\d+) *", pattern)
-    if match is None:
+    match = _FRACTION.fullmatch(pattern)
+    places = match[1].split() if match else []
+    if match is None or not 0 < len(places) < 3:
         return None
     size = Fraction(abs(value)).limit_denominator(10**9)
-    if set(match[3]) <= set("#0?"):
-        near = size.limit_denominator(10 ** min(len(match[3]), 4) - 1)
+    if set(match[2]) <= set("#0?"):
+        near = size.limit_denominator(10 ** min(len(match[2]), 4) - 1)
         top, bottom = near.numerator, near.denominator
     else:
-        bottom = int(match[3])
+        bottom = int(match[2][:9])
         top = round(size * bottom) if 0 < bottom < 10_000 else 0
         if not 0 < bottom < 10_000:
             return None
-    whole, top = divmod(top, bottom) if match[1] else (0, top)
+    whole, top = divmod(top, bottom) if len(places) == 2 else (0, top)
     parts = [str(whole) if whole or not top else "", f"{top}/{bottom}" if top else ""]
     return ("-" if value < 0 else "") + " ".join(filter(None, parts))
 
