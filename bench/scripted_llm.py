@@ -543,14 +543,14 @@ def _completion(
     }
 
 
-async def serve(port: int, ledger: Path | None) -> None:
-    """Serve on loopback until cancelled."""
+async def serve(host: str, port: int, ledger: Path | None) -> None:
+    """Serve until cancelled."""
     runner = web.AppRunner(Server(Ledger(ledger)).application(), access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port, backlog=1024)
+    site = web.TCPSite(runner, host, port, backlog=1024)
     await site.start()
     address = runner.addresses[0]
-    print(f"{READY}http://127.0.0.1:{address[1]}/v1", flush=True)
+    print(f"{READY}http://{host}:{address[1]}/v1", flush=True)
     try:
         await asyncio.Event().wait()
     finally:
@@ -560,6 +560,7 @@ async def serve(port: int, ledger: Path | None) -> None:
 def main() -> None:
     """Entry of `python -m bench.scripted_llm`."""
     parser = argparse.ArgumentParser(description="A Chat Completions server that follows a script.")
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--ledger", type=Path)
     parser.add_argument("--parent", type=int, help="end when this process is no longer the parent")
@@ -567,7 +568,7 @@ def main() -> None:
     if arguments.parent:
         threading.Thread(target=_follow, args=(arguments.parent,), daemon=True).start()
     try:
-        asyncio.run(serve(arguments.port, arguments.ledger))
+        asyncio.run(serve(arguments.host, arguments.port, arguments.ledger))
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -592,9 +593,21 @@ class ScriptedLlm:
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     @classmethod
-    def start(cls, *, ledger: Path | None = None, port: int = 0, timeout_s: float = 30, **script: Any) -> ScriptedLlm:
+    def start(
+        cls, *, ledger: Path | None = None, host: str = "127.0.0.1", port: int = 0, timeout_s: float = 30, **script: Any
+    ) -> ScriptedLlm:
         """Start it with this script and wait until it answers."""
-        command = [sys.executable, "-m", "bench.scripted_llm", "--port", str(port), "--parent", str(os.getpid())]
+        command = [
+            sys.executable,
+            "-m",
+            "bench.scripted_llm",
+            "--host",
+            host,
+            "--port",
+            str(port),
+            "--parent",
+            str(os.getpid()),
+        ]
         if ledger is not None:
             command += ["--ledger", str(ledger.resolve())]
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)

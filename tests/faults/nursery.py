@@ -66,10 +66,12 @@ class Nursery:
         enqueue: Mapping[str, str] | None = None,
         largest_file: int | None = None,
         most_memory: int | None = None,
+        namespace: str | None = None,
     ) -> int:
         """Fork one worker, or a producer that calls `enqueue_job` with these arguments and ends; its pid.
 
         `largest_file`: bytes after which a file of that process cannot grow, as on a full disk (its log goes nowhere).
+        `namespace`: the network namespace that it lives in.
         `most_memory`: bytes of address space that it, and each process that it starts, may have.
         """
         order = {
@@ -78,6 +80,7 @@ class Nursery:
             "enqueue": dict(enqueue) if enqueue else None,
             "largest_file": largest_file,
             "most_memory": most_memory,
+            "namespace": namespace,
         }
         assert self._process.stdin is not None
         with self._changed:
@@ -147,6 +150,7 @@ class Nursery:
 
 def _become_worker(order: Mapping[str, Any]) -> None:
     """In the forked child: the environment, the log, and the very entry point of a worker process."""
+    from tests.faults.namespaces import enter
     from worker import faults, process
     from worker.enqueue import enqueue_job
 
@@ -157,6 +161,8 @@ def _become_worker(order: Mapping[str, Any]) -> None:
     os.dup2(null, 1)
     os.dup2(os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644), 2)
     try:
+        if order["namespace"]:
+            enter(order["namespace"])
         if order["largest_file"]:
             resource.setrlimit(resource.RLIMIT_FSIZE, (order["largest_file"], order["largest_file"]))
         if order["most_memory"]:
