@@ -100,7 +100,10 @@ class AiValidationTask(Base):
 
 
 class AiValidationItem(Base):
-    """One non-empty row of the upload, from `original` (as read) to its outcome. `position` orders the whole file."""
+    """One non-empty row of the upload, from `original` (as read) to its outcome. `position` orders the whole file.
+
+    `text_hash` is that of the general explanation which an analysis wrote: by it the text is known when it comes back.
+    """
 
     __tablename__ = "AiValidationItem"
     __table_args__ = (
@@ -117,6 +120,7 @@ class AiValidationItem(Base):
             "duplicateOfId",
             postgresql_where=text('"duplicateOfId" IS NOT NULL'),
         ),
+        Index("AiValidationItem_textHash_idx", "textHash", postgresql_where=text('"textHash" IS NOT NULL')),
         Index(
             "AiValidationItem_open_idx",
             "jobId",
@@ -142,6 +146,7 @@ class AiValidationItem(Base):
     result: Mapped[dict[str, Any] | None]
     reason: Mapped[str | None]
     findings: Mapped[list[dict[str, Any]]] = mapped_column(default=list, server_default=text("'[]'::jsonb"))
+    text_hash: Mapped[str | None] = mapped_column("textHash")
     rag_applied: Mapped[bool] = mapped_column("ragApplied", default=False, server_default=text("false"))
     question_id: Mapped[str | None] = mapped_column("questionId", reference("Question.id", "SET NULL"), index=True)
     created_at: Mapped[datetime] = created_at_column()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from worker.shapes.history import Standing
 from worker.shapes.items import PlannedItem, question_id
 from worker.shapes.questions import ParsedRow, Question
 from worker.shapes.rules import QuestionRules
@@ -43,12 +45,14 @@ def rows_of(*questions: Question) -> list[ParsedRow]:
     return [ParsedRow("qcm", number, question.type, {}, question) for number, question in enumerate(questions, start=2)]
 
 
-def nobody_validated(_ids: Sequence[str]) -> set[str]:
-    return set()
-
-
 def plan(rows: Sequence[ParsedRow], rules: QuestionRules = WIDENED) -> list[PlannedItem]:
-    return plan_items(rows, validated_by_person=nobody_validated, rules=rules)
+    return plan_items(rows, rules=rules)
+
+
+def stands(question: Question, official: str, **more: Any) -> dict[str, Standing]:
+    """What `plan_items` is told of a question that is stored."""
+    content_hash = question.content_hash()
+    return {content_hash: Standing(question_id(content_hash), official, **more)}
 
 
 def is_waiting(item: PlannedItem) -> bool:
@@ -166,24 +170,62 @@ def test_a_question_that_a_person_validated_is_never_analysed_again() -> None:
     rows = rows_of(qcm("Signe ?", "A"), qcm("Signe ?", "B"), qcm("Cause ?"))
     theirs = question_id(qcm("Signe ?").content_hash())
 
-    items = plan_items(rows, validated_by_person=lambda ids: {theirs} & set(ids), rules=WIDENED)
+    stored = stands(qcm("Signe ?"), "A", is_validated=True, by_person=True)
+    items = plan_items(rows, standing=lambda _contents: stored, rules=WIDENED)
 
     # Then both rows point to it, and only the other question waits
     assert [item.outcome for item in items] == ["duplicate", "duplicate", None]
     assert [item.question_id for item in items] == [theirs, theirs, None]
     assert items[0].reason == "Question déjà enregistrée et validée par une personne : elle n'a pas été modifiée."
+    assert items[1].reason == f"{items[0].reason} Elle a « A », ce fichier donne « B »."
 
 
 def test_the_platform_is_asked_once_and_of_each_question_once() -> None:
-    asked: list[Sequence[str]] = []
+    asked: list[list[str]] = []
 
-    def remember(ids: Sequence[str]) -> set[str]:
-        asked.append(ids)
-        return set()
+    def remember(contents: Mapping[str, Question]) -> dict[str, Standing]:
+        asked.append(list(contents))
+        return {}
 
-    plan_items(rows_of(qcm("a"), qcm("b"), qcm("a")), validated_by_person=remember, rules=WIDENED)
+    plan_items(rows_of(qcm("a"), qcm("b"), qcm("a")), standing=remember, rules=WIDENED)
 
-    assert asked == [[question_id(qcm("a").content_hash()), question_id(qcm("b").content_hash())]]
+    assert asked == [[qcm("a").content_hash(), qcm("b").content_hash()]]
+
+
+def test_another_official_key_than_the_stored_one_is_a_conflict_that_names_both_files() -> None:
+    rows = rows_of(qcm("Signe ?", "B"), qcm("Signe ?", "B"))
+    stored = stands(qcm("Signe ?"), "A", given="A", file_name="a.xlsx", job_id="cjob", is_validated=True)
+
+    first, repeat = plan_items(rows, standing=lambda _contents: stored, rules=WIDENED)
+
+    assert (first.outcome, first.question_id) == ("contested", next(iter(stored.values())).question_id)
+    assert first.reason is not None
+    assert all(part in first.reason for part in ("« B »", "« A »", "« a.xlsx »", "cjob"))
+    assert (repeat.outcome, repeat.duplicate_of) == ("duplicate", 0)
+
+
+def test_a_key_that_only_the_analysis_gave_gives_way_to_a_files() -> None:
+    stored = stands(qcm("Signe ?"), "A", given=None)
+    (item,) = plan_items(rows_of(qcm("Signe ?", "B")), standing=lambda _contents: stored, rules=WIDENED)
+    assert is_waiting(item)
+
+
+def test_a_row_without_key_is_left_alone_where_a_file_gave_one_already() -> None:
+    stored = stands(qcm("Signe ?"), "A", given="A", file_name="a.xlsx")
+    (item,) = plan_items(rows_of(qcm("Signe ?", None)), standing=lambda _contents: stored, rules=WIDENED)
+    assert (item.outcome, item.reason) == (
+        "duplicate",
+        (
+            "Question déjà enregistrée avec la réponse officielle « A » du fichier « a.xlsx »"
+            " ; cette ligne n'en donne aucune."
+        ),
+    )
+
+
+def test_a_question_that_asks_something_else_by_now_is_not_touched() -> None:
+    stored = stands(qcm("Signe ?"), "A", is_rewritten=True)
+    (item,) = plan_items(rows_of(qcm("Signe ?", "A")), standing=lambda _contents: stored, rules=WIDENED)
+    assert item.outcome == "duplicate"
 
 
 def test_a_strict_database_refuses_the_row_and_never_cuts_its_key() -> None:
@@ -289,11 +331,11 @@ rule_sets = st.builds(QuestionRules, single_letter_keys=st.booleans(), five_opti
 def test_every_row_is_one_item_and_has_exactly_one_future(
     rows: list[ParsedRow], rules: QuestionRules, batch_size: int, validated: set[str]
 ) -> None:
-    by_person = {question_id(qcm(text).content_hash()) for text in validated}
+    stored: dict[str, Standing] = {}
+    for text in validated:
+        stored |= stands(qcm(text), "A", by_person=True)
 
-    items = assign_batches(
-        plan_items(rows, validated_by_person=lambda ids: by_person & set(ids), rules=rules), batch_size=batch_size
-    )
+    items = assign_batches(plan_items(rows, standing=lambda _: stored, rules=rules), batch_size=batch_size)
 
     # Every row, once, in order
     assert [item.row for item in items] == rows

@@ -194,6 +194,34 @@ NO_EXPIRED_LEASE = Invariant(
     at_rest=True,
 )
 
+ONLY_A_PERSON_SETTLES = Invariant(
+    "only a person settles",
+    "A validated question has a person's decision, or a blind look that gives the key which a person's file states.",
+    """
+    SELECT i."jobId", format('question %s is validated with %s, which the analysis gave (item %s)', q."id",
+               COALESCE(q."correctAnswer", q."answer"), i."id")
+    FROM "AiValidationItem" i JOIN "Question" q ON q."id" = i."questionId"
+    WHERE i."status" IN ('completed', 'corrected') AND q."isValidated" AND q."validatedBy" IS NULL
+      AND COALESCE(i."result" ->> 'key', i."result" ->> 'answer') = COALESCE(q."correctAnswer", q."answer")
+      AND NOT EXISTS (SELECT 1 FROM "AiValidationDecision" d WHERE d."questionId" = q."id")
+      AND NOT EXISTS (
+        SELECT 1 FROM "AiValidationItem" c WHERE c."questionId" = q."id" AND c."status" = 'confirmed'
+          AND COALESCE(c."question" ->> 'official_key', c."question" ->> 'official_answer')
+              = COALESCE(q."correctAnswer", q."answer"))
+    UNION ALL
+    SELECT i."jobId", format('item %s is confirmed with %s, which no look gives', i."id",
+               COALESCE(i."question" ->> 'official_key', i."question" ->> 'official_answer'))
+    FROM "AiValidationItem" i
+    WHERE i."status" = 'confirmed' AND i."result" -> 'looks' IS NOT NULL
+      AND NOT EXISTS (
+        SELECT 1 FROM jsonb_array_elements(i."result" -> 'looks') look
+        WHERE look ->> 'verdict' = 'upholds' OR look ->> 'key' = i."question" ->> 'official_key'
+           -- Of two options with the same text, either letter says the same.
+           OR (SELECT count(DISTINCT lower(text)) < count(*) FROM jsonb_each_text(i."question" -> 'options')
+               AS options (letter, text)))
+    """,
+)
+
 INVARIANTS = (
     CONSERVATION,
     FIGURES,
@@ -206,6 +234,7 @@ INVARIANTS = (
     NO_OPEN_CALL,
     WAITING,
     NO_EXPIRED_LEASE,
+    ONLY_A_PERSON_SETTLES,
 )
 
 

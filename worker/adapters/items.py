@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from psycopg.types.json import Jsonb
 
 from worker.shapes.answers import FIXES, SUCCESSES, Conclusion
+from worker.shapes.history import text_hash
 from worker.shapes.items import PendingItem, PlannedItem
 from worker.shapes.jobs import Task
 from worker.shapes.questions import Finding, Question
@@ -31,6 +32,8 @@ ITEM_COLUMNS = {
     "duplicateOfId": "text",
     "status": "text",
     "reason": "text",
+    "result": "jsonb",
+    "textHash": "text",
     "findings": "jsonb",
     "questionId": "text",
     "updatedAt": "timestamp",
@@ -102,9 +105,9 @@ CONCLUDE = sa.text(f"""
 WITH concluded AS (
     UPDATE "AiValidationItem" i
     SET "status" = r.status, "reason" = r.reason, "result" = r.result, "ragApplied" = r.rag,
-        "questionId" = r.question_id, "updatedAt" = {NOW}
+        "questionId" = r.question_id, "textHash" = r.text_hash, "updatedAt" = {NOW}
     FROM jsonb_to_recordset(CAST(:rows AS jsonb))
-        AS r(id text, status text, reason text, result jsonb, rag boolean, question_id text)
+        AS r(id text, status text, reason text, result jsonb, rag boolean, question_id text, text_hash text)
     WHERE i."id" = r.id AND i."status" = 'pending'
     RETURNING i."id", i."status", i."sheet", i."rowNumber", i."questionId", i."ragApplied", i."reason"
 ), repeated AS (
@@ -159,6 +162,7 @@ class Concluded:
     item_id: str
     conclusion: Conclusion
     question_id: str | None
+    text_hash: str | None = None  # of the general explanation, where the analysis wrote it
 
 
 def item_rows(
@@ -181,6 +185,8 @@ def item_rows(
             None if item.duplicate_of is None else item_ids[item.duplicate_of],
             item.outcome or "pending",
             item.reason,
+            None if item.result is None else Jsonb(dict(item.result)),
+            _returned_text(item),
             Jsonb([asdict(finding) for finding in row.findings]),
             item.question_id,
             now,
@@ -206,6 +212,7 @@ def conclude_items(connection: sa.Connection, job_id: str, concluded: Sequence[C
             "result": c.conclusion.to_json(),
             "rag": c.conclusion.excerpts_used,
             "question_id": c.question_id,
+            "text_hash": c.text_hash,
         }
         for c in concluded
     ]
@@ -216,6 +223,12 @@ def conclude_items(connection: sa.Connection, job_id: str, concluded: Sequence[C
         "fixes": sorted(FIXES),
     }
     return bool(connection.execute(CONCLUDE, parameters).scalar_one())
+
+
+def _returned_text(item: PlannedItem) -> str | None:
+    """The hash of our own explanation, of a row that has its earlier outcome again."""
+    question, text = item.row.question, (item.result or {}).get("general_explanation")
+    return text_hash(text) if text and question and not question.explanation else None
 
 
 def add_finding(connection: sa.Connection, item_ids: Sequence[str], finding: Finding) -> None:

@@ -35,22 +35,29 @@ FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r(id text, type text, text text
     course_id text, course text, case_id text, difficulty int, validated boolean)
 ORDER BY r.id
 ON CONFLICT ("id") DO UPDATE SET
-    "correctAnswer" = EXCLUDED."correctAnswer", "answer" = EXCLUDED."answer", "explanation" = EXCLUDED."explanation",
-    "level" = EXCLUDED."level", "semester" = EXCLUDED."semester", "difficulty" = EXCLUDED."difficulty",
-    "isValidated" = EXCLUDED."isValidated", "updatedAt" = EXCLUDED."updatedAt",
-    "validatedAt" = CASE WHEN EXCLUDED."isValidated" THEN COALESCE(q."validatedAt", EXCLUDED."validatedAt") END,
+    -- What is validated stays as it is, whoever comes later.
+    ("correctAnswer", "answer", "explanation", "level", "semester", "difficulty", "isValidated", "validatedAt") = (
+        SELECT kept.* FROM (SELECT q."correctAnswer", q."answer", q."explanation", q."level", q."semester",
+                                   q."difficulty", q."isValidated", q."validatedAt" WHERE q."isValidated"
+                            UNION ALL
+                            SELECT EXCLUDED."correctAnswer", EXCLUDED."answer", EXCLUDED."explanation",
+                                   EXCLUDED."level", EXCLUDED."semester", EXCLUDED."difficulty",
+                                   EXCLUDED."isValidated", EXCLUDED."validatedAt" WHERE NOT q."isValidated") kept),
+    "updatedAt" = EXCLUDED."updatedAt",
     "courseId" = CASE WHEN q."specialtyId" = EXCLUDED."specialtyId"
         THEN COALESCE(q."courseId", EXCLUDED."courseId") ELSE q."courseId" END,
     "clinicalCaseId" = CASE WHEN q."specialtyId" = EXCLUDED."specialtyId"
         THEN COALESCE(q."clinicalCaseId", EXCLUDED."clinicalCaseId") ELSE q."clinicalCaseId" END
-WHERE q."validatedBy" IS NULL
-  AND ((q."correctAnswer", q."answer", q."explanation", q."level", q."semester", q."difficulty", q."isValidated")
-       IS DISTINCT FROM
-       (EXCLUDED."correctAnswer", EXCLUDED."answer", EXCLUDED."explanation", EXCLUDED."level", EXCLUDED."semester",
-        EXCLUDED."difficulty", EXCLUDED."isValidated")
+WHERE q."validatedBy" IS NULL AND q."id" <> ALL(CAST(:new_ids AS text[]))
+  AND (NOT q."isValidated"
+       AND (q."correctAnswer", q."answer", q."explanation", q."level", q."semester", q."difficulty", q."isValidated")
+           IS DISTINCT FROM
+           (EXCLUDED."correctAnswer", EXCLUDED."answer", EXCLUDED."explanation", EXCLUDED."level",
+            EXCLUDED."semester", EXCLUDED."difficulty", EXCLUDED."isValidated")
        OR (q."specialtyId" = EXCLUDED."specialtyId"
            AND (q."courseId" IS NULL AND EXCLUDED."courseId" IS NOT NULL
                 OR q."clinicalCaseId" IS NULL AND EXCLUDED."clinicalCaseId" IS NOT NULL)))
+RETURNING q."id"
 """)  # noqa: S608 (constants of this file)
 
 # The cases that are there already stay as they are, whoever wrote them.
@@ -94,6 +101,11 @@ class Publication:
     validated: bool
     specialty_id: str
     place: Place | None  # None: it stays where it is, in this specialty
+    is_new: bool = False  # no question stood under this id when it was looked for
+
+
+class QuestionAppeared(Exception):
+    """Somebody wrote a question with the same content since it was looked for: look again, and judge anew."""
 
 
 def find_stored(connection: sa.Connection, ids: Sequence[str], *, lock: bool = False) -> dict[str, StoredQuestion]:
@@ -107,12 +119,16 @@ def write_questions(connection: sa.Connection, publications: Sequence[Publicatio
     """Insert or update these questions, with their cases. A person's validation is untouched.
 
     A place that is no longer what it was when it was read fails on a constraint: nothing is filed under another name.
+    Raises `QuestionAppeared` when one that was to be new is there by now: it may be another file's, with another key.
     """
     if not publications:
         return
     cases = _make_cases(connection, [p for p in publications if p.place and p.question.case_text])
     rows = [_row(publication, cases.get(publication.id)) for publication in publications]
-    connection.execute(UPSERT, {"rows": json.dumps(rows, ensure_ascii=False)})
+    new_ids = {publication.id for publication in publications if publication.is_new}
+    parameters = {"rows": json.dumps(rows, ensure_ascii=False), "new_ids": sorted(new_ids)}
+    if not new_ids <= set(connection.execute(UPSERT, parameters).scalars()):
+        raise QuestionAppeared
 
 
 def _row(publication: Publication, case_id: str | None) -> dict[str, Any]:

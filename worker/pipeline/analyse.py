@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import sqlalchemy as sa
 
 from worker import faults
-from worker.adapters import batches, items, jobs, places, tasks
+from worker.adapters import batches, items, jobs, places, questions, tasks
 from worker.circuit import State
 from worker.errors import JobFailed, LeaseLost
 from worker.faults import Point
@@ -78,6 +78,8 @@ def _commit(tools: Tools, task: Task, apply: Callable[[sa.Connection], None]) ->
         except PlacesMissing as missing:
             # Not in the batch's transaction: whoever makes the same would wait for its end.
             _make_places(tools, task, missing.wanted)
+        except questions.QuestionAppeared:
+            log.info("question_appeared")
         except sa.exc.IntegrityError:
             # A course was renamed or removed, or a check added, in the seconds since they were read.
             tools.directory.forget()

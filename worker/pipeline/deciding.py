@@ -44,6 +44,8 @@ def _commit(database: Database, order: Order) -> Decided:
     for _ in range(TRIES):
         try:
             return database.transact(lambda c: _decide(c, order))
+        except questions.QuestionAppeared:
+            continue
         except PlacesMissing as missing:
             wanted = missing.wanted
             database.transact(lambda c, wanted=wanted: places.make_places(c, wanted))  # type: ignore[misc]
@@ -138,6 +140,7 @@ def _write_question(connection: sa.Connection, item: DecidedItem, settlement: Se
         validated=True,
         specialty_id=place.specialty_id,
         place=place,
+        is_new=True,
     )
     questions.write_questions(connection, [publication])
 

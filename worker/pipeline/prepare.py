@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 
 from models import new_id, utc_now
 from worker import faults
-from worker.adapters import items, places, questions, tasks
+from worker.adapters import history, items, places, tasks
 from worker.adapters.db import copy_rows
 from worker.adapters.sheets import read_sheets
 from worker.errors import JobFailed
@@ -20,14 +21,18 @@ from worker.log import get_logger
 from worker.pipeline.tools import Tools
 from worker.shapes import sentences
 from worker.shapes.answers import Purpose
+from worker.shapes.history import EarlierItem, Standing, text_hash
 from worker.shapes.items import PlannedItem
 from worker.shapes.jobs import JobConfig, Task
-from worker.shapes.questions import ParsedUpload
+from worker.shapes.questions import ParsedRow, ParsedUpload, Question
 from worker.shapes.uploads import ReadSheet
 from worker.steps.parse import parse_upload
 from worker.steps.plan import assign_batches, plan_items
+from worker.steps.provenance import is_explained, restore_row
 
 log = get_logger()
+
+ROWS_AT_ONCE = 500  # whose earlier rows, with all that was said of them, are in memory
 
 
 def prepare(tools: Tools, task: Task) -> None:
@@ -65,7 +70,8 @@ def prepare(tools: Tools, task: Task) -> None:
 
 def _plan(tools: Tools, upload: ParsedUpload, config: JobConfig) -> list[PlannedItem]:
     rules = tools.database.transact(places.read_rules)
-    planned = plan_items(upload.rows, validated_by_person=lambda ids: _validated_by_person(tools, ids), rules=rules)
+    rows, returns = _take_out_ours(tools, upload.rows)
+    planned = plan_items(rows, rules=rules, standing=lambda found: _standing(tools, found), returns=returns)
     meter = tools.gateway.meter
     return assign_batches(
         planned,
@@ -96,9 +102,45 @@ def _check_prices(tools: Tools, config: JobConfig) -> None:
             raise JobFailed(sentences.price_unknown(model))
 
 
-def _validated_by_person(tools: Tools, ids: Sequence[str]) -> set[str]:
-    found = tools.database.transact(lambda c: questions.find_stored(c, ids))
-    return {stored.id for stored in found.values() if stored.by_person}
+def _standing(tools: Tools, contents: Mapping[str, Question]) -> Mapping[str, Standing]:
+    return tools.database.transact(lambda c: history.find_standing(c, contents))
+
+
+def _take_out_ours(tools: Tools, rows: Sequence[ParsedRow]) -> tuple[Sequence[ParsedRow], Mapping[int, EarlierItem]]:
+    """The rows as people left them, and (by position) the earlier row whose outcome one has again."""
+    restored: list[ParsedRow] = []
+    returns: dict[int, EarlierItem] = {}
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        some = rows[start : start + ROWS_AT_ONCE]
+        explained = [row.question for row in some if row.question and is_explained(row.question)]
+        earlier = _find_earlier(tools, explained)
+        for position, row in enumerate(some, start=start):
+            found = restore_row(row, earlier(row.question) if row.question else ())
+            restored.append(found.row)
+            if found.returns:
+                returns[position] = found.returns
+    return restored, returns
+
+
+def _find_earlier(tools: Tools, questions: Sequence[Question]) -> Callable[[Question], Sequence[EarlierItem]]:
+    """What came before with the content of each of these, or with the same explanation."""
+    if not questions:
+        return lambda _question: ()
+    hashes = {question.content_hash() for question in questions}
+    texts = {text_hash(question.explanation) for question in questions if question.explanation}
+    found = tools.database.transact(lambda c: history.find_earlier(c, hashes=hashes, texts=texts, ids=()))
+    by_content: dict[str, list[EarlierItem]] = defaultdict(list)
+    by_text: dict[str, list[EarlierItem]] = defaultdict(list)
+    for item in found:
+        by_content[item.content_hash].append(item)
+        if text := item.result.get("general_explanation"):
+            by_text[text_hash(text)].append(item)
+
+    def earlier(question: Question) -> Sequence[EarlierItem]:
+        same_text = by_text[text_hash(question.explanation)] if question.explanation else []
+        return list({e.id: e for e in [*by_content[question.content_hash()], *same_text]}.values())
+
+    return earlier
 
 
 def _store_plan(connection: sa.Connection, task: Task, planned: Sequence[PlannedItem], notes: Any) -> None:

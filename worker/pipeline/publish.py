@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import sqlalchemy as sa
 
-from worker.adapters import items, places, questions
+from worker.adapters import history, items, places, questions
 from worker.shapes import sentences
-from worker.shapes.answers import PUBLISHED, Conclusion
+from worker.shapes.answers import FIXES, PUBLISHED, Conclusion
+from worker.shapes.history import Standing, key_conflict, text_hash
 from worker.shapes.items import PendingItem, question_id
 from worker.shapes.places import Wanted
 from worker.shapes.rules import QuestionRules
@@ -30,17 +31,28 @@ def publish(
     ids = {item.id: question_id(item.content_hash) for item in pending}
     wanted = [ids[item.id] for item in pending if conclusions[item.id].outcome in PUBLISHED]
     stored = questions.find_stored(connection, wanted, lock=True)
+    known = {item.content_hash: item.question for item in pending if ids[item.id] in stored}
+    standing = history.find_standing(connection, known) if known else {}
     concluded: list[items.Concluded] = []
     published: list[tuple[PendingItem, Conclusion]] = []
     for item in pending:
-        there = stored.get(ids[item.id])
-        conclusion = _settle(item, conclusions[item.id], there, rules)
-        if conclusion.outcome in PUBLISHED and not _must_stay(there, conclusion):
+        conclusion, is_written = _settle(item, conclusions[item.id], standing.get(item.content_hash), rules)
+        if is_written:
             published.append((item, conclusion))
+        there = standing.get(item.content_hash)
         has_question = conclusion.outcome in PUBLISHED or conclusion.outcome == "duplicate"
-        concluded.append(items.Concluded(item.id, conclusion, ids[item.id] if has_question else None))
+        written_id = there.question_id if there else ids[item.id]
+        concluded.append(
+            items.Concluded(item.id, conclusion, written_id if has_question else None, _our_text(item, conclusion))
+        )
     questions.write_questions(connection, _file(connection, published, stored, directory))
     return concluded
+
+
+def _our_text(item: PendingItem, conclusion: Conclusion) -> str | None:
+    """The hash of the general explanation, where the analysis wrote it."""
+    text = conclusion.general_explanation
+    return text_hash(text) if text and not item.question.explanation else None
 
 
 def _file(
@@ -67,6 +79,7 @@ def _file(
                 validated=conclusion.validated,
                 specialty_id=place.specialty_id if place else standing.specialty_id if standing else "",
                 place=place,
+                is_new=standing is None,
             )
         )
     return publications
@@ -80,23 +93,59 @@ def _where(item: PendingItem, there: questions.StoredQuestion | None) -> Wanted 
 
 
 def _settle(
-    item: PendingItem, conclusion: Conclusion, there: questions.StoredQuestion | None, rules: QuestionRules
-) -> Conclusion:
-    """The conclusion once the platform's own rows and rules are known."""
+    item: PendingItem, conclusion: Conclusion, there: Standing | None, rules: QuestionRules
+) -> tuple[Conclusion, bool]:
+    """The conclusion once the platform's own rows and rules are known, and whether its question is to be written.
+
+    What a person wrote or validated stays, and so does a validated text. An official key of another file stands until
+    a person decides between the two.
+    """
     if conclusion.outcome not in PUBLISHED:
-        return conclusion
-    if there and there.by_person:
-        return replace(conclusion, outcome="duplicate", reason=sentences.VALIDATED_BY_PERSON, validated=False)
+        return conclusion, False
+    if there and (reason := _of_a_person(item, there)):
+        return replace(conclusion, outcome="duplicate", reason=reason, validated=False), False
     if refusal := rules.refusal(item.question, conclusion.key):
-        return replace(conclusion, outcome="rejected", reason=refusal, validated=False)
-    if _must_stay(there, conclusion):
-        note = sentences.kept_as_validated(there.official or "" if there else "")
-        return replace(conclusion, reason=" ".join(filter(None, [conclusion.reason, note])))
-    return conclusion
+        return replace(conclusion, outcome="rejected", reason=refusal, validated=False), False
+    return (conclusion, True) if there is None else _settle_beside(item, conclusion, there)
 
 
-def _must_stay(there: questions.StoredQuestion | None, conclusion: Conclusion) -> bool:
-    """A validated question keeps its key against an answer that is not validated itself."""
-    if there is None or not there.is_validated or conclusion.validated:
-        return False
-    return there.official != (conclusion.key or conclusion.answer)
+def _settle_beside(item: PendingItem, conclusion: Conclusion, there: Standing) -> tuple[Conclusion, bool]:
+    """The conclusion beside a question that is stored already and is nobody's own."""
+    if reason := key_conflict(there, item.question.official):
+        reason = " ".join(filter(None, (reason, conclusion.reason)))
+        return replace(conclusion, outcome="contested", reason=reason, validated=False), False
+    if there.is_validated:
+        # Its text stays; a course or a case that it lost is given back.
+        return _beside_validated(conclusion, there), True
+    if there.has_human_text and not _has_human_text(item) and there.official == (conclusion.key or conclusion.answer):
+        return conclusion, False  # the text that stands rests on what a person wrote; this row brings none
+    return conclusion, True
+
+
+def _of_a_person(item: PendingItem, there: Standing) -> str | None:
+    official = item.question.official
+    if there.is_rewritten:
+        return sentences.REWRITTEN_BY_PERSON
+    if there.by_person:
+        other = None if official is None or official == there.official else official
+        return sentences.validated_by_person(there.official, other)
+    if there.given is not None and official is None:
+        return sentences.already_given(there.given, there.file_name)
+    return None
+
+
+def _beside_validated(conclusion: Conclusion, there: Standing) -> Conclusion:
+    """What is said of a row whose question is validated already and stays as it is."""
+    value = conclusion.key or conclusion.answer
+    if value == there.official:
+        return conclusion
+    note = sentences.kept_as_validated(there.official or "")
+    reason = " ".join(filter(None, [conclusion.reason, note]))
+    if conclusion.outcome in FIXES:
+        # Nothing was replaced: a person decides between the two.
+        return replace(conclusion, outcome="contested", reason=reason, proposed=value, validated=False)
+    return replace(conclusion, reason=reason, validated=False)
+
+
+def _has_human_text(item: PendingItem) -> bool:
+    return bool(item.question.explanation or item.question.option_explanations)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from worker.shapes.answers import Outcome
 from worker.shapes.calls import Excerpt
@@ -24,6 +26,7 @@ class PlannedItem:
     duplicate_of: int | None = None
     question_id: str | None = None
     batch: int | None = None
+    result: Mapping[str, Any] | None = None  # of a row that has its earlier outcome again
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,10 @@ from datetime import datetime
 from decimal import Decimal
 
 VALIDATED_BY_PERSON = "Question déjà enregistrée et validée par une personne : elle n'a pas été modifiée."
+REWRITTEN_BY_PERSON = (
+    "Cette question est enregistrée, et son énoncé ou ses propositions ont été modifiés sur la plateforme : elle n'a "
+    "pas été touchée."
+)
 NO_SUCCESS = "Aucune question n'a pu être analysée : voir la colonne « raison » du classeur corrigé."
 NO_SUCCESS_ONE_CAUSE = "Aucune question n'a pu être analysée, pour une même cause sur toutes les lignes : "
 QUARANTINED = "Ce lot a interrompu le worker trois fois de suite ; il a été mis à l'écart."
@@ -208,6 +212,34 @@ def dollars(amount: Decimal | float) -> str:
     """`2,00 $`, and as many decimals as a small amount needs to be told from nothing: `0,0042 $`."""
     digits = 2 if amount >= 1 or not amount else 4
     return f"{amount:.{digits}f} $".replace(".", ",")
+
+
+def validated_by_person(stored: str | None, other: str | None) -> str:
+    """Why a row is left alone; `other` is the file's own answer where it is not the one that stands."""
+    if other is None or stored is None:
+        return VALIDATED_BY_PERSON
+    return f"{VALIDATED_BY_PERSON} Elle a « {stored} », ce fichier donne « {other} »."
+
+
+def already_given(given: str, file_name: str | None) -> str:
+    """Why a row without an official answer is left alone: another file gave one for the same question."""
+    source = f" du fichier « {file_name} »" if file_name else ""
+    return f"Question déjà enregistrée avec la réponse officielle « {given} »{source} ; cette ligne n'en donne aucune."
+
+
+def other_official(official: str, given: str, stored: str, *, file_name: str | None, job_id: str | None) -> str:
+    """Two files give the same question two official answers; both, and where the other one is from."""
+    source = f" (fichier « {file_name} », tâche {job_id})" if file_name else ""
+    kept = "celle-ci" if given == stored else f"« {stored} »"
+    return (
+        f"Réponse officielle différente de celle déjà enregistrée pour la même question : ici « {official} », "
+        f"là « {given} »{source}. La question garde {kept} jusqu'à ce qu'une personne tranche."
+    )
+
+
+def same_content(row_number: int, sheet: str) -> str:
+    """What a repeat of a row says of itself."""
+    return f"Même contenu que la ligne {row_number} de la feuille « {sheet} »."
 
 
 def kept_as_validated(official: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from worker.shapes.answers import Citation, Conclusion, Look
 from worker.shapes.explanations import join_blocks, option_lines, quoted_sources, reminder_block, source_lines
 from worker.shapes.jobs import JobConfig
-from worker.shapes.questions import Question
+from worker.shapes.questions import Question, fold_text
 from worker.shapes.short_answers import is_other_answer, same_answer
 
 EMBEDDED_WARNING = (
@@ -214,12 +214,19 @@ def _contradiction(question: Question, first: Look, second: Look | None) -> str 
 def _agrees(question: Question, look: Look) -> bool:
     if question.official is None or _contradicts_itself(question, look):
         return False
-    return look.key == question.official_key if question.is_qcm else look.verdict == "upholds"
+    if question.is_qcm:
+        return _chosen(question, look.key) == _chosen(question, question.official_key)
+    return look.verdict == "upholds"
+
+
+def _chosen(question: Question, key: str | None) -> frozenset[str]:
+    """What a key says is right: of two options with the same text, either letter says the same."""
+    return frozenset(fold_text(question.options.get(letter, letter)) for letter in key or "")
 
 
 def _same_look(question: Question, first: Look, second: Look) -> bool:
     if question.is_qcm:
-        return first.key == second.key
+        return _chosen(question, first.key) == _chosen(question, second.key)
     return same_answer(first.answer or "", second.answer or "")
 
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from worker.shapes.items import PlannedItem, question_id
+from worker.shapes.history import EarlierItem, Standing, key_conflict
+from worker.shapes.items import PlannedItem
 from worker.shapes.questions import ParsedRow, Question
 from worker.shapes.rules import QuestionRules
-from worker.shapes.sentences import VALIDATED_BY_PERSON, count
+from worker.shapes.sentences import REWRITTEN_BY_PERSON, already_given, count, same_content, validated_by_person
 from worker.shapes.sizes import CHARACTERS_PER_TOKEN, MAX_PROMPT_TOKENS, MAX_REPLY_TOKENS, REPLY_SHARE, reply_ceiling
 
 # Replies differ: a batch is planned for three quarters of the longest one.
@@ -29,29 +30,28 @@ class _Group:
 
 
 def plan_items(
-    rows: Sequence[ParsedRow], *, validated_by_person: Callable[[Sequence[str]], set[str]], rules: QuestionRules
+    rows: Sequence[ParsedRow],
+    *,
+    rules: QuestionRules,
+    standing: Callable[[Mapping[str, Question]], Mapping[str, Standing]] = lambda _contents: {},
+    returns: Mapping[int, EarlierItem] | None = None,
 ) -> list[PlannedItem]:
-    """One item per row, in order. Settled at once: rejected rows, conflicting rows, repeats, and questions that a
-    person validated (`validated_by_person` tells which of these question ids are).
+    """One item per row, in order. Settled at once: rejected rows, conflicting rows, repeats, and questions that are
+    stored already and are a person's, or have another official key there (`standing` tells what is stored, by content).
+    So are rows that come back from a workbook of ours with the analysis' own key: `returns` (by position) gives the
+    earlier row, whose outcome they have again.
     """
     hashes = [row.question.content_hash() if row.question else None for row in rows]
     groups = _group_rows(rows, hashes)
-    validated = validated_by_person([question_id(content_hash) for content_hash in groups])
+    contents = {h: question for h, group in groups.items() if (question := rows[group.chosen].question)}
+    stored = standing(contents)
     items: list[PlannedItem] = []
     for position, (row, content_hash) in enumerate(zip(rows, hashes, strict=True)):
         if row.question is None or content_hash is None:
             items.append(PlannedItem(position, row, outcome="rejected", reason=row.rejection))
             continue
-        if question_id(content_hash) in validated:
-            items.append(
-                PlannedItem(
-                    position, row, content_hash, "duplicate", VALIDATED_BY_PERSON, question_id=question_id(content_hash)
-                )
-            )
-            continue
-        items.append(
-            _plan_question(rows, groups[content_hash], position=position, content_hash=content_hash, rules=rules)
-        )
+        plan = _Plan(rows, groups[content_hash], content_hash, stored.get(content_hash), returns or {}, rules)
+        items.append(plan.item(position))
     return items
 
 
@@ -74,19 +74,85 @@ def _group(rows: Sequence[ParsedRow], members: Sequence[int]) -> _Group:
     )
 
 
-def _plan_question(
-    rows: Sequence[ParsedRow], group: _Group, *, position: int, content_hash: str, rules: QuestionRules
-) -> PlannedItem:
-    row = rows[position]
-    if conflict := _conflict(position, rows, group):
-        return PlannedItem(position, row, content_hash, "contested", conflict)
-    # Asked of the chosen row for every repeat: one that waited for a row settled here would wait for ever.
-    chosen = rows[group.chosen].question
-    if chosen and (refusal := rules.refusal(chosen, chosen.official_key)):
-        return PlannedItem(position, row, content_hash, "rejected", refusal)
-    if group.chosen != position:
-        return PlannedItem(position, row, content_hash, duplicate_of=group.chosen)
-    return PlannedItem(position, row, content_hash)
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is decided about the rows of one content."""
+
+    rows: Sequence[ParsedRow]
+    group: _Group
+    content_hash: str
+    stored: Standing | None
+    returns: Mapping[int, EarlierItem]
+    rules: QuestionRules
+
+    def item(self, position: int) -> PlannedItem:
+        """The item of one of these rows."""
+        if owned := self._owned(position):
+            return owned
+        row = self.rows[position]
+        if conflict := _conflict(position, self.rows, self.group):
+            return PlannedItem(position, row, self.content_hash, "contested", conflict)
+        # Asked of the chosen row for every repeat: one that waited for a row settled here would wait for ever.
+        chosen = self.rows[self.group.chosen].question
+        if chosen and (refusal := self.rules.refusal(chosen, chosen.official_key)):
+            return PlannedItem(position, row, self.content_hash, "rejected", refusal)
+        settled = self._settled()
+        if position == self.group.chosen:
+            return settled or PlannedItem(position, row, self.content_hash)
+        if settled is None:
+            return PlannedItem(position, row, self.content_hash, duplicate_of=self.group.chosen)
+        first = self.rows[self.group.chosen]
+        return PlannedItem(
+            position,
+            row,
+            self.content_hash,
+            "duplicate",
+            same_content(first.row_number, first.sheet),
+            duplicate_of=self.group.chosen,
+            question_id=settled.question_id,
+        )
+
+    def _owned(self, position: int) -> PlannedItem | None:
+        """A question that a person validated or wrote, and one whose key a file gave where this row gives none."""
+        stored, own = self.stored, _official(self.rows[position])
+        if stored is None:
+            return None
+        if stored.is_rewritten:
+            reason = REWRITTEN_BY_PERSON
+        elif stored.by_person:
+            reason = validated_by_person(stored.official, own if _fold(own) != _fold(stored.official) else None)
+        elif stored.given is not None and not self.group.answered:
+            reason = already_given(stored.given, stored.file_name)
+        else:
+            return None
+        return PlannedItem(
+            position,
+            self.rows[position],
+            self.content_hash,
+            "duplicate",
+            reason,
+            question_id=stored.question_id,
+        )
+
+    def _settled(self) -> PlannedItem | None:
+        """The chosen row's item when no analysis is needed: its earlier outcome, or a key that another file denies."""
+        chosen, stored = self.group.chosen, self.stored
+        row = self.rows[chosen]
+        if stored is None:
+            return None
+        if (earlier := self.returns.get(chosen)) and stored.official == earlier.value:
+            return PlannedItem(
+                chosen,
+                row,
+                self.content_hash,
+                "corrected" if earlier.status == "corrected" else "completed",
+                earlier.reason,
+                question_id=stored.question_id,
+                result=earlier.result,
+            )
+        if reason := key_conflict(stored, _official(row)):
+            return PlannedItem(chosen, row, self.content_hash, "contested", reason, question_id=stored.question_id)
+        return None
 
 
 def _official(row: ParsedRow) -> str | None:
