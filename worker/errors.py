@@ -31,6 +31,10 @@ class CutOff(Interrupted):
 MAY_BE_PAID = frozenset(("timeout", "connection_lost"))
 
 
+class StorageUnavailable(MedqError):
+    """A passing fault of the storage of uploads and workbooks: 5xx, refused, time-out, no bucket, expired key."""
+
+
 class ProviderUnavailable(MedqError):
     """A passing fault of the LLM endpoint: 429, 5xx, time-out, connection. `retry_after_s` is its own wish."""
 

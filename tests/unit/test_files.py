@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from collections.abc import Iterator
@@ -12,7 +13,8 @@ import fsspec
 import pytest
 
 from worker.adapters.files import Storage, result_name, safe_name
-from worker.errors import JobFailed, UsageError
+from worker.adapters.files.faults import judge
+from worker.errors import JobFailed, StorageUnavailable, UsageError
 
 LIMIT = 1000
 
@@ -329,9 +331,8 @@ def test_a_passing_fault_is_not_the_jobs_end(folder: Path) -> None:
     # Given a file whose reading fails as a disk or a network does (the kernel refuses to read this one at 0)
     storage = Storage(str(folder), ["/proc/self"])
 
-    with pytest.raises(OSError, match="error") as caught:
+    with pytest.raises(StorageUnavailable):
         storage.read(f"/proc/{os.getpid()}/mem", LIMIT)
-    assert not isinstance(caught.value, JobFailed)
 
 
 @pytest.mark.parametrize("url", ["nonsense://user:hunter2@host/x", "s3a1://x"])
@@ -348,3 +349,45 @@ def test_removing_twice_is_nothing(folder: Path) -> None:
     storage.remove("uploads/j1/é 1.csv")
 
     assert not storage.exists("uploads/j1/é 1.csv")
+
+
+def test_a_folder_that_is_not_mounted_is_away(folder: Path) -> None:
+    storage = Storage(str(folder / "mounted"))
+    with pytest.raises(StorageUnavailable):
+        storage.read("uploads/j1/a.csv", LIMIT)
+    (folder / "mounted").mkdir()
+    with pytest.raises(JobFailed, match="introuvable"):
+        storage.read("uploads/j1/a.csv", LIMIT)
+
+
+def test_a_disk_that_goes_away_while_the_workbook_is_written_is_away(folder: Path) -> None:
+    def fill(_target: BinaryIO) -> None:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    with pytest.raises(StorageUnavailable):
+        Storage(str(folder)).save_result("j1", "a.csv", fill)
+
+
+class _Answer(Exception):
+    def __init__(self, status: int) -> None:
+        super().__init__("an answer of the storage")
+        self.status = status
+
+
+@pytest.mark.parametrize(
+    ("cause", "verdict"),
+    [
+        (_Answer(404), "missing"),
+        (_Answer(410), "missing"),
+        (_Answer(403), "refused"),
+        (_Answer(503), "away"),
+        (_Answer(429), "away"),
+        (TimeoutError(), "away"),
+        (ConnectionRefusedError(), "away"),
+        (None, "missing"),
+    ],
+)
+def test_what_a_library_calls_missing_is_judged_by_the_answer(cause: Exception | None, verdict: str) -> None:
+    error = FileNotFoundError("https://storage/a.csv")
+    error.__cause__ = cause
+    assert judge(error) == verdict

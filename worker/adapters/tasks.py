@@ -81,6 +81,7 @@ FROM "AiValidationTask" t JOIN "AiValidationJob" j ON j."id" = t."jobId"
 WHERE t."leaseOwner" = :owner AND t."status" = 'running'
 """)  # noqa: S608
 
+EPOCH = "extract(epoch FROM clock_timestamp())::float8"
 FENCE = '"id" = :id AND "attempt" = :attempt AND "leaseOwner" = :owner AND "status" = \'running\''
 
 # The job first, as everywhere: its row is locked when the CTE is read, the task's when it is written.
@@ -108,6 +109,17 @@ UPDATE "LlmCall" c SET "status" = 'failed', "completedAt" = timezone('UTC', cloc
        "error" = '{"kind": "unknown", "code": "unknown", "message": "The worker stopped before the reply came."}'
 FROM held WHERE c."taskId" = held."id" AND c."attempt" = held."attempt" AND c."status" = 'started'
 """)
+
+# Since when the task meets nothing but a storage that is away, and when last: [seconds, seconds] in the result that it
+# has not got yet. After a longer gap it is another outage.
+NOTE_AWAY = sa.text(f"""
+UPDATE "AiValidationTask" t SET "result" = jsonb_build_object('storageAway', jsonb_build_array(
+    CASE WHEN (t."result" -> 'storageAway' ->> 1)::float8 > {EPOCH} - :gap_s
+         THEN (t."result" -> 'storageAway' ->> 0)::float8 ELSE {EPOCH} END, {EPOCH}))
+WHERE {FENCE}
+RETURNING (t."result" -> 'storageAway' ->> 1)::float8 - (t."result" -> 'storageAway' ->> 0)::float8
+""")  # noqa: S608
+FORGET_AWAY = sa.text(f'UPDATE "AiValidationTask" SET "result" = NULL WHERE {FENCE}')  # noqa: S608
 
 RENEW = sa.text(f"""
 UPDATE "AiValidationTask" t SET "leaseExpiresAt" = {NOW} + make_interval(secs => :lease_s)
@@ -270,6 +282,17 @@ def give_back(connection: sa.Connection, task: Task, *, delay_s: float = 0, erro
     """Make the task ready again, after `delay_s`. It counts as nothing: no death, no LLM attempt."""
     done = connection.execute(GIVE_BACK, {**task.token, "delay_s": delay_s, "error": error})
     return done.rowcount == 1
+
+
+def note_away(connection: sa.Connection, task: Task, *, gap_s: float) -> float | None:
+    """For how many seconds the task has met nothing but a storage that is away; None when it is not ours any more."""
+    away_s: float | None = connection.execute(NOTE_AWAY, {**task.token, "gap_s": gap_s}).scalar_one_or_none()
+    return away_s
+
+
+def forget_away(connection: sa.Connection, task: Task) -> None:
+    """Count the next outage of the storage from its own beginning."""
+    connection.execute(FORGET_AWAY, task.token)
 
 
 def give_back_all(connection: sa.Connection, *, process: str) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from worker.adapters import calls, items, jobs, tasks
-from worker.errors import CutOff, ProviderUnavailable
+from worker.errors import CutOff, ProviderUnavailable, StorageUnavailable
 from worker.log import get_logger
 from worker.pipeline.tools import Tools
 from worker.shapes import sentences
@@ -15,6 +15,8 @@ from worker.shapes.jobs import Task, TaskKind
 from worker.steps.ask import LONGEST_WAIT_S
 
 log = get_logger()
+
+AWAY_GAP_S = 900.0  # longer than the longest pause between two tries of the storage, with a worker's own troubles
 
 # What may be this machine's own trouble: its line, its proxy, its names. The rest is the endpoint's word.
 MAY_BE_OURS = frozenset(("connection", "connection_lost", "timeout", "server_error", "fallback_refused"))
@@ -68,6 +70,31 @@ def wait_for_provider(tools: Tools, task: Task, error: ProviderUnavailable) -> N
 
     log.warning("provider_down", code=error.code, down_s=round(down_s), delay_s=round(delay_s, 1))
     tools.database.transact(wait)
+
+
+def wait_for_storage(tools: Tools, task: Task, error: StorageUnavailable) -> None:
+    """Give the task back for later; past the outage limit, fail the job (resumable). No death is counted."""
+
+    def wait(connection: sa.Connection) -> float | None:
+        tasks.lock_job(connection, task.job.id)
+        away_s = tasks.note_away(connection, task, gap_s=AWAY_GAP_S)
+        if away_s is None:
+            return None
+        left_s = tools.settings.outage_s - away_s
+        if left_s <= 0:
+            tasks.forget_away(connection, task)
+            return away_s
+        delay_s = min(max(1.0, min(60.0, away_s / 2)), left_s + 0.1)
+        tasks.give_back(connection, task, delay_s=delay_s, error=str(error))
+        now = calls.read_clock(connection)
+        until = now + timedelta(seconds=left_s)
+        jobs.say(connection, task.job.id, sentences.storage_away(now + timedelta(seconds=delay_s), until))
+        return None
+
+    log.warning("storage_away", error=str(error))
+    away_s = tools.database.transact(wait)
+    if away_s is not None:
+        fail_task(tools, task, sentences.storage_outage(away_s))
 
 
 def _is_other_answered(tools: Tools) -> bool:

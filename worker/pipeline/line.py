@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from worker.adapters import jobs, tasks
-from worker.errors import JobFailed, ProviderRefused, ProviderUnavailable
+from worker.errors import JobFailed, ProviderRefused, ProviderUnavailable, StorageUnavailable
 from worker.leases import Lease
 from worker.log import get_logger
 from worker.pipeline.analyse import analyse
 from worker.pipeline.claiming import Claimed, claim_next
-from worker.pipeline.failing import fail_task, wait_for_provider
+from worker.pipeline.failing import fail_task, wait_for_provider, wait_for_storage
 from worker.pipeline.finish import finish
 from worker.pipeline.prepare import prepare
 from worker.pipeline.tools import Tools
@@ -49,6 +49,8 @@ class Line(Tools):
             fail_task(self, task, str(error))
         except ProviderUnavailable as error:
             wait_for_provider(self, task, error)
+        except StorageUnavailable as error:
+            wait_for_storage(self, task, error)
 
 
 def _begin(connection: sa.Connection, task: Task) -> None:

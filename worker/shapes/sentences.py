@@ -162,6 +162,22 @@ def provider_down(retry_at: datetime, until: datetime) -> str:
     )
 
 
+def storage_away(retry_at: datetime, until: datetime) -> str:
+    """Said while the job waits for the storage of its files. Times are UTC."""
+    return (
+        f"L'espace de stockage des fichiers ne répond pas : nouvel essai à {retry_at:%H:%M:%S} UTC, attente jusqu'à "
+        f"{until:%H:%M:%S} UTC au plus tard. Rien n'est perdu."
+    )
+
+
+def storage_outage(down_s: float) -> str:
+    """The cause of a job that waited for the storage as long as it may."""
+    return (
+        f"L'espace de stockage des fichiers est resté indisponible pendant {duration(down_s)}. Relancer la tâche quand "
+        "il répond : ce qui est fait est gardé."
+    )
+
+
 def provider_busy(retry_at: datetime) -> str:
     """Said while the endpoint wants the job to pause. Times are UTC."""
     return f"Le service d'IA limite le débit : reprise à {retry_at:%H:%M:%S} UTC. Rien n'est perdu."

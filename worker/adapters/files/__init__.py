@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import mimetypes
 import os
 import re
 import secrets
@@ -16,11 +17,13 @@ import time
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Protocol
 from urllib.parse import unquote
 
-from worker.errors import JobFailed, UsageError
+from worker.adapters.files.faults import judge
+from worker.errors import JobFailed, MedqError, StorageUnavailable, UsageError
 
 NAME_CHARACTERS, NAME_BYTES, SUFFIX_CHARACTERS = 150, 200, 10  # file systems stop at 255 bytes
 RESULT_SUFFIX = "-corrige.xlsx"
@@ -35,7 +38,7 @@ UNREADABLE = "Le service n'a pas le droit de lire ce fichier dans l'espace de st
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
 _FORBIDDEN_IN_NAMES = re.compile(r'[<>:"|?*#%]')  # to Windows, or in a URL that is not encoded
-_MISSING = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+CONNECT_S, ANSWER_S = 10, 60  # how long a storage elsewhere may take for a connection, and for each next bytes of it
 
 PENDING = "pending"  # notes of uploads whose job does not exist yet
 
@@ -95,7 +98,8 @@ class Storage:
     def save_result(self, job_id: str, file_name: str, source: Fill | Path) -> str:
         """Store a job's workbook as `<original stem>-corrige.xlsx`, whole or not at all, over an earlier one; its URL.
 
-        `source` writes into the binary file it is given, or is the path of a finished local file.
+        `source` writes into the binary file it is given, or is the path of a finished local file. Raises
+        `StorageUnavailable` when the storage is away, `OSError` when there is no room or no right.
         """
 
         def fill(target: BinaryIO) -> None:
@@ -111,9 +115,9 @@ class Storage:
         """The bytes of an upload. Raises `JobFailed` when it is missing, not allowed or larger than `max_bytes`.
 
         `url` is a URL under an allowed root, an absolute path under one, or a key relative to the storage root.
-        Any other fault of the storage passes through as it is: it may be gone in a minute.
+        Raises `StorageUnavailable` for any other fault of the storage: it may be gone in a minute.
         """
-        with _reading(missing=UPLOAD_MISSING):
+        with self._reading(url, missing=UPLOAD_MISSING):
             root, path = self._find(url)
             data = root.read(path, max_bytes)
         if data is None:
@@ -122,7 +126,7 @@ class Storage:
 
     def copy_to(self, url: str, path: Path) -> None:
         """Copy a stored file to `path`, whole or not at all. Raises as `read` does."""
-        with _reading(missing=FILE_MISSING):
+        with self._reading(url, missing=FILE_MISSING):
             root, stored = self._find(url)
             if not root.exists(stored):
                 raise FileNotFoundError
@@ -135,7 +139,7 @@ class Storage:
             root, path = self._find(url)
             return root.exists(path)
         except OSError as error:
-            if _means_missing(error):
+            if judge(error) == "missing":
                 return False
             raise
 
@@ -145,6 +149,21 @@ class Storage:
         if root is not self._root:
             raise JobFailed(NOT_ALLOWED)
         root.remove(path)
+
+    @contextmanager
+    def _reading(self, url: str | None, *, missing: str) -> Iterator[None]:
+        """Faults that no retry mends become sentences; they name no address, for it may hold credentials."""
+        try:
+            yield
+        except MedqError:
+            raise
+        except Exception as error:
+            verdict = judge(error)
+            root, path = self._find(url)
+            if verdict == "away" or root.is_away(path):
+                root.reopen()
+                raise StorageUnavailable(type(error).__name__) from error
+            raise JobFailed(UNREADABLE if verdict == "refused" else missing) from None
 
     def _find(self, url: str | None) -> tuple[_Root, str]:
         """The root an address belongs to and the path there; `JobFailed` when it belongs to none."""
@@ -217,12 +236,17 @@ class _Root(Protocol):
     def place(self, key: str) -> str: ...
     def ages(self, folder: str) -> list[tuple[str, float]]: ...
     def remove_folder(self, folder: str) -> None: ...
+    def is_away(self, path: str) -> bool: ...
+    def reopen(self) -> None: ...
 
 
 def _open_root(url: str) -> _Root:
     scheme, found, rest = url.partition("://")
     if not found:
-        return _Folder(Path(url).expanduser())
+        try:
+            return _Folder(Path(url).expanduser())
+        except RuntimeError:
+            raise UsageError(f"MEDQ_STORAGE_URL: there is no user for {url[:40]!r}. Name the folder in full.") from None
     if scheme.lower() == "file":
         return _Folder(Path("/" + rest.partition("/")[2]))
     return _Remote(scheme.lower(), url)
@@ -262,13 +286,28 @@ class _Folder:
 
     def put(self, key: str, fill: Fill) -> tuple[str, int]:
         target = self._folder / key
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with _replacing(target) as part, part.open("xb") as file:
-            fill(file)
-            size = file.seek(0, os.SEEK_END)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with _replacing(target) as part, part.open("xb") as file:
+                fill(file)
+                size = file.seek(0, os.SEEK_END)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            if error.errno in _GONE:
+                raise StorageUnavailable(type(error).__name__) from error
+            raise
         return f"file://{target}", size
+
+    def reopen(self) -> None:
+        """A folder is opened at each look."""
+
+    def is_away(self, path: str) -> bool:  # noqa: ARG002 (one folder holds them all)
+        """Whether the folder itself is not there: a disk that is not mounted."""
+        try:
+            return not self._folder.is_dir()
+        except OSError:
+            return True
 
     def read(self, path: str, max_bytes: int) -> bytes | None:
         file = Path(path)
@@ -314,14 +353,20 @@ class _Remote:
         self._names = _split_url(url)
         # Another process writes here: a listing must never come from memory. A redirect would leave the root.
         options = {"use_listings_cache": False, **({"allow_redirects": False} if scheme in ("http", "https") else {})}
+        options |= _time_outs(scheme)
         try:
-            self._fs, base = url_to_fs(url, **options)
+            self._open = partial(url_to_fs, url, **options)
+            self._fs, base = self._open()
         except (ImportError, ValueError):
             raise UsageError(
                 f"Storage on {scheme}:// needs a package that is not installed, or does not exist. "
                 "For s3:// install the extra s3 (pip install 'medq-worker[s3]')."
             ) from None
         self._base = str(base).rstrip("/")
+
+    def reopen(self) -> None:
+        """Begin anew with whatever the key is now: a session keeps the one that it found first."""
+        self._fs, _ = self._open(skip_instance_cache=True)
 
     def locate(self, url: str) -> str | None:
         """The path of a URL below this one, whatever credentials either holds, else None."""
@@ -343,12 +388,30 @@ class _Remote:
     def put(self, key: str, fill: Fill) -> tuple[str, int]:
         # The whole file first: an object store shows an object once it is complete, but also a cut one on error.
         with tempfile.TemporaryDirectory(prefix="medq-storage-") as folder:
-            part = Path(folder) / "file"
+            part = Path(folder) / f"file{PurePosixPath(key).suffix}"  # a bucket's content type is read from its name
             with part.open("xb") as file:
                 fill(file)
-            self._fs.put_file(str(part), f"{self._base}/{key}")
+            self._send(part, f"{self._base}/{key}")
             size = part.stat().st_size
         return f"{self._scheme}://{'/'.join([*self._names, key])}", size
+
+    def _send(self, part: Path, path: str) -> None:
+        try:
+            self._fs.put_file(str(part), path)
+        except Exception as error:
+            if judge(error) == "refused" and not self.is_away(path):
+                raise PermissionError(errno.EACCES, "the storage refuses the file") from error
+            self.reopen()
+            raise StorageUnavailable(type(error).__name__) from error
+
+    def is_away(self, path: str) -> bool:
+        """What the bucket says of itself: a look at a file in it is answered without a reason."""
+        try:
+            if self._scheme not in ("http", "https"):
+                self._fs.ls(path.split("/", 1)[0], detail=False)
+        except Exception as error:  # noqa: BLE001 (each storage has its own)
+            return judge(error) == "away"
+        return False
 
     def read(self, path: str, max_bytes: int) -> bytes | None:
         info = self._fs.info(path)
@@ -358,7 +421,7 @@ class _Remote:
         if size is not None and size > max_bytes:
             return None
         with self._fs.open(path, "rb") as source:
-            data: Any = source.read(max_bytes + 1) if size is None else source.read()
+            data: Any = source.read(max_bytes + 1)
         return bytes(data) if len(data) <= max_bytes else None
 
     def fetch(self, path: str, target: Path) -> None:
@@ -389,6 +452,28 @@ class _Remote:
             self._fs.rm(self.place(folder), recursive=True)
 
 
+def _time_outs(scheme: str) -> dict[str, Any]:
+    """Options under which no storage is waited for without end; an operator's own (fsspec's) go before."""
+    from fsspec.config import conf
+
+    if scheme == "s3":
+        own = (conf.get("s3") or {}).get("config_kwargs") or {}
+        return {
+            "config_kwargs": {
+                "connect_timeout": CONNECT_S,
+                "read_timeout": ANSWER_S,
+                "retries": {"max_attempts": 2},
+                **own,
+            }
+        }
+    if scheme in ("http", "https"):
+        from aiohttp import ClientTimeout
+
+        own = (conf.get(scheme) or {}).get("client_kwargs") or {}
+        return {"client_kwargs": {"timeout": ClientTimeout(sock_connect=CONNECT_S, sock_read=ANSWER_S), **own}}
+    return {}
+
+
 def _split_url(url: str) -> list[str]:
     """Host (or bucket) without credentials, then the names of the path."""
     scheme, _, rest = url.partition("://")
@@ -404,24 +489,14 @@ def _climbs(key: str) -> bool:
     return any(name in (".", "..") for text in texts for name in re.split(r"[/\\]", text))
 
 
-# -- faults --------------------------------------------------------------------------------------------------------
+# -- writing -------------------------------------------------------------------------------------------------------
 
+# A disk that is away: not mounted, a server that does not answer, a cable.
+_GONE = frozenset(
+    {errno.ESTALE, errno.EIO, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENOTCONN, errno.ENXIO}
+)
 
-def _means_missing(error: OSError) -> bool:
-    return isinstance(error, _MISSING) or error.errno in (errno.ENAMETOOLONG, errno.ELOOP)
-
-
-@contextmanager
-def _reading(*, missing: str) -> Iterator[None]:
-    """Faults that no retry mends become sentences; they name no address, for it may hold credentials."""
-    try:
-        yield
-    except PermissionError:
-        raise JobFailed(UNREADABLE) from None
-    except OSError as error:
-        if _means_missing(error):
-            raise JobFailed(missing) from None
-        raise
+mimetypes.add_type("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", ".xlsx")
 
 
 @contextmanager
