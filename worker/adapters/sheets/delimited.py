@@ -1,8 +1,7 @@
-"""CSV: the encoding, the delimiter and the records of a text file. No cell is cleaned or understood here."""
+"""CSV: the delimiter and the records of a text. No cell is cleaned or understood here."""
 
 from __future__ import annotations
 
-import codecs
 import csv
 import re
 from collections.abc import Iterator
@@ -15,83 +14,8 @@ csv.field_size_limit(2**31 - 1)  # a long case text is never an error; the uploa
 
 DELIMITERS = (";", ",", "\t", "|")
 SAMPLE_RECORDS = 200
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # begins as UTF-16's does: first
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
-_UTF8_SEQUENCE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
-_HIGH_BYTE = re.compile(rb"[\x80-\xff]")
-_LETTER = re.compile(rb"[A-Za-z]")
-_CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
-_LEGACY = ("cp1252", "mac_roman", "cp850")  # what Excel's three CSV kinds give in French, likeliest first
-_FRENCH = frozenset("éèêëàâäçùûüôöîïœæ’‘“”«»–—…°²³µ±×≤≥€\xa0")
-_FRENCH_CAPITALS = frozenset("ÉÈÊËÀÂÇÙÛÔÎÏŒ")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _SEPARATOR_LINE = re.compile(r"sep=(.)[ \t]*(?:\r\n?|\n|\Z)", re.IGNORECASE)
-
-
-def decode_text(data: bytes) -> str:
-    """Bytes of a text file as text; raise `JobFailed` for bytes that are no text in any encoding."""
-    text = _decode(data)
-    controls = len(_CONTROL.findall(text))
-    if controls > 2 + len(text) // 50:
-        raise not_a_spreadsheet()
-    return text
-
-
-def _decode(data: bytes) -> str:
-    for bom, encoding in _BOMS:
-        if data.startswith(bom):
-            return data[len(bom) :].decode(encoding, errors="replace")
-    sample = data[:4096]
-    if sample.count(0) * 4 > len(sample):  # Latin letters in UTF-16 without a mark: every other byte is zero
-        return data.decode("utf-16-be" if sample[0::2].count(0) > sample[1::2].count(0) else "utf-16-le", "replace")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return _decode_legacy(data)
-
-
-def _decode_legacy(data: bytes) -> str:
-    """Not valid UTF-8: UTF-8 with a few stray bytes, else the encoding that gives the most French letters."""
-    sequences = _UTF8_SEQUENCE.findall(data)
-    high = len(_HIGH_BYTE.findall(data))
-    if 2 * sum(map(len, sequences)) > high:
-        return data.decode("utf-8", errors="medq_as_cp1252")
-    sample = b"".join(_HIGH_BYTE.findall(data[:1_000_000]))[:20_000]
-    scores = {encoding: _french_share(sample.decode(encoding, "replace")) for encoding in _LEGACY}
-    best = max(_LEGACY, key=lambda encoding: scores[encoding])  # the first of equals
-    # Two accents in five letters is no French: a foreign alphabet, whose bytes may look like accents.
-    foreign = 2 * high > len(_LETTER.findall(data))
-    if foreign or scores[best] < 0.5:
-        best = _guess_encoding(data) or best
-    return data.decode(best, errors="replace")
-
-
-def _french_share(text: str) -> float:
-    """The share of French signs among non-ASCII ones, 0–1; capitals count less, for they are rarer."""
-    points = sum(1.0 if c in _FRENCH else 0.4 if c in _FRENCH_CAPITALS else 0.0 for c in text)
-    return points / len(text) if text else 0.0
-
-
-def _guess_encoding(data: bytes) -> str | None:
-    from charset_normalizer import from_bytes
-
-    best = from_bytes(data[:200_000]).best()
-    return best.encoding if best else None
-
-
-def _as_cp1252(error: UnicodeError) -> tuple[str, int]:
-    """Error handler of the codecs: the bytes that are not UTF-8 came from a cp1252 source."""
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    return error.object[error.start : error.end].decode("cp1252", errors="replace"), error.end
-
-
-codecs.register_error("medq_as_cp1252", _as_cp1252)
 
 
 def read_records(text: str, *, tabular_only: bool) -> Iterator[tuple[int, list[str]]]:

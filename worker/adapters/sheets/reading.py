@@ -5,6 +5,7 @@ Workbooks of any kind go through calamine, CSV through our own reading. No meani
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -19,8 +20,9 @@ from worker.adapters.sheets.containers import (
     refuse_foreign_signature,
     too_big,
 )
-from worker.adapters.sheets.delimited import decode_text, read_records
+from worker.adapters.sheets.delimited import read_records
 from worker.adapters.sheets.display import SheetView, fill_merged, find_views
+from worker.adapters.sheets.encodings import decode_text, repair_double, repaired_note
 from worker.adapters.sheets.extent import check_extent
 from worker.adapters.sheets.formulas import Formulas, find_missing_values, resolve_references
 from worker.adapters.sheets.workbook import LibrarySheet, Row, iter_sheets
@@ -31,6 +33,7 @@ EMPTY = "Le fichier est vide."
 SHARED_LENGTH = 40
 MAX_COLUMNS = 1_000  # every one of them stays with each question, up to the corrected workbook
 TEXT_PER_BYTE = 2
+DOUBLE_BYTES = re.compile(rb"\xc3[\x82\x83]")  # Ã and Â in UTF-8: what é, à, ° … begin with when encoded twice
 TEXT_SUFFIXES = frozenset({".csv", ".tsv", ".txt", ""})
 
 
@@ -73,8 +76,9 @@ def _read_any(data: bytes, name: PurePosixPath, max_bytes: int, max_rows: int) -
         check_extent(parts)
         formulas = find_missing_values(parts)
         views = find_views(parts)
+        is_suspect = any(DOUBLE_BYTES.search(part) for part in parts.values())
         del parts  # as large as the workbook unzipped
-        return _read_workbook(iter_sheets(data), formulas, views, max_rows)
+        return _read_workbook(iter_sheets(data), formulas, views, max_rows, is_suspect=is_suspect)
     if data.startswith(b"\xd0\xcf\x11\xe0"):
         check_ole(data)
         return _read_workbook(iter_sheets(data), {}, {}, max_rows)
@@ -83,25 +87,50 @@ def _read_any(data: bytes, name: PurePosixPath, max_bytes: int, max_rows: int) -
 
 
 def _read_workbook(
-    sheets: Iterable[LibrarySheet], formulas: dict[str, Formulas], views: dict[str, SheetView], max_rows: int
+    sheets: Iterable[LibrarySheet],
+    formulas: dict[str, Formulas],
+    views: dict[str, SheetView],
+    max_rows: int,
+    *,
+    is_suspect: bool = True,
 ) -> list[RawSheet]:
+    """`is_suspect` = letters may have been encoded twice before they came into the workbook."""
     read = []
     left = max_rows
     for sheet in sheets:
         view = views.get(sheet.name, SheetView())
         built = _build(sheet.name, sheet.rows, formulas.get(sheet.name), view, left=left, max_rows=max_rows)
+        if is_suspect:
+            built = _repair_letters(built)
         left -= max(0, len(built.rows) - 1)
         read.append(replace(built, is_hidden=True) if sheet.is_hidden else built)
     return read
 
 
+def _repair_letters(sheet: RawSheet) -> RawSheet:
+    repaired = 0
+    rows = []
+    for number, cells in sheet.rows:
+        found = [repair_double(cell) for cell in cells]
+        if any(times for _, times in found):
+            repaired += sum(times for _, times in found)
+            cells = tuple(text for text, _ in found)  # noqa: PLW2901
+        rows.append((number, cells))
+    return (
+        replace(sheet, rows=tuple(rows), notes=(*sheet.notes, repaired_note(repaired, sheet.name)))
+        if repaired
+        else sheet
+    )
+
+
 def _read_text(data: bytes, name: PurePosixPath, max_rows: int) -> RawSheet:
-    text = decode_text(data)
+    text, notes = decode_text(data)
     if not text.strip():
         raise JobFailed(EMPTY)
     records = read_records(text, tabular_only=name.suffix.lower() not in TEXT_SUFFIXES)
     rows = ((number, [cell_text(value) for value in values]) for number, values in records)
-    return _build(name.stem, rows, None, SheetView(), left=max_rows, max_rows=max_rows)
+    sheet = _build(name.stem, rows, None, SheetView(), left=max_rows, max_rows=max_rows)
+    return replace(sheet, notes=tuple(replace(note, sheet=sheet.name) for note in notes))
 
 
 def _build(

@@ -75,7 +75,8 @@ def build_row(draft: Draft, facts: Facts, defaults: Defaults) -> ParsedRow:
         question = _build_question(draft, facts, defaults, findings)
     except _Rejected as error:
         rejection = str(error)
-    return ParsedRow(draft.sheet, draft.row_number, draft.type, draft.cells, question, tuple(findings), rejection)
+    cells = draft.cells if draft.uploaded is None else draft.uploaded
+    return ParsedRow(draft.sheet, draft.row_number, draft.type, cells, question, tuple(findings), rejection)
 
 
 def _build_question(draft: Draft, facts: Facts, defaults: Defaults, findings: list[Finding]) -> Question:
@@ -87,7 +88,7 @@ def _build_question(draft: Draft, facts: Facts, defaults: Defaults, findings: li
     is_qcm = draft.is_qcm
     options, option_explanations = _read_options(draft, findings) if is_qcm else ({}, {})
     case_text = _read_case_text(draft, facts, findings)
-    official = _read_official_key(draft, facts, findings) if is_qcm else _read_official_answer(draft, facts, findings)
+    official = _read_qcm_key(draft, facts, findings) if is_qcm else _read_official_answer(draft, facts, findings)
     specialty, course = _read_names(draft, facts, findings)
     source = cells.get("source", "")
     reminder = cells.get("rappel", "")
@@ -226,6 +227,8 @@ def _read_semester(draft: Draft, defaults: Defaults, findings: list[Finding]) ->
 
 
 def _read_official_key(draft: Draft, facts: Facts, findings: list[Finding]) -> _Official:
+    if draft.spoiled_answers:
+        return _note_key(UNREADABLE, " / ".join(draft.spoiled_answers.values()), findings)
     columns = facts.answer_columns(draft)
     texts = {column: text for column in columns if says_something(text := plain_text(draft.cells[column]))}
     if len(texts) > 1:
@@ -242,6 +245,20 @@ def _read_official_key(draft: Draft, facts: Facts, findings: list[Finding]) -> _
         if not text:
             return _read_key_of_case(draft, facts, style, findings)
     return _note_key(facts.read_key(draft, text, style), text, findings)
+
+
+def _read_qcm_key(draft: Draft, facts: Facts, findings: list[Finding]) -> _Official:
+    return _without_doubt(draft, _read_official_key(draft, facts, findings), findings)
+
+
+def _without_doubt(draft: Draft, official: _Official, findings: list[Finding]) -> _Official:
+    """No key of a letter that is one option's column and another option's label."""
+    if official.value is None or not set(official.value) & set(draft.doubtful_letters):
+        return official
+    text = plain_text(draft.cells.get("reponse", "")) or official.value
+    message = f"Clé « {text} » non retenue : l'option de cette lettre porte l'étiquette d'une autre."
+    findings.append(Finding("ambiguous_key", message, "reponse"))
+    return _Official(None, text)
 
 
 def _read_several_keys(draft: Draft, facts: Facts, texts: Mapping[str, str], findings: list[Finding]) -> _Official:
@@ -295,6 +312,8 @@ def _note_key(reading: KeyReading, text: str, findings: list[Finding]) -> _Offic
 
 def _read_official_answer(draft: Draft, facts: Facts, findings: list[Finding]) -> _Official:
     texts = [text for column in facts.answer_columns(draft) if (text := plain_text(draft.cells[column]))]
+    if draft.spoiled_answers and not texts:
+        return _Official(None, " / ".join(draft.spoiled_answers.values()))
     answer = read_answer(texts[0]) if texts else None
     if answer is None:
         return _NOTHING

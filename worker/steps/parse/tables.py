@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -13,7 +13,9 @@ from worker.shapes.uploads import LeftOutSheet, Note, RawSheet, ReadColumn, Read
 from worker.steps.parse.evidence import Body, count_filled
 from worker.steps.parse.headers import Columns
 from worker.steps.parse.kinds import Kind, has_options, kind_of
+from worker.steps.parse.labels import clean_options
 from worker.steps.parse.layout import find_layout
+from worker.steps.parse.marks import Marks, Spoiled, is_cell_error
 from worker.steps.parse.names import is_result_sheet, type_named
 from worker.steps.parse.options import read_options
 from worker.steps.parse.refusals import faults, refusal
@@ -43,6 +45,9 @@ class Draft:
     type_problem: str | None = None
     findings: list[Finding] = field(default_factory=list)
     options: dict[str, str] = field(default_factory=dict)  # of a QCM: letter → text, also past the fifth
+    doubtful_letters: str = ""  # those of options that carry the label of another one
+    uploaded: dict[str, str] | None = None  # the cells as uploaded, where `cells` are not
+    spoiled_answers: dict[str, str] = field(default_factory=dict)  # cells that say no key, whatever they look like
 
     @property
     def is_qcm(self) -> bool:
@@ -113,7 +118,8 @@ def _read_table(sheet: RawSheet, tables: Tables, *, is_file: bool) -> str | None
         tables.faults.append(refusal(where, found, layout.header_row, layout.header))
         return tables.faults[-1]
     with_options = has_options(columns, body) if kind.by_columns or kind.by_cell else False
-    findings = _cell_findings(sheet, columns, layout.findings)
+    findings = _cell_findings(sheet, columns, dict(body), layout.findings)
+    marks = Marks(sheet, columns)
     for number, row in body:
         cells = columns.cells(row)
         for name, value in layout.given.items():
@@ -121,8 +127,12 @@ def _read_table(sheet: RawSheet, tables: Tables, *, is_file: bool) -> str | None
                 cells[name] = value
         draft = Draft(len(read), sheet.name, number, "qcm", cells, columns, findings=findings.get(number, []))
         _set_type(draft, kind, row[columns.type_place] if columns.type_place is not None else "", with_options)
+        if spoiled := marks.read(number, cells):
+            _set_spoiled(draft, spoiled)
         if draft.is_qcm:
-            draft.options = read_options(cells, columns)
+            options = read_options(draft.cells, columns)
+            draft.options, odd, draft.doubtful_letters = clean_options(options)
+            draft.findings.extend(odd)
         drafts.append(draft)
     details = tuple(_column_details(layout.header, columns, body))
     read.append(ReadSheet(sheet.name, columns.keys, len(body), layout.header_row, details))
@@ -164,11 +174,22 @@ def _type_by_cells(draft: Draft, with_options: bool) -> QuestionType:
     return "cas_qroc" if in_case else "qroc"
 
 
-def _cell_findings(sheet: RawSheet, columns: Columns, found: dict[int, list[Finding]]) -> dict[int, list[Finding]]:
-    """With `found`, a finding on the row for each formula whose value the file does not hold."""
+def _set_spoiled(draft: Draft, spoiled: Spoiled) -> None:
+    """A date may be the answer of a short question; it is never a QCM's key."""
+    draft.uploaded, draft.cells = draft.cells, spoiled.cells
+    draft.findings.extend(spoiled.findings)
+    draft.spoiled_answers = spoiled.answers | (spoiled.dates if draft.is_qcm else {})
+    for key in draft.spoiled_answers:
+        draft.cells[key] = ""
+
+
+def _cell_findings(
+    sheet: RawSheet, columns: Columns, rows: Mapping[int, Sequence[str]], found: dict[int, list[Finding]]
+) -> dict[int, list[Finding]]:
+    """With `found`, a finding on the row for each formula whose value the file does not hold. An error is a value."""
     for (number, place), formula in sorted(sheet.unresolved.items()):
         key = columns.key_at(place)
-        if key is not None:
+        if key is not None and number in rows and not is_cell_error(rows[number][place]):
             message = f"La colonne « {key} » contient une formule sans valeur enregistrée : {formula}"
             found.setdefault(number, []).append(Finding("formula_without_value", message, key))
     return found
