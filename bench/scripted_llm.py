@@ -31,6 +31,7 @@ from typing import IO, Any
 from aiohttp import web
 
 from bench.scripted_batches import Batches
+from bench.scripted_forms import answer
 
 ROOT = Path(__file__).resolve().parent.parent
 READY = "listening on "
@@ -66,6 +67,11 @@ class Script:
     cut_connection: float = 0.0  # the connection breaks instead of a reply
     rpm: int | None = None  # requests a minute that are answered, a second's worth at once; the others get 429
     tell_rpm: bool = True  # say so in `x-ratelimit-*` headers
+    form: str | None = None  # another form of the 200s: a name of `bench.scripted_forms.FORMS`
+    form_probability: float = 1.0
+    redirect_status: int | None = None  # instead of an answer, once per path: to `redirect_to`
+    redirect_to: str = ""
+    headers: dict[str, str] = field(default_factory=dict)  # beside those of every reply
     # What it knows: `truth_key` → texts of the right options, or the answer to a short question.
     truth: dict[str, list[str] | str] = field(default_factory=dict)
     accuracy: float = 1.0  # per (question, look), independent
@@ -345,6 +351,7 @@ class Server:
         self.ledger = ledger
         self.received = 0
         self.replied = 0
+        self.redirected = 0
         self.in_flight = 0
         self.max_in_flight = 0
         self.questions = 0
@@ -360,6 +367,8 @@ class Server:
         """The routes: OpenAI's, Azure's, and the script's."""
         app = web.Application(client_max_size=256 * 2**20)
         app.router.add_post("/v1/chat/completions", self.complete)
+        app.router.add_post("/moved/chat/completions", self.complete)
+        app.router.add_post("/v1/embeddings", self.embed)
         app.router.add_post("/openai/deployments/{deployment}/chat/completions", self.complete)
         app.router.add_get("/v1/models", self.list_models)
         app.router.add_get("/openai/models", self.list_models)
@@ -382,6 +391,9 @@ class Server:
         """One call: counted, kept back if the script says so, written down, answered."""
         received_at = time.time()
         body = await request.read()
+        if self.script.redirect_status is not None and "moved" not in request.path:
+            self.redirected += 1
+            return web.Response(status=self.script.redirect_status, headers={"location": self.script.redirect_to})
         self.received += 1
         number = self.received
         self.in_flight += 1
@@ -405,9 +417,18 @@ class Server:
                 request.transport.abort()
             self.replied += 1
             self.by_status[status] += 1
+            headers |= self.script.headers
+            is_spoiled = self.script.form is not None and chance.random() < self.script.form_probability
+            if self.script.form is not None and is_spoiled and status == 200:
+                return await answer(self.script.form, request, reply)
             return web.Response(body=reply, status=status, headers=headers, content_type="application/json")
         finally:
             self.in_flight -= 1
+
+    async def embed(self, request: web.Request) -> web.StreamResponse:
+        """No vectors, in the form that the script says."""
+        await request.read()
+        return await answer(self.script.form or "null", request, b"{}")
 
     def _answer(
         self, number: int, body: bytes
@@ -477,6 +498,7 @@ class Server:
             {
                 "received": self.received,
                 "replied": self.replied,
+                "redirected": self.redirected,
                 "inFlight": self.in_flight,
                 "maxInFlight": self.max_in_flight,
                 "questions": self.questions,

@@ -31,13 +31,14 @@ from worker.log import get_logger
 from worker.pipeline import fail_job, say_waits
 from worker.shapes import sentences
 from worker.shapes.batches import HeldBatch, ProviderBatch, ResultLine
-from worker.shapes.calls import Reply
+from worker.shapes.calls import ILLEGIBLE, Reply
 from worker.steps.carry import cut_batches, read_lines, read_reply, write_line
 
 log = get_logger()
 
 LINES_AT_ONCE = 200  # results stored in one transaction
 MAX_DOWNLOADS = 3  # of a result file that lacks lines
+LONGEST_DELAY_S = 3600.0  # whatever the provider wishes
 SLOWEST_POLLS = 10  # times the usual interval, for a batch that takes long
 TOO_MANY_TOKENS = "token_limit_exceeded"  # the provider's queue is full: smaller batches, a little later
 WAKE_S = 1.0  # how soon a courier that sleeps notices that it should end
@@ -385,7 +386,7 @@ class Courier:
         """The provider cannot be asked: later. What it has already stays; else the job waits as long as it may."""
         # A batch that may have begun is not begun again before the provider has had the time to list it.
         soon_s = max(1.0, batch.down_s / 2) if batch.input_file_id is None else self.patience.poll_s
-        delay_s = max(error.retry_after_s or 0.0, min(self.patience.poll_s, soon_s))
+        delay_s = max(min(error.retry_after_s or 0.0, LONGEST_DELAY_S), min(self.patience.poll_s, soon_s))
         log.warning("batch_waits_for_provider", batch_id=batch.id, code=error.code, delay_s=round(delay_s, 1))
         if batch.status == "submitted" or not batch.is_wanted:
             self._postpone_or_write_off(batch, delay_s, error=error.code)
@@ -411,7 +412,9 @@ class Courier:
         jobs.say(
             connection,
             batch.job_id,
-            sentences.provider_busy(retry_at) if is_busy else sentences.provider_down(retry_at, until),
+            sentences.provider_busy(retry_at)
+            if is_busy
+            else sentences.provider_down(retry_at, until, is_illegible=error.code == ILLEGIBLE),
         )
 
     def _host(self) -> str:
@@ -437,8 +440,6 @@ def _explain(
 ) -> ProviderUnavailable | ProviderRefused | ContentRefused:
     if line.status == 0:
         return ProviderUnavailable("the batch brought no reply", code=line.code or "no_response")
-    if line.status == 200:
-        return ProviderUnavailable("the endpoint answered 200 without a completion", code="empty_reply")
     return api.explain(line.status, line.raw, model=call.model)
 
 

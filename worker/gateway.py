@@ -9,19 +9,22 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from worker.adapters.limits import Limits, Turn
 from worker.circuit import Circuit
-from worker.errors import MAY_BE_PAID, ContentRefused, MedqError, ProviderRefused, ProviderUnavailable
+from worker.errors import MAY_BE_PAID, ContentRefused, LeaseLost, MedqError, ProviderRefused, ProviderUnavailable
 from worker.log import get_logger
 from worker.shapes.calls import Endpoint, Reply, Request, Usage
 from worker.shapes.sizes import CHARACTERS_PER_TOKEN, REPLY_SHARE
+from worker.transport import Watch
 
 log = get_logger()
 
 LONGEST_PAUSE_S = 20.0  # a longer one is not worth a thread: the task waits instead
+LONGEST_SHARED_PAUSE_S = 600.0  # of every job at an endpoint
 SLOT_LOOK_S = 0.5  # how often a thread that waits for a free slot looks whether it should wait on
+STREAK_S = 60.0
 FAILURES_TO_OPEN = 3
 OPEN_S = 30.0
 
@@ -84,6 +87,25 @@ class Breaker:
                 self._closed_again_at = self.clock() + OPEN_S
 
 
+@dataclass
+class Streak:
+    """How many replies have come in a row in which no completion could be read, each within a minute of the last."""
+
+    clock: Callable[[], float] = time.monotonic
+    _count: int = 0
+    _noted_at: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def note(self, *, is_legible: bool) -> int:
+        """Count one more reply; the length of the streak by now."""
+        with self._lock:
+            now = self.clock()
+            is_over = is_legible or now - self._noted_at > STREAK_S
+            self._noted_at = now
+            self._count = (0 if is_over else self._count) + (not is_legible)
+            return self._count
+
+
 @dataclass(frozen=True)
 class Outlet:
     """One endpoint, how it is called, how fast, and whether it is up."""
@@ -101,13 +123,16 @@ class Gateway:
     """Every endpoint of this process: the first, and the one to turn to while it is down.
 
     `slots`: calls that this process makes at once. There are more threads than slots: while some wait for a reply,
-    others claim, compose and store, so that a slot is taken again at once.
+    others claim, compose and store, so that a slot is taken again at once. `grace_s`: for how long a reply is still
+    read, because it is paid for, when nobody waits for it any more.
     """
 
     outlets: Sequence[Outlet]
     meter: TokenMeter = field(default_factory=TokenMeter)
     slots: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(256))
     circuit: Circuit = field(default_factory=Circuit)
+    grace_s: float = 25.0
+    illegible: Streak = field(default_factory=Streak)
 
     @property
     def endpoints(self) -> list[Endpoint]:
@@ -133,6 +158,11 @@ class Gateway:
                 return True
         return False
 
+    @property
+    def told_rpm(self) -> float | None:
+        """The requests a minute that the first endpoint says it allows; None where it does not say."""
+        return self.outlets[0].limits.told_rpm
+
     def choose(self) -> Endpoint:
         """Where the next call goes: the first endpoint that is not known to be down, else the first of all."""
         if len(self.outlets) == 1:
@@ -156,7 +186,10 @@ class Door:
     gateway: Gateway
     check: Callable[[], None]
     sleep: Callable[[float], None]
+    clock: Callable[[], float] = time.monotonic
     _turn: Turn = field(default=Turn(granted=False, wait_s=0.0))
+    _has_slot: bool = False
+    _unwanted_at: float | None = None
 
     @contextmanager
     def hold_turn(self, request: Request) -> Iterator[None]:
@@ -167,11 +200,33 @@ class Door:
         slots = self.gateway.slots
         while not slots.acquire(timeout=SLOT_LOOK_S):
             self.check()
+        self._has_slot = True
         try:
             self._wait_turn(request)
             yield
         finally:
-            slots.release()
+            self._leave_slot()
+
+    def _leave_slot(self) -> None:
+        if self._has_slot:
+            self._has_slot = False
+            self.gateway.slots.release()
+
+    def _look(self) -> None:
+        """While a reply is awaited. Unwanted by now, it holds up no other call, and is read for a while all the same.
+
+        Raises `LeaseLost` after that. A process that stops, or is cut off, waits for its calls as long as it may.
+        """
+        try:
+            self.check()
+        except LeaseLost:
+            self._leave_slot()
+            if self._unwanted_at is None:
+                self._unwanted_at = self.clock()
+            if self.clock() - self._unwanted_at >= self.gateway.grace_s:
+                raise
+        except MedqError:
+            return  # no further call may begin; this one has begun
 
     def _wait_turn(self, request: Request) -> None:
         limits = self.gateway.outlet_of(request).limits
@@ -192,10 +247,13 @@ class Door:
         """Send once. Raises as the client does; a fallback that refuses every call is only one that is away."""
         outlet = self.gateway.outlet_of(request)
         try:
-            reply = outlet.complete(request)
+            with Watch(self._look):
+                reply = outlet.complete(request)
         except ProviderUnavailable as error:
             if error.code == "rate_limited":
-                outlet.limits.slow_down(error.retry_after_s)
+                # A longer wish is the job's to keep: whoever mends the cause is not held up by it for a day.
+                wish_s = error.retry_after_s
+                outlet.limits.slow_down(None if wish_s is None else min(wish_s, LONGEST_SHARED_PAUSE_S))
             else:
                 outlet.breaker.failed()
                 self.gateway.circuit.failed()
@@ -212,9 +270,17 @@ class Door:
             log.error("fallback_refused", code=error.code)
             outlet.breaker.failed()
             raise ProviderUnavailable("the fallback endpoint refuses calls", code="fallback_refused") from error
+        return self._learn(outlet, request, reply)
+
+    def _learn(self, outlet: Outlet, request: Request, reply: Reply) -> Reply:
+        streak = self.gateway.illegible.note(is_legible=reply.is_legible)
+        usage = reply.usage
+        outlet.limits.settle(self._turn, usage.prompt_tokens + usage.completion_tokens, reply.allowance)
+        if not reply.is_legible:
+            outlet.breaker.failed()
+            log.warning("reply_illegible", in_a_row=streak, size=len(reply.raw))
+            return replace(reply, illegible_in_a_row=streak)
         outlet.breaker.succeeded()
         self.gateway.circuit.answered()
-        usage = reply.usage
         self.gateway.meter.learn(request, usage)
-        outlet.limits.settle(self._turn, usage.prompt_tokens + usage.completion_tokens, reply.allowance)
         return reply

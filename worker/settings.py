@@ -11,6 +11,7 @@ from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from worker.errors import UsageError
+from worker.urls import check_http_url
 
 DEFAULT_MODEL = "gpt-5.4-mini"
 ENV_FILE = ".env"
@@ -73,6 +74,21 @@ class Settings(BaseSettings):
     embedding_model: str | None = Field(default=None, validation_alias=_named("MEDQ_EMBEDDING_MODEL"))
     embedding_url: str | None = Field(default=None, repr=False, validation_alias=_named("MEDQ_EMBEDDING_BASE_URL"))
 
+    @field_validator("openai_api_key", "azure_api_key", "fallback_api_key")
+    @classmethod
+    def _check_key(cls, value: str | None) -> str | None:
+        """A key from a mounted file ends with a line break, which no header may hold: no request would ever leave."""
+        key = (value or "").strip()
+        if not all("!" <= character <= "~" for character in key):
+            raise ValueError("a key holds no blank, line break, control or accented character")
+        return key or None
+
+    @field_validator("openai_base_url", "azure_endpoint", "embedding_url", "fallback_base_url")
+    @classmethod
+    def _check_url(cls, value: str | None) -> str | None:
+        url = (value or "").strip()
+        return check_http_url(url) if url else None
+
     batch_size: int = Field(default=5, ge=1, le=50, validation_alias=_named("MEDQ_BATCH_SIZE"))
     processes: int = Field(default=1, ge=1, le=256, validation_alias=_named("MEDQ_PROCESSES"))
     threads: int = Field(default=16, ge=1, le=256, validation_alias=_named("MEDQ_THREADS"))
@@ -126,7 +142,8 @@ class Settings(BaseSettings):
             return cls()
         except ValidationError as error:
             first = error.errors()[0]
-            raise UsageError(f"{first['loc'][0]}: {first['msg']}. Correct it in the environment or in .env.") from None
+            message = first["msg"].removeprefix("Value error, ")
+            raise UsageError(f"{first['loc'][0]}: {message}. Correct it in the environment or in .env.") from None
 
 
 def check_env_file(path: Path) -> None:

@@ -1,4 +1,7 @@
-"""Database URLs as Prisma writes them, turned into what libpq understands. Nothing is connected here."""
+"""Database URLs as Prisma writes them, turned into what libpq understands, and addresses of HTTP services checked.
+
+Nothing is connected here.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urls
 
 from worker.errors import UsageError
 
+_HOST = re.compile(r"[\w.-]+|[0-9a-f:.]+(?:%\w+)?")  # a name, in any script, or an IPv6 address
 # Parameters of Prisma's own engine, meaningless to libpq.
 PRISMA_ONLY = frozenset(
     {
@@ -130,3 +134,19 @@ def safe_url(url: str) -> str:
     credentials, at, place = rest.rpartition("@")
     user, colon, _ = credentials.partition(":")
     return f"{scheme}{separator}{user}{colon}***{at}{place}" if colon else url
+
+
+def check_http_url(url: str) -> str:
+    """The address as it is; `ValueError` says what is wrong with it, without showing it: it may hold a password."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError("the host or the port of this address cannot be read") from None
+    if parts.scheme not in ("http", "https"):
+        raise ValueError("an address begins with http:// or https://")
+    if not host or port == 0 or not _HOST.fullmatch(host):
+        raise ValueError("the host or the port of this address cannot be read")
+    if not url.isprintable() or " " in url:
+        raise ValueError("an address holds no blank or control character")
+    return url

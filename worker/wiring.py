@@ -114,7 +114,8 @@ def build_gateway(settings: Settings, endpoint: Endpoint, circuit: Circuit) -> G
                 "OPENAI_FALLBACK_BASE_URL names the endpoint that it should stand in for: set another one."
             )
         outlets.append(outlet(stand_in, second, None, None))
-    return Gateway(outlets, slots=threading.Semaphore(_calls_at_once(settings, endpoint)), circuit=circuit)
+    slots = threading.Semaphore(_calls_at_once(settings, endpoint))
+    return Gateway(outlets, slots=slots, grace_s=settings.grace_s, circuit=circuit)
 
 
 def build_line(settings: Settings, *, pool_size: int, owner: str) -> Line:
@@ -157,13 +158,13 @@ def build_courier(settings: Settings, line: Line) -> Courier | None:
     path = "/chat/completions" if settings.azure_endpoint else "/v1/chat/completions"
     return Courier(
         database=line.database,
-        api=BatchApi(client.client, client.translate, path),
+        api=BatchApi(client.client, client.translate, path, transfer_s=3 * settings.call_timeout_s),
         endpoint=line.endpoint.name,
         prices=line.prices,
         patience=Patience(
             poll_s=settings.batch_poll_s,
             hold_s=settings.lease_s,
-            # Connecting, sending and waiting for the reply may each take as long as a call.
+            # As long as a file may be under way.
             begin_s=3 * settings.call_timeout_s + settings.lease_s,
             outage_s=settings.outage_s,
         ),

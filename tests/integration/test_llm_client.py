@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
+import hashlib
+import io
 import json
 import threading
 import time
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,14 +19,25 @@ from typing import Any
 import pytest
 
 from bench.scripted_llm import Script, ScriptedLlm, truth_key
-from worker.adapters.llm import AT_ONCE_S, LlmClient, parse_allowance, parse_retry_after, resolve_endpoint
-from worker.errors import ContentRefused, ProviderRefused, ProviderUnavailable, UsageError
+from worker.adapters.batch_api import BatchApi
+from worker.adapters.embeddings import EmbeddingClient
+from worker.adapters.llm import (
+    AT_ONCE_S,
+    LONGEST_WISH_S,
+    LlmClient,
+    parse_allowance,
+    parse_retry_after,
+    resolve_endpoint,
+)
+from worker.errors import ContentRefused, LeaseLost, ProviderRefused, ProviderUnavailable, UsageError
 from worker.settings import Settings
 from worker.shapes.answers import Purpose
-from worker.shapes.calls import Allowance, CheckedReply, Endpoint, Request
+from worker.shapes.calls import Allowance, CheckedReply, Endpoint, Request, Usage
+from worker.shapes.completions import describe_illegible
 from worker.shapes.questions import Question
 from worker.steps.check import check_reply
 from worker.steps.compose import compose_request
+from worker.transport import Watch
 
 KEY = "sk-very-secret"
 
@@ -289,6 +304,158 @@ def test_nobody_there_is_a_connection_fault() -> None:
     alone.llm.close()
 
 
+# --- 200s in other forms ----------------------------------------------------------------------------------------
+
+
+READ = ["events", "charset base64", "charset unknown", "odd model name", "usage huge", "usage negative", "usage text"]
+READ += ["reasoning_content", "reasoning", "think", "think unclosed", "think unopened"]
+READ += ["gzip", "deflate", "deflate raw"]
+
+
+@pytest.mark.parametrize("form", READ)
+def test_a_completion_in_another_form_is_read(client: Client, server: ScriptedLlm, form: str) -> None:
+    sent = request_of(client.endpoint, question(1), question(2))
+    expected = {item: look.key for item, look in client.ask(question(1), question(2)).looks.items()}
+
+    server.configure(form=form)
+    reply = client.llm.complete(sent)
+
+    assert reply.is_legible
+    assert {item: look.key for item, look in check_reply(reply.raw, sent).looks.items()} == expected
+    # And the database takes whatever is written down of it
+    for text in (reply.raw, reply.model):
+        assert "\ud800" not in text
+    assert "\x00" not in reply.model
+    assert (reply.usage == Usage()) == form.startswith("usage")
+
+
+def test_a_stream_that_broke_off_is_a_reply_that_was_cut(client: Client, server: ScriptedLlm) -> None:
+    questions = [question(n) for n in range(4)]
+    server.configure(form="events cut")
+
+    reply = client.ask(*questions)
+
+    assert reply.truncated
+    assert reply.looks
+    assert {refusal.code for refusal in reply.refusals.values()} == {"truncated"}
+
+
+@pytest.mark.parametrize("form", ["html", "error", "nothing", "null", "half", "brotli", "gzip broken"])
+def test_what_is_no_completion_is_told_as_such(client: Client, server: ScriptedLlm, form: str) -> None:
+    server.configure(form=form)
+    sent = request_of(client.endpoint)
+
+    reply = client.llm.complete(sent)
+
+    assert not reply.is_legible
+    assert reply.allowance is None
+    assert check_reply(reply.raw, sent).refusals["item-1"].code == "illegible"
+    assert describe_illegible(reply.raw).startswith("un")
+    reply.raw.encode()
+
+
+@pytest.mark.parametrize("form", ["large", "gzip bomb", "deflate bomb"])
+def test_no_more_is_read_than_a_reply_can_have(client: Client, server: ScriptedLlm, form: str) -> None:
+    sent = request_of(client.endpoint)
+    patient = LlmClient(client.endpoint, make_settings(openai_api_key=KEY, openai_base_url=server.url))
+    patient.complete(sent)  # what is made once is made
+    server.configure(form=form)
+    tracemalloc.start()
+    try:
+        reply = patient.complete(sent)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        patient.close()
+
+    # Four hundred megabytes were on their way
+    assert peak < 16 * 2**20
+    assert len(reply.raw) < 2**17
+    assert not reply.is_legible
+    assert describe_illegible(reply.raw) == "une réponse démesurée"
+
+
+@pytest.mark.parametrize("form", ["drip", "slow headers"])
+def test_a_deadline_is_for_the_whole_call_however_often_a_byte_comes(
+    client: Client, server: ScriptedLlm, form: str
+) -> None:
+    server.configure(form=form)
+    hurried = LlmClient(
+        client.endpoint, make_settings(openai_api_key=KEY, openai_base_url=server.url, call_timeout_s=0.7)
+    )
+
+    with pytest.raises(ProviderUnavailable) as caught:
+        hurried.complete(request_of(client.endpoint))
+
+    assert caught.value.code == "timeout"
+    hurried.close()
+
+
+@pytest.mark.parametrize("script", [{"form": "drip"}, {"form": "slow headers"}, {"latency_s": 30.0}])
+def test_whoever_waits_is_asked_whether_the_reply_is_still_wanted(
+    client: Client, server: ScriptedLlm, script: dict[str, Any]
+) -> None:
+    server.configure(**script)
+    looks = 0
+
+    def look() -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            raise LeaseLost("task")
+
+    patient = LlmClient(client.endpoint, make_settings(openai_api_key=KEY, openai_base_url=server.url))
+    with Watch(look), pytest.raises(LeaseLost):
+        patient.complete(request_of(client.endpoint))
+
+    # And the connection is dropped: nobody else gets the end of that reply
+    server.configure(form=None, latency_s=0.0)
+    assert json.loads(patient.complete(request_of(client.endpoint)).raw)["choices"]
+    patient.close()
+
+
+def test_no_stream_is_asked_for_and_stored_replies_stay_what_they_answer(client: Client, server: ScriptedLlm) -> None:
+    sent = request_of(client.endpoint)
+    client.llm.complete(sent)
+
+    body = json.dumps({**sent.body, "model": "m", "stream": False}, ensure_ascii=False, separators=(",", ":"))
+    assert server.calls()[-1]["body"] == hashlib.sha256(body.encode()).hexdigest()
+    # Neither the request's name nor a line of a batch knows of it
+    assert "stream" not in sent.body
+
+
+# --- redirects --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [307, 308])
+def test_a_redirect_within_the_same_origin_is_followed(client: Client, server: ScriptedLlm, status: int) -> None:
+    server.configure(redirect_status=status, redirect_to="/moved/chat/completions")
+    assert client.ask().looks
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_the_key_goes_to_no_other_origin(client: Client, server: ScriptedLlm, status: int) -> None:
+    with ScriptedLlm.start() as stranger:
+        server.configure(redirect_status=status, redirect_to=f"{stranger.root}/moved/chat/completions")
+
+        with pytest.raises(ProviderRefused) as caught:
+            client.ask()
+
+        assert stranger.stats()["received"] == 0
+    assert caught.value.code == "redirected"
+    assert "http://127.0.0.1" in str(caught.value)
+    assert KEY not in str(caught.value)
+
+
+def test_a_redirect_that_leads_round_in_circles_ends(client: Client, server: ScriptedLlm) -> None:
+    server.configure(redirect_status=307, redirect_to="/v1/chat/completions")
+
+    with pytest.raises(ProviderRefused):
+        client.ask()
+
+    assert server.stats()["redirected"] < 20
+
+
 class _Canned(BaseHTTPRequestHandler):
     reply: tuple[int, bytes] = (200, b"")
 
@@ -317,20 +484,69 @@ def canned() -> Iterator[Client]:
         listening.shutdown()
 
 
-@pytest.mark.parametrize("body", [b"", b"<html></html>", b"null", b'{"choices": []}', b'{"error": {"code": 1}}'])
-def test_a_200_without_a_completion_is_an_empty_reply(canned: Client, body: bytes) -> None:
+@pytest.mark.parametrize("body", [b"", b"<html></html>", b"null", b'{"error": {"code": 1}}', b"\x1f\x8b\x00\xff"])
+def test_a_200_without_a_completion_is_kept_as_it_came(canned: Client, body: bytes) -> None:
     _Canned.reply = (200, body)
 
-    with pytest.raises(ProviderUnavailable) as caught:
-        canned.ask()
+    reply = canned.llm.complete(request_of(canned.endpoint))
 
-    assert caught.value.code == "empty_reply"
+    assert not reply.is_legible
+    assert reply.raw == body.decode("utf-8", "backslashreplace")
+    assert (reply.model, reply.usage) == ("m", Usage())
 
 
 def test_an_empty_reply_that_counts_tokens_is_kept_for_the_books(canned: Client) -> None:
     _Canned.reply = (200, b'{"choices": [], "usage": {"prompt_tokens": 900, "completion_tokens": 12}}')
     reply = canned.llm.complete(request_of(canned.endpoint))
     assert (reply.usage.prompt_tokens, reply.usage.completion_tokens) == (900, 12)
+
+
+@pytest.mark.parametrize("body", [b"<html></html>", b"", b"[]", b'{"status": 5, "expires_at": 1e300}', b"[" * 100_000])
+def test_what_is_said_of_a_batch_is_understood_or_asked_again(canned: Client, body: bytes) -> None:
+    _Canned.reply = (200, body)
+    api = BatchApi(canned.llm.client, canned.llm.translate, "/v1/chat/completions", transfer_s=5)
+
+    for ask in (lambda: api.create("f", key="k", model="m"), lambda: api.cancel("b", model="m")):
+        # A cancellation needs no answer that can be read
+        with contextlib.suppress(ProviderUnavailable):
+            ask()
+    with pytest.raises(ProviderUnavailable):
+        api.upload(io.BytesIO(b"{}"), name="b.jsonl", model="m")
+
+
+@pytest.mark.parametrize("body", [b"<html></html>", b"", b"[]", b'{"data": [{"index": null}]}', b"[" * 100_000])
+def test_vectors_that_are_none_are_a_search_without_vectors(canned: Client, body: bytes) -> None:
+    _Canned.reply = (200, body)
+    embedder = EmbeddingClient(make_settings(openai_base_url=canned.endpoint.name, embedding_model="e"))
+
+    with pytest.raises(ProviderUnavailable):
+        embedder.embed(["a text"])
+    embedder.close()
+
+
+def test_vectors_without_end_are_given_up(client: Client, server: ScriptedLlm) -> None:
+    for form, seconds in (("drip", 0.5), ("slow headers", 0.5), ("large", 60.0)):
+        server.configure(form=form)
+        embedder = EmbeddingClient(make_settings(openai_base_url=server.url, embedding_model="e"))
+        with pytest.raises(ProviderUnavailable):
+            embedder.embed(["a text"], timeout_s=seconds)
+        embedder.close()
+
+
+def test_the_deadline_holds_through_a_proxy_of_the_environment(
+    client: Client, server: ScriptedLlm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a proxy that is asked for an address of somebody else, and never gets to the end of its headers
+    server.configure(form="slow headers")
+    monkeypatch.setenv("HTTP_PROXY", server.root)
+    elsewhere = make_settings(openai_api_key=KEY, openai_base_url="http://llm.example/v1", call_timeout_s=0.7)
+    proxied = LlmClient(resolve_endpoint(elsewhere, None), elsewhere)
+
+    with pytest.raises(ProviderUnavailable) as caught:
+        proxied.complete(request_of(client.endpoint))
+
+    assert caught.value.code == "timeout"
+    proxied.close()
 
 
 @pytest.mark.parametrize(
@@ -370,6 +586,9 @@ def test_a_400_is_told_apart(canned: Client, error: dict[str, Any], kind: type[A
         ({"retry-after": "soon"}, None),
         ({"retry-after": "Thu, 01 Jan 1970 00:01:40 GMT"}, 60.0),
         ({"retry-after": "Thu, 01 Jan 1970 00:00:10 GMT"}, 0.0),
+        ({"retry-after": "1e300"}, LONGEST_WISH_S),
+        ({"retry-after-ms": "1e300"}, LONGEST_WISH_S),
+        ({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}, LONGEST_WISH_S),
     ],
 )
 def test_every_form_of_retry_after_is_read(headers: dict[str, str], expected: float | None) -> None:

@@ -5,14 +5,35 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from provider_record import record
 from test_line import asked_once, knowing, make_workbook
 
+from bench.meters import memory_mb
 from bench.scripted_llm import ScriptedLlm
 from surroundings import Platform
 
 THREADS = 4
+
+
+NAMES = {
+    "{'cut_connection': 1.0}": "whose connection breaks at once",
+    "{'empty': 1.0}": "in which nothing is written",
+    "{'latency_s': 3.0}": "later than the time-out",
+    "{'form': 'drip'}": "of keep-alive whitespace without end",
+    "{'form': 'slow headers'}": "of headers without end",
+}
+
+
+def measure(platform: Platform, fault: str, sentence: str | None, *, job_id: str | None = None) -> None:
+    """Keep what the fault cost by now: all calls, or those of one job."""
+    statement = 'SELECT "jobId", "response" IS NOT NULL AS stored, "error" ->> \'code\' AS code FROM "LlmCall"'
+    calls = [call for call in platform.rows(statement) if job_id in (None, call["jobId"])]
+    stored = sum(call["stored"] for call in calls)
+    may_be_paid = sum(call["code"] in ("timeout", "connection_lost", "unknown") for call in calls)
+    record(fault, calls=len(calls), paid=stored + may_be_paid, stored=stored, sentence=sentence)
 
 
 @pytest.mark.parametrize(
@@ -93,18 +114,21 @@ def test_an_outage_is_waited_out_with_few_calls_and_then_everything_goes_on(
     assert asked_once(platform)
 
 
-@pytest.mark.parametrize("script", [{"cut_connection": 1.0}, {"empty": 1.0}, {"latency_s": 3.0}])
+@pytest.mark.parametrize(
+    "script", [{"cut_connection": 1.0}, {"empty": 1.0}, {"latency_s": 3.0}, {"form": "drip"}, {"form": "slow headers"}]
+)
 def test_a_passing_fault_of_any_kind_is_waited_out(
-    platform: Platform, llm: ScriptedLlm, tmp_path: Path, script: dict[str, float]
+    platform: Platform, llm: ScriptedLlm, tmp_path: Path, script: dict[str, Any]
 ) -> None:
-    # Given a provider that breaks connections, writes nothing, or is too slow
+    # Given a provider that breaks connections, writes nothing, is too slow, or sends a byte now and then for ever
     llm.configure(truth=knowing(20), **script)
     with platform.workers(1, MEDQ_THREADS=str(THREADS), MEDQ_CALL_TIMEOUT_SECONDS="1"):
         job_id = platform.enqueue(make_workbook(tmp_path / "a.xlsx", 20))
         platform.wait_until(lambda: "ne répond pas" in (platform.job(job_id)["message"] or ""), what="the message")
         assert platform.job(job_id)["status"] == "processing"
+        measure(platform, "a reply " + NAMES[str(script)], platform.job(job_id)["message"])
         # When it is well again, then nothing is missing
-        llm.configure(cut_connection=0.0, empty=0.0, latency_s=0.0)
+        llm.configure(cut_connection=0.0, empty=0.0, latency_s=0.0, form=None)
         job = platform.wait_for_job(job_id)
     assert (job["status"], job["successfulAnalyses"]) == ("completed", 20)
 
@@ -202,3 +226,156 @@ def test_no_question_costs_more_than_twelve_replies_on_a_bad_day(
     # (a second look shows the options in another order: the server's name of a question is the same)
     most = max(asked.count(question) for question in set(asked))
     assert 3 < most <= 12
+
+
+# --- 200s in other forms ----------------------------------------------------------------------------------------
+
+READ = {
+    "events": "a completion sent as a stream of events, unasked",
+    "charset base64": "`charset=base64`",
+    "charset unknown": "a charset that does not exist",
+    "odd model name": "a model's name with NUL and half a character",
+    "usage huge": "usage of 2³¹−1 tokens",
+    "usage negative": "usage below zero",
+    "usage text": "usage in words",
+    "reasoning_content": "the answer in `reasoning_content`, `content` null",
+    "reasoning": "the answer in `reasoning`, `content` empty",
+    "think": "`<think>` before the answer, twice, with a draft",
+    "think unclosed": "`<think>` that is never closed",
+    "think unopened": "`</think>` that was never opened",
+    "gzip": "gzip, unasked",
+}
+ILLEGIBLE = {
+    "html": ("a page of HTML", "une page HTML"),
+    "error": ("an error's body", "un message d'erreur"),
+    "nothing": ("an empty body", "une réponse vide"),
+    "half": ("half a JSON document", "un texte qui n'est pas du JSON"),
+    "brotli": ("a compression that nobody asked for", "compressée d'une façon inconnue"),
+    "gzip bomb": ("400 MB in 400 kB of gzip", "une réponse démesurée"),
+    "large": ("400 MB of plain text", "une réponse démesurée"),
+}
+
+
+def test_a_completion_in_any_form_is_read_paid_once_and_kept(
+    platform: Platform, llm: ScriptedLlm, tmp_path: Path
+) -> None:
+    with platform.workers(1, MEDQ_THREADS=str(THREADS)):
+        for form, fault in READ.items():
+            # Given a provider that sends what was asked for in a form of its own
+            llm.configure(form=form, truth=knowing(10, marker=form))
+            job_id = platform.enqueue(make_workbook(tmp_path / "a.xlsx", 10, marker=form))
+            job = platform.wait_for_job(job_id)
+            # Then every question is answered by its first call
+            assert (job["status"], job["successfulAnalyses"], job["retryAttempts"]) == ("completed", 10, 0), form
+            measure(platform, f"200: {fault}", job["message"], job_id=job_id)
+    assert platform.value('SELECT count(*) FROM "LlmCall" WHERE "response" IS NULL') == 0
+    assert llm.stats()["received"] == platform.value('SELECT count(*) FROM "LlmCall"') == 2 * len(READ)
+
+
+def test_a_provider_that_never_sends_a_completion_ends_the_job_soon_and_what_it_sent_is_kept(
+    platform: Platform, llm: ScriptedLlm, tmp_path: Path
+) -> None:
+    with platform.workers(1, MEDQ_THREADS=str(THREADS)) as workers:
+        for form, (fault, words) in ILLEGIBLE.items():
+            # Given a job that goes well, and another one when something stands between us and the model
+            llm.configure(form=None, truth=knowing(100, marker=form))
+            platform.wait_for_job(platform.enqueue(make_workbook(tmp_path / "a.xlsx", 5, marker="well" + form)))
+            before = llm.stats()["received"]
+            llm.configure(form=form)
+            job_id = platform.enqueue(make_workbook(tmp_path / "b.xlsx", 100, marker=form))
+            job = platform.wait_for_job(job_id)
+            # Then it ends within a few calls and the calls in flight, with a sentence, and each reply is on the books
+            assert job["status"] == "failed", form
+            assert "répond sous une forme illisible" in job["errorMessage"]
+            assert words in job["errorMessage"]
+            calls = llm.stats()["received"] - before
+            assert calls <= 8 + THREADS
+            kept = platform.rows(
+                'SELECT "response" FROM "LlmCall" WHERE "jobId" = :id AND "status" = \'succeeded\'', id=job_id
+            )
+            assert len(kept) == calls
+            assert all(len(call["response"]) < 2**18 for call in kept)
+            measure(platform, f"200: {fault}", job["errorMessage"], job_id=job_id)
+        # And whatever came, the process stayed as small as it was
+        assert max(memory_mb(pid, peak=True) for pid in workers.pids()) < 300
+        # When the way is free again and the job is put back, it is done
+        llm.configure(form=None)
+        platform.execute('UPDATE "AiValidationJob" SET "status" = \'queued\' WHERE "id" = :id', id=job_id)
+        platform.wait_until(lambda: platform.job(job_id)["status"] != "queued", what="picked up again")
+        job = platform.wait_for_job(job_id)
+    assert (job["status"], job["successfulAnalyses"]) == ("completed", 100)
+
+
+def test_replies_that_cannot_be_read_now_and_then_cost_their_calls_and_no_question(
+    platform: Platform, llm: ScriptedLlm, tmp_path: Path
+) -> None:
+    # Given a gateway that answers a fifth of the calls itself
+    llm.configure(form="html", form_probability=0.2, truth=knowing(100), seed=5)
+    with platform.workers(1, MEDQ_THREADS=str(THREADS)):
+        job = platform.wait_for_job(platform.enqueue(make_workbook(tmp_path / "a.xlsx", 100)))
+    assert (job["status"], job["successfulAnalyses"]) == ("completed", 100)
+    assert llm.stats()["received"] == platform.value('SELECT count("response") FROM "LlmCall"') > 20
+    measure(platform, "200: a page of HTML for one call in five", job["message"])
+
+
+def test_a_job_that_is_cancelled_leaves_its_slots_although_its_replies_never_end(
+    platform: Platform, llm: ScriptedLlm, tmp_path: Path
+) -> None:
+    # Given a job that holds every slot with replies that drip for ten minutes
+    llm.configure(form="drip", truth=knowing(10))
+    with platform.workers(1, MEDQ_THREADS="2", MEDQ_CALL_TIMEOUT_SECONDS="600"):
+        slow = platform.enqueue(make_workbook(tmp_path / "a.xlsx", 20, marker="slow"))
+        platform.wait_until(lambda: llm.stats()["inFlight"] == 2, what="both slots taken")
+        # When it is cancelled, then another one has them, long before the time-out
+        llm.configure(form=None)
+        platform.execute('UPDATE "AiValidationJob" SET "status" = \'cancelled\' WHERE "id" = :id', id=slow)
+        job = platform.wait_for_job(platform.enqueue(make_workbook(tmp_path / "b.xlsx", 10)))
+        assert (job["status"], job["successfulAnalyses"]) == ("completed", 10)
+        # And after the grace nobody reads them any more, which is on the books
+        platform.wait_until(lambda: llm.stats()["inFlight"] == 0, what="the connections dropped")
+        ends = 'SELECT "error" ->> \'code\' AS code FROM "LlmCall" WHERE "jobId" = :id'
+        platform.wait_until(
+            lambda: platform.rows(ends, id=slow) == [{"code": "unknown"}] * 2, what="the calls closed as unknown"
+        )
+
+
+# --- where it is, and how fast ----------------------------------------------------------------------------------
+
+
+def test_a_redirect_to_another_origin_ends_the_job_and_the_key_stays_here(
+    platform: Platform, llm: ScriptedLlm, tmp_path: Path
+) -> None:
+    with ScriptedLlm.start() as stranger:
+        llm.configure(redirect_status=307, redirect_to=f"{stranger.root}/moved/chat/completions")
+        with platform.workers(1, MEDQ_THREADS=str(THREADS)):
+            job = platform.wait_for_job(platform.enqueue(make_workbook(tmp_path / "a.xlsx", 100)))
+        assert stranger.stats()["received"] == 0
+    assert job["status"] == "failed"
+    assert "la clé n'y est pas envoyée" in job["errorMessage"]
+    assert llm.stats()["redirected"] <= THREADS + 1
+    measure(platform, "307 to another origin", job["errorMessage"])
+
+
+def test_a_provider_that_allows_a_few_calls_a_minute_is_named_with_what_it_means(
+    platform: Platform, llm: ScriptedLlm, tmp_path: Path
+) -> None:
+    llm.configure(headers={"x-ratelimit-limit-requests": "3"}, truth=knowing(100))
+    with platform.workers(1, MEDQ_THREADS="2"):
+        job_id = platform.enqueue(make_workbook(tmp_path / "a.xlsx", 100))
+        platform.wait_until(
+            lambda: "3 appels par minute" in (platform.job(job_id)["message"] or ""), what="the message"
+        )
+        platform.wait_until(lambda: platform.job(job_id)["processedItems"] >= 5, what="a batch")
+        message = platform.job(job_id)["message"]
+    assert re.search(r"3 appels par minute : la tâche durera encore environ \d min", message)
+    measure(platform, "`x-ratelimit-limit-requests: 3`", message)
+
+
+def test_a_pause_that_no_job_can_wait_for_is_said_at_once(platform: Platform, llm: ScriptedLlm, tmp_path: Path) -> None:
+    llm.configure(status=429, error_code="rate_limit_exceeded", retry_after_s=86_400)
+    with platform.workers(1, MEDQ_THREADS=str(THREADS)):
+        job = platform.wait_for_job(platform.enqueue(make_workbook(tmp_path / "a.xlsx", 100)))
+    assert job["status"] == "failed"
+    assert "demande d'attendre jusqu'au" in job["errorMessage"]
+    assert llm.stats()["received"] <= THREADS
+    measure(platform, "429 with `Retry-After` of a day", job["errorMessage"])

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from worker.errors import ContentRefused, ProviderRefused, ProviderUnavailable, Stopping
+from worker.errors import ContentRefused, LeaseLost, ProviderRefused, ProviderUnavailable, Stopping
 from worker.shapes.answers import Look, Refusal
 from worker.shapes.calls import AskedQuestion, CheckedReply, Reply, Request, Usage
 from worker.shapes.questions import Question
@@ -48,6 +48,7 @@ class FakeWorld:
     retries: list[bool] = field(default_factory=list)
     larger: list[bool] = field(default_factory=list)
     stop_after: int = 10_000
+    streak: int = 0
     in_turn: bool = False
     waiting: set[str] = field(default_factory=set)  # keys that a batch asks already
     deferred: list[list[str]] = field(default_factory=list)  # the keys of each call that is left to a batch
@@ -75,7 +76,7 @@ class FakeWorld:
     def check(self, raw: str, request: Request) -> CheckedReply:
         good = json.loads(raw)
         code = "truncated" if "cut" in good else "content_refused" if "refused" in good else "missing"
-        code = "empty" if "empty" in good else code
+        code = next((mark for mark in ("empty", "illegible") if mark in good), code)
         look = Look(None, "a", None, "e", {}, 0.9, "m")
         return CheckedReply(
             looks={q.item_id: look for q in request.questions if q.id in good},
@@ -94,9 +95,10 @@ class FakeWorld:
         ids = [q.id for q in request.questions if q.item_id in answered] + marks
         if "refused" in answered:
             ids = ["refused"]
-        if "empty" in answered:
-            ids = ["empty"]
-        return Reply(raw=json.dumps(ids), model="m", usage=Usage(), provider_request_id=None)
+        ids = next(([mark] for mark in ("empty", "illegible") if mark in answered), ids)
+        self.streak = self.streak + 1 if "illegible" in ids else 0
+        reply = Reply(raw=json.dumps(ids), model="m", usage=Usage(), provider_request_id=None)
+        return replace(reply, is_legible=not self.streak, illegible_in_a_row=self.streak)
 
     @contextmanager
     def turn(self, request: Request) -> Iterator[None]:
@@ -254,6 +256,57 @@ def test_a_model_that_never_writes_anything_is_left_and_bounded() -> None:
     answers = run(world, "a", attempts=4)
     assert len(world.sent) == MAX_GENERATIONS
     assert answers.refusals["a"].code == "empty"
+
+
+def test_a_reply_that_cannot_be_read_is_asked_again_and_is_paid() -> None:
+    # Given an endpoint whose first reply is no completion
+    replies = iter([["illegible"]])
+    world = FakeWorld(lambda request: next(replies, None) or everything(request))
+    answers = run(world, "abc")
+    # Then the same call is made again after a short wait, and both are on the books
+    assert set(answers.looks) == set("abc")
+    assert world.sent == [list("abc")] * 2
+    assert world.log == ["begin", "succeed"] * 2
+    assert world.retries == [False, True]
+    assert len(world.slept) == 1
+    assert answers.generations == dict.fromkeys("abc", 2)
+
+
+def test_a_question_whose_replies_can_never_be_read_is_the_only_one_that_fails() -> None:
+    # Given a question that a gateway between us and the model does not like
+    world = FakeWorld(
+        lambda request: ["illegible"] if "b" in {q.item_id for q in request.questions} else everything(request)
+    )
+    answers = run(world, "abc", attempts=4)
+    # Then it is found, within twice its attempts: the others prove that the endpoint can answer
+    assert set(answers.looks) == {"a", "c"}
+    assert answers.refusals["b"].code == "illegible"
+    assert sum("b" in sent for sent in world.sent) == 8
+    assert [len(sent) for sent in world.sent if "b" in sent] == [3, 3, *[1] * 6]
+
+
+@pytest.mark.parametrize(("asked", "attempts"), [("a", 4), ("abcdefghij", 4), ("abc", 12)])
+def test_an_endpoint_that_always_answers_so_ends_the_job_with_eight_calls(asked: str, attempts: int) -> None:
+    world = FakeWorld(lambda _: ["illegible"])
+    with pytest.raises(ProviderRefused, match="sous une forme illisible"):
+        run(world, asked, attempts=attempts)
+    assert world.log == [*["begin", "succeed"] * 8, "fail:refused:illegible"]
+
+
+def test_a_question_that_may_be_asked_once_is_asked_twice_when_nothing_can_be_read() -> None:
+    world = FakeWorld(lambda _: ["illegible"])
+    assert run(world, "a", attempts=1).refusals["a"].code == "illegible"
+    assert len(world.sent) == 2
+
+
+def test_the_reply_of_a_call_that_nobody_waits_for_is_unknown() -> None:
+    def lost(_: Request) -> Sequence[str]:
+        raise LeaseLost("task")
+
+    world = FakeWorld(lost)
+    with pytest.raises(LeaseLost):
+        run(world, "a")
+    assert world.log == ["begin", "fail:unknown:unknown"]
 
 
 def test_retry_after_is_the_shortest_wait() -> None:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.shapes.batches import ResultLine, WaitingCall
+from worker.shapes.calls import Usage
 from worker.steps.carry import LINE_FRAME, cut_batches, read_lines, read_reply, write_line
+
+
+def file_of(*lines: bytes) -> io.BytesIO:
+    return io.BytesIO(b"\n".join(line.removesuffix(b"\n") for line in lines) + b"\n")
+
 
 CALLS = st.lists(
     st.builds(WaitingCall, id=st.uuids().map(str), model=st.sampled_from("abc"), size=st.integers(0, 5_000)),
@@ -61,7 +69,7 @@ def test_a_reply_an_error_and_a_line_that_was_not_done_are_told_apart() -> None:
         result("d", None),
     ]
 
-    assert list(read_lines(lines)) == [
+    assert list(read_lines(file_of(*lines))) == [
         ResultLine("a", 200, '{"choices": [{}]}', request_id="r"),
         ResultLine("b", 400, '{"error": {"code": "content_filter"}}'),
         ResultLine("c", 0, "", code="batch_expired"),
@@ -73,17 +81,17 @@ def test_what_is_no_line_or_half_a_line_is_left_out() -> None:
     whole = result("a", {"status_code": 200, "body": {}})
     lines = [whole[:-20], b"", b"[]", b"null", b"\xff\xfe", result(7, None), result(None, None), b"[" * 100_000, whole]
 
-    assert [line.call_id for line in read_lines(lines)] == ["a"]
+    assert [line.call_id for line in read_lines(file_of(*lines))] == ["a"]
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_lines_or_nothing(line: bytes) -> None:
-    assert len(list(read_lines([line]))) <= 1
+    assert len(list(read_lines(io.BytesIO(line.replace(b"\n", b""))))) <= 1
 
 
 def test_half_characters_and_nul_stay_the_escapes_that_they_came_as() -> None:
     line = b'{"custom_id": "a", "response": {"status_code": 200, "body": {"t": "\\ud800 \\u0000 \\u00e9"}}}'
-    (read,) = read_lines([line])
+    (read,) = read_lines(io.BytesIO(line))
 
     assert read.raw.encode()  # fits into the database
     assert "\x00" not in read.raw
@@ -97,6 +105,27 @@ def test_a_reply_counts_its_tokens_and_names_its_model() -> None:
     assert reply is not None
     assert (reply.raw, reply.model, reply.provider_request_id) == (json.dumps(body), "m-2026", "r")
     assert (reply.usage.prompt_tokens, reply.usage.completion_tokens) == (7, 3)
-    for useless in ("", "null", "{}", '{"choices": []}', '{"choices": 1}'):
-        assert read_reply(ResultLine("a", 200, useless), model="m") is None
     assert read_reply(ResultLine("a", 500, json.dumps(body)), model="m") is None
+
+
+@pytest.mark.parametrize("raw", ["", "null", "{}", '{"choices": 1}', "<html>", '{"error": {"code": 1}, "choices": []}'])
+def test_what_came_instead_of_a_completion_is_kept_all_the_same(raw: str) -> None:
+    reply = read_reply(ResultLine("a", 200, raw), model="m")
+
+    assert reply is not None
+    assert (reply.raw, reply.is_legible, reply.model, reply.usage) == (raw, False, "m", Usage())
+
+
+def test_a_line_without_end_is_a_reply_that_cannot_be_read_and_takes_no_memory() -> None:
+    # Given a line of ten times what a line may have, between two of the usual size
+    long = b'{"id": "r", "custom_id": "b", "response": {"body": "' + b"x" * 10_000 + b'"}}'
+    whole = result("a", {"status_code": 200, "body": {"choices": [{}]}})
+    last = result("c", {"status_code": 200, "body": {"choices": [{}]}})
+    file = file_of(whole, long, last)
+    # When the file is read, then the call is known, and no more than the bound is in hand at once
+    lines = list(read_lines(file, most_bytes=1_000))
+    assert [line.call_id for line in lines] == ["a", "b", "c"]
+    assert len(lines[1].raw) <= 1_100
+    reply = read_reply(lines[1], model="m")
+    assert reply is not None
+    assert not reply.is_legible

@@ -390,13 +390,7 @@ def test_our_own_letter_before_an_explanation_is_removed() -> None:
 @pytest.mark.parametrize(
     "raw",
     [
-        "",
-        "<html>502</html>",
-        "null",
-        "[]",
-        "{}",
         '{"choices": [{"message": {"content": 5}}]}',
-        "[" * 100_000,
         body("Bien sûr ! Voici l'analyse."),
         body({"results": None}),
         body([result()]),
@@ -407,6 +401,14 @@ def test_a_reply_without_results_refuses_every_question(raw: str) -> None:
 
     assert reply.looks == {}
     assert reply.refusals["item-1"].code == "unreadable"
+
+
+@pytest.mark.parametrize("raw", ["", "<html>502</html>", "null", "[]", "{}", "[" * 100_000, '{"error": {"code": 1}}'])
+def test_what_is_no_completion_is_told_from_a_completion_without_results(raw: str) -> None:
+    reply = check_reply(raw, asked(question()))
+
+    assert reply.looks == {}
+    assert reply.refusals["item-1"].code == "illegible"
 
 
 @pytest.mark.parametrize(
@@ -445,6 +447,72 @@ def test_what_stands_around_the_json_does_not_matter(wrap: str) -> None:
 
     assert reply.looks["item-1"].key == "A"
     assert not reply.truncated
+
+
+def results() -> str:
+    return json.dumps({"results": [result()]}, ensure_ascii=False)
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+@pytest.mark.parametrize("content", [None, "", " "])
+def test_an_answer_that_came_as_the_reasoning_is_read(name: str, content: str | None) -> None:
+    for text in (results(), f"<think>Alors…</think>\n{results()}", f"```json\n{results()}\n```"):
+        reply = check_reply(body(content, **{name: text}), asked(question()))
+        assert reply.looks["item-1"].key == "A"
+
+
+@pytest.mark.parametrize(
+    ("content", "reasoning", "finish", "code"),
+    [
+        (None, "Je réfléchis encore.", "stop", "empty"),
+        (None, f"Peut-être {results()} ?", "stop", "empty"),  # a draft among thoughts
+        (None, results(), "length", "truncated"),  # thought to the ceiling: nothing says that this was the answer
+        (None, results()[:-30], "stop", "empty"),
+        ("Bien sûr !", results(), "stop", "unreadable"),  # the content is what it says
+    ],
+)
+def test_a_draft_in_the_reasoning_is_no_answer(content: str | None, reasoning: str, finish: str, code: str) -> None:
+    reply = check_reply(body(content, finish, reasoning_content=reasoning), asked(question()))
+
+    assert reply.looks == {}
+    assert reply.refusals["item-1"].code == code
+
+
+DRAFT = json.dumps({"results": [result(correctAnswers=["B"])]})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"<think>{DRAFT}</think>{results()}",
+        f"<think>a</think> <think>{DRAFT}</think>\n\n{results()}",
+        f"\n<think>{DRAFT}</think>```json\n{results()}```",
+        f"{DRAFT} non.</think>{results()}".removeprefix("{"),  # opened by the prompt
+        f"<think>{DRAFT} Plutôt : {results()}",  # never closed
+        f"<think><think>{DRAFT} Plutôt : ```json\n{results()}\n```",
+        f"Voici. <think>{DRAFT}</think> {results()}",
+    ],
+)
+def test_of_thoughts_that_hold_drafts_the_answer_counts(content: str) -> None:
+    reply = check_reply(body(content), asked(question()))
+    assert reply.looks["item-1"].key == "A"
+
+
+def test_a_text_may_speak_of_thoughts() -> None:
+    text = f"{TEXT} <think> et </think> sont des balises."
+    reply = check_reply(body({"results": [result(explanation=text)]}), asked(question()))
+    assert reply.looks["item-1"].explanation == text
+
+
+@pytest.mark.parametrize(
+    "part", ["<think>", "</think>", "<think></think>", "<think> ", '"results" ', '"results": [', "```"]
+)
+def test_a_reply_of_half_a_megabyte_is_read_in_linear_time(part: str) -> None:
+    # Quadratic, this would take minutes
+    repeated = part * (500_000 // len(part))
+    for text in (repeated, f"<think>{repeated}", f"a{repeated}", f'{repeated}"'):
+        assert check_reply(body(text), asked(question())).looks == {}
+        assert check_reply(body(None, reasoning_content=text), asked(question())).looks == {}
 
 
 def test_content_in_parts_is_read_as_one() -> None:

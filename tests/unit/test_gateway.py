@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from worker import transport
 from worker.adapters.limits import Limits
 from worker.errors import LeaseLost, ProviderRefused, ProviderUnavailable
-from worker.gateway import OPEN_S, Breaker, Gateway, Outlet, TokenMeter
+from worker.gateway import OPEN_S, STREAK_S, Breaker, Gateway, Outlet, Streak, TokenMeter
 from worker.shapes.calls import Endpoint, Reply, Request, Usage
 
 FIRST = Endpoint(name="http://first.test/v1", model="m", review_model="m")
@@ -197,3 +198,49 @@ def test_the_meter_learns_what_tokens_are() -> None:
     known = meter.characters_per_token
     meter.learn(request(FIRST), Usage())
     assert meter.characters_per_token == known
+
+
+def test_replies_in_which_nothing_can_be_read_are_counted_until_one_can() -> None:
+    now = 0.0
+    streak = Streak(clock=lambda: now)
+    assert [streak.note(is_legible=legible) for legible in (False, False, True, False)] == [1, 2, 0, 1]
+    # What was yesterday proves nothing of today
+    now += STREAK_S + 1
+    assert streak.note(is_legible=False) == 1
+
+
+def test_a_call_that_nobody_waits_for_frees_its_slot_at_once_and_is_read_for_a_while_all_the_same() -> None:
+    # Given a process with a single slot, and a job that is cancelled while its call is under way
+    world = FakeWorld(slots=1)
+    is_cancelled = False
+
+    def check() -> None:
+        if is_cancelled:
+            raise LeaseLost("task")
+
+    door = world.gateway.open_door(check, world.sleep)
+    door.clock = lambda: world.now
+    other = world.gateway.open_door(lambda: None, world.sleep)
+    first, second = request(FIRST), request(FIRST)
+
+    def wait() -> None:
+        nonlocal is_cancelled
+        is_cancelled = True
+        transport.look()  # as every read of the reply does
+        # Then another call has the slot meanwhile
+        world.first = up
+        with other.hold_turn(second):
+            other.send(second)
+        world.now += world.gateway.grace_s - 1
+        transport.look()
+        # And after the grace nobody waits any longer
+        world.now += 2
+        transport.look()
+
+    world.first = wait
+    with pytest.raises(LeaseLost), door.hold_turn(first):
+        door.send(first)
+    assert len(world.sent) == 2
+    # And the slot is free once, not twice
+    assert world.gateway.slots.acquire(blocking=False)
+    assert not world.gateway.slots.acquire(blocking=False)

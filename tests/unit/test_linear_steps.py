@@ -10,25 +10,18 @@ from hypothesis import strategies as st
 
 from worker.adapters.documents.text import read_markdown
 from worker.shapes.letters import named_letters
-from worker.steps.check import _without_thoughts
 from worker.steps.parse.values import _without_hidden, read_semester
 
 MARKUP = st.lists(
     st.sampled_from(["<!--", "-->", "<script", "<STYLE", ">", "</script>", "</style >", "<", "a", " ", "\n", "--"]),
     max_size=14,
 ).map("".join)
-THINKING = st.lists(st.sampled_from(["<think>", "</think>", "{", "a", "\n", "<think"]), max_size=12).map("".join)
 
 
 @given(MARKUP)
 def test_comments_scripts_and_styles_are_left_out_as_an_expression_did_it(text: str) -> None:
     was = re.compile(r"<!--.*?-->|<(script|style)\b[^>]*>.*?</\1\s*>", re.IGNORECASE | re.DOTALL | re.ASCII)
     assert _without_hidden(text) == was.sub("", text)
-
-
-@given(THINKING)
-def test_thoughts_are_left_out_as_an_expression_did_it(text: str) -> None:
-    assert _without_thoughts(text) == re.sub(r"<think>.*?</think>", "", text, flags=re.DOTALL)
 
 
 @pytest.mark.parametrize("text", ["1er semestre", "1ere semestre", "2e semestre", "2eme semestre", "2nd semestre"])

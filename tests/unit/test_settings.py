@@ -124,8 +124,63 @@ def test_an_error_shows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     ["DATABASE_URL", "REDIS_URL", "OPENAI_API_KEY", "OPENAI_BASE_URL", "AZURE_OPENAI_API_KEY", "MEDQ_STORAGE_URL"],
 )
 def test_a_secret_is_not_shown_when_settings_are_printed(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setenv(name, "scheme://u:s3cr3t@h")
+    monkeypatch.setenv(name, "https://u:s3cr3t@h")
 
     settings = Settings.load()
 
     assert "s3cr3t" not in f"{settings!r} {settings}"
+
+
+KEYS = ["OPENAI_API_KEY", "AZURE_OPENAI_API_KEY", "OPENAI_FALLBACK_API_KEY"]
+ADDRESSES = ["OPENAI_BASE_URL", "AZURE_OPENAI_ENDPOINT", "MEDQ_EMBEDDING_BASE_URL", "OPENAI_FALLBACK_BASE_URL"]
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_blanks_and_line_breaks_around_a_key_are_no_part_of_it(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "  sk-secret\r\n")
+    found = Settings.load()
+    assert "sk-secret" in (found.openai_api_key, found.azure_api_key, found.fallback_api_key)
+    # Nothing but blanks is no key
+    monkeypatch.setenv(name, "\n")
+    assert not Settings.load().openai_api_key
+
+
+@pytest.mark.parametrize("key", ["sk-se cret", "sk-se\ncret", "sk-sécret", "sk-se\x7fcret", "sk-se\u200bcret"])
+@pytest.mark.parametrize("name", KEYS)
+def test_a_key_that_no_header_can_hold_is_named_at_start_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, name: str, key: str
+) -> None:
+    monkeypatch.setenv(name, key)
+    with pytest.raises(UsageError, match=f"^{name}: a key holds no") as caught:
+        Settings.load()
+    assert "sk-se" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "api.example/v1", "localhost:8000/v1", "ftp://api.example/v1", "//api.example", "https://", "https:///v1",
+        "https://api.example:99999/v1", "https://api.example:port/v1", "https://api.example:0/v1",
+        "https://[::1/v1", "https://api example/v1", "https://api.example/v 1", "https://user:pw@/v1",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ADDRESSES)
+def test_an_address_that_leads_nowhere_is_named_at_start_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, name: str, address: str
+) -> None:
+    monkeypatch.setenv(name, address)
+    with pytest.raises(UsageError, match=f"^{name}: (an|the) .*address") as caught:
+        Settings.load()
+    assert "pw" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://api.example/v1", "http://127.0.0.1:8000/v1", "http://[::1]:8000/v1", "https://user:pw@api.example/v1",
+        "https://clinique-à-tunis.example/v1?key=x", "http://llm_server:80", "HTTPS://API.EXAMPLE/v1",
+    ],
+)  # fmt: skip
+def test_an_address_that_leads_somewhere_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", f" {address}\n")
+    assert Settings.load().openai_base_url == address

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import IO, NoReturn, Protocol
@@ -15,11 +14,19 @@ import openai
 from openai.types import Batch, FileObject
 
 from worker.errors import ContentRefused, ProviderRefused, ProviderUnavailable
+from worker.log import get_logger
 from worker.shapes.batches import BatchStatus, ProviderBatch
+from worker.shapes.calls import ILLEGIBLE
+from worker.shapes.completions import parse_json, storable
+from worker.transport import Bounds
+
+log = get_logger()
 
 KEY = "medq_batch"  # in the provider's metadata: which of our batches this is
 WINDOW_S = 24 * 3600.0
 CLOCKS_S = 3600.0  # how far the provider's clock and the database's may be apart
+MAX_FILE = 2 * 2**30  # bytes of a result file: ten times the largest input file
+MAX_LISTED = 20_000  # batches, at a hundred a page
 _NO_CODE = re.compile(r"[^\w.-]")  # in a sentence for admins
 _OVER: dict[str, BatchStatus] = {
     "completed": "completed",
@@ -39,27 +46,26 @@ class Translate(Protocol):
 class BatchApi:
     """The Batch API of one endpoint. Every method raises as `LlmClient.complete` does.
 
-    `path` is what each line is sent to: "/v1/chat/completions", on Azure "/chat/completions".
+    `path` is what each line is sent to: "/v1/chat/completions", on Azure "/chat/completions". `transfer_s`: the time
+    that a whole file may take, there or back; every other request has the client's own.
     """
 
     client: openai.OpenAI
     translate: Translate
     path: str
+    transfer_s: float
 
     def upload(self, file: IO[bytes], *, name: str, model: str) -> tuple[str, bool]:
         """Hand the lines over; the id of the provider's file, and whether it is ready for a batch."""
-        with self._told(model):
+        with self._told(model), Bounds(self.transfer_s):
             made = self.client.files.create(file=(name, file, "application/jsonl"), purpose="batch")
-        return made.id, _is_ready(made)
+            return _named(made.id), _is_ready(made)
 
     def is_ready(self, file_id: str, *, model: str) -> bool:
         """Whether the provider has read an uploaded file: Azure takes minutes for a large one."""
-        try:
+        with self._told(model), suppress(openai.NotFoundError):
             return _is_ready(self.client.files.retrieve(file_id))
-        except openai.NotFoundError:
-            return True  # a provider that tells nothing of files, or has lost it: its refusal of the batch will say so
-        except openai.APIError as error:
-            self.translate(error, model=model)
+        return True  # a provider that tells nothing of files, or has lost it: its refusal of the batch will say so
 
     def create(self, input_file_id: str, *, key: str, model: str) -> ProviderBatch:
         """Have the batch begun. It costs money from here on, and is found again by its key."""
@@ -71,7 +77,7 @@ class BatchApi:
                 metadata={KEY: key},
                 extra_headers={"Idempotency-Key": key},  # for a provider that knows what it means
             )
-        return _describe(made)
+            return _describe(made)
 
     def find_all(self, key: str, file_id: str | None, *, since: datetime, model: str) -> list[ProviderBatch]:
         """Every batch that was begun with this key or from this file, whoever did not hear of it; newest first.
@@ -82,7 +88,9 @@ class BatchApi:
         oldest = (since - timedelta(seconds=CLOCKS_S)).timestamp()
         found = []
         with self._told(model):
-            for batch in self.client.batches.list(limit=100):
+            for number, batch in enumerate(self.client.batches.list(limit=100)):
+                if number >= MAX_LISTED:
+                    raise ProviderUnavailable("the list of batches has no end", code="server_error")
                 if (batch.metadata or {}).get(KEY) == key or batch.input_file_id == file_id:
                     found.append(_describe(batch))
                 elif batch.created_at < oldest:
@@ -100,10 +108,16 @@ class BatchApi:
             self.client.batches.cancel(batch_id)
 
     def download(self, file_id: str, into: IO[bytes], *, model: str) -> None:
-        """Fetch a result file; it may be larger than memory."""
-        with self._told(model), self.client.files.with_streaming_response.content(file_id) as response:
+        """Fetch a result file; it may be larger than memory, and no more than `MAX_FILE` of it is taken."""
+        with (
+            self._told(model),
+            Bounds(self.transfer_s, MAX_FILE) as bounds,
+            self.client.files.with_streaming_response.content(file_id) as response,
+        ):
             for chunk in response.iter_bytes():
                 into.write(chunk)
+        if bounds.is_cut or bounds.encoding is not None:
+            log.warning("batch_file_cut", most_bytes=MAX_FILE, encoding=bounds.encoding)
 
     def discard(self, file_ids: Iterable[str], *, model: str) -> None:
         """Remove files that nobody needs any more, as far as the provider lets us."""
@@ -113,10 +127,7 @@ class BatchApi:
 
     def explain(self, status: int, raw: str, *, model: str) -> ProviderUnavailable | ProviderRefused | ContentRefused:
         """What a line that was refused with this HTTP status and body means, as if it had been a call."""
-        try:
-            body = json.loads(raw, strict=False)
-        except ValueError:
-            body = None
+        body = parse_json(raw)
         inner = body.get("error", body) if isinstance(body, dict) else None
         message = inner.get("message") if isinstance(inner, dict) else None
         response = httpx2.Response(status, request=httpx2.Request("POST", str(self.client.base_url)))
@@ -135,6 +146,18 @@ class BatchApi:
         except httpx2.HTTPError as error:
             # While a body is read the client lets the errors of its transport through as they are.
             raise ProviderUnavailable("the LLM endpoint broke off", code="connection") from error
+        except (AttributeError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
+            # A reply of another shape, as proxies and wrong addresses send.
+            raise ProviderUnavailable(
+                f"the LLM endpoint says of batches what cannot be read ({type(error).__name__})", code=ILLEGIBLE
+            ) from error
+
+
+def _named(name: object) -> str:
+    """An id as it came; `ValueError` for none, which nobody could ask about again."""
+    if not isinstance(name, str) or not name or storable(name) != name:
+        raise ValueError("no id")
+    return name
 
 
 def _is_ready(file: FileObject) -> bool:
@@ -145,7 +168,7 @@ def _is_ready(file: FileObject) -> bool:
 def _describe(batch: Batch) -> ProviderBatch:
     counts, errors = batch.request_counts, (batch.errors.data if batch.errors else None) or []
     return ProviderBatch(
-        id=batch.id,
+        id=_named(batch.id),
         is_over=batch.status in _OVER,
         status=_OVER.get(batch.status, "submitted"),
         output_file_id=batch.output_file_id,

@@ -254,7 +254,7 @@ def fail_call(
     message: str,
     cost_usd: Decimal | None,
 ) -> None:
-    """Store why there is no reply. `kind`: "unavailable", "refused" or "content".
+    """Store why there is no reply. `kind`: "unavailable", "refused", "content", or "unknown": nobody saw the end.
 
     A call of which nobody knows whether it is paid keeps the ceiling that it was given at its beginning, whatever
     `cost_usd` says. After a "refused" one, whose `message` is the sentence for the admin, the job makes no further
@@ -264,7 +264,13 @@ def fail_call(
         connection.execute(STOP_CALLS, {"call_id": call_id, "sentence": message})
     error = json.dumps({"kind": kind, "code": code, "message": message[:500]}, ensure_ascii=False)
     connection.execute(
-        FAIL, {"call_id": call_id, "error": error, "cost": cost_usd, "is_known": code not in MAY_BE_PAID}
+        FAIL,
+        {
+            "call_id": call_id,
+            "error": error,
+            "cost": cost_usd,
+            "is_known": kind != "unknown" and code not in MAY_BE_PAID,
+        },
     )
 
 

@@ -10,8 +10,10 @@ import openai
 
 from worker.errors import ProviderUnavailable
 from worker.settings import Settings
+from worker.transport import MOST_BYTES, BoundedClient, Bounds
 
 SEARCH_TIMEOUT_S = 10.0  # a batch waits for it
+VECTOR_BYTES = 2**17  # of one vector, at most: thousands of numbers of some twenty characters
 MAX_TEXT = 8_000  # characters; models cut their input at some hundreds to thousands of tokens
 
 
@@ -25,14 +27,15 @@ class EmbeddingClient:
     def embed(self, texts: Sequence[str], *, timeout_s: float = SEARCH_TIMEOUT_S) -> list[list[float]]:
         """One vector for each text, in their order. Raises `ProviderUnavailable` for whatever goes wrong."""
         try:
-            reply = self._client.embeddings.create(
-                model=self.model,
-                input=[text[:MAX_TEXT] or " " for text in texts],
-                encoding_format="float",
-                timeout=timeout_s,
-            )
+            with Bounds(timeout_s, MOST_BYTES + len(texts) * VECTOR_BYTES):
+                reply = self._client.embeddings.create(
+                    model=self.model,
+                    input=[text[:MAX_TEXT] or " " for text in texts],
+                    encoding_format="float",
+                    timeout=timeout_s,
+                )
             vectors = [list(map(float, item.embedding)) for item in sorted(reply.data, key=lambda item: item.index)]
-        except (openai.APIError, TypeError, ValueError, AttributeError) as error:
+        except (openai.APIError, TypeError, ValueError, AttributeError, RecursionError) as error:
             # Not an API error: a reply of another shape, as proxies and wrong addresses send.
             raise ProviderUnavailable(
                 f"the embedding endpoint failed ({type(error).__name__})", code="embedding"
@@ -51,7 +54,7 @@ def _build_client(settings: Settings) -> openai.OpenAI:
     loopback = urlsplit(url or "").hostname in ("127.0.0.1", "localhost", "::1")
     common: dict[str, Any] = {
         "max_retries": 0,
-        "http_client": openai.DefaultHttpxClient(trust_env=False) if loopback else None,
+        "http_client": BoundedClient(SEARCH_TIMEOUT_S, trust_env=not loopback),
     }
     if settings.azure_endpoint and not url:
         return openai.AzureOpenAI(

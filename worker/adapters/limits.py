@@ -260,6 +260,11 @@ class Limits:
         jitter = random.uniform(0.3, 1.0)  # noqa: S311 (jitter, not a secret)
         return turn if turn.paused_s > HORIZON_S else Turn(False, min(turn.wait_s, HORIZON_S) * jitter, turn.paused_s)
 
+    @property
+    def told_rpm(self) -> float | None:
+        """The requests a minute that the endpoint's own headers allow; None where it does not say."""
+        return self._adopted.requests
+
     def is_paused(self) -> bool:
         """Whether a 429 has come since a turn was given: who waited for one asks anew."""
         return self.clock() < self._paused_until

@@ -20,7 +20,10 @@ from worker import faults
 from worker.errors import ContentRefused, ProviderRefused, ProviderUnavailable, UsageError
 from worker.faults import Point
 from worker.settings import DEFAULT_MODEL, Settings
+from worker.shapes import sentences
 from worker.shapes.calls import Allowance, Endpoint, Reply, Request, Usage
+from worker.shapes.completions import ENCODED, MAX_ILLEGIBLE, MAX_NAME, TOO_LARGE, parse_json, read_completion, storable
+from worker.transport import BoundedClient, Bounds
 
 OPENAI_URL = "https://api.openai.com/v1"
 AZURE_API_VERSION = "2024-10-21"  # the stable one, which knows strict schemas
@@ -28,6 +31,11 @@ EMBEDDED_MODEL = "SmolLM2-135M-Instruct"
 EMBEDDED_SLOTS = 2  # answered at once by the embedded server; more would only wait there and time out
 EMBEDDED_TIMEOUT_S = 300
 PING_TIMEOUT_S = 10
+# Of a reply: a token in a stream of events comes in an envelope of some 300 bytes.
+LEAST_BOUND = 2**20
+BYTES_PER_TOKEN = 448
+KEPT_OF_TOO_LARGE = 2**16  # bytes that the ledger keeps of a reply that is larger, or compressed unasked
+LONGEST_WISH_S = 30 * 86_400.0
 AT_ONCE_S = 1.0  # no model has written anything worth its price when a connection breaks so soon
 
 _QUOTA_CODES = frozenset(
@@ -38,6 +46,7 @@ _CONTEXT_CODES = frozenset(("context_length_exceeded", "string_above_max_length"
 _CONTEXT_WORDS = ("context length", "context size", "maximum context", "context window", "too many tokens")
 _NUMBER = r"(\d+(?:\.\d+)?)"
 _DURATION = re.compile(rf"(?:{_NUMBER}d)?(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?(?:{_NUMBER}ms)?")
+_LATIN = ("charset=iso-8859-1", "charset=latin-1", "charset=latin1", "charset=windows-1252", "charset=cp1252")
 _SCHEMA_WORDS = ("response_format", "json_schema", "schema", "grammar")
 
 
@@ -84,7 +93,15 @@ class LlmClient:
     def __init__(self, endpoint: Endpoint, settings: Settings, *, now: Callable[[], float] = time.time) -> None:
         self.endpoint = endpoint
         self._now = now
-        self._client = _build_client(endpoint, settings)
+        self._timeout_s = settings.call_timeout_s
+        if endpoint.embedded:
+            self._timeout_s = max(self._timeout_s, EMBEDDED_TIMEOUT_S)
+        try:
+            self._client = _build_client(endpoint, settings, self._timeout_s)
+        except httpx2.InvalidURL:
+            raise UsageError(
+                "The address of the LLM cannot be read: correct OPENAI_BASE_URL or AZURE_OPENAI_ENDPOINT."
+            ) from None
         self._slots = threading.BoundedSemaphore(EMBEDDED_SLOTS) if endpoint.embedded else None
 
     def complete(self, request: Request) -> Reply:
@@ -104,12 +121,14 @@ class LlmClient:
         Raises as `complete` does. A name in the list proves the address and the key, not the quota.
         """
         try:
-            raw = self._client.models.with_raw_response.list(timeout=PING_TIMEOUT_S)
+            with Bounds(PING_TIMEOUT_S):
+                raw = self._client.models.with_raw_response.list(timeout=PING_TIMEOUT_S)
         except openai.NotFoundError:
             return ()
         except openai.APIError as error:
             self.translate(error, model=self.endpoint.model)
-        listed = _parse_object(raw.text).get("data")
+        reply = parse_json(raw.text)
+        listed = reply.get("data") if isinstance(reply, Mapping) else None
         models = listed if isinstance(listed, list) else []
         names = (model.get("id") for model in models if isinstance(model, Mapping))
         return tuple(name for name in names if isinstance(name, str))
@@ -125,28 +144,32 @@ class LlmClient:
 
     def _attempt(self, request: Request) -> Reply:
         sent_at = time.monotonic()
-        try:
-            # Sent as composed and read as it came: the client's types around both take more CPU than the call.
-            raw = self._client.post(
-                "/chat/completions", body={**request.body, "model": request.model}, cast_to=httpx2.Response
-            )
-        except openai.APIError as error:
-            self.translate(error, model=request.model, after_s=time.monotonic() - sent_at)
-        text = raw.text
+        with Bounds(self._timeout_s, _most_bytes(request)) as bounds:
+            try:
+                # Sent as composed and read as it came: the client's types around both take more CPU than the call.
+                raw = self._client.post(
+                    "/chat/completions",
+                    # Some servers send a stream of events unless they are told not to.
+                    body={**request.body, "model": request.model, "stream": False},
+                    cast_to=httpx2.Response,
+                )
+            except openai.APIError as error:
+                self.translate(error, model=request.model, after_s=time.monotonic() - sent_at)
         faults.reached(Point.REPLY_READ)
-        envelope = _parse_object(text)
-        choices, usage = envelope.get("choices"), Usage.read(envelope.get("usage"))
-        # One that is empty and counts tokens all the same is paid for, and so stored like any other.
-        if not (isinstance(choices, list) and choices) and usage == Usage():
-            raise ProviderUnavailable("the endpoint answered 200 without a completion", code="empty_reply")
-        model = envelope.get("model")
+        text = _read_text(raw, bounds)
+        completion = read_completion(text)
+        request_id = raw.headers.get("x-request-id") or raw.headers.get("apim-request-id")
         return Reply(
-            raw=text,
-            model=model if isinstance(model, str) and model else request.model,
-            usage=usage,
-            provider_request_id=raw.headers.get("x-request-id") or raw.headers.get("apim-request-id"),
+            raw=text if completion else text[:MAX_ILLEGIBLE],
+            model=(completion and completion.model) or request.model,
+            usage=completion.usage if completion else Usage(),
+            provider_request_id=request_id and storable(request_id)[:MAX_NAME],
             allowance=parse_allowance(raw.headers),
+            is_legible=completion is not None,
         )
+
+    def _host(self) -> str:
+        return urlsplit(self.endpoint.name).hostname or "?"
 
     def translate(self, error: openai.APIError, *, model: str, after_s: float = 0.0) -> NoReturn:
         """Raise what a failure means for a call that was sent `after_s` seconds ago.
@@ -167,36 +190,39 @@ class LlmClient:
                 "Le quota du fournisseur du modèle est épuisé : rechargez le compte, puis relancez la tâche.",
                 code="insufficient_quota",
             ) from error
-        if status in (408, 409, 429) or status >= 500 or status < 400:
+        if status < 400:
+            _refuse_redirect(error.response, host=self._host(), cause=error)
+        if status in (408, 409, 429) or status >= 500:
             raise ProviderUnavailable(
                 f"the LLM endpoint answered {status}",
                 code={408: "timeout", 429: "rate_limited"}.get(status, "server_error"),
                 retry_after_s=parse_retry_after(error.response.headers, now=self._now()),
             ) from error
         if status in (401, 403, 404, 405):
-            _refuse_access(status, model=model, host=urlsplit(self.endpoint.name).hostname or "?", cause=error)
+            _refuse_access(status, model=model, host=self._host(), cause=error)
         _refuse_request(error, codes, model=model)
 
 
 def parse_retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
     """Seconds that the provider asks to wait: `retry-after-ms`, or `Retry-After` in seconds or as an HTTP date.
 
-    `now` is in seconds since 1970. None when there is no such wish, or none that can be read; never negative.
+    `now` is in seconds since 1970. None when there is no such wish, or none that can be read; never negative, nor more
+    than a month.
     """
     milliseconds = _seconds(headers.get("retry-after-ms"))
     if milliseconds is not None:
-        return milliseconds / 1000
+        return min(LONGEST_WISH_S, milliseconds / 1000)
     value = headers.get("retry-after")
     seconds = _seconds(value)
     if seconds is not None or value is None:
-        return seconds
+        return None if seconds is None else min(LONGEST_WISH_S, seconds)
     try:
         date = email.utils.parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if date.tzinfo is None:
         date = date.replace(tzinfo=datetime.UTC)
-    return max(0.0, date.timestamp() - now)
+    return min(LONGEST_WISH_S, max(0.0, date.timestamp() - now))
 
 
 def parse_allowance(headers: Mapping[str, str]) -> Allowance | None:
@@ -249,6 +275,13 @@ def _refuse_access(status: int, *, model: str, host: str, cause: Exception) -> N
     raise ProviderRefused(f"{sentence}, puis relancez la tâche.", code=code) from cause
 
 
+def _refuse_redirect(response: httpx2.Response, *, host: str, cause: Exception) -> NoReturn:
+    """A 3xx that leads elsewhere: followed, it would take the key and the questions to a stranger."""
+    location = urlsplit(str(response.next_request.url)) if response.next_request is not None else None
+    target = f"{location.scheme}://{location.hostname}"[:100] if location is not None and location.hostname else None
+    raise ProviderRefused(sentences.redirected(host, target), code="redirected") from cause
+
+
 def _refuse_request(error: openai.APIStatusError, codes: frozenset[str], *, model: str) -> NoReturn:
     """A 400, 413 or 422: this content, or every call."""
     words = error.message.casefold()
@@ -280,12 +313,26 @@ def _codes(error: openai.APIStatusError) -> frozenset[str]:
     return frozenset(code.casefold() for code in found if isinstance(code, str))
 
 
-def _parse_object(text: str) -> Mapping[str, Any]:
+def _most_bytes(request: Request) -> int:
+    """More than any reply to this request can have, in whatever form it comes."""
+    return LEAST_BOUND + BYTES_PER_TOKEN * int(request.body.get("max_completion_tokens", 0))
+
+
+def _read_text(raw: httpx2.Response, bounds: Bounds) -> str:
+    """The body as text; what is no UTF-8 stays recognisable as such, and so is no JSON."""
+    if bounds.is_cut:
+        head = raw.content[:KEPT_OF_TOO_LARGE].decode("utf-8", "backslashreplace")
+        return f"{TOO_LARGE}{bounds.most_bytes} bytes]\n{head}"
+    if bounds.encoding is not None:
+        head = raw.content[:KEPT_OF_TOO_LARGE].decode("utf-8", "backslashreplace")
+        return f"{ENCODED}{storable(bounds.encoding)}]\n{head}"
+    content = raw.content
     try:
-        value = json.loads(text, strict=False)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
+        return content.decode(json.detect_encoding(content))
+    except UnicodeDecodeError:
+        # JSON is UTF-8, whatever the header says, but for servers that mean what they say there.
+        is_latin = any(name in raw.headers.get("content-type", "").casefold() for name in _LATIN)
+        return content.decode("cp1252" if is_latin else "utf-8", "backslashreplace")
 
 
 def _without_credentials(url: str) -> str:
@@ -300,13 +347,13 @@ def _event_hooks() -> dict[str, Any]:
     return {"event_hooks": {"response": [lambda _response: faults.reached(Point.REQUEST_SENT)]}}
 
 
-def _build_client(endpoint: Endpoint, settings: Settings) -> openai.OpenAI:
+def _build_client(endpoint: Endpoint, settings: Settings, timeout_s: float) -> openai.OpenAI:
     loopback = urlsplit(endpoint.name).hostname in ("127.0.0.1", "localhost", "::1")
     common: dict[str, Any] = {
         "max_retries": 0,
-        "timeout": max(settings.call_timeout_s, EMBEDDED_TIMEOUT_S) if endpoint.embedded else settings.call_timeout_s,
+        "timeout": timeout_s,
         # A proxy of the environment must not stand between this machine and itself.
-        "http_client": openai.DefaultHttpxClient(trust_env=False, **_event_hooks()) if loopback else None,
+        "http_client": BoundedClient(timeout_s, trust_env=not loopback, **_event_hooks()),
     }
     if endpoint.embedded:
         return openai.OpenAI(api_key="embedded", base_url=endpoint.name, **common)

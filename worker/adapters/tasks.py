@@ -183,6 +183,12 @@ ON CONFLICT DO NOTHING
 """)
 
 
+COUNT_OPEN_BATCHES = sa.text("""
+SELECT count(*) FROM "AiValidationTask" WHERE "jobId" = :job_id AND "kind" = 'analyse'
+AND "status" IN ('ready', 'running', 'waiting')
+""")
+
+
 @dataclass(frozen=True, slots=True)
 class ExpiredTask:
     """A task whose owner let its lease run out."""
@@ -359,3 +365,8 @@ def mend_orphans(connection: sa.Connection) -> int:
 def notify(connection: sa.Connection, job_id: str) -> None:
     """Ring at commit: something of this job became ready."""
     connection.execute(sa.text("SELECT pg_notify(:channel, :job)"), {"channel": CHANNEL, "job": job_id})
+
+
+def count_open_batches(connection: sa.Connection, job_id: str) -> int:
+    """How many batches of the job have not ended."""
+    return int(connection.execute(COUNT_OPEN_BATCHES, {"job_id": job_id}).scalar_one())

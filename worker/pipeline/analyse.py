@@ -15,13 +15,13 @@ from worker.faults import Point
 from worker.leases import Lease
 from worker.log import get_logger
 from worker.pipeline.claiming import Batch, compose
-from worker.pipeline.failing import down_for_s
+from worker.pipeline.failing import down_for_s, say_slow
 from worker.pipeline.ledger import TaskLedger
 from worker.pipeline.publish import publish
 from worker.pipeline.tools import Tools
 from worker.shapes import sentences
 from worker.shapes.answers import Conclusion, Look, Purpose
-from worker.shapes.calls import Endpoint, Request
+from worker.shapes.calls import CheckedReply, Endpoint, Request
 from worker.shapes.items import PendingItem
 from worker.shapes.jobs import JobConfig, Task
 from worker.shapes.places import PlacesMissing, Wanted
@@ -205,10 +205,19 @@ def _ask(
 
     sleep = tools.circuit.guard_sleep(lease.sleep)
     door = tools.gateway.open_door(check, sleep)
+    told_rpm = tools.gateway.told_rpm
+
+    def read(raw: str, request: Request) -> CheckedReply:
+        nonlocal told_rpm
+        if tools.gateway.told_rpm != told_rpm:  # as the first reply tells, which is stored by now
+            told_rpm = tools.gateway.told_rpm
+            tools.database.transact(lambda c: _tell_slow(tools, c, task))
+        return check_reply(raw, request)
+
     dialogue = Dialogue(
         compose=lambda item_ids, larger_ceiling: compose_once(choose(), item_ids, larger_ceiling),
         recall=lambda item_ids: [compose_once(endpoint, item_ids, False) for endpoint in tools.gateway.endpoints],
-        check=check_reply,
+        check=read,
         send=door.send,
         ledger=asking.ledger,
         turn=door.hold_turn,
@@ -224,6 +233,11 @@ def _ask(
         transport_attempts=_transport_attempts(tools, task, attempts, config),
         generations=generations,
     )
+
+
+def _tell_slow(tools: Tools, connection: sa.Connection, task: Task) -> None:
+    if tasks.lock_job(connection, task.job.id) == "processing":
+        say_slow(tools, connection, task.job.id)
 
 
 def _transport_attempts(tools: Tools, task: Task, attempts: int, config: JobConfig) -> int:
@@ -254,6 +268,7 @@ def _apply(
         items.add_finding(connection, [item.id for item in pending], finding)
     if items.conclude_items(connection, task.job.id, concluded):
         tasks.notify(connection, task.job.id)
+    say_slow(tools, connection, task.job.id)
 
 
 def _refused(answers: Answers, item_id: str) -> str:

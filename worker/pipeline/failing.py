@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -21,6 +21,7 @@ AWAY_GAP_S = 900.0  # longer than the longest pause between two tries of the sto
 # What may be this machine's own trouble: its line, its proxy, its names. The rest is the endpoint's word.
 MAY_BE_OURS = frozenset(("connection", "connection_lost", "timeout", "server_error", "fallback_refused"))
 PASSING_S = 1.0
+SLOW_RPM = 10.0  # an endpoint that allows fewer requests a minute makes a job last: the row says so
 
 
 def fail_task(tools: Tools, task: Task, sentence: str) -> None:
@@ -51,6 +52,9 @@ def wait_for_provider(tools: Tools, task: Task, error: ProviderUnavailable) -> N
     left_s = tools.settings.outage_s - down_s
     if left_s <= 0:
         fail_task(tools, task, sentences.outage(down_s))
+        return
+    if (error.retry_after_s or 0.0) > left_s:
+        fail_task(tools, task, sentences.pause_too_long(timedelta(seconds=error.retry_after_s or 0.0) + _now(tools)))
         return
     # Never before the endpoint's own wish, nor later than the job may wait.
     delay_s = min(max(error.retry_after_s or 0.0, 1.0, min(60.0, down_s / 2)), left_s + 0.1)
@@ -101,6 +105,19 @@ def _is_other_answered(tools: Tools) -> bool:
     look_back_s = tools.circuit.look_back_s()
     endpoints = [endpoint.name for endpoint in tools.gateway.endpoints]
     return tools.database.transact(lambda c: calls.is_answered(c, endpoints, within_s=look_back_s))
+
+
+def _now(tools: Tools) -> datetime:
+    return tools.database.transact(calls.read_clock)
+
+
+def say_slow(tools: Tools, connection: sa.Connection, job_id: str) -> None:
+    """Tell the admin when the endpoint allows so few calls that the job takes long. The job must be locked already."""
+    told_rpm = tools.gateway.told_rpm
+    if told_rpm and told_rpm < SLOW_RPM:
+        open_batches = tasks.count_open_batches(connection, job_id)
+        if open_batches:
+            jobs.say(connection, job_id, sentences.provider_slow(told_rpm, 60 * open_batches / told_rpm))
 
 
 def down_for_s(tools: Tools, task: Task) -> float:

@@ -9,6 +9,9 @@ from typing import Any, Self
 from worker.shapes.answers import Look, Purpose, Refusal
 from worker.shapes.questions import Question
 
+MOST_TOKENS = 10_000_000  # no call counts more: what says so is not believed
+ILLEGIBLE = "illegible"  # the code of a reply that is no completion at all: nothing in it could be read
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -73,19 +76,22 @@ class Usage:
 
     @classmethod
     def read(cls, data: object) -> Self:
-        """From the `usage` object of a reply; anything unexpected counts as 0."""
+        """From the `usage` object of a reply. Where a count is no plausible number, nothing of it is believed."""
         usage = data if isinstance(data, Mapping) else {}
         details = usage.get("prompt_tokens_details")
         cached = details.get("cached_tokens") if isinstance(details, Mapping) else 0
-        return cls(
-            prompt_tokens=_count(usage.get("prompt_tokens")),
-            cached_tokens=_count(cached),
-            completion_tokens=_count(usage.get("completion_tokens")),
-        )
+        prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+        if prompt is None or completion is None:
+            return cls()
+        return cls(prompt_tokens=prompt, cached_tokens=_count(cached) or 0, completion_tokens=completion)
 
 
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**31 else 0
+def _count(value: object) -> int | None:
+    """A count of tokens, 0 where none is given; None for what cannot be one."""
+    if value is None:
+        return 0
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_number and 0 <= value <= MOST_TOKENS else None  # type: ignore[operator, return-value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +104,19 @@ class Allowance:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the endpoint sent, verbatim. `raw` is the body's text: stored before anything reads it."""
+    """What the endpoint sent, verbatim. `raw` is the body's text: stored before anything judges it.
+
+    Where no completion can be read in it (`is_legible`), `illegible_in_a_row` such replies have come without another
+    one in between; of such a one only a bounded beginning is kept.
+    """
 
     raw: str
     model: str
     usage: Usage
     provider_request_id: str | None
     allowance: Allowance | None = None
+    is_legible: bool = True
+    illegible_in_a_row: int = 0
 
 
 @dataclass(frozen=True, slots=True)

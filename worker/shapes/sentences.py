@@ -96,6 +96,7 @@ REFUSAL_WORDS = {
     "prompt_leak": "explication qui cite les consignes",
     "confidence_out_of_range": "confiance hors limites",
     "unreadable": "réponse illisible",
+    "illegible": "le fournisseur répond sous une forme illisible",
     "no_answer": "aucune réponse donnée",
     "no_verdict": "aucun avis sur la réponse officielle",
     "ambiguous": "deux valeurs pour un même champ",
@@ -154,10 +155,11 @@ def refused(code: str | None) -> str:
     return f"Aucune analyse acceptable après plusieurs essais ({cause})."
 
 
-def provider_down(retry_at: datetime, until: datetime) -> str:
-    """Said while the job waits for the endpoint. Times are UTC."""
+def provider_down(retry_at: datetime, until: datetime, *, is_illegible: bool = False) -> str:
+    """Said while the job waits for the endpoint. Times are UTC. `is_illegible`: it answers, but not what it should."""
+    what = "répond sous une forme illisible" if is_illegible else "ne répond pas"
     return (
-        f"Le service d'IA ne répond pas : nouvel essai à {retry_at:%H:%M:%S} UTC, attente jusqu'à {until:%H:%M:%S} UTC "
+        f"Le service d'IA {what} : nouvel essai à {retry_at:%H:%M:%S} UTC, attente jusqu'à {until:%H:%M:%S} UTC "
         "au plus tard. Rien n'est perdu."
     )
 
@@ -183,6 +185,23 @@ def provider_busy(retry_at: datetime) -> str:
     return f"Le service d'IA limite le débit : reprise à {retry_at:%H:%M:%S} UTC. Rien n'est perdu."
 
 
+def provider_slow(requests: float, left_s: float) -> str:
+    """Said while the endpoint allows a few `requests` a minute; `left_s`: what the open batches take at that pace."""
+    calls = "un appel" if requests == 1 else f"{requests:g} appels".replace(".", ",")
+    return (
+        f"Le fournisseur du modèle n'autorise que {calls} par minute : la tâche durera encore environ "
+        f"{duration(left_s)}. Rien n'est perdu."
+    )
+
+
+def pause_too_long(until: datetime) -> str:
+    """The cause of a job whose provider wants a longer pause than a job may wait. Times are UTC."""
+    return (
+        f"Le fournisseur du modèle demande d'attendre jusqu'au {until:%d/%m/%Y à %H:%M} UTC, plus longtemps qu'une "
+        "tâche ne peut attendre. Relancer la tâche après cette heure : les réponses déjà obtenues seront réutilisées."
+    )
+
+
 def batch_waits(calls: int, until: datetime) -> str:
     """Said while the provider's batch is under way. Times are UTC."""
     return (
@@ -204,6 +223,23 @@ def outage(down_s: float) -> str:
     return (
         f"Le service d'IA est resté indisponible pendant {duration(down_s)}. Relancer la tâche quand il répond : "
         "les réponses déjà obtenues seront réutilisées."
+    )
+
+
+def illegible(host: str, instead: str) -> str:
+    """The cause of a job whose provider answers, never with a completion. `instead`: what comes, with its article."""
+    return (
+        f"Le fournisseur du modèle ({host}) répond sous une forme illisible ({instead} au lieu d'une réponse du "
+        "modèle) : vérifier son adresse et ce qui se trouve entre lui et le service, puis relancer la tâche."
+    )
+
+
+def redirected(host: str, target: str | None) -> str:
+    """The cause of a job whose provider's address leads elsewhere."""
+    where = f" vers {target}" if target else ""
+    return (
+        f"L'adresse du fournisseur du modèle ({host}) renvoie{where} : la clé n'y est pas envoyée. Corriger l'adresse "
+        "(OPENAI_BASE_URL ou AZURE_OPENAI_ENDPOINT), puis relancer la tâche."
     )
 
 
@@ -264,7 +300,9 @@ def kept_as_validated(official: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`40 s`, `5 min`."""
+    """`40 s`, `5 min`, `3 h`."""
+    if seconds >= 3 * 3600:
+        return f"{round(seconds / 3600)} h"
     return f"{round(seconds / 60)} min" if seconds >= 90 else f"{max(1, round(seconds))} s"
 
 

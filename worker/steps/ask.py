@@ -6,16 +6,20 @@ loses at most the calls in flight: a stored reply is never paid for again.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import tenacity
 
-from worker.errors import MAY_BE_PAID, ContentRefused, ProviderRefused, ProviderUnavailable
+from worker.errors import MAY_BE_PAID, ContentRefused, LeaseLost, ProviderRefused, ProviderUnavailable
+from worker.shapes import sentences
 from worker.shapes.answers import Look, Refusal
-from worker.shapes.calls import CheckedReply, Reply, Request
+from worker.shapes.calls import ILLEGIBLE, CheckedReply, Reply, Request
+from worker.shapes.completions import describe_illegible
 
 # A longer wait is not worth a thread: the task is given back and looked at again later.
 LONGEST_WAIT_S = 20.0
@@ -23,6 +27,8 @@ LONGEST_WAIT_S = 20.0
 TWIN_WAIT_S = 0.5
 # Replies about one question that a run of a job may cost, over both looks and whatever goes wrong.
 MAX_GENERATIONS = 12
+# So many replies in a row in which nothing can be read, and the endpoint always answers so.
+ILLEGIBLE_IN_A_ROW = 8
 
 
 class Stored(Protocol):
@@ -137,6 +143,7 @@ class _State:
     generations: int = 0  # replies that it cost, the first look's included
     asked: int = 0  # calls for this purpose
     tries: int = 0  # results that were not accepted
+    illegible: int = 0  # replies in which nothing could be read
     lost: int = 0  # lines of batches that came to nothing, one after another
     roomier: bool = False  # alone, its reply was cut: one more try with a larger ceiling
     is_final: bool = False  # asking again is no use
@@ -165,6 +172,8 @@ class _Talk:
         return (
             state.lost < self.transport_attempts
             and state.tries < self.max_attempts
+            # What stands between us and the model is seldom a question's fault: it has twice the attempts.
+            and state.illegible < min(ILLEGIBLE_IN_A_ROW, 2 * self.max_attempts)
             and state.generations < MAX_GENERATIONS
         )
 
@@ -237,9 +246,24 @@ class _Talk:
         self._count(group)
         checked = dialogue.check(reply.raw, request)
         self._take(checked, group, size=len(group), counts=True)
+        if not reply.is_legible:
+            self._meet_illegible(request, reply, call_id)
+            return
         is_empty = not checked.looks and all(refusal.code == "empty" for refusal in checked.refusals.values())
         if is_empty and not self._is_used_up(group):
             raise ProviderUnavailable("the model wrote nothing", code="empty_reply")
+
+    def _meet_illegible(self, request: Request, reply: Reply, call_id: str) -> None:
+        """Nothing in the reply could be read: again a little later, unless the endpoint always answers so.
+
+        Raises `ProviderRefused` then: whatever else is asked, nothing would come of it, and all of it would be paid.
+        """
+        if reply.illegible_in_a_row >= ILLEGIBLE_IN_A_ROW:
+            host = urlsplit(request.endpoint).hostname or "?"
+            sentence = sentences.illegible(host, describe_illegible(reply.raw))
+            self.dialogue.ledger.fail(call_id, request, kind="refused", code=ILLEGIBLE, message=sentence)
+            raise ProviderRefused(sentence, code=ILLEGIBLE)
+        self.dialogue.sleep(random.uniform(0.1, min(LONGEST_WAIT_S, reply.illegible_in_a_row)))  # noqa: S311 (jitter)
 
     def _begin(self, group: Sequence[str], request: Request, *, is_retry: bool) -> str | None:
         """Write the intent; None when others were told meanwhile what this group was to ask."""
@@ -266,6 +290,11 @@ class _Talk:
                 self._note(group, Refusal(error.code, str(error)))
                 if self._is_used_up(group):
                     return None  # no outage stops at one question: this one goes without an answer, the others go on
+            raise
+        except LeaseLost:
+            ledger.fail(
+                call_id, request, kind="unknown", code="unknown", message="Nobody waits for the reply any more."
+            )
             raise
         except ProviderRefused as error:
             ledger.fail(call_id, request, kind="refused", code=error.code, message=str(error))
@@ -324,6 +353,9 @@ class _Talk:
             state.is_final = state.is_final or (state.roomier and counts)
             state.roomier = state.roomier or size == 1
             state.most = min(state.most, _half(size))
+        elif code == ILLEGIBLE and not self.dialogue.is_deferred:
+            state.illegible += counts
+            state.most = 1 if state.illegible > 1 else state.most  # is one of the questions the cause?
         elif code == "content_refused" and size > 1:
             state.most = min(state.most, _half(size))
         elif counts and (code != "empty" or self.dialogue.is_deferred):  # a passing fault, unless it took a day

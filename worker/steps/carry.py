@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Any
+from typing import IO, Any
 
 from worker.shapes.batches import ResultLine, WaitingCall
 from worker.shapes.calls import Reply, Usage
+from worker.shapes.completions import MAX_ILLEGIBLE, TOO_LARGE, parse_json, read_completion, storable
 
 # What OpenAI and Azure take at most in one file; a line also holds some 120 bytes around its body.
 MAX_LINES = 50_000
 MAX_BYTES = 190 * 2**20
 LINE_FRAME = 200
+MAX_LINE = 8 * 2**20  # bytes of one result, as of one reply to a call
+KEPT_OF_TOO_LONG = 2**16
+_CUSTOM_ID = re.compile(rb'"custom_id"\s{0,4}:\s{0,4}"([^"\\]{1,100})"')
 
 
 def cut_batches(
@@ -41,35 +46,48 @@ def write_line(call_id: str, body: str, *, path: str) -> bytes:
     return line.encode("utf-8", "replace")
 
 
-def read_lines(lines: Iterable[bytes]) -> Iterator[ResultLine]:
-    """What each line of an output or error file says. A line that is no result, or only half of one, is left out."""
-    for line in lines:
-        try:
-            value = json.loads(line, strict=False)
-        except (ValueError, RecursionError):
-            continue
-        result = _read(value) if isinstance(value, dict) else None
+def read_lines(file: IO[bytes], *, most_bytes: int = MAX_LINE) -> Iterator[ResultLine]:
+    """What each line of an output or error file says. A line that is no result, or only half of one, is left out.
+
+    Of a line that is longer than `most_bytes` no more is held in memory: it is a reply that cannot be read.
+    """
+    while line := file.readline(most_bytes):
+        if len(line) >= most_bytes and not line.endswith(b"\n"):
+            _skip_line(file, most_bytes)
+            result = _read_too_long(line, most_bytes)
+        else:
+            value = parse_json(line.decode("utf-8", "backslashreplace"))
+            result = _read(value) if isinstance(value, dict) else None
         if result is not None:
             yield result
 
 
 def read_reply(line: ResultLine, *, model: str) -> Reply | None:
-    """The completion in a line, as if a call had brought it; None when it holds none. `model`: the one asked for."""
+    """What a line brought, as if a call had; None when it was refused. `model`: the one asked for."""
     if line.status != 200:
         return None
-    try:
-        body = json.loads(line.raw, strict=False)
-    except (ValueError, RecursionError):
-        return None
-    choices = body.get("choices") if isinstance(body, dict) else None
-    if not isinstance(choices, list) or not choices:
-        return None
-    named = body.get("model")
+    completion = read_completion(line.raw)
     return Reply(
-        raw=line.raw,
-        model=_storable(named) if isinstance(named, str) and named else model,
-        usage=Usage.read(body.get("usage")),
+        raw=line.raw if completion else line.raw[:MAX_ILLEGIBLE],
+        model=(completion and completion.model) or model,
+        usage=completion.usage if completion else Usage(),
         provider_request_id=line.request_id,
+        is_legible=completion is not None,
+    )
+
+
+def _skip_line(file: IO[bytes], most_bytes: int) -> None:
+    while (rest := file.readline(most_bytes)) and not rest.endswith(b"\n"):
+        pass
+
+
+def _read_too_long(line: bytes, most_bytes: int) -> ResultLine | None:
+    named = _CUSTOM_ID.search(line[:1000])
+    if named is None:
+        return None
+    head = storable(line[:KEPT_OF_TOO_LONG].decode("utf-8", "backslashreplace"))
+    return ResultLine(
+        call_id=storable(named[1].decode("utf-8", "replace")), status=200, raw=f"{TOO_LARGE}{most_bytes} bytes]\n{head}"
     )
 
 
@@ -77,24 +95,19 @@ def _read(value: Mapping[str, Any]) -> ResultLine | None:
     call_id, response, error = value.get("custom_id"), value.get("response"), value.get("error")
     if not isinstance(call_id, str):
         return None
-    call_id = _storable(call_id)
+    call_id = storable(call_id)
     if isinstance(response, Mapping) and isinstance(response.get("status_code"), int):
         request_id = response.get("request_id")
         return ResultLine(
             call_id=call_id,
             status=response["status_code"],
             raw=_dump(response.get("body")),
-            request_id=_storable(request_id) if isinstance(request_id, str) else None,
+            request_id=storable(request_id) if isinstance(request_id, str) else None,
         )
     code = error.get("code") if isinstance(error, Mapping) else None
     return ResultLine(
-        call_id=call_id, status=0, raw="", code=_storable(code)[:60] if isinstance(code, str) else "no_response"
+        call_id=call_id, status=0, raw="", code=storable(code)[:60] if isinstance(code, str) else "no_response"
     )
-
-
-def _storable(text: str) -> str:
-    """What a database takes: one line with a NUL or half a character would hold up all the others."""
-    return text.encode("utf-8", "replace").decode().replace("\x00", "")
 
 
 def _dump(body: object) -> str:

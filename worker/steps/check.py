@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +11,8 @@ from operator import eq
 from typing import Any
 
 from worker.shapes.answers import Citation, Look, Refusal, Verdict
-from worker.shapes.calls import AskedQuestion, CheckedReply, Request, Usage
+from worker.shapes.calls import ILLEGIBLE, AskedQuestion, CheckedReply, Request
+from worker.shapes.completions import DECODER, Ambiguous, Completion, parse_json, read_completion
 from worker.shapes.letters import is_negative, named_letters, rename_letters, stated_key
 from worker.shapes.questions import fold_text
 
@@ -41,7 +40,6 @@ _STRAIGHT = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "«":
 _BETWEEN = re.compile(r"[\s,]*")
 _UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # categories Cc and Cs, but \n and \t
 _WORD = re.compile(r"[^\W_]+")
-_LONGEST_INT = 18  # digits: no number of a reply has more, and Python refuses to read 4,301
 _SHARE = re.compile(r"(?:0|1|0?[.,][0-9]{1,12}|0[.,]|1[.,]0{0,12})")
 _PERCENT = re.compile(r"(100|[0-9]{1,2}(?:[.,][0-9]{1,6})?)\s?%")
 
@@ -59,23 +57,18 @@ def check_reply(raw: str, request: Request) -> CheckedReply:
     that a text names are those of the uploaded question. Results are joined by id, never by position; of a cut JSON
     only the results that are closed count.
     """
-    body = _parse(raw)
-    envelope = body if isinstance(body, Mapping) else {}
-    choice = _first_mapping(envelope.get("choices"))
-    message = choice.get("message")
-    message = message if isinstance(message, Mapping) else {}
-    if any(isinstance(part, _Ambiguous) for part in (envelope, choice, message)):
-        message = {"content": "two replies in one"}  # which of them is meant, nobody knows
-    finish = choice.get("finish_reason")
-    finish = finish if isinstance(finish, str) else None
-    refused = _content_refused(message, finish)
-    results, cut = _read_results(_content_text(message.get("content")))
+    completion = read_completion(raw)
+    reply = completion or Completion(content=None)
+    finish = reply.finish_reason
+    refused = _content_refused(reply)
+    results, cut = _read_message(reply)
     truncated = finish == "length" or cut
-    model = envelope.get("model")
-    model = clean_text(model) if isinstance(model, str) else ""
+    model = clean_text(reply.model)
 
-    is_empty = _is_empty(envelope, message)
+    is_empty = results is None and reply.content is not None and not reply.content.strip()
     absent = _absent(refused, truncated=truncated, readable=results is not None, is_empty=is_empty)
+    if completion is None:
+        absent = Refusal(ILLEGIBLE, "the reply is no completion")
     by_id = _by_id(results or ())
     looks: dict[str, Look] = {}
     refusals: dict[str, Refusal] = {}
@@ -92,7 +85,7 @@ def check_reply(raw: str, request: Request) -> CheckedReply:
         truncated=truncated,
         content_refused=refused,
         finish_reason=finish,
-        usage=Usage.read(envelope.get("usage")),
+        usage=reply.usage,
     )
 
 
@@ -106,82 +99,60 @@ def clean_text(text: str) -> str:
 # --- from the body to the results -------------------------------------------------------------------------------
 
 
-class _Ambiguous(dict[str, Any]):
-    """A JSON object that gives one name two different values: nobody can tell which of them is meant."""
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) < len(pairs) and any(value[name] is not given and value[name] != given for name, given in pairs):
-        return _Ambiguous(value)
-    return value
-
-
-def _integer(digits: str) -> float:
-    return int(digits) if len(digits) <= _LONGEST_INT else math.inf
-
-
-_DECODER = json.JSONDecoder(strict=False, object_pairs_hook=_object, parse_int=_integer)
-
-
-def _parse(text: str) -> object:
-    """JSON, or None, for depth bombs too. Raw control characters pass; numbers beyond measure are infinite."""
-    try:
-        return _DECODER.decode(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _first_mapping(value: object) -> Mapping[str, Any]:
-    return value[0] if isinstance(value, list) and value and isinstance(value[0], Mapping) else {}
-
-
-def _content_text(content: object) -> str:
-    """The text of a message; some servers send it in parts."""
-    if isinstance(content, list):
-        parts = (part.get("text") for part in content if isinstance(part, Mapping))
-        return "".join(part for part in parts if isinstance(part, str))
-    return content if isinstance(content, str) else ""
-
-
-def _is_empty(envelope: Mapping[str, Any], message: Mapping[str, Any]) -> bool:
-    """Whether a completion came in which nothing is written."""
-    content = message.get("content")
-    is_text = content is None or isinstance(content, str | list)
-    return isinstance(envelope.get("choices"), list) and is_text and not _content_text(content).strip()
-
-
-def _content_refused(message: Mapping[str, Any], finish: str | None) -> str | None:
-    if finish == "content_filter":
+def _content_refused(reply: Completion) -> str | None:
+    if reply.finish_reason == "content_filter":
         return "content_filter"
-    refusal = message.get("refusal")
-    return "refusal" if isinstance(refusal, str) and refusal.strip() else None
+    return "refusal" if reply.refusal and reply.refusal.strip() else None
+
+
+def _read_message(reply: Completion) -> tuple[Sequence[object] | None, bool]:
+    """The results in what the model wrote (None when there is no such list), and whether the list was cut.
+
+    Some servers send the answer as the reasoning, and no content. Only one that is whole counts there: what else is
+    in a reasoning are drafts.
+    """
+    if reply.content and reply.content.strip():
+        return _read_results(reply.content)
+    if reply.reasoning and reply.finish_reason != "length":
+        whole = parse_json(_unfenced(_after_thoughts(reply.reasoning)))
+        if isinstance(whole, Mapping) and isinstance(whole.get("results"), list) and not isinstance(whole, Ambiguous):
+            return whole["results"], False
+    return None, False
 
 
 def _read_results(content: str) -> tuple[Sequence[object] | None, bool]:
     """The results (None when there is no such list) and whether the list was cut before its end."""
-    content = _without_thoughts(content).strip()
-    fenced = _FENCE.search(content)
-    if fenced is not None and not content.startswith("{"):
-        content = fenced[1].strip()
-    whole = _parse(content)
-    if isinstance(whole, _Ambiguous):
+    content = _after_thoughts(content)
+    # A thought that is never closed may hold drafts: of several lists the last one is the answer.
+    is_thought = content.startswith(_THINK)
+    content = content if is_thought else _unfenced(content)
+    whole = parse_json(content)
+    if isinstance(whole, Ambiguous):
         return None, False
     if isinstance(whole, Mapping) and isinstance(whole.get("results"), list):
         return whole["results"], False
-    start = _RESULTS.search(content)
-    if start is None:
+    starts = [match.end() for match in _RESULTS.finditer(content)]
+    if not starts:
         return None, False
-    return _closed_objects(content, start.end())
+    return _closed_objects(content, starts[-1 if is_thought else 0])
 
 
-def _without_thoughts(content: str) -> str:
-    """The text outside `<think>…</think>`; one that is never closed stays."""
-    kept, at = [], 0
-    while (start := content.find(_THINK, at)) >= 0 and (end := content.find(_THOUGHT, start)) >= 0:
-        kept.append(content[at:start])
-        at = end + len(_THOUGHT)
-    return "".join(kept) + content[at:]
+def _after_thoughts(content: str) -> str:
+    """What follows the thoughts of a model that writes them down first, opened with `<think>` or not. Linear."""
+    content = content.strip()
+    at = 0
+    while content.startswith(_THINK, at) and (end := content.find(_THOUGHT, at)) >= 0:
+        at = _BETWEEN.match(content, end + len(_THOUGHT)).end()  # type: ignore[union-attr]  # it matches anything
+    content = content[at:]
+    # Where the prompt opens the thought, the reply only closes it.
+    if not content.startswith(("{", "`", _THINK)) and _THOUGHT in content:
+        content = content.rpartition(_THOUGHT)[2].strip()
+    return content
+
+
+def _unfenced(content: str) -> str:
+    fenced = None if content.startswith("{") else _FENCE.search(content)
+    return content.strip() if fenced is None else fenced[1].strip()
 
 
 def _closed_objects(content: str, at: int) -> tuple[list[object], bool]:
@@ -196,7 +167,7 @@ def _closed_objects(content: str, at: int) -> tuple[list[object], bool]:
         if content[at : at + 1] == "]":
             return results, False
         try:
-            result, at = _DECODER.raw_decode(content, at)
+            result, at = DECODER.raw_decode(content, at)
         except RecursionError:
             return results, False  # no end was cut off: no smaller call would make it shallow
         except ValueError:
@@ -236,7 +207,7 @@ def _read_look(
     result = results[0]
     if any(other != result for other in results[1:]):
         raise _Refused("duplicate_id", f"{len(results)} different results with this id")
-    if isinstance(result, _Ambiguous) or any(isinstance(value, _Ambiguous) for value in result.values()):
+    if isinstance(result, Ambiguous) or any(isinstance(value, Ambiguous) for value in result.values()):
         raise _Refused("ambiguous", "one name with two values")
     check = _TextCheck(asked, request)
     qcm = asked.question.is_qcm
@@ -410,8 +381,8 @@ class _TextCheck:
 
 
 def _system_message(request: Request) -> str:
-    message = _first_mapping(request.body.get("messages"))
-    content = message.get("content")
+    messages = request.body.get("messages")
+    content = messages[0].get("content") if messages else None
     return content if isinstance(content, str) else ""
 
 
