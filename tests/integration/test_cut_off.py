@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -13,7 +14,14 @@ from typer.testing import CliRunner
 
 from bench.scripted_llm import ScriptedLlm
 from surroundings import Platform
+from worker.circuit import State
 from worker.cli import app
+from worker.errors import CutOff, ProviderUnavailable
+from worker.leases import Lease
+from worker.pipeline.failing import wait_for_provider
+from worker.settings import Settings
+from worker.shapes.jobs import Task
+from worker.wiring import Parts, build_worker
 
 THREADS = 4
 ENDPOINT = "http://llm.invalid/v1"  # one name for both machines; each has a proxy of its own on the way to it
@@ -74,6 +82,85 @@ def test_a_process_that_cannot_call_leaves_the_work_to_those_that_can(
             platform.enqueue(make_workbook(tmp_path / "b.xlsx", 400, marker="b"))
             platform.wait_until(lambda: way.stats()["received"] > 0, timeout_s=90, what="it calls again")
             platform.wait_until(lambda: not platform.value(CUT_OFF), what="it is one of them again")
+
+
+def failing_task(platform: Platform, tmp_path: Path) -> tuple[Parts, Task]:
+    """A process that holds a task whose calls fail."""
+    settings = Settings.model_validate(platform.worker_environment())
+    parts = build_worker(settings, stopping=threading.Event())
+    line, lease = parts.runner.line, Lease("prepare", 1, threading.Event())
+    platform.enqueue(make_workbook(tmp_path / "a.xlsx", 20))
+    prepare, analyse = None, None
+    for _ in range(2):
+        prepare, analyse = analyse, line.database.transact(lambda c: line.claim(c, owner="h:1:p:1", lease_s=60))
+        if prepare is None and analyse is not None:
+            line.run(analyse, lease)
+    assert analyse is not None
+    line.circuit.failed()
+    return parts, analyse.task
+
+
+def note_reply_to_another(platform: Platform, task: Task) -> None:
+    platform.execute(
+        """
+        INSERT INTO "LlmCall" ("id", "jobId", "attempt", "purpose", "requestHash", "questionKeys", "model", "endpoint",
+                               "status", "questionCount", "response", "completedAt")
+        VALUES (md5(random()::text), :job, 1, 'analyse', 'h', '{}', 'm', :endpoint, 'succeeded', 1, '{}',
+                timezone('UTC', clock_timestamp()))
+        """,
+        job=task.job.id,
+        endpoint=platform.llm_url,
+    )
+
+
+DOWN = ProviderUnavailable("away", code="connection")
+WAITS_S = """
+SELECT "status", COALESCE(EXTRACT(EPOCH FROM "notBefore" - timezone('UTC', clock_timestamp())), 0)::float AS wait_s
+FROM "AiValidationTask" WHERE "id" = :id
+"""
+
+
+def test_whose_fault_it_is_is_read_from_the_books(platform: Platform, tmp_path: Path) -> None:
+    parts, task = failing_task(platform, tmp_path)
+    line = parts.runner.line
+    circuit = line.circuit
+    # When another process had a reply since, then this one is cut off, and the task is anybody's at once
+    note_reply_to_another(platform, task)
+    with pytest.raises(CutOff):
+        wait_for_provider(line, task, DOWN)
+    assert (circuit.state, platform.value(HELD)) == (State.OPEN, 0)
+    # When its trial fails as well, then that task waits: it may be what is the matter
+    circuit.try_again()
+    assert circuit.may_claim()
+    circuit.failed()
+    wait_for_provider(line, task, DOWN)
+    assert (circuit.state, platform.value(HELD)) == (State.OPEN, 0)
+    (row,) = platform.rows(WAITS_S, id=task.id)
+    assert row["status"] == "ready"
+    assert row["wait_s"] > 0
+    parts.close()
+
+
+def test_a_fault_beside_replies_of_the_same_process_holds_up_its_task_alone(platform: Platform, tmp_path: Path) -> None:
+    parts, task = failing_task(platform, tmp_path)
+    line = parts.runner.line
+    answering = threading.Thread(target=line.circuit.answered)
+    answering.start()
+    answering.join()
+    wait_for_provider(line, task, DOWN)
+    assert (line.circuit.state, platform.value(HELD)) == (State.CLOSED, 0)
+    (row,) = platform.rows(WAITS_S, id=task.id)
+    assert row["wait_s"] > 0
+    parts.close()
+
+
+@pytest.mark.parametrize("code", ["connection", "rate_limited"])
+def test_when_nobody_had_a_reply_it_is_an_outage(platform: Platform, tmp_path: Path, code: str) -> None:
+    parts, task = failing_task(platform, tmp_path)
+    line = parts.runner.line
+    wait_for_provider(line, task, ProviderUnavailable("away", code=code, retry_after_s=90))
+    assert (line.circuit.state, platform.value(HELD)) == (State.CLOSED, 1)
+    parts.close()
 
 
 def test_when_nobody_is_answered_the_job_waits_and_says_so(

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from worker.adapters import calls, items, jobs, tasks
+from worker.circuit import State
 from worker.errors import CutOff, ProviderUnavailable, StorageUnavailable
 from worker.log import get_logger
 from worker.pipeline.tools import Tools
@@ -20,7 +21,6 @@ AWAY_GAP_S = 900.0  # longer than the longest pause between two tries of the sto
 
 # What may be this machine's own trouble: its line, its proxy, its names. The rest is the endpoint's word.
 MAY_BE_OURS = frozenset(("connection", "connection_lost", "timeout", "server_error", "fallback_refused"))
-PASSING_S = 1.0
 SLOW_RPM = 10.0  # an endpoint that allows fewer requests a minute makes a job last: the row says so
 
 
@@ -37,17 +37,9 @@ def fail_task(tools: Tools, task: Task, sentence: str) -> None:
 def wait_for_provider(tools: Tools, task: Task, error: ProviderUnavailable) -> None:
     """Hold the job, and give its task back for later; past the outage limit, fail the job (resumable).
 
-    Only when nobody is answered. Raises `CutOff` when others are; where this very process is, its task alone waits.
+    The job waits only while nobody is answered. Raises `CutOff` when others are and this process is not; where this
+    very process is, the task alone waits.
     """
-    if error.code in MAY_BE_OURS:
-        tools.circuit.check()  # known already
-        if tools.circuit.is_answered():
-            log.warning("call_failed", code=error.code)
-            tools.database.transact(lambda c: tasks.give_back(c, task, delay_s=PASSING_S, error=str(error)))
-            return
-        if _is_other_answered(tools):
-            log.warning("cut_off", code=error.code, pause_s=round(tools.circuit.trip(), 1))
-            raise CutOff(str(error))
     down_s = down_for_s(tools, task)
     left_s = tools.settings.outage_s - down_s
     if left_s <= 0:
@@ -58,6 +50,10 @@ def wait_for_provider(tools: Tools, task: Task, error: ProviderUnavailable) -> N
         return
     # Never before the endpoint's own wish, nor later than the job may wait.
     delay_s = min(max(error.retry_after_s or 0.0, 1.0, min(60.0, down_s / 2)), left_s + 0.1)
+    if error.code in MAY_BE_OURS and _is_ours(tools, error):
+        # Whoever is answered otherwise takes the task for what is the matter: it waits, and nothing else.
+        tools.database.transact(lambda c: tasks.give_back(c, task, delay_s=delay_s, error=str(error)))
+        return
     is_busy = error.code == "rate_limited"
 
     def wait(connection: sa.Connection) -> None:
@@ -101,10 +97,25 @@ def wait_for_storage(tools: Tools, task: Task, error: StorageUnavailable) -> Non
         fail_task(tools, task, sentences.storage_outage(away_s))
 
 
-def _is_other_answered(tools: Tools) -> bool:
-    look_back_s = tools.circuit.look_back_s()
+def _is_ours(tools: Tools, error: ProviderUnavailable) -> bool:
+    """Whether somebody is answered, so that the fault is this process's, or the task's. Opens the circuit.
+
+    Raises `CutOff` when the task should be somebody else's at once.
+    """
+    circuit = tools.circuit
+    circuit.check()  # known already
+    if circuit.is_answered():
+        log.warning("call_failed", code=error.code)
+        return True
     endpoints = [endpoint.name for endpoint in tools.gateway.endpoints]
-    return tools.database.transact(lambda c: calls.is_answered(c, endpoints, within_s=look_back_s))
+    look_back_s = circuit.look_back_s()
+    if not tools.database.transact(lambda c: calls.is_answered(c, endpoints, within_s=look_back_s)):
+        return False
+    was_trial = circuit.state is State.HALF_OPEN
+    log.warning("cut_off", code=error.code, pause_s=round(circuit.trip(), 1))
+    if not was_trial:
+        raise CutOff(str(error))
+    return True
 
 
 def _now(tools: Tools) -> datetime:
