@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from worker.prompts import load_prompt
 from worker.shapes.answers import Citation, Purpose
 from worker.shapes.calls import CheckedReply, Endpoint, Excerpt, Request, Usage
-from worker.shapes.letters import named_letters, rename_letters
+from worker.shapes.letters import named_letters
 from worker.shapes.questions import LETTERS, Question
 from worker.steps.check import check_reply, clean_text
 from worker.steps.compose import compose_request
@@ -555,17 +555,22 @@ def test_a_cut_is_noticed_without_the_provider_saying_so() -> None:
 # --- the way back from a second look ----------------------------------------------------------------------------
 
 
+NOTIONS = dict(zip(LETTERS, ("rouge", "verte", "bleue", "jaune", "noire"), strict=True))
+
+
 @settings(max_examples=50)
 @given(st.data())
 def test_letters_and_explanations_come_back_to_the_uploaded_ones(data: st.DataObject) -> None:
     # Given a question and the options that are right, by text
     letters = "".join(sorted(data.draw(st.sets(st.sampled_from(LETTERS), min_size=2))))
     right = data.draw(st.sets(st.sampled_from(letters), min_size=1))
-    request = asked(question(letters, text=data.draw(st.sampled_from(["a", "b", "c", "d"]))), purpose="second_look")
+    options = {letter: f"notion {NOTIONS[letter]}" for letter in letters}
+    stem = data.draw(st.sampled_from(["un", "deux", "trois", "hépatite B"]))
+    request = asked(question(letters, text=stem, options=options), purpose="second_look")
     shown = json.loads(request.body["messages"][-1]["content"])["questions"][0]["options"]
 
     # When a model answers by what it reads
-    right_texts = {f"proposition {letter}" for letter in right}
+    right_texts = {options[letter] for letter in right}
     answered = result(
         correctAnswers=[wire for wire, text in shown.items() if text in right_texts],
         optionExplanations={wire: f"{TEXT} — {shown[wire]}" if wire in shown else None for wire in LETTERS},
@@ -574,62 +579,55 @@ def test_letters_and_explanations_come_back_to_the_uploaded_ones(data: st.DataOb
 
     # Then the look speaks of the uploaded letters
     assert look.key == "".join(sorted(right))
-    assert look.option_explanations == {letter: f"{TEXT} — proposition {letter}" for letter in letters}
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("L'option A est juste.", "L'option C est juste."),
-        ("Les propositions A, B et C sont fausses.", "Les propositions C, A et B sont fausses."),
-        ("La bonne réponse est B.", "La bonne réponse est A."),
-        ("Les réponses exactes sont A et C.", "Les réponses exactes sont C et B."),
-        ("La clé AB convient.", "La clé CA convient."),
-        ("Rare. A et C sont exactes.", "Rare. C et B sont exactes."),
-        ("L'hépatite A est une hépatite virale.", "L'hépatite A est une hépatite virale."),
-        ("Les vitamines A et C sont hydrosolubles.", "Les vitamines A et C sont hydrosolubles."),
-        ("L'option A-priori discutée.", "L'option A-priori discutée."),
-        ("La réponse B12 est basse.", "La réponse B12 est basse."),
-        ("Une réponse à A.", "Une réponse à A."),
-        ("Réponse : A est vraie.", "Réponse : C est vraie."),
-    ],
-)
-def test_letters_that_a_text_surely_names_are_mapped_like_the_key(text: str, expected: str) -> None:
-    assert rename_letters(text, {"A": "C", "B": "A", "C": "B"}) == expected
+    assert look.option_explanations == {letter: f"{TEXT} — {options[letter]}" for letter in letters}
 
 
 def test_named_letters_are_only_the_sure_ones() -> None:
     assert named_letters("Les options A et C, mais pas l'hépatite B ni la vitamine D.") == {"A", "C"}
 
 
-def test_a_text_that_names_letters_is_mapped_there_and_back() -> None:
-    # Given an option that names two others, and one whose text is its own label
-    options = {"A": "Rare chez le nourrisson", "B": "Toujours opéré", "C": "Les propositions A et B sont vraies"}
-    request = asked(question(options=options), purpose="second_look")
-    shown = json.loads(request.body["messages"][-1]["content"])["questions"][0]["options"]
-    letters = request.questions[0].letters
-    wire = {uploaded: shown_as for shown_as, uploaded in letters.items()}
-
-    # Then the model reads the letters that it is shown, and its quotation comes back as uploaded
-    assert shown[wire["C"]] == f"Les propositions {wire['A']} et {wire['B']} sont vraies"
-    quoting = dict.fromkeys("ABC", f"« {shown[wire['C']]} » : {TEXT}")
-    look = check(result(optionExplanations=quoting), request=request).looks["item-1"]
-    assert look.option_explanations["A"] == f"« {options['C']} » : {TEXT}"
+PLAIN = {"A": "Rare chez le nourrisson", "B": "Toujours opéré", "C": "Fréquent"}
 
 
-def test_an_option_that_is_its_own_label_is_quoted_as_it_is() -> None:
-    request = asked(question(options={"A": "Option A", "B": "Option B"}), purpose="second_look")
-    shown = json.loads(request.body["messages"][-1]["content"])["questions"][0]["options"]
+@pytest.mark.parametrize(
+    ("where", "text"),
+    [
+        ("options", "Les propositions A et B sont vraies"),
+        ("options", "A+B"),
+        ("options", "réponse a"),
+        ("text", "CHOIX DE L'ANTIBIOTIQUE : lequel ?"),
+        ("text", "Le lymphocyte B :"),
+        ("text", "Lesquelles sont justes (a, b ou c) ?"),
+        ("case_text", "Un enfant porteur d'une hépatite A."),
+    ],
+)
+def test_where_anything_may_speak_of_a_letter_the_options_only_change_places(where: str, text: str) -> None:
+    changes = {"options": {**PLAIN, "C": text}} if where == "options" else {"options": PLAIN, where: text}
+    asked_question = question(**changes, type="cas_qcm" if where == "case_text" else "qcm")
 
-    assert shown == {"A": "Option B", "B": "Option A"}
-    look = check(result(optionExplanations=dict.fromkeys("AB", f"« Option A » : {TEXT}")), request=request).looks[
-        "item-1"
-    ]
-    assert look.option_explanations["A"] == f"« Option A » : {TEXT}"
+    request = asked(asked_question, purpose="second_look")
+
+    # Not a character of what was uploaded is changed, and the letters are those that a student sees
+    shown = json.loads(request.body["messages"][-1]["content"])["questions"][0]
+    assert shown["options"] == asked_question.options
+    assert list(shown["options"]) != list(asked_question.options)
+    assert (shown["text"], shown["case"]) == (asked_question.text, asked_question.case_text)
+    assert request.questions[0].letters == {letter: letter for letter in shown["options"]}
+    # So an explanation may name them
+    named = check(result(optionExplanations=dict.fromkeys("ABC", f"L'option A est juste. {TEXT}")), request=request)
+    assert named.looks["item-1"].option_explanations["B"] == f"L'option A est juste. {TEXT}"
 
 
-def test_a_first_look_is_left_as_written() -> None:
-    assert rename_letters("L'option A est juste.", {"A": "A", "C": "C"}) == "L'option A est juste."
+def test_an_explanation_that_names_a_letter_of_relabelled_options_is_asked_again_and_never_edited() -> None:
+    request = asked(question(options=PLAIN, text="Le phimosis :"), purpose="second_look")
+    assert request.questions[0].letters != {letter: letter for letter in "ABC"}
+
+    for text in ("L'option A est juste.", "La bonne réponse est B.", "Rare. A et C sont exactes."):
+        named = check(result(explanation=f"{text} {TEXT}"), request=request)
+        assert named.refusals["item-1"].code == "names_letters"
+    # What speaks of no option stays as it was written
+    text = f"L'hépatite A et la vitamine C n'ont rien à voir ici. {TEXT}"
+    assert check(result(explanation=text), request=request).looks["item-1"].explanation == text
 
 
 # --- anything at all --------------------------------------------------------------------------------------------

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from operator import ne
 
 from worker.shapes.questions import LETTERS
 
@@ -20,6 +18,15 @@ _AFTER_NOUN = (
 _SENTENCE_START = r"(?:^|\n|[.;!?:]\s++)"
 _JUDGED = r"(?=\s++(?:est|sont)\s++(?:in)?(?:vraie?s?|fausse?s?|faux|exacte?s?|correcte?s?|justes?|erronée?s?)\b)"
 _NAMED = re.compile(rf"({_AFTER_NOUN})({_LIST})|({_SENTENCE_START})({_LIST}){_JUDGED}")
+
+# A capital or a group of capitals that stands alone, a small letter that does; of the small "a", which is a verb, only
+# what a list or a noun makes a letter.
+_POSSIBLE = re.compile(
+    r"(?<![\w'’])[A-J]{1,10}(?![\w'’])"
+    r"|(?<![\w'’])[b-j](?![\w'’])"
+    r"|(?<![\w'’])a\s?[).,;/+]"
+    r"|(?i:\b(?:options?|propositions?|items?|assertions?|affirmations?|r[ée]ponses?|lettres?|clés?|choix)\sa\b)"
+)
 
 # "La bonne réponse est B.", "Les réponses exactes sont donc : A, C et D." A whole sentence, or nothing is sure.
 _STATED = re.compile(
@@ -54,13 +61,9 @@ def named_letters(text: str) -> frozenset[str]:
     return frozenset(c for letters in found for c in letters if c in LETTERS)
 
 
-def rename_letters(text: str, letters: Mapping[str, str]) -> str:
-    """The text with the letters that it surely names replaced; one that `letters` does not hold stays."""
+def may_name_letters(text: str) -> bool:
+    """Whether anything in the text could be a letter of an option: "A et C", "réponse b", but "vitamine A" as well.
 
-    def renamed(match: re.Match[str]) -> str:
-        named = match[2] or match[4]
-        return (match[1] or match[3] or "") + "".join(letters.get(c, c) if c in LETTERS else c for c in named)
-
-    if not any(map(ne, letters.keys(), letters.values())):
-        return text
-    return _NAMED.sub(renamed, text)
+    Far more than `named_letters` is sure of. The letters of a question where this is so are never changed.
+    """
+    return _POSSIBLE.search(text) is not None

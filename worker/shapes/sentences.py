@@ -105,6 +105,7 @@ REFUSAL_WORDS = {
     "placeholder": "explication sans contenu",
     "too_short": "explication sans contenu",
     "unknown_letter": "lettre inexistante",
+    "names_letters": "explication qui nomme une proposition par sa lettre",
     "no_letters": "aucune lettre donnée",
     "missing_option_explanation": "explication manquante pour une proposition",
 }

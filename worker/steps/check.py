@@ -13,7 +13,7 @@ from typing import Any
 from worker.shapes.answers import Citation, Look, Refusal, Verdict
 from worker.shapes.calls import ILLEGIBLE, AskedQuestion, CheckedReply, Request
 from worker.shapes.completions import DECODER, Ambiguous, Completion, parse_json, read_completion
-from worker.shapes.letters import is_negative, named_letters, rename_letters, stated_key
+from worker.shapes.letters import is_negative, named_letters, stated_key
 from worker.shapes.questions import fold_text
 
 MIN_LETTERS_EXPLANATION = 20
@@ -314,10 +314,7 @@ class _TextCheck:
         self._read: list[str] = []
         self._system = _system_message(request)
         self._embedded = request.embedded
-        # Asked under their own letters, nothing is to be mapped back.
-        self._as_uploaded = all(map(eq, asked.letters.keys(), asked.letters.values())) or any(
-            letter in named_letters(text) for letter, text in asked.question.options.items()
-        )
+        self._as_uploaded = all(map(eq, asked.letters.keys(), asked.letters.values()))
 
     def answer(self, value: object) -> str:
         """The short answer: "?" and "…" are none; "5" and "B12" are."""
@@ -333,7 +330,7 @@ class _TextCheck:
         if not text:
             raise _Refused("no_explanation", "no explanation")
         self._refuse_hollow(text, MIN_LETTERS_EXPLANATION)
-        return self._with_uploaded_letters(text)
+        return self._without_letters(text)
 
     def option_explanation(self, value: object, wire: str) -> str:
         """The explanation of one present option, without the letter that we will write before it."""
@@ -343,14 +340,15 @@ class _TextCheck:
         if not text:
             raise _Refused("missing_option_explanation", "a present option has no explanation")
         self._refuse_hollow(text, MIN_LETTERS_OPTION)
-        return self._with_uploaded_letters(text)
+        return self._without_letters(text)
 
-    def _with_uploaded_letters(self, text: str) -> str:
-        """A second look is told to name no letter. When it does all the same, its text would point at other options
-        once the letters are mapped back; refusing it would throw away a paid answer, so the names are mapped too.
+    def _without_letters(self, text: str) -> str:
+        """A second look under other letters is told to name none: one that does is asked again, for a student would
+        read it beside other options. It is never edited: "la réponse B lymphocytaire" speaks of no option.
         """
-        # "Option A" as the text of an option is its label in a quotation, not a reference.
-        return text if self._as_uploaded else rename_letters(text, self._asked.letters)
+        if not self._as_uploaded and named_letters(text):
+            raise _Refused("names_letters", "an explanation names an option by a letter that it has only here")
+        return text
 
     def refuse_leaks(self) -> None:
         """Refuse the result when a text that was read quotes our prompt or speaks of the format, unless the question

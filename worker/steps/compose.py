@@ -13,7 +13,7 @@ from typing import Any
 from worker.prompts import Prompt, load_prompt
 from worker.shapes.answers import Purpose
 from worker.shapes.calls import AskedQuestion, Endpoint, Excerpt, Request
-from worker.shapes.letters import named_letters, rename_letters
+from worker.shapes.letters import may_name_letters
 from worker.shapes.questions import LETTERS, Question
 from worker.shapes.sizes import MAX_REPLY_TOKENS, reply_ceiling
 
@@ -36,9 +36,10 @@ def compose_request(
 ) -> Request:
     """One call for these (item id, question, excerpts), in the wire format of the contract.
 
-    A QCM is always asked blind. A second look holds one question, its options in another order under other letters;
-    `AskedQuestion.letters` leads back. `larger_ceiling` is for one question whose reply was cut although it came
-    alone. Raises `ValueError` for no item, or more than the purpose or the endpoint can take.
+    A QCM is always asked blind. A second look holds one question, its options in another order, and under other letters
+    where nothing in the question may speak of a letter; `AskedQuestion.letters` leads back. `larger_ceiling` is for one
+    question whose reply was cut although it came alone. Raises `ValueError` for no item, or more than the purpose or
+    the endpoint can take.
     """
     if not items or (len(items) > 1 and (purpose == "second_look" or endpoint.embedded)):
         raise ValueError(f"{len(items)} questions in one {purpose} call")
@@ -125,28 +126,28 @@ def _letters(purpose: Purpose, question: Question) -> Mapping[str, str]:
     if not question.is_qcm:
         return {}
     if purpose == "second_look":
-        return permute_letters(tuple(question.options), question.content_hash())
+        letters = permute_letters(tuple(question.options), question.content_hash())
+        # No text is ever rewritten: where one may speak of a letter, the options only change places.
+        return {letter: letter for letter in letters.values()} if _speaks_of_letters(question) else letters
     return {letter: letter for letter in sorted(question.options)}
+
+
+def _speaks_of_letters(question: Question) -> bool:
+    return any(map(may_name_letters, (question.case_text or "", question.text, *question.options.values())))
 
 
 def _wire_question(purpose: Purpose, question: Question, excerpts: Sequence[Excerpt]) -> dict[str, Any]:
     """What the model reads of one question, without the id it has in this call."""
     letters = _letters(purpose, question)
-    shown_as = {uploaded: wire for wire, uploaded in letters.items()}
     return {
         "type": question.type,
         "case": question.case_text,
-        "text": rename_letters(question.text, shown_as),
-        "options": {wire: _option_text(question.options[letter], letter, shown_as) for wire, letter in letters.items()},
+        "text": question.text,
+        "options": {wire: question.options[letter] for wire, letter in letters.items()},
         # Shown a wrong key with authority, models follow it: a QCM is always answered blind.
         "officialAnswer": None if question.is_qcm else question.official_answer,
         "excerpts": [{"id": excerpt.id, "text": excerpt.text} for excerpt in excerpts],
     }
-
-
-def _option_text(text: str, letter: str, shown_as: Mapping[str, str]) -> str:
-    """`Les propositions A et C` must name the letters shown; `Option A` as the text of option A is only its label."""
-    return text if letter in named_letters(text) else rename_letters(text, shown_as)
 
 
 def _body(
