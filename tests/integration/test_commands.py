@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import xlsxwriter  # type: ignore[import-untyped]
 
 from bench.scripted_llm import ScriptedLlm
 from surroundings import ADMIN, Platform
 from worker.adapters.overview import count_workers
+from worker.adapters.sheets.reading import read_here
 from worker.cli import call
 
 MEDQ = Path(sys.executable).with_name("medq")
@@ -103,6 +105,34 @@ def test_run_takes_a_file_through_the_whole_line(medq: Medq) -> None:
     (workbook,) = (medq.folder / "out").iterdir()
     assert workbook.name == "questions - qcm-corrige.xlsx"
     assert f"Copied to: {workbook.relative_to(medq.folder)}" in done.stdout
+
+
+def test_what_of_a_file_was_not_used_is_said_on_the_row_in_the_workbook_and_by_status(medq: Medq) -> None:
+    # Given a workbook with a column that nobody reads, a hidden row and a hidden sheet
+    header = ("matiere", "niveau", "question", "option a", "option b", "reponse", "Auteur")
+    with xlsxwriter.Workbook(medq.folder / "x.xlsx") as book:
+        for name in ("qcm", "ancien"):
+            sheet = book.add_worksheet(name)
+            for row, cells in enumerate(
+                [header, *(("P", "DCEM2", f"Q{n} ?", "un", "deux", "A", "Dr X") for n in "12")]
+            ):
+                sheet.write_row(row, 0, cells)
+        book.get_worksheet_by_name("qcm").set_row(2, None, None, {"hidden": True})
+        book.get_worksheet_by_name("ancien").hide()
+
+    medq.finish(medq.start("run", "x.xlsx", "-o", "out"))
+
+    (job,) = medq.json("jobs")
+    assert "Feuille non lue : ancien. À savoir : 1 ligne masquée lue, colonne « Auteur » non lue" in job["message"]
+    described = medq.json("status", job["id"])
+    assert [sheet["name"] for sheet in described["leftOut"]] == ["ancien"]
+    assert [(note["code"], note["count"]) for note in described["notes"]] == [("hidden_rows", 1), ("unread_column", 2)]
+    shown = medq("status", job["id"]).stdout
+    summary = read_here((medq.folder / "out" / "x-corrige.xlsx").read_bytes(), "x", max_bytes=10**7, max_rows=10**3)[-1]
+    said = "\n".join(cell for _, cells in summary.rows for cell in cells)
+    for text in (shown, said):
+        assert "Feuille masquée" in text
+        assert "la colonne « Auteur » n'est pas lue (2 cellules remplies)" in " ".join(text.split())
 
 
 def test_run_of_a_file_that_cannot_be_read_fails_with_the_sentence_of_the_row(medq: Medq) -> None:

@@ -19,7 +19,7 @@ from worker.steps.parse.marks import Marks, Spoiled, is_cell_error
 from worker.steps.parse.names import is_result_sheet, type_named
 from worker.steps.parse.options import read_options
 from worker.steps.parse.refusals import faults, refusal
-from worker.steps.parse.unused import rows_note, unread_columns
+from worker.steps.parse.unused import no_key_column, of_file, rows_note, unread_columns
 
 REFUSALS_SHOWN = 3  # sheets whose faults the job's sentence names
 
@@ -136,7 +136,10 @@ def _read_table(sheet: RawSheet, tables: Tables, *, is_file: bool) -> str | None
         drafts.append(draft)
     details = tuple(_column_details(layout.header, columns, body))
     read.append(ReadSheet(sheet.name, columns.keys, len(body), layout.header_row, details))
-    tables.notes += [*sheet.notes, *layout.notes, *_hidden_rows(sheet, body), *unread_columns(read[-1], columns, body)]
+    notes = [*sheet.notes, *layout.notes, *_hidden_rows(sheet, body), *unread_columns(read[-1], columns, body)]
+    if not columns.answers:
+        notes += no_key_column(sheet.name, sum(1 for draft in drafts[-len(body) :] if draft.is_qcm) if body else 0)
+    tables.notes += [of_file(note) for note in notes] if is_file else notes
     return None
 
 

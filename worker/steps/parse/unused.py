@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from worker.shapes.sentences import count
 from worker.shapes.uploads import Note, ReadSheet
@@ -41,6 +42,22 @@ def _unread_doubles(sheet: str, columns: Columns, name: str, places: Sequence[in
         )
         if behind:
             yield unread_column(sheet, columns.key_at(place) or name, behind)
+
+
+def no_key_column(sheet: str, questions: int) -> Iterator[Note]:
+    """A note for a sheet of QCM that has no column of keys."""
+    if questions:
+        message = (
+            f"Feuille « {sheet} » : aucune colonne de clé n'est reconnue ; {count(questions, 'QCM', 'QCM')} sans clé "
+            "officielle. S'il y en a une, nommez-la « reponse »."
+        )
+        yield Note("no_key_column", message, "aucune colonne de clé", questions, sheet)
+
+
+def of_file(note: Note) -> Note:
+    """The note as it is said of a file without sheets."""
+    message = note.message.removeprefix(f"Feuille « {note.sheet} » : ")
+    return replace(note, message=message[:1].upper() + message[1:])
 
 
 def rows_note(code: str, sheet: str, rows: Sequence[int], what: tuple[str, str], why: str) -> Note:
