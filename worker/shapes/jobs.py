@@ -32,8 +32,8 @@ class JobConfig(BaseModel):
     auto_validate: bool = True
     apply_corrections: bool = False
     rag: bool = True
-    default_level: str | None = Field(default=None, min_length=1)
-    default_semester: str | None = Field(default=None, min_length=1)
+    default_level: str | None = Field(default=None, min_length=1, max_length=100)
+    default_semester: str | None = Field(default=None, min_length=1, max_length=100)
     batch_api: bool = False
     max_cost_usd: float | None = Field(default=None, gt=0)
     priority: int = 0

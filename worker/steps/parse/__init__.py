@@ -9,6 +9,7 @@ from worker.shapes.uploads import RawSheet
 from worker.steps.parse.facts import gather_facts
 from worker.steps.parse.rows import Defaults, build_row
 from worker.steps.parse.tables import read_tables
+from worker.steps.parse.titles import tell_apart
 from worker.steps.parse.values import Levels
 
 __all__ = ["parse_upload"]
@@ -28,7 +29,7 @@ def parse_upload(
     when the file as a whole holds no question: no sheet recognised, no row, or what a row means in doubt. A level is
     one of `PCEM1` … `DCEM4` or of `known_levels`, those that the platform's questions carry.
     """
-    tables = read_tables(sheets, file_name)
+    tables = read_tables(tell_apart(sheets), file_name)
     facts = gather_facts(tables.drafts, file_name, Levels(known_levels))
     defaults = Defaults(default_level, default_semester)
     rows = tuple(build_row(draft, facts, defaults) for draft in tables.drafts)

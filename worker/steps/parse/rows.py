@@ -28,12 +28,14 @@ from worker.steps.parse.values import (
     read_difficulty,
     read_level,
     read_semester,
+    shown,
     written_text,
 )
 
 _EXPLANATIONS = {letter: f"explication {letter.lower()}" for letter in LETTERS}
 _TYPED_PLACEHOLDER = re.compile(r"[aA]{3,}|[xX]{3,}|test", re.IGNORECASE)
 
+MAX_NAME = 500  # characters of a specialty or a course: an index of the platform holds it whole
 NO_LEVEL = "Niveau manquant : "
 NO_LEVEL_ELSEWHERE = (
     "il n'est ni sur la ligne, ni sur les autres lignes du même cours ou de la même matière, "
@@ -82,8 +84,8 @@ def build_row(draft: Draft, facts: Facts, defaults: Defaults) -> ParsedRow:
 def _build_question(draft: Draft, facts: Facts, defaults: Defaults, findings: list[Finding]) -> Question:
     cells = draft.cells
     if draft.type_problem is not None:
-        shown = f"« {draft.type_problem} »" if draft.type_problem else "vide"
-        raise _Rejected(f"Type de question inconnu ({shown}) : qcm, qroc, cas_qcm ou cas_qroc attendu.")
+        written = f"« {shown(draft.type_problem)} »" if draft.type_problem else "vide"
+        raise _Rejected(f"Type de question inconnu ({written}) : qcm, qroc, cas_qcm ou cas_qroc attendu.")
     text = _read_text(draft)
     is_qcm = draft.is_qcm
     options, option_explanations = _read_options(draft, findings) if is_qcm else ({}, {})
@@ -131,9 +133,9 @@ def _read_options(draft: Draft, findings: list[Finding]) -> tuple[dict[str, str]
         have = "n'en a aucune" if not options else "en a une seule"
         raise _Rejected(f"Un QCM demande au moins deux options : cette ligne {have}.")
     if draft.columns.extra_options and (past := [letter for letter in options if letter not in LETTERS]):
-        shown = ", ".join(f"{letter} « {options[letter]} »" for letter in past)
+        excess = ", ".join(f"{letter} « {shown(options[letter])} »" for letter in past)
         raise _Rejected(
-            f"Cette ligne a {len(options)} options, cinq au plus sont possibles (A à E) ; en trop : {shown}. "
+            f"Cette ligne a {len(options)} options, cinq au plus sont possibles (A à E) ; en trop : {excess}. "
             "Réduisez la question à cinq options, ou partagez-la en deux, puis renvoyez la ligne."
         )
     _note_equal_options(options, findings)
@@ -172,6 +174,13 @@ def _read_case_text(draft: Draft, facts: Facts, findings: list[Finding]) -> str 
 def _read_names(draft: Draft, facts: Facts, findings: list[Finding]) -> tuple[str, str]:
     """Specialty and course in the file's spelling."""
     specialty, course = names_of(draft)
+    for column, name in (("La matière", specialty), ("Le cours", course)):
+        if len(name) > MAX_NAME:
+            raise _Rejected(
+                f"{column} « {shown(name)} » fait {len(name)} caractères : un nom en a {MAX_NAME} au plus. "
+                "Vérifiez que les colonnes de cette ligne ne sont pas décalées, donnez un nom plus court, "
+                "puis renvoyez la ligne."
+            )
     if not course:
         raise _Rejected("La matière et le cours manquent : l'un des deux au moins est nécessaire.")
     if not specialty:
@@ -197,14 +206,14 @@ def _read_level(draft: Draft, facts: Facts, defaults: Defaults, names: tuple[str
     )
     for level, origin in candidates:
         if level is not None and cell:
-            message = f"« {cell} » n'est pas un niveau : « {level} » est retenu, {origin}."
+            message = f"« {shown(cell)} » n'est pas un niveau : « {level} » est retenu, {origin}."
             findings.append(Finding("level_not_recognised", message, "niveau"))
             return level
         if level is not None:
             findings.append(Finding("level_inherited", f"Niveau absent : « {level} », {origin}.", "niveau"))
             return level
     raise _Rejected(
-        f"Niveau inconnu (« {cell} ») : {NO_LEVEL_ELSEWHERE}" if cell else f"{NO_LEVEL}{NO_LEVEL_ELSEWHERE}"
+        f"Niveau inconnu (« {shown(cell)} ») : {NO_LEVEL_ELSEWHERE}" if cell else f"{NO_LEVEL}{NO_LEVEL_ELSEWHERE}"
     )
 
 
@@ -221,7 +230,7 @@ def _read_semester(draft: Draft, defaults: Defaults, findings: list[Finding]) ->
     instead = defaults.semester or ""
     instead = read_semester(instead) or instead.strip() or NO_SEMESTER
     if cell.strip():
-        message = f"« {cell.strip()} » n'est pas un semestre : « {instead} » est retenu."
+        message = f"« {shown(cell.strip())} » n'est pas un semestre : « {instead} » est retenu."
         findings.append(Finding("semester_not_recognised", message, "semestre"))
     return instead
 
@@ -270,14 +279,14 @@ def _read_several_keys(draft: Draft, facts: Facts, texts: Mapping[str, str], fin
     keys = {reading.key for reading in readings}
     if len(keys) == 1 and None not in keys:
         return _Official(keys.pop())
-    shown = " / ".join(texts.values())
+    together = " / ".join(texts.values())
     if len(set(texts.values())) == 1:
         return _note_key(readings[0], next(iter(texts.values())), findings)
     headers = dict(zip(draft.columns.answers, draft.columns.answer_headers, strict=True))
-    said = " ; ".join(f"« {text} » ({headers[column]})" for column, text in texts.items())
+    said = " ; ".join(f"« {shown(text)} » ({headers[column]})" for column, text in texts.items())
     message = f"Clés différentes dans plusieurs colonnes, aucune n'est retenue : {said}."
     findings.append(Finding("conflicting_keys", message, "reponse"))
-    return _Official(None, shown)
+    return _Official(None, together)
 
 
 def _read_key_of_case(draft: Draft, facts: Facts, style: Style, findings: list[Finding]) -> _Official:
@@ -299,13 +308,15 @@ def _note_key(reading: KeyReading, text: str, findings: list[Finding]) -> _Offic
         return _Official(reading.key)
     if reading.problem == "letter_without_option":
         plural = "des options absentes" if len(reading.letters) > 1 else "une option absente"
-        message = f"Clé « {text} » non retenue : elle désigne {plural} ({', '.join(reading.letters)})."
+        message = f"Clé « {shown(text)} » non retenue : elle désigne {plural} ({', '.join(reading.letters)})."
     elif reading.problem == "ambiguous_key":
         named = " et ".join(reading.letters)
         plural = "des options" if len(reading.letters) > 1 else "de l'option"
-        message = f"Clé « {text} » non retenue : c'est aussi le texte {plural} {named}, deux lectures sont possibles."
+        message = (
+            f"Clé « {shown(text)} » non retenue : c'est aussi le texte {plural} {named}, deux lectures sont possibles."
+        )
     else:
-        message = f"Clé illisible, non retenue : « {text} »."
+        message = f"Clé illisible, non retenue : « {shown(text)} »."
     findings.append(Finding(reading.problem, message, "reponse"))
     return _Official(None, text)
 
@@ -319,13 +330,13 @@ def _read_official_answer(draft: Draft, facts: Facts, findings: list[Finding]) -
         return _NOTHING
     if _TYPED_PLACEHOLDER.fullmatch(answer):
         findings.append(
-            Finding("placeholder_answer", f"Réponse de remplissage, non retenue : « {answer} ».", "reponse")
+            Finding("placeholder_answer", f"Réponse de remplissage, non retenue : « {shown(answer)} ».", "reponse")
         )
         return _NOTHING
     if read_letters(answer) is not None:
         _refuse_letters(draft, answer)
     if others := [text for text in texts[1:] if fold_text(text) != fold_text(texts[0])]:
-        message = f"Plusieurs réponses dans la ligne : « {texts[0]} » est retenue, pas « {others[0]} »."
+        message = f"Plusieurs réponses dans la ligne : « {shown(texts[0])} » est retenue, pas « {shown(others[0])} »."
         findings.append(Finding("several_answers", message, "reponse"))
     return _Official(answer)
 
@@ -341,7 +352,7 @@ def _refuse_letters(draft: Draft, answer: str) -> None:
     unread = [key for key in (*others, *columns.unread) if key and draft.cells.get(key, "").strip()]
     if unread:
         raise _Rejected(
-            f"La réponse « {answer} » n'est qu'une clé de QCM, et cette ligne, de type {draft.type}, a des cellules "
-            f"non lues ({quoted(unread)}) : si ce sont des options, nommez leurs colonnes « option a », « option b »… "
-            "et donnez à la ligne le type qcm ; sinon, écrivez la réponse en toutes lettres."
+            f"La réponse « {shown(answer)} » n'est qu'une clé de QCM, et cette ligne, de type {draft.type}, a des "
+            f"cellules non lues ({quoted(unread)}) : si ce sont des options, nommez leurs colonnes « option a », "
+            "« option b »… et donnez à la ligne le type qcm ; sinon, écrivez la réponse en toutes lettres."
         )

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from worker.shapes.questions import fold_name
 
+MAX_SHOWN = 120  # characters of a cell in a sentence: the cell itself is kept whole, beside it
 NO_SEMESTER = "Non précisé"
 
 _ATTRIBUTES = r"""(?:\s+[A-Za-z_:][\w:.-]*\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'<>=]+))*"""
@@ -47,6 +48,11 @@ def plain_text(cell: str) -> str:
     if "<" in cell or "&" in cell:
         cell = _from_html(cell)
     return cell.strip()
+
+
+def shown(text: str) -> str:
+    """A cell as a sentence quotes it: its beginning, where it is long."""
+    return text if len(text) <= MAX_SHOWN else text[:MAX_SHOWN].rstrip() + "…"
 
 
 def _from_html(text: str) -> str:
