@@ -31,8 +31,10 @@ class BellBroker(RedisBroker):
     Dramatiq's own consumer looks at Redis less and less often, down to once a second, whatever happens meanwhile.
     """
 
-    def __init__(self, *, poll_s: float = POLL_S, **options: Any) -> None:
+    def __init__(self, *, poll_s: float = POLL_S, sender: RedisBroker | None = None, **options: Any) -> None:
+        """`sender`: through whom bells are rung, when not through this broker's own connections."""
         super().__init__(**options)  # type: ignore[no-untyped-call]
+        self.sender = sender or self
         self._changed = threading.Condition()
         self._rings = 0
         self.poll_s = poll_s
@@ -96,13 +98,13 @@ def liveness(url: str) -> dict[str, Any]:
     return {"socket_keepalive": True, "socket_keepalive_options": options}
 
 
-def redis_client(url: str) -> redis.Redis:
-    """A client that notices a dead server within seconds and reconnects with backoff."""
+def redis_client(url: str, *, hurry: bool = False) -> redis.Redis:
+    """A client that notices a dead server within seconds and reconnects with backoff; in a `hurry`, in two seconds."""
     return redis.Redis.from_url(
         url,
-        retry=Retry(ExponentialBackoff(cap=1, base=0.05), 3),
-        socket_connect_timeout=2,
-        socket_timeout=5,
+        retry=Retry(ExponentialBackoff(cap=1, base=0.05), 1 if hurry else 3),
+        socket_connect_timeout=1 if hurry else 2,
+        socket_timeout=1 if hurry else 5,
         health_check_interval=15,
         **liveness(url),
     )
@@ -115,8 +117,11 @@ def make_broker(url: str | None = None, *, client: redis.Redis | None = None, po
     work here. A lost, doubled or late bell is mended by the sweep; the lease watches over the work itself.
     """
     middleware: list[Middleware] = []
+    # Who rings also sweeps, and must not be held up by a Redis that does not answer.
+    sender = RedisBroker(client=redis_client(url, hurry=True), middleware=[]) if url else None  # type: ignore[no-untyped-call]
     broker = BellBroker(
         poll_s=poll_s,
+        sender=sender,
         client=client or redis_client(url or ""),
         middleware=middleware,
         maintenance_chance=100_000,
@@ -127,8 +132,9 @@ def make_broker(url: str | None = None, *, client: redis.Redis | None = None, po
 
 
 def ring(broker: dramatiq.Broker, times: int) -> None:
-    """Send that many bells. Raises `redis.ConnectionError` while Redis is away: the next sweep rings again."""
+    """Send that many bells. Raises `redis.RedisError` when Redis is away, or does not take them."""
+    sender = broker.sender if isinstance(broker, BellBroker) else broker
     for _ in range(times):
-        broker.enqueue(dramatiq.Message(queue_name=QUEUE, actor_name=RING, args=(), kwargs={}, options={}))
+        sender.enqueue(dramatiq.Message(queue_name=QUEUE, actor_name=RING, args=(), kwargs={}, options={}))
     if times and isinstance(broker, BellBroker):
         broker.wake()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -20,10 +20,11 @@ class Lease:
     stopping: threading.Event
     lost: threading.Event = field(default_factory=threading.Event)
     touched_at: float = field(default_factory=time.monotonic)
+    clock: Callable[[], float] = time.monotonic
 
     def touch(self) -> None:
         """Show that the thread at work on the task is not stuck."""
-        self.touched_at = time.monotonic()
+        self.touched_at = self.clock()
 
     def check(self) -> None:
         """Raise `LeaseLost` or `Stopping` when no further call may begin."""
@@ -35,12 +36,10 @@ class Lease:
 
     def sleep(self, seconds: float) -> None:
         """Wait, but not beyond a stop or a lost lease."""
-        remaining_s = seconds
-        while remaining_s > 0:
+        until = self.clock() + seconds
+        while (remaining_s := until - self.clock()) > 0:
             self.check()
-            step_s = min(remaining_s, 0.5)
-            self.stopping.wait(step_s)
-            remaining_s -= step_s
+            self.stopping.wait(min(remaining_s, 0.5))
         self.check()
 
 

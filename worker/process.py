@@ -20,6 +20,7 @@ from worker.children import LONGEST_CAUSE, WORKS, WRONG_SETTINGS
 from worker.errors import UsageError
 from worker.log import configure_logging, describe, get_logger, log_uncaught
 from worker.preflight import check_settings
+from worker.runner import Runner
 from worker.settings import Settings
 from worker.streams import protect_standard_streams
 from worker.wiring import Parts, build_worker
@@ -28,6 +29,7 @@ log = get_logger()
 
 WEDGED = 70  # exit code of a process whose own threads have stopped
 WATCH_S = 0.5
+LEAVING_S = 5.0  # for threads that have nothing in hand
 STUCK_S = 900.0  # beyond one call: the longest wait for a database that is away, and some
 
 
@@ -66,7 +68,7 @@ def run(settings: Settings) -> int:
             return WEDGED
     log.info("worker_stopping", grace_s=settings.grace_s)
     parts.broker.wake(leaving=True)
-    stop = _start("stop", partial(_stop_work, worker, courier, grace_s=settings.grace_s))
+    stop = _start("stop", partial(_stop_work, worker, parts.runner, courier, grace_s=settings.grace_s))
     while stop.is_alive() and not hurry.is_set():
         stop.join(0.1)
     finished.set()
@@ -75,10 +77,15 @@ def run(settings: Settings) -> int:
     return 0
 
 
-def _stop_work(worker: dramatiq.Worker, courier: threading.Thread | None, *, grace_s: float) -> None:
+def _stop_work(worker: dramatiq.Worker, runner: Runner, courier: threading.Thread | None, *, grace_s: float) -> None:
     """Let calls in flight and the courier's present step end, for as long as the grace allows."""
     until = time.monotonic() + grace_s
-    worker.stop(timeout=int(grace_s * 1000))
+    # Those that no bell brought are none of Dramatiq's; and its own may wait for Redis, with nothing in hand.
+    runner.wait_until_idle(grace_s)
+    try:
+        worker.stop(timeout=int(1000 * max(0.0, min(LEAVING_S, until - time.monotonic()))))
+    except Exception as error:  # noqa: BLE001 (a Redis that takes no bell back: it carried no work)
+        log.warning("bells_left", error=type(error).__name__)
     if courier is not None:
         # Where it is cut off another one goes on, but only when the time that it may take has passed.
         courier.join(max(0.0, until - time.monotonic()))

@@ -40,13 +40,15 @@ class Workers:
     log_path: Path | None = None  # where the children's logs go; None = standard error
     _children: list[_Child] = field(default_factory=list)
     _stopping: threading.Event = field(default_factory=threading.Event)
+    _watching: threading.Thread | None = None
 
     def start(self) -> None:
         """Start every process and the thread that watches over them."""
         self._children = [_Child(self.environment, log_path=self.log_path) for _ in range(self.count)]
         for child in self._children:
             child.start()
-        threading.Thread(target=self._watch, name="supervisor", daemon=True).start()
+        self._watching = threading.Thread(target=self._watch, name="supervisor", daemon=True)
+        self._watching.start()
 
     @property
     def failure(self) -> MedqError | None:
@@ -68,6 +70,8 @@ class Workers:
     def stop(self) -> None:
         """SIGTERM, wait for the grace, then SIGKILL what is left."""
         self._stopping.set()
+        if self._watching is not None:
+            self._watching.join()  # else it might start a child that nobody tells to stop
         for child in self._children:
             child.signal(signal.SIGTERM)
         deadline = time.monotonic() + self.grace_s + 5
@@ -82,7 +86,12 @@ class Workers:
     def _watch(self) -> None:
         while not self._stopping.wait(0.2):
             for child in self._children:
-                child.restart_if_dead()
+                try:
+                    child.restart_if_dead()
+                except OSError as error:
+                    # No memory, no process, no descriptor, no room for the log: it may pass, and the others live on.
+                    log.error("worker_not_started", error=type(error).__name__, cause=str(error))
+                    child.put_off()
 
 
 class _Child:
@@ -127,8 +136,13 @@ class _Child:
             self._not_before = now + pause_s
             log.warning("worker_died", pid=self.process.pid, code=self.process.returncode, restart_in_s=pause_s)
         if now >= self._not_before:
-            self._not_before = 0.0
             self.start()
+            self._not_before = 0.0
+
+    def put_off(self) -> None:
+        """It could not be started: a while later again."""
+        self._failed_starts += 1
+        self._not_before = time.monotonic() + min(LONGEST_PAUSE_S, 0.5 * 2**self._failed_starts)
 
     def signal(self, number: int) -> None:
         if self.process is not None and self.process.poll() is None:

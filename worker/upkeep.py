@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import psycopg
 import sqlalchemy as sa
 
 from worker import faults
 from worker.adapters import calls, jobs, tasks
-from worker.adapters.db import Database, is_lock_timeout, name_session, open_session
+from worker.adapters.db import Database, is_lock_timeout
 from worker.adapters.files import Storage
 from worker.courier import Courier
 from worker.faults import Point
@@ -24,6 +24,8 @@ log = get_logger()
 
 TIDY_S = 3600.0
 LOCK_WAIT_S = 0.5
+SWEEP_MOST_S = 10.0  # then the rest is the next sweep's: ready work waits to be rung for meanwhile
+PATIENCE_S = 10.0  # with a database that is away; whoever sweeps comes back by itself
 
 
 def _nothing() -> None:
@@ -70,18 +72,28 @@ class Sweep:
     lease_s: float
     call_timeout_s: float
     courier: Courier | None = None
+    pulse: Callable[[], None] = _nothing
+    clock: Callable[[], float] = time.monotonic
 
     def run_once(self) -> None:
         """One sweep. Safe to run in any number of processes at once."""
-        found, is_batch_due = self.database.transact(self._look)
+        until = self.clock() + SWEEP_MOST_S
+        found, is_batch_due = self.database.transact(self._look, patience_s=PATIENCE_S)
         if self.courier is not None and is_batch_due:
             self.courier.due.set()
         if not found:
             return
-        if ended := self.database.transact(lambda c: tasks.end_standstill(c, found, lease_s=self.lease_s)):
+        if ended := self.database.transact(
+            lambda c: tasks.end_standstill(c, found, lease_s=self.lease_s), patience_s=PATIENCE_S
+        ):
             log.warning("standstill_ended", sessions=ended)
         locked: set[str] = set()
-        for expired in found:
+        # In any order: where jobs are locked for long, none is always among those that time does not suffice for.
+        for expired in random.sample(found, k=len(found)):
+            if self.clock() > until:
+                log.warning("sweep_cut_short", expired=len(found))
+                return
+            self.pulse()
             if expired.job_id not in locked and not self._return(expired):
                 locked.add(expired.job_id)
 
@@ -147,63 +159,3 @@ class Tidy:
             else:
                 self.storage.discard_upload(job_id)
                 log.info("stray_upload_removed", job_id=job_id)
-
-
-@dataclass(frozen=True)
-class Watch:
-    """Listens for NOTIFY, sweeps every few seconds, and rings Dramatiq's bells for what is ready."""
-
-    database: Database
-    sweep: Sweep
-    database_url: str
-    sweep_s: float
-    idle_threads: Callable[[], int]
-    ring: Callable[[int], None]
-    pulse: Callable[[], None] = _nothing
-    name: Callable[[], str] = lambda: tasks.WATCH_SESSION
-
-    def run(self, stopped: threading.Event) -> None:
-        """Watch until `stopped`; reconnects for ever."""
-        while not stopped.is_set():
-            self.pulse()
-            try:
-                self._listen(stopped)
-            except Exception as error:  # noqa: BLE001 (a watch that ends would leave ready work unseen)
-                log.warning("watch_failed", error=type(error).__name__, cause=describe(error))
-                stopped.wait(1 + random.random())  # noqa: S311 (jitter, not a secret)
-
-    def _listen(self, stopped: threading.Event) -> None:
-        # A line that has died is noticed within a sweep: after it, news would be missed for as long as nobody looks.
-        with open_session(self.database_url, name=self.name(), unanswered_s=max(2.0, self.sweep_s)) as connection:
-            connection.execute(f"LISTEN {tasks.CHANNEL}")
-            while not stopped.is_set():
-                self.pulse()
-                faults.reached(Point.IN_WATCH)
-                name_session(connection, self.name())
-                self.sweep.run_once()
-                self.ring_ready()
-                # Jitter, so that a hundred processes do not sweep in the same millisecond.
-                self._wait_for_news(connection, self.sweep_s * random.uniform(0.8, 1.2), stopped)  # noqa: S311
-
-    def _wait_for_news(self, connection: psycopg.Connection, wait_s: float, stopped: threading.Event) -> None:
-        """Ring at each notification until it is time to sweep again."""
-        step_s = min(wait_s, 1.0)
-        waited_s = 0.0
-        while waited_s < wait_s and not stopped.is_set():
-            if any(True for _ in connection.notifies(timeout=step_s, stop_after=1)):
-                self.ring_ready()
-            else:
-                waited_s += step_s
-
-    def ring_ready(self) -> None:
-        """One bell for each ready task that an idle thread of this process could take."""
-        idle = self.idle_threads()
-        if idle <= 0:
-            return
-        ready = self.database.transact(lambda c: tasks.count_ready(c, most=idle), single=True)
-        if not ready:
-            return
-        try:
-            self.ring(min(ready, idle))
-        except Exception as error:  # noqa: BLE001 (Redis is away: the next sweep rings again)
-            log.warning("ring_failed", error=type(error).__name__)

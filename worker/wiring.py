@@ -33,7 +33,8 @@ from worker.retrieval import Retrieval
 from worker.runner import Runner
 from worker.settings import Settings
 from worker.shapes.calls import Endpoint
-from worker.upkeep import Heartbeat, Sweep, Tidy, Watch
+from worker.upkeep import Heartbeat, Sweep, Tidy
+from worker.watch import Bells, Watch
 
 EMBEDDED_CALLS = 2  # slots of the embedded model
 POOL, UPKEEP_POOL = 8, 2  # connections for work, and for what keeps it moving
@@ -68,6 +69,7 @@ class Parts:
         self.upkeep.close()
         self.broker.close()
         self.broker.client.close()
+        self.broker.sender.client.close()
 
 
 def make_storage(settings: Settings) -> Storage:
@@ -214,11 +216,17 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
     courier = build_courier(settings, line)
     watch = Watch(
         database=upkeep,
-        sweep=Sweep(database=upkeep, lease_s=settings.lease_s, call_timeout_s=settings.call_timeout_s, courier=courier),
+        sweep=Sweep(
+            database=upkeep,
+            lease_s=settings.lease_s,
+            call_timeout_s=settings.call_timeout_s,
+            courier=courier,
+            pulse=lambda: pulses.beat("watch"),
+        ),
         database_url=database_url,
         sweep_s=settings.sweep_s,
         idle_threads=runner.idle_threads,
-        ring=lambda times: ring(broker, times),
+        bells=Bells(lambda times: ring(broker, times), work=runner.drain_apart, begun=runner.begun),
         pulse=lambda: pulses.beat("watch"),
         name=lambda: tasks.watch_session(owner, is_cut_off=line.circuit.state is not State.CLOSED),
     )

@@ -13,10 +13,11 @@ from worker.leases import Lease, Leases
 
 @dataclass
 class FakeEvent(threading.Event):
-    """A stop signal on which waiting takes no time; `during` is called once, at the second wait."""
+    """A stop signal on which waiting takes none but its own time; `during` is called once, at the second wait."""
 
     waited_s: list[float] = field(default_factory=list)
     during: threading.Event | None = None
+    late_s: float = 0.0  # by which a wait lasts longer than asked
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -26,6 +27,9 @@ class FakeEvent(threading.Event):
         if self.during and len(self.waited_s) == 2:
             self.during.set()
         return self.is_set()
+
+    def clock(self) -> float:
+        return sum(self.waited_s) + self.late_s * len(self.waited_s)
 
 
 def test_a_held_lease_lets_calls_begin() -> None:
@@ -127,9 +131,18 @@ def test_what_is_held_is_a_copy() -> None:
 def test_a_wait_lasts_as_long_as_asked() -> None:
     stopping = FakeEvent()
 
-    Lease("t1", 1, stopping).sleep(1.2)
+    Lease("t1", 1, stopping, clock=stopping.clock).sleep(1.2)
 
     assert sum(stopping.waited_s) == pytest.approx(1.2)
+
+
+def test_on_a_machine_that_is_busy_a_wait_lasts_no_longer() -> None:
+    # Given waits that come back late
+    stopping = FakeEvent(late_s=0.4)
+
+    Lease("t1", 1, stopping, clock=stopping.clock).sleep(5)
+
+    assert stopping.clock() < 5 + 2 * stopping.late_s
 
 
 def test_a_wait_of_nothing_still_notices_a_stop() -> None:
@@ -145,7 +158,7 @@ def test_a_wait_ends_with_a_stop() -> None:
     stopping.during = stopping
 
     with pytest.raises(Stopping):
-        Lease("t1", 1, stopping).sleep(3600)
+        Lease("t1", 1, stopping, clock=stopping.clock).sleep(3600)
 
     assert len(stopping.waited_s) == 2
 
