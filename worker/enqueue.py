@@ -42,13 +42,14 @@ def enqueue_job(
 
     `user` is the e-mail or the id of a row of "User". `database_url` and `storage_url` default to the
     environment (DATABASE_URL, MEDQ_STORAGE_URL, else the folder `storage` under MEDQ_HOME). Raises `UsageError`
-    when the file or the user does not exist; then nothing is stored and no job is created.
+    when the file or the user does not exist, or `config` is no JSON; then nothing is stored and no job is created.
     """
     import psycopg
 
     database_url = database_url or os.environ.get("DATABASE_URL")
     if not database_url:
         raise UsageError("DATABASE_URL is not set. Give the address of the platform's PostgreSQL.")
+    dumped = _dump(config)
     storage = Storage(storage_url or default_storage_url())
     data, name = _open(file, file_name)
     job_id = new_job_id()
@@ -62,7 +63,7 @@ def enqueue_job(
             faults.reached(Point.STORED)
             connection.execute(
                 INSERT_JOB,
-                (job_id, Path(url).name, _text(name), size, url, user_id, _text(instructions), _dump(config)),
+                (job_id, Path(url).name, _text(name), size, url, user_id, _text(instructions), dumped),
             )
             faults.reached(Point.INSERTED)
         except BaseException:
@@ -111,4 +112,14 @@ def _text(value: str | None) -> str | None:
 
 
 def _dump(config: Mapping[str, Any] | None) -> str | None:
-    return None if config is None else json.dumps(dict(config), ensure_ascii=False)
+    """The column's JSON. Raises `UsageError` for what no database takes: NaN, NUL, half a character, no JSON at all."""
+    if config is None:
+        return None
+    try:
+        text = json.dumps(dict(config), ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"config cannot be stored as JSON ({error}). Give plain numbers, texts and lists.") from None
+    if "\\u0000" in text:
+        raise UsageError("config holds a NUL character, which no database takes. Leave it out.")
+    return text

@@ -42,7 +42,8 @@ class Runner:
     _claims: Iterator[int] = field(default_factory=itertools.count)
     _isolations: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(MAX_ISOLATIONS))
     _busy: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _begun: int = 0
+    _changed: threading.Condition = field(default_factory=threading.Condition)
 
     @property
     def circuit(self) -> Circuit:
@@ -51,14 +52,52 @@ class Runner:
 
     def idle_threads(self) -> int:
         """How many threads wait for a bell, and may claim."""
-        with self._lock:
+        with self._changed:
             idle = self.threads - self._busy
         return self.circuit.places(idle)
 
+    def begun(self) -> int:
+        """How often a thread has begun to look for work."""
+        with self._changed:
+            return self._begun
+
     def drain(self) -> int:
-        """Run the fairest ready task, and the next, until none is ready or the process stops; how many ran."""
-        with self._lock:
+        """Run the fairest ready task, and the next, until none is ready or the process stops; how many ran.
+
+        None when as many threads are at work already as there may be.
+        """
+        return self._drain() if self._enter() else 0
+
+    def drain_apart(self, count: int) -> None:
+        """Drain in so many threads of our own, no more than are idle: for when no bell reaches Dramatiq's."""
+        for _ in range(count):
+            if not self._enter():
+                return
+            try:
+                threading.Thread(target=self._drain_quietly, name="stand-in", daemon=True).start()
+            except RuntimeError:  # no further thread can be had: those that run go on
+                self._leave()
+                return
+
+    def wait_until_idle(self, timeout_s: float) -> bool:
+        """Wait until no thread is at work; whether that was within the time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._busy == 0, timeout_s)
+
+    def _enter(self) -> bool:
+        with self._changed:
+            if self._busy >= self.threads:
+                return False
             self._busy += 1
+            self._begun += 1
+            return True
+
+    def _leave(self) -> None:
+        with self._changed:
+            self._busy -= 1
+            self._changed.notify_all()
+
+    def _drain(self) -> int:
         try:
             ran = 0
             while not self.stopping.is_set() and self.circuit.may_claim() and self._run_next():
@@ -66,8 +105,13 @@ class Runner:
             return ran
         finally:
             self.circuit.leave()
-            with self._lock:
-                self._busy -= 1
+            self._leave()
+
+    def _drain_quietly(self) -> None:
+        try:
+            self._drain()
+        except Exception as error:
+            log.error("drain_failed", exc_info=error)
 
     def _run_next(self) -> bool:
         claimed = self._claim()
@@ -96,11 +140,18 @@ class Runner:
         owner = f"{self.owner}:{next(self._claims)}"
         tries = itertools.count()
 
-        def claim(connection: sa.Connection) -> Claimed | None:
-            return self.line.claim(connection, owner=owner, lease_s=self.lease_s, is_again=next(tries) > 0)
+        def claim(connection: sa.Connection, *, bare: bool = False) -> Claimed | None:
+            return self.line.claim(connection, owner=owner, lease_s=self.lease_s, is_again=next(tries) > 0, bare=bare)
 
         try:
-            return self.database.transact(claim)
+            try:
+                return self.database.transact(claim)
+            except Exception as error:
+                if is_infrastructure_fault(error):
+                    raise
+                # What is read with a task fails, for what its rows hold: the task meets that again, and is to blame.
+                log.warning("claimed_bare", error=type(error).__name__)
+                return self.database.transact(lambda c: claim(c, bare=True))
         except Exception as error:
             if not is_infrastructure_fault(error):
                 raise

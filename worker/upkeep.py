@@ -17,7 +17,7 @@ from worker.adapters.files import Storage
 from worker.courier import Courier
 from worker.faults import Point
 from worker.leases import Leases
-from worker.log import describe, get_logger
+from worker.log import get_logger
 from worker.pipeline import quarantine
 
 log = get_logger()

@@ -5,6 +5,7 @@ Nothing here changes a row.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -12,9 +13,9 @@ from decimal import Decimal
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import InstrumentedAttribute
 
 from models import AiValidationItem, AiValidationJob, LlmCall, User
+from models.reading import MAX_INSTRUCTIONS, MAX_NAME, TOO_LONG, bounded_text, config_text, sane_time
 from worker.shapes.answers import OUTCOMES
 
 OPEN_STATES = frozenset({"queued", "processing"})
@@ -75,7 +76,7 @@ class JobOverview:
     updated_at: datetime
     user_id: str
     instructions: str | None
-    config: dict[str, Any] | None
+    config: Any  # an option that nobody can read is []
 
     @property
     def is_open(self) -> bool:
@@ -288,15 +289,30 @@ def server_version(engine: sa.Engine) -> int:
         return int(connection.scalar(sa.text("SHOW server_version_num")) or 0) // 10_000
 
 
-def _columns() -> Sequence[InstrumentedAttribute[Any]]:
-    names = JobOverview.__dataclass_fields__
-    return [getattr(AiValidationJob, name) for name in names]
+def _columns() -> Sequence[sa.ColumnElement[Any]]:
+    """Every column, so read that no row can hide the others: see `models.reading`."""
+    times = ("created_at", "started_at", "completed_at", "updated_at")
+    expressions: dict[str, str] = {name: sane_time(_column(name)) for name in times}
+    for name in ("file_name", "original_file_name", "file_url", "output_url", "message", "error_message"):
+        expressions[name] = bounded_text(_column(name), MAX_NAME)
+    expressions["instructions"] = bounded_text(_column("instructions"), MAX_INSTRUCTIONS)
+    expressions["config"] = config_text('"AiValidationJob"')
+    return [
+        sa.literal_column(expressions[name]).label(name) if name in expressions else getattr(AiValidationJob, name)
+        for name in JobOverview.__dataclass_fields__
+    ]
+
+
+def _column(name: str) -> str:
+    return f'"AiValidationJob"."{_camel(name)}"'
 
 
 def _overview(row: Sequence[Any]) -> JobOverview:
     values = dict(zip(JobOverview.__dataclass_fields__, row, strict=True))
+    config = None if values["config"] is None else json.loads(values["config"])
     # These columns allow NULL, which other programs may have left there.
-    return JobOverview(**values | {name: values[name] or 0 for name in COUNTS})
+    counts = {name: values[name] or 0 for name in COUNTS}
+    return JobOverview(**values | counts | {"config": "too long" if config == TOO_LONG else config})
 
 
 def _camel(name: str) -> str:

@@ -12,6 +12,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from models.reading import (
+    MAX_INSTRUCTIONS,
+    MAX_NAME,
+    bounded_text,
+    config_text,
+    is_long,
+    plain_config,
+    priority,
+    short_text,
+)
 from worker.errors import LeaseLost
 from worker.shapes.jobs import Job, Task, TaskKind
 
@@ -38,26 +48,39 @@ UPDATE "AiValidationTask" SET "notBefore" = NULL, "errorMessage" = NULL
 WHERE "jobId" = :job_id AND "kind" = 'prepare' AND "notBefore" IS NOT NULL
 """)
 
-# The job with the fewest running tasks first, then priority, then age; in it, the first ready task. Two steps, so that
-# a job of 20,000 tasks costs no more than one of 2: the jobs are few, and the task is found by its partial index.
+# What a task needs of its job's row, which other programs fill. Here as most rows hold it; where one holds more, or
+# something odd, `is_odd`, and it is read with care.
+_NAMES = ('j."fileName"', 'j."originalFileName"', 'j."fileUrl"')
+JOB_COLUMNS = f"""
+j."id" AS job_id, j."userId", {short_text(_NAMES[0])} AS file_name, {short_text(_NAMES[1])} AS original_file_name,
+{short_text(_NAMES[2])} AS file_url, {short_text('j."instructions"')} AS instructions,
+{plain_config("j")} AS config_text, j."config" IS NOT NULL AS is_configured,
+{is_long(*_NAMES, 'j."instructions"')} AS is_odd, j."status" AS job_status"""
+
+# Whatever the row holds, this arrives, and the task judges it.
+ODD_JOB = sa.text(f"""
+SELECT {bounded_text(_NAMES[0], MAX_NAME)} AS file_name, {bounded_text(_NAMES[1], MAX_NAME)} AS original_file_name,
+       {bounded_text(_NAMES[2], MAX_NAME)} AS file_url,
+       {bounded_text('j."instructions"', MAX_INSTRUCTIONS)} AS instructions, {config_text("j")} AS config_text
+FROM "AiValidationJob" j WHERE j."id" = :job_id
+""")  # noqa: S608 (constants of this file)
+
+# The user with the fewest running tasks first, then the job with the fewest, then priority, then age; in it, the first
+# ready task. Two steps, so that a job of 20,000 tasks costs no more than one of 2: the jobs are few, and the task is
+# found by its partial index, job by job in that order until there is one.
 CLAIM = sa.text(f"""
 WITH open_job AS MATERIALIZED (
-    SELECT j."id",
-           (SELECT count(*) FROM "AiValidationTask" r WHERE r."jobId" = j."id" AND r."status" = 'running') AS running,
-           CASE WHEN jsonb_typeof(j."config" -> 'priority') = 'number' THEN (j."config" -> 'priority')::numeric
-                ELSE 0 END AS priority,
-           j."createdAt"
-    FROM "AiValidationJob" j
-    WHERE j."status" IN ('queued', 'processing')
-      AND EXISTS (SELECT 1 FROM "AiValidationTask" t WHERE t."jobId" = j."id" AND t."status" = 'ready'
-                  AND (t."notBefore" IS NULL OR t."notBefore" <= {NOW}))
-      AND {NOT_HELD}
+    SELECT j."id", j."status", j."userId", {priority("j")} AS priority, j."createdAt",
+           (SELECT count(*) FROM "AiValidationTask" r WHERE r."jobId" = j."id" AND r."status" = 'running') AS running
+    FROM "AiValidationJob" j WHERE j."status" IN ('queued', 'processing')
 ), candidate AS (
     SELECT t."id"
-    FROM (SELECT * FROM open_job ORDER BY running, priority DESC, "createdAt", "id") j
+    FROM (SELECT o.*, sum(running) OVER (PARTITION BY "userId") AS of_user FROM open_job o
+          ORDER BY of_user, running, priority DESC, "createdAt", "id") j
     CROSS JOIN LATERAL (
         SELECT t."id" FROM "AiValidationTask" t
         WHERE t."jobId" = j."id" AND t."status" = 'ready' AND (t."notBefore" IS NULL OR t."notBefore" <= {NOW})
+          AND {NOT_HELD}
         ORDER BY t."position" LIMIT 1 FOR UPDATE SKIP LOCKED
     ) t
     LIMIT 1
@@ -68,15 +91,13 @@ SET "status" = 'running', "attempt" = t."attempt" + 1, "leaseOwner" = :owner,
     "startedAt" = {NOW}
 FROM candidate c, "AiValidationJob" j
 WHERE t."id" = c."id" AND j."id" = t."jobId"
-RETURNING t."id", t."kind", t."position", t."attempt", t."deaths", j."id" AS job_id, j."userId", j."fileName",
-          j."originalFileName", j."fileUrl", j."instructions", j."config", j."status" AS job_status,
+RETURNING t."id", t."kind", t."position", t."attempt", t."deaths", {JOB_COLUMNS},
           {WAS_HELD}
 """)  # noqa: S608 (constants of this file)
 
 # What this very claim took already, when its COMMIT went through and the word of it was lost.
 TAKEN = sa.text(f"""
-SELECT t."id", t."kind", t."position", t."attempt", t."deaths", j."id" AS job_id, j."userId", j."fileName",
-       j."originalFileName", j."fileUrl", j."instructions", j."config", j."status" AS job_status, {WAS_HELD}
+SELECT t."id", t."kind", t."position", t."attempt", t."deaths", {JOB_COLUMNS}, {WAS_HELD}
 FROM "AiValidationTask" t JOIN "AiValidationJob" j ON j."id" = t."jobId"
 WHERE t."leaseOwner" = :owner AND t."status" = 'running'
 """)  # noqa: S608
@@ -225,15 +246,7 @@ def claim_task(
         row = connection.execute(CLAIM, {"owner": owner, "lease_s": lease_s}).mappings().one_or_none()
     if row is None:
         return None
-    job = Job(
-        id=row["job_id"],
-        user_id=row["userId"],
-        file_name=row["fileName"],
-        original_file_name=row["originalFileName"],
-        file_url=row["fileUrl"],
-        instructions=row["instructions"],
-        config=row["config"],
-    )
+    job = _read_job(connection, row)
     task = Task(
         id=row["id"],
         job=job,
@@ -245,6 +258,22 @@ def claim_task(
         was_held=row["was_held"],
     )
     return task, row["job_status"]
+
+
+def _read_job(connection: sa.Connection, row: sa.RowMapping) -> Job:
+    found = row
+    if row["is_odd"] or (row["is_configured"] and row["config_text"] is None):
+        # Its row is there: the task that was claimed with it refers to it.
+        found = connection.execute(ODD_JOB, {"job_id": row["job_id"]}).mappings().one()
+    return Job(
+        id=row["job_id"],
+        user_id=row["userId"],
+        file_name=found["file_name"],
+        original_file_name=found["original_file_name"],
+        file_url=found["file_url"],
+        instructions=found["instructions"],
+        config_text=found["config_text"],
+    )
 
 
 def hold_job(connection: sa.Connection, job_id: str, *, delay_s: float) -> None:

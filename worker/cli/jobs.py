@@ -237,7 +237,7 @@ def parse_config(text: str | None) -> Mapping[str, Any] | None:
         return None
     try:
         config = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"--config is not JSON ({error}). Give an object, e.g. '{{\"batchSize\": 3}}'.") from None
     from worker.shapes.jobs import JobConfig
 

@@ -36,14 +36,25 @@ class Claimed:
 
 
 def claim_next(
-    tools: Tools, connection: sa.Connection, *, owner: str, lease_s: float, is_again: bool = False
+    tools: Tools,
+    connection: sa.Connection,
+    *,
+    owner: str,
+    lease_s: float,
+    is_again: bool = False,
+    bare: bool = False,
 ) -> Claimed | None:
-    """Take the fairest ready task, and read what it needs in the same transaction; None when nothing is ready."""
+    """Take the fairest ready task, and read what it needs in the same transaction; None when nothing is ready.
+
+    `bare`: nothing is read with it, for when that is what fails.
+    """
     found = tasks.claim_task(connection, owner=owner, lease_s=lease_s, is_again=is_again)
     if found is None:
         return None
     task, job_status = found
-    return Claimed(task, job_status, _read_batch(tools, connection, task) if task.kind == "analyse" else None)
+    return Claimed(
+        task, job_status, _read_batch(tools, connection, task) if task.kind == "analyse" and not bare else None
+    )
 
 
 def _read_batch(tools: Tools, connection: sa.Connection, task: Task) -> Batch | None:

@@ -25,9 +25,14 @@ log = get_logger()
 class Line(Tools):
     """What a thread holds: it claims a task, and does it to its end."""
 
-    def claim(self, connection: sa.Connection, *, owner: str, lease_s: float, is_again: bool = False) -> Claimed | None:
-        """Take the fairest ready task, and read what it needs in the same transaction; None when nothing is ready."""
-        return claim_next(self, connection, owner=owner, lease_s=lease_s, is_again=is_again)
+    def claim(
+        self, connection: sa.Connection, *, owner: str, lease_s: float, is_again: bool = False, bare: bool = False
+    ) -> Claimed | None:
+        """Take the fairest ready task, and read what it needs in the same transaction; None when nothing is ready.
+
+        `bare`: nothing is read with it, for when that is what fails.
+        """
+        return claim_next(self, connection, owner=owner, lease_s=lease_s, is_again=is_again, bare=bare)
 
     def run(self, claimed: Claimed, lease: Lease) -> None:
         """Do one claimed task to its end. Raises `LeaseLost` or `Stopping` when somebody else must go on with it."""
@@ -35,6 +40,8 @@ class Line(Tools):
         if claimed.job_status == "queued":
             self.database.transact(lambda c: _begin(c, task))
         try:
+            if task.kind != "finish":  # which asks nothing more of the row than what it has written
+                task.job.check()
             match task.kind:
                 case "prepare":
                     prepare(self, task)

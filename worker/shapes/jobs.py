@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from models.reading import MAX_CONFIG, MAX_INSTRUCTIONS, MAX_NAME, TOO_LONG
 from worker.errors import JobFailed
 
 TaskKind = Literal["prepare", "analyse", "finish"]
@@ -43,19 +45,33 @@ class JobConfig(BaseModel):
         """Read the column; raise `JobFailed` with a French sentence that names what is wrong."""
         if config is None:
             return cls()
+        if config == TOO_LONG:
+            raise JobFailed(
+                f"Configuration : elle est trop longue ({MAX_CONFIG // 1024} ko au plus). "
+                "La raccourcir, puis relancer la tâche."
+            )
         if not isinstance(config, Mapping):
             raise JobFailed("La configuration de la tâche doit être un objet JSON.")
         try:
             return cls.model_validate(dict(config))
         except ValidationError as error:
             first = error.errors()[0]
-            name = ".".join(str(part) for part in first["loc"])
+            name = shorten(".".join(str(part) for part in first["loc"]))
             if first["type"] == "extra_forbidden":
                 known = ", ".join(sorted(f.alias or n for n, f in cls.model_fields.items()))
                 raise JobFailed(
                     f"Configuration : l'option « {name} » est inconnue (options connues : {known})."
                 ) from None
             raise JobFailed(f"Configuration : la valeur de « {name} » n'est pas valable ({expected(first)}).") from None
+
+
+LONGEST_NAME = 80
+
+
+def shorten(name: str) -> str:
+    """A name as a sentence can hold it: whatever it is, on one line and short."""
+    plain = " ".join("".join(c if c.isprintable() else " " for c in name[: 2 * LONGEST_NAME]).split())
+    return plain if len(plain) <= LONGEST_NAME else f"{plain[:LONGEST_NAME]}…"
 
 
 EXPECTED = {
@@ -87,7 +103,25 @@ class Job:
     original_file_name: str
     file_url: str | None
     instructions: str | None
-    config: object  # raw jsonb; `JobConfig.parse` checks it
+    config_text: str | None  # JSON, see `models.reading.config_text`
+
+    @property
+    def config(self) -> object:
+        """What is configured, unchecked: for `JobConfig.parse`."""
+        return None if self.config_text is None else json.loads(self.config_text)
+
+    def check(self) -> None:
+        """Raise `JobFailed` with a sentence that names the column when one is beyond what was read of it."""
+        if len(self.instructions or "") > MAX_INSTRUCTIONS:
+            raise JobFailed(
+                f"Les consignes de la tâche (instructions) sont trop longues : {MAX_INSTRUCTIONS} caractères au plus. "
+                "Les raccourcir, puis relancer la tâche."
+            )
+        for column, value in (("fileName", self.file_name), ("originalFileName", self.original_file_name)):
+            if len(value) > MAX_NAME:
+                raise JobFailed(f"Le nom du fichier ({column}) est trop long : {MAX_NAME} caractères au plus.")
+        if len(self.file_url or "") > MAX_NAME:
+            raise JobFailed(f"L'adresse du fichier (fileUrl) est trop longue : {MAX_NAME} caractères au plus.")
 
 
 @dataclass(frozen=True, slots=True)
