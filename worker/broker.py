@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from typing import Any, cast
 
 import dramatiq
 import redis
@@ -138,3 +139,44 @@ def ring(broker: dramatiq.Broker, times: int) -> None:
         sender.enqueue(dramatiq.Message(queue_name=QUEUE, actor_name=RING, args=(), kwargs={}, options={}))
     if times and isinstance(broker, BellBroker):
         broker.wake()
+
+
+NAMESPACE = "dramatiq"
+# What Dramatiq keeps under its names.
+KEYS = {
+    QUEUE: "list",
+    f"{QUEUE}.msgs": "hash",
+    f"{QUEUE}.DQ": "list",
+    f"{QUEUE}.DQ.msgs": "hash",
+    f"{QUEUE}.XQ": "zset",
+    f"{QUEUE}.XQ.msgs": "hash",
+    "__heartbeats__": "zset",
+}
+
+
+def find_foreign_keys(client: redis.Redis) -> list[str]:
+    """The keys of the queue that hold something else than Dramatiq would keep there. Raises `redis.RedisError`."""
+    found = {f"{NAMESPACE}:{name}": kind for name, kind in KEYS.items()}
+    kinds = {key: cast("bytes", client.type(key)).decode() for key in found}
+    return [key for key, kind in kinds.items() if kind not in ("none", found[key])]
+
+
+def try_out(client: redis.Redis) -> None:
+    """Ring, hear and answer a bell on a queue of its own, with every command that a worker gives; nothing is left.
+
+    Raises `redis.RedisError`, or Dramatiq's `BrokerConnectionError`, where Redis takes part of it not.
+    """
+    broker = RedisBroker(client=client, middleware=[], maintenance_chance=1_000_000)  # type: ignore[no-untyped-call]
+    queue = f"{QUEUE}-doctor"
+    try:
+        broker.enqueue(dramatiq.Message(queue_name=queue, actor_name=RING, args=(), kwargs={}, options={}))
+        consumer = broker.consume(queue, timeout=1)
+        message = next(consumer)
+        if message is None:
+            raise redis.ResponseError("a bell that was rung is not there")
+        consumer.ack(message)
+    finally:
+        with suppress(redis.RedisError):
+            names = (queue, f"{queue}.msgs", f"__acks__.{broker.broker_id}.{queue}")
+            client.delete(*(f"{NAMESPACE}:{name}" for name in names))
+            client.zrem(f"{NAMESPACE}:__heartbeats__", broker.broker_id)

@@ -83,9 +83,7 @@ class Sweep:
             self.courier.due.set()
         if not found:
             return
-        if ended := self.database.transact(
-            lambda c: tasks.end_standstill(c, found, lease_s=self.lease_s), patience_s=PATIENCE_S
-        ):
+        if ended := self.database.transact(lambda c: tasks.end_standstill(c, found, lease_s=self.lease_s)):
             log.warning("standstill_ended", sessions=ended)
         locked: set[str] = set()
         # In any order: where jobs are locked for long, none is always among those that time does not suffice for.

@@ -45,6 +45,7 @@ FAULTS = {
     "T10": "cancelled at any moment",
     "T11": "job or user deleted mid-run",
     "T12": "5 questions behind another user's 5,000",
+    "T12 many": "5 questions behind another user's 400 small jobs",
     "T13": "producer killed while it stores and inserts",
     "T14": "1 → 6 → 1 processes, one killed",
     "T15 in_heartbeat": "heartbeat wedged",
@@ -64,6 +65,8 @@ FAULTS = {
     "hostile files": "hostile files",
     "hostile addresses": "hostile addresses",
     "damaged workbooks": "workbooks damaged at random",
+    "redis refuses": "Redis full, read-only, without rights, of another type, gone",
+    "soak": "everyday use: cancelled, resumed, renamed, edited by hand",
 }
 
 

@@ -271,6 +271,46 @@ def test_t12_a_small_job_behind_a_large_one(
     record("T12", alone_s=round(alone_s, 1), started_s=round(started_s, 1), took_s=round(took_s, 1))
 
 
+def test_t12_a_small_job_behind_another_users_many(
+    platform: Platform, llm: ScriptedLlm, nursery: Nursery, rng: random.Random
+) -> None:
+    # Given two users, and workers that have worked
+    llm.configure(latency_s=0.5)
+    platform.execute(
+        'INSERT INTO "User" ("id", "email", "role", "updatedAt") '
+        "VALUES ('second', 'second@medq.com', 'admin', now())"
+    )
+    mine, theirs = Jobs(platform, questions=5, prefix="mien"), Jobs(platform, questions=2, prefix="leur")
+    nursery.start(platform.worker_environment(MEDQ_THREADS="8"))
+    theirs.add()
+    theirs.wait_for_all()
+    # And how long five questions of the second take alone, at best
+    alone_s = min(time_of(platform, mine) for _ in range(3 if LONG else 2))
+    # When another five come behind four hundred small jobs of the first
+    many = 400 if LONG else 60
+    for _ in range(many):
+        theirs.add()
+    took_s = time_of(platform, mine)
+    left = theirs.open()
+    platform.execute(
+        "UPDATE \"AiValidationJob\" SET \"status\" = 'cancelled' WHERE \"status\" IN ('queued', 'processing')"
+    )
+    nursery.stop_all()
+    # Then they wait for none of them
+    assert left > many / 4, "there was no queue to wait in"
+    assert took_s < LATE * 3 * alone_s
+    record("T12 many", alone_s=round(alone_s, 1), took_s=round(took_s, 1), jobs=many, jobs_left=left)
+
+
+def time_of(platform: Platform, jobs: Jobs) -> float:
+    """How long one more job of the second user takes, in seconds."""
+    job_id = jobs.add(user="second@medq.com")
+    began = time.monotonic()
+    platform.wait_until(lambda: platform.job(job_id)["status"] in TERMINAL, what="the small job ended")
+    assert platform.job(job_id)["status"] == "completed"
+    return time.monotonic() - began
+
+
 @contextmanager
 def supervised(platform: Platform, count: int) -> Iterator[Workers]:
     environment = platform.worker_environment(MEDQ_THREADS="4")

@@ -160,7 +160,9 @@ def containers(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         lambda pairs: "{" + ",".join(f"{key}:{value}" for key, value in pairs.items()) + "}"
     )
     deep = st.tuples(inner, st.integers(1, 3000)).map(lambda pair: "[" * pair[1] + pair[0] + "]" * pair[1])
-    many = st.tuples(inner, st.integers(1, 3000)).map(lambda pair: f"[{','.join([pair[0]] * pair[1])}]")
+    many = st.tuples(inner, st.integers(1, 3000)).map(
+        lambda pair: f"[{','.join([pair[0]] * min(pair[1], 1 + 200_000 // len(pair[0])))}]"
+    )
     return lists | objects | deep | many
 
 

@@ -7,10 +7,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from worker.circuit import Circuit
 from worker.runner import Runner
 from worker.watch import AWAY_S, COALESCE_S, UNHEARD_S, Bells, Watch
 
@@ -248,7 +250,7 @@ def test_bells_that_somebody_else_heard_are_not_missed() -> None:
 
 def make_runner(threads: int, run_next: Callable[[], bool]) -> Runner:
     runner = Runner(
-        line=None,  # type: ignore[arg-type]
+        line=SimpleNamespace(circuit=Circuit()),  # type: ignore[arg-type]
         database=None,  # type: ignore[arg-type]
         leases=None,  # type: ignore[arg-type]
         owner="a:1:x",

@@ -265,6 +265,16 @@ class Limits:
         """The requests a minute that the endpoint's own headers allow; None where it does not say."""
         return self._adopted.requests
 
+    def try_out(self) -> None:
+        """Take a turn as any call does, and forget it. Raises `redis.RedisError` where it cannot be shared."""
+        if self.client is None or self._admit is None:
+            return
+        self._admit(
+            keys=self._keys,
+            args=[60_000, 0, GROWTH_PER_S, 0, HORIZON_S, TOKEN_BURST_S, self.process, PROCESS_S, KEEP_S],
+        )
+        self.client.delete(*self._keys)
+
     def is_paused(self) -> bool:
         """Whether a 429 has come since a turn was given: who waited for one asks anew."""
         return self.clock() < self._paused_until

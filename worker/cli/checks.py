@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,6 +13,8 @@ from worker.cli.output import program, tell, tell_json
 from worker.errors import MedqError
 
 if TYPE_CHECKING:
+    import redis
+
     from worker.cli.site import Site
     from worker.settings import Settings
 
@@ -167,16 +170,71 @@ def _check_workers(count: int) -> Iterator[Check]:
         yield Check("workers", "fail", "none at work", f"start `{program()} worker`; `{program()} run` brings its own")
 
 
+# What mends a Redis that refuses, by a word of the error's name or text.
+REDIS_FULL = "Redis is full: raise its maxmemory, or give the worker one of its own (nothing in it has to be kept)"
+REDIS_RIGHTS = "give the user of REDIS_URL its rights: ~dramatiq* ~medq:* +@all -@admin"
+REDIS_ADVICE = {
+    "OutOfMemory": REDIS_FULL,
+    "OOM": REDIS_FULL,
+    "ReadOnly": "this is a replica: name the primary in REDIS_URL",
+    "READONLY": "this is a replica: name the primary in REDIS_URL",
+    "NoPermission": REDIS_RIGHTS,
+    "ACL failure": REDIS_RIGHTS,
+    "MISCONF": "Redis cannot write to its disk: make room there, or mend its persistence",
+}
+WITHOUT_REDIS = "until then each worker looks for jobs by itself, and calls keep to its share of the limits"
+
+
 def check_redis(site: Site) -> Iterator[Check]:
-    """Reachable; keeps its data: `noeviction` and append-only."""
-    from worker.broker import redis_client
+    """Takes and gives bells as a worker sends them; keeps its data: `noeviction` and append-only."""
+    from dramatiq.errors import BrokerConnectionError
+    from redis.exceptions import NoPermissionError, RedisError
+
+    from worker.broker import find_foreign_keys, redis_client, try_out
 
     kind = "embedded" if "redis" in site.services.embedded else "configured"
-    with redis_client(site.services.redis_url) as client:
-        client.ping()
-        memory = client.info("memory")
-        persistence = client.info("persistence")
-    yield Check("redis", "ok", kind)
+    with redis_client(site.services.redis_url, hurry=True) as client:
+        try:
+            client.ping()
+            with suppress(NoPermissionError):
+                if foreign := find_foreign_keys(client):
+                    advice = "remove what is there (DEL), or give the worker a database of its own in REDIS_URL"
+                    held = f"something else is kept under {', '.join(foreign)}"
+                    yield Check("redis", "fail", held, f"{advice}; {WITHOUT_REDIS}")
+                    return
+            try_out(client)
+        except (RedisError, BrokerConnectionError) as error:
+            cause = f"{type(error).__name__}: {error}".split("\n", 1)[0]
+            advice = next((told for word, told in REDIS_ADVICE.items() if word in cause), "check REDIS_URL")
+            yield Check("redis", "fail", f"takes no bells ({cause})", f"{advice}; {WITHOUT_REDIS}")
+            return
+        yield Check("redis", "ok", kind)
+        yield from _check_limits(client)
+        yield from _check_redis_settings(client)
+
+
+def _check_limits(client: redis.Redis) -> Iterator[Check]:
+    from redis import RedisError
+
+    from worker.adapters.limits import Limits
+
+    try:
+        Limits(client, "medq doctor").try_out()
+    except RedisError as error:
+        cause = str(error).split("\n", 1)[0]
+        advice = "give its user ~medq:* too; until then each process keeps to its share of MEDQ_RPM and MEDQ_TPM"
+        yield Check("redis limits", "warn", f"cannot be shared ({type(error).__name__}: {cause})", advice)
+
+
+def _check_redis_settings(client: redis.Redis) -> Iterator[Check]:
+    from redis.exceptions import NoPermissionError
+
+    try:
+        memory, persistence = client.info("memory"), client.info("persistence")
+    except NoPermissionError:
+        advice = "see to it that maxmemory-policy is noeviction and appendonly yes, or give the user +info"
+        yield Check("redis settings", "warn", "its user may not ask for them (INFO)", advice)
+        return
     policy = memory.get("maxmemory_policy", "unknown")
     if policy != "noeviction":
         yield Check("redis eviction", "warn", str(policy), "set maxmemory-policy noeviction: evicted bells ring late")
