@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from collections.abc import Callable
 from datetime import date
 from typing import Any
@@ -12,7 +13,9 @@ import pytest
 import xlsxwriter
 
 from worker.adapters.sheets import read_sheets
+from worker.adapters.sheets.display import SheetView
 from worker.adapters.sheets.reading import read_here
+from worker.adapters.sheets.workbook import _marking
 from worker.shapes.uploads import RawSheet
 
 
@@ -147,6 +150,52 @@ def test_hidden_rows_and_sheets_are_told_through_the_child() -> None:
     assert sheets[0].hidden_rows == {3}
     assert {column: list(rows) for column, rows in sheets[0].dates.items()} == {1: [2]}
     assert sheets[0].rows == read(data)[0].rows
+
+
+def ods_cell(kind: str, text: str, more: str = "") -> str:
+    return f'<table:table-cell office:value-type="{kind}" {more}><text:p>{text}</text:p></table:table-cell>'
+
+
+ODS = (
+    '<office:document-content xmlns:office="o" xmlns:table="t" xmlns:text="x"><office:body><office:spreadsheet>'
+    '<table:table table:name="qcm"><table:table-row>'
+    + ods_cell("string", "taux")
+    + ods_cell("string", "HTA", 'table:number-rows-spanned="3"')
+    + '</table:table-row><table:table-row table:visibility="filter">'
+    '<table:table-cell office:value-type="percentage" office:value="0.05">'
+    "<office:annotation><text:p>note</text:p></office:annotation><text:p>5 %</text:p></table:table-cell>"
+    "<table:covered-table-cell/>"
+    + ods_cell("float", "3,5 mmol/L", 'office:value="3.5" table:number-columns-repeated="2"')
+    + "</table:table-row><table:table-row>"
+    + ods_cell("date", "01 févr.", 'office:date-value="2025-02-01"')
+    + "<table:covered-table-cell/>"
+    + ods_cell("float", "###", 'office:value="7"')
+    + "</table:table-row></table:table></office:spreadsheet></office:body></office:document-content>"
+)
+
+
+def test_an_ods_is_read_as_its_author_saw_it() -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+        archive.writestr("META-INF/manifest.xml", "<manifest/>")
+        archive.writestr("content.xml", ODS)
+    (sheet,) = read_here(buffer.getvalue(), "x.ods", max_bytes=20_000_000, max_rows=1000)
+
+    assert [cells for _, cells in sheet.rows] == [
+        ("taux", "HTA", "", ""),
+        ("5 %", "HTA", "3,5 mmol/L", "3,5 mmol/L"),
+        ("01 févr.", "HTA", "7", ""),
+    ]
+    assert (sheet.hidden_rows, sheet.dates) == ({2}, {0: [3]})
+
+
+def test_where_no_format_is_told_what_may_have_looked_otherwise_is_marked() -> None:
+    values: list[list[Any]] = [["a", 0.05, 3.5], ["b", date(2025, 2, 1), 1.0]]
+    view = SheetView()
+
+    assert list(_marking(iter(values), view, 2)) == values
+    assert (view.dates, view.unformatted) == ({3: [2]}, {3: [1]})
 
 
 @pytest.mark.parametrize("spaces", [0, 200_000])

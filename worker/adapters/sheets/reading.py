@@ -25,6 +25,7 @@ from worker.adapters.sheets.display import SheetView, fill_merged, find_views
 from worker.adapters.sheets.encodings import decode_text, repair_double, repaired_note
 from worker.adapters.sheets.extent import check_extent
 from worker.adapters.sheets.formulas import Formulas, find_missing_values, resolve_references
+from worker.adapters.sheets.opendocument import find_ods_views
 from worker.adapters.sheets.workbook import LibrarySheet, Row, iter_sheets
 from worker.errors import JobFailed
 from worker.shapes.uploads import RawSheet
@@ -75,13 +76,13 @@ def _read_any(data: bytes, name: PurePosixPath, max_bytes: int, max_rows: int) -
         parts = check_zip(data, max_bytes)
         check_extent(parts)
         formulas = find_missing_values(parts)
-        views = find_views(parts)
+        views = find_views(parts) or find_ods_views(parts)
         is_suspect = any(DOUBLE_BYTES.search(part) for part in parts.values())
         del parts  # as large as the workbook unzipped
-        return _read_workbook(iter_sheets(data), formulas, views, max_rows, is_suspect=is_suspect)
+        return _read_workbook(iter_sheets(data, marked=not views), formulas, views, max_rows, is_suspect=is_suspect)
     if data.startswith(b"\xd0\xcf\x11\xe0"):
         check_ole(data)
-        return _read_workbook(iter_sheets(data), {}, {}, max_rows)
+        return _read_workbook(iter_sheets(data, marked=True), {}, {}, max_rows)
     refuse_foreign_signature(data)
     return [_read_text(data, name, max_rows)]
 
@@ -98,7 +99,7 @@ def _read_workbook(
     read = []
     left = max_rows
     for sheet in sheets:
-        view = views.get(sheet.name, SheetView())
+        view = views.get(sheet.name, sheet.view)
         built = _build(sheet.name, sheet.rows, formulas.get(sheet.name), view, left=left, max_rows=max_rows)
         if is_suspect:
             built = _repair_letters(built)

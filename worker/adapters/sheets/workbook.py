@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 from worker.adapters.sheets.cells import cell_text
+from worker.adapters.sheets.display import SheetView
 
 Row = tuple[int, list[str]]
 
@@ -19,10 +21,14 @@ class LibrarySheet:
     name: str
     rows: Iterator[Row]
     is_hidden: bool = False
+    view: SheetView = field(default_factory=SheetView)  # its marks are complete once the rows are taken
 
 
-def iter_sheets(data: bytes) -> Iterator[LibrarySheet]:
-    """The sheets in order. Chart and macro sheets have no rows."""
+def iter_sheets(data: bytes, *, marked: bool) -> Iterator[LibrarySheet]:
+    """The sheets in order. Chart and macro sheets have no rows.
+
+    `marked`: nothing else tells of formats and merged cells (.xls, .xlsb), so mark what may have looked otherwise.
+    """
     from python_calamine import CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
     with CalamineWorkbook.from_filelike(io.BytesIO(data)) as workbook:
@@ -31,8 +37,26 @@ def iter_sheets(data: bytes) -> Iterator[LibrarySheet]:
                 yield LibrarySheet(meta.name, iter(()))
                 continue
             sheet = workbook.get_sheet_by_index(index)
-            rows = _rows(sheet.iter_rows(), sheet.start[1] if sheet.start else 0)
-            yield LibrarySheet(meta.name, rows, meta.visible != SheetVisibleEnum.Visible)
+            first_column = sheet.start[1] if sheet.start else 0
+            view = SheetView()
+            values = sheet.iter_rows()
+            if marked:
+                ranges = sheet.merged_cell_ranges or ()
+                view.merged = [(left, top + 1, bottom + 1) for (top, left), (bottom, _) in ranges if bottom > top]
+                values = _marking(values, view, first_column)
+            yield LibrarySheet(meta.name, _rows(values, first_column), meta.visible != SheetVisibleEnum.Visible, view)
+
+
+def _marking(rows: Iterator[list[Any]], view: SheetView, first_column: int) -> Iterator[list[Any]]:
+    """Note the dates, and the numbers below one that are no whole ones: they may have been shown as percentages."""
+    for number, values in enumerate(rows, start=1):
+        for column, value in enumerate(values, start=first_column):
+            if isinstance(value, float):
+                if 0 < abs(value) < 1:
+                    view.unformatted.setdefault(column, []).append(number)
+            elif isinstance(value, date):
+                view.dates.setdefault(column, []).append(number)
+        yield values
 
 
 def _rows(rows: Iterator[list[Any]], first_column: int) -> Iterator[Row]:
