@@ -21,6 +21,7 @@ from typing import IO
 from worker.children import LONGEST_CAUSE, WORKS, WRONG_SETTINGS, child_environment, python_command
 from worker.errors import MedqError, UsageError, WorkersFailed
 from worker.log import get_logger
+from worker.private import make_folder
 
 log = get_logger()
 
@@ -198,7 +199,7 @@ class _Child:
     def _open_log(self) -> IO[bytes] | None:
         if self._log_path is None:
             return None
-        self._log_path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self._log_path.parent)
         return self._log_path.open("ab")
 
     def _close(self) -> None:

@@ -36,3 +36,12 @@ def test_every_dependency_is_locked() -> None:
     locked = {fold(name) for name in re.findall(r"^([\w.-]+)", LOCK, re.MULTILINE)}
 
     assert {fold(re.match(r"[\w.-]+", line)[0]) for line in wanted} - locked == set()  # type: ignore[index]
+
+
+def test_what_installs_has_one_version_too() -> None:
+    makefile, dockerfile = ((ROOT / name).read_text(encoding="utf-8") for name in ("Makefile", "Dockerfile"))
+    (version,) = re.findall(r"^UV_VERSION := (\d+\.\d+\.\d+)", makefile, re.MULTILINE)
+
+    assert "uv==$(UV_VERSION)" in makefile
+    assert f"uv=={version}" in dockerfile
+    assert re.findall(r"pip install .*\buv\b(?!==)", makefile + dockerfile) == []

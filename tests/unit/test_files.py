@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -391,3 +392,45 @@ def test_what_a_library_calls_missing_is_judged_by_the_answer(cause: Exception |
     error = FileNotFoundError("https://storage/a.csv")
     error.__cause__ = cause
     assert judge(error) == verdict
+
+
+# -- for the user's eyes alone -----------------------------------------------------------------------------------------
+
+
+def modes(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): oct(stat.S_IMODE(path.stat().st_mode)) for path in folder.rglob("*")}
+
+
+def test_uploads_and_results_are_their_users_alone_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o002)
+    try:
+        storage = Storage(str(tmp_path / "a" / "storage"))
+        storage.save_upload(b"x", "c1", "exam.xlsx")
+        storage.save_result("c1", "exam.xlsx", lambda file: file.write(b"y"))
+    finally:
+        os.umask(before)
+
+    assert modes(tmp_path) == {
+        "a": "0o700",
+        "a/storage": "0o700",
+        "a/storage/uploads": "0o700",
+        "a/storage/uploads/c1": "0o700",
+        "a/storage/uploads/c1/exam.xlsx": "0o600",
+        "a/storage/results": "0o700",
+        "a/storage/results/c1": "0o700",
+        "a/storage/results/c1/exam-corrige.xlsx": "0o600",
+    }
+
+
+def test_a_folder_that_is_shared_with_its_group_stays_so(tmp_path: Path) -> None:
+    # Given a web app of another user, and a folder whose setgid bit says that its group may read
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o2770)
+
+    Storage(str(tmp_path / "shared")).save_upload(b"x", "c1", "exam.xlsx")
+
+    assert modes(tmp_path / "shared") == {
+        "uploads": "0o2750",
+        "uploads/c1": "0o2750",
+        "uploads/c1/exam.xlsx": "0o640",
+    }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worker.cli.output import EMBEDDED_MODEL_WARNING, program, say, shell, tell, tell_json
+from worker.private import make_folder
 
 if TYPE_CHECKING:
     from worker.cli.site import Site
@@ -51,7 +52,7 @@ def language_model(site: Site) -> Iterator[dict[str, str]]:
     from worker.adapters.embedded_llm import EmbeddedLlm
 
     say(EMBEDDED_MODEL_WARNING)
-    site.settings.home.mkdir(parents=True, exist_ok=True)
+    make_folder(site.settings.home)
     with EmbeddedLlm(log_path=site.settings.home / "llm.log") as model:
         yield environment | {"MEDQ_EMBEDDED_LLM_URL": model.start()}
 

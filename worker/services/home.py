@@ -17,6 +17,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from worker.errors import UsageError
+from worker.private import make_folder
 
 START_TIMEOUT_S = 120.0
 
@@ -137,7 +138,7 @@ class Home:
 
     def _make(self) -> None:
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path)
         except OSError as error:
             raise UsageError(
                 f"{self.path} cannot be made ({error.strerror}). Choose a folder you may write to with MEDQ_HOME."

@@ -24,6 +24,7 @@ from urllib.parse import unquote
 
 from worker.adapters.files.faults import judge
 from worker.errors import JobFailed, MedqError, StorageUnavailable, UsageError
+from worker.private import create_file, make_folder
 
 NAME_CHARACTERS, NAME_BYTES, SUFFIX_CHARACTERS = 150, 200, 10  # file systems stop at 255 bytes
 RESULT_SUFFIX = "-corrige.xlsx"
@@ -242,13 +243,11 @@ class _Root(Protocol):
 
 def _open_root(url: str) -> _Root:
     scheme, found, rest = url.partition("://")
-    if not found:
+    if not found or scheme.lower() == "file":
         try:
-            return _Folder(Path(url).expanduser())
-        except RuntimeError:
-            raise UsageError(f"MEDQ_STORAGE_URL: there is no user for {url[:40]!r}. Name the folder in full.") from None
-    if scheme.lower() == "file":
-        return _Folder(Path("/" + rest.partition("/")[2]))
+            return _Folder(Path("/" + rest.partition("/")[2]) if found else Path(url).expanduser())
+        except (RuntimeError, OSError) as error:  # nobody's home, links in a circle, a name too long
+            raise UsageError(f"The storage folder {url[:200]} cannot be used ({error}). Name another one.") from None
     return _Remote(scheme.lower(), url)
 
 
@@ -287,8 +286,8 @@ class _Folder:
     def put(self, key: str, fill: Fill) -> tuple[str, int]:
         target = self._folder / key
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with _replacing(target) as part, part.open("xb") as file:
+            make_folder(target.parent)
+            with _replacing(target) as part, create_file(part) as file:
                 fill(file)
                 size = file.seek(0, os.SEEK_END)
                 file.flush()
