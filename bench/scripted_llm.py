@@ -32,6 +32,7 @@ from aiohttp import web
 
 from bench.scripted_batches import Batches
 from bench.scripted_forms import answer
+from bench.scripted_sizes import ceiling_of, refuse_size, resize
 
 ROOT = Path(__file__).resolve().parent.parent
 READY = "listening on "
@@ -62,6 +63,8 @@ class Script:
     status_probability: float = 1.0
     status_count: int | None = None
     error_code: str | None = None
+    error_body: str | None = None  # what is said with a status, as it is
+    error_if: str | None = None  # only calls that hold these words get it
     retry_after_s: float | None = None
     retry_after_date: bool = False  # send it as an HTTP date
     cut_connection: float = 0.0  # the connection breaks instead of a reply
@@ -77,6 +80,13 @@ class Script:
     accuracy: float = 1.0  # per (question, look), independent
     confidence: float = 0.93
     gullible: bool = False  # does what an excerpt tells it to: `ORDER`
+    # What it takes and writes.
+    ceiling_name: str | None = None  # the only name of the ceiling that it knows
+    largest_ceiling: int | None = None
+    window: int | None = None  # tokens of prompt and ceiling together
+    largest_request: int | None = None  # the same, refused with a 429 that never passes
+    tokens_per_question: int = 0  # that a reply takes, cut at its ceiling
+    reasoning_first: bool = True  # of which a cut reply shows nothing
     # Faults of the content.
     drop_results: float = 0.0  # per result
     shuffle_results: float = 0.0
@@ -442,7 +452,10 @@ class Server:
         self.by_task[task] += 1
         self.questions += len(questions)
         rng = random.Random(_number(self.script.seed, number))
-        status = self._status(rng)
+        status = self._status(rng, body)
+        refusal = refuse_size(self.script, sent, body)
+        if refusal is not None:
+            return refusal[0], headers, refusal[1], task, questions
         if self.script.rpm is not None:
             allowed, left = self.rate.take(self.script.rpm)
             if self.script.tell_rpm:
@@ -456,15 +469,20 @@ class Server:
         if status != 200:
             if self.script.retry_after_s is not None:
                 headers["retry-after"] = self._retry_after(self.script.retry_after_s)
-            return status, headers, _error(self.script.error_code, "as the script says"), task, questions
+            said = self.script.error_body
+            error = _error(self.script.error_code, "as the script says") if said is None else said.encode()
+            return status, headers, error, task, questions
         message, finish = compose_message(self.script, task, questions, rng)
         completion = _completion(number, sent, body, message, finish)
+        resize(self.script, completion, questions=len(questions), ceiling=ceiling_of(sent))
         self.tokens.update({name: n for name, n in completion["usage"].items() if isinstance(n, int)})
         reply = json.dumps(completion, ensure_ascii=False).encode("utf-8", "replace")
         return 200, headers, reply, task, questions
 
-    def _status(self, rng: random.Random) -> int:
+    def _status(self, rng: random.Random, body: bytes) -> int:
         script = self.script
+        if script.error_if is not None and script.error_if not in body.decode("utf-8", "replace"):
+            return 200
         if script.status == 200 or script.status_count == 0 or rng.random() >= script.status_probability:
             return 200
         if script.status_count is not None:

@@ -25,13 +25,20 @@ from worker.adapters import batches, calls, jobs, tasks
 from worker.adapters.batch_api import BatchApi
 from worker.adapters.db import Database
 from worker.adapters.prices import Prices
-from worker.errors import ContentRefused, LeaseLost, MedqError, ProviderRefused, ProviderUnavailable
+from worker.errors import (
+    ContentRefused,
+    LeaseLost,
+    MedqError,
+    ProviderRefused,
+    ProviderUnavailable,
+    SizeRefused,
+)
 from worker.faults import Point
 from worker.log import get_logger
 from worker.pipeline import fail_job, say_waits
 from worker.shapes import sentences
 from worker.shapes.batches import HeldBatch, ProviderBatch, ResultLine
-from worker.shapes.calls import ILLEGIBLE, Reply
+from worker.shapes.calls import ILLEGIBLE, Reply, Request
 from worker.steps.carry import cut_batches, read_lines, read_reply, write_line
 
 log = get_logger()
@@ -63,6 +70,7 @@ class Courier:
     endpoint: str
     prices: Prices
     patience: Patience
+    learn: Callable[[Request, SizeRefused], object] = lambda _request, _error: None  # what the model takes
     due: threading.Event = field(default_factory=threading.Event)
     may_call: Callable[[], bool] = lambda: True  # this process can reach the endpoint, as far as is known
 
@@ -309,8 +317,12 @@ class Courier:
         """Store why a line brought nothing; the sentence when no call will ever pass."""
         error = _explain(self.api, call, line)
         free = self.prices.refused_line_usd(call.model, 0)  # nothing, where the price is known
-        is_content = isinstance(error, ContentRefused)
-        kind = {ContentRefused: "content", ProviderRefused: "refused"}.get(type(error), "unavailable")
+        if isinstance(error, SizeRefused) and (body := batches.read_body(connection, call.call_id)):
+            self.learn(Request("analyse", call.model, body, "", (), self.endpoint), error)
+        # What another ceiling mends is asked again as it was, with that one.
+        is_mended = isinstance(error, SizeRefused) and error.code.startswith("ceiling")
+        is_content = isinstance(error, ContentRefused) and not is_mended
+        kind = "content" if is_content else "refused" if isinstance(error, ProviderRefused) else "unavailable"
         calls.fail_call(
             connection,
             call.call_id,

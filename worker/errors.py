@@ -53,11 +53,36 @@ class ProviderRefused(MedqError):
 
 
 class ContentRefused(MedqError):
-    """The endpoint will not answer this content (filter or refusal): some question in it is the cause."""
+    """The endpoint will not answer this content (filter or refusal): some question in it is the cause.
 
-    def __init__(self, message: str, *, code: str) -> None:
+    `otherwise`: what it means should the endpoint refuse any other content too; None where it is surely the content.
+    """
+
+    def __init__(self, message: str, *, code: str, otherwise: ProviderRefused | None = None) -> None:
         super().__init__(message)
-        self.code = code  # "content_filter", "refusal"
+        self.code = code  # "content_filter", "refusal", "bad_request", …
+        self.otherwise = otherwise
+
+
+class SizeRefused(ContentRefused):
+    """Not at this size, or not under this name: what the endpoint says it takes, where it says so. It cost nothing.
+
+    `most`: tokens of a reply; `limit`: tokens of prompt and reply together; `parameter`: the other name of the ceiling.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        most: int | None = None,
+        limit: int | None = None,
+        parameter: str | None = None,
+    ) -> None:
+        super().__init__(message, code=code)  # "ceiling_too_large", "ceiling_unknown", "context_too_long", …
+        self.most = most
+        self.limit = limit
+        self.parameter = parameter
 
 
 class DecisionRefused(MedqError):

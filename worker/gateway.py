@@ -11,12 +11,22 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from worker.adapters.capacities import Capacities
 from worker.adapters.limits import Limits, Turn
 from worker.circuit import Circuit
-from worker.errors import MAY_BE_PAID, ContentRefused, LeaseLost, MedqError, ProviderRefused, ProviderUnavailable
+from worker.errors import (
+    MAY_BE_PAID,
+    ContentRefused,
+    LeaseLost,
+    MedqError,
+    ProviderRefused,
+    ProviderUnavailable,
+    SizeRefused,
+)
+from worker.evidence import Evidence
 from worker.log import get_logger
 from worker.shapes.calls import Endpoint, Reply, Request, Usage
-from worker.shapes.sizes import CHARACTERS_PER_TOKEN, REPLY_SHARE
+from worker.shapes.sizes import CHARACTERS_PER_TOKEN, REPLY_SHARE, Capacity
 from worker.transport import Watch
 
 log = get_logger()
@@ -25,6 +35,7 @@ LONGEST_PAUSE_S = 20.0  # a longer one is not worth a thread: the task waits ins
 LONGEST_SHARED_PAUSE_S = 600.0  # of every job at an endpoint
 SLOT_LOOK_S = 0.5  # how often a thread that waits for a free slot looks whether it should wait on
 STREAK_S = 60.0
+DOUBT_LOOK_S = 0.05  # how often a thread looks whether a refusal that was in doubt is judged
 FAILURES_TO_OPEN = 3
 OPEN_S = 30.0
 
@@ -38,21 +49,17 @@ class TokenMeter:
 
     def estimate(self, request: Request) -> int:
         """Tokens of the prompt and of the expected reply."""
-        reply = int(request.body.get("max_completion_tokens", 0)) * self.reply_share
-        return int(_characters(request) / self.characters_per_token + reply)
+        reply = request.ceiling * self.reply_share
+        return int(request.prompt_characters / self.characters_per_token + reply)
 
     def learn(self, request: Request, usage: Usage) -> None:
         """A moving average; nothing is learned from a provider that does not count."""
-        ceiling = int(request.body.get("max_completion_tokens", 0))
+        ceiling = request.ceiling
         if usage.prompt_tokens:
-            measured = min(8.0, max(1.0, _characters(request) / usage.prompt_tokens))
+            measured = min(8.0, max(1.0, request.prompt_characters / usage.prompt_tokens))
             self.characters_per_token += 0.1 * (measured - self.characters_per_token)
         if usage.completion_tokens and ceiling:
             self.reply_share += 0.1 * (min(1.0, usage.completion_tokens / ceiling) - self.reply_share)
-
-
-def _characters(request: Request) -> int:
-    return sum(len(message["content"]) for message in request.body.get("messages", ()))
 
 
 @dataclass
@@ -108,13 +115,15 @@ class Streak:
 
 @dataclass(frozen=True)
 class Outlet:
-    """One endpoint, how it is called, how fast, and whether it is up."""
+    """One endpoint, how it is called, how fast, how much at once, and whether it is up."""
 
     endpoint: Endpoint
     complete: Callable[[Request], Reply]
     limits: Limits
     breaker: Breaker = field(default_factory=Breaker)
     ping: Callable[[], object] = lambda: None
+    capacities: Capacities = field(default_factory=lambda: Capacities(None, ""))
+    evidence: Evidence = field(default_factory=Evidence)
     close: Callable[[], None] = lambda: None
 
 
@@ -176,7 +185,24 @@ class Gateway:
 
     def outlet_of(self, request: Request) -> Outlet:
         """The outlet that a request was composed for."""
-        return next(outlet for outlet in self.outlets if outlet.endpoint.name == request.endpoint)
+        return self._outlet(request.endpoint)
+
+    def capacity(self, endpoint: Endpoint, model: str) -> Capacity:
+        """What is known of a model at an endpoint."""
+        return self._outlet(endpoint.name).capacities.of(model)
+
+    def expected(self, endpoint: Endpoint, model: str) -> Capacity:
+        """The same for what is planned: replies as short as they have shown to be."""
+        capacity = self.capacity(endpoint, model)
+        is_usual = capacity.share <= REPLY_SHARE
+        return replace(capacity, share=min(capacity.share, self.meter.reply_share)) if is_usual else capacity
+
+    def is_current(self, request: Request) -> bool:
+        """Whether nothing was learned of its model since a request was composed."""
+        return self.outlet_of(request).capacities.is_current(request)
+
+    def _outlet(self, name: str) -> Outlet:
+        return next(outlet for outlet in self.outlets if outlet.endpoint.name == name)
 
 
 @dataclass
@@ -187,6 +213,7 @@ class Door:
     check: Callable[[], None]
     sleep: Callable[[float], None]
     clock: Callable[[], float] = time.monotonic
+    sent_at: float = 0.0  # when the last call was sent, by the clock of its outlet's evidence
     _turn: Turn = field(default=Turn(granted=False, wait_s=0.0))
     _has_slot: bool = False
     _unwanted_at: float | None = None
@@ -197,9 +224,8 @@ class Door:
 
         Raises `ProviderUnavailable` when the endpoint wants a long pause.
         """
-        slots = self.gateway.slots
-        while not slots.acquire(timeout=SLOT_LOOK_S):
-            self.check()
+        self.gateway.outlet_of(request).capacities.refresh()
+        self._take_slot(request)
         self._has_slot = True
         try:
             self._wait_turn(request)
@@ -228,6 +254,18 @@ class Door:
         except MedqError:
             return  # no further call may begin; this one has begun
 
+    def _take_slot(self, request: Request) -> None:
+        """Wait for a slot; and for a verdict, where it is in doubt whether such calls are taken at all."""
+        slots, evidence = self.gateway.slots, self.gateway.outlet_of(request).evidence
+        while True:
+            while not slots.acquire(timeout=SLOT_LOOK_S):
+                self.check()
+            if not request.questions or not evidence.is_in_doubt(request.shared):  # a probe asks for nobody
+                return
+            slots.release()
+            self.check()
+            self.sleep(DOUBT_LOOK_S)
+
     def _wait_turn(self, request: Request) -> None:
         limits = self.gateway.outlet_of(request).limits
         tokens = self.gateway.meter.estimate(request)
@@ -246,6 +284,7 @@ class Door:
     def send(self, request: Request) -> Reply:
         """Send once. Raises as the client does; a fallback that refuses every call is only one that is away."""
         outlet = self.gateway.outlet_of(request)
+        self.sent_at = outlet.evidence.clock()
         try:
             with Watch(self._look):
                 reply = outlet.complete(request)
@@ -260,9 +299,16 @@ class Door:
             if error.code not in MAY_BE_PAID:
                 outlet.limits.settle(self._turn, 0, None)
             raise
-        except ContentRefused:
+        except ContentRefused as error:
             outlet.breaker.succeeded()
             self.gateway.circuit.answered()
+            if isinstance(error, SizeRefused):
+                outlet.limits.settle(self._turn, 0, None)
+                if not outlet.capacities.narrow(request, error) and error.parameter is not None:
+                    outlet.evidence.doubt(request.shared)
+                    raise _without_ceiling(request) from error
+            elif error.otherwise is not None and request.questions:
+                outlet.evidence.doubt(request.shared)
             raise
         except ProviderRefused as error:
             if outlet is self.gateway.outlets[0]:
@@ -283,4 +329,25 @@ class Door:
         outlet.breaker.succeeded()
         self.gateway.circuit.answered()
         self.gateway.meter.learn(request, usage)
+        outlet.capacities.learn(request, usage)
+        outlet.evidence.passed(request.shared, sent_at=self.sent_at)
         return reply
+
+    def is_every_call(self, request: Request, probe: Callable[[], None]) -> bool:
+        """Whether the call that was just refused would have been whatever it held; see `Evidence`."""
+        outlet = self.gateway.outlet_of(request)
+        is_every_call = outlet.evidence.is_every_call(request.shared, sent_at=self.sent_at, probe=probe)
+        if is_every_call and outlet is not self.gateway.outlets[0]:
+            outlet.breaker.failed()
+            raise ProviderUnavailable("the fallback endpoint refuses calls", code="fallback_refused")
+        return is_every_call
+
+
+def _without_ceiling(request: Request) -> ContentRefused:
+    """The model takes neither name of the ceiling: without one no call is made, for nobody would know what it costs."""
+    sentence = (
+        f"Le modèle « {request.model} » n'accepte aucune limite de réponse (paramètres « max_completion_tokens » et "
+        "« max_tokens ») : choisissez-en un autre, puis relancez la tâche."
+    )
+    refused = ProviderRefused(sentence, code="request_refused")
+    return ContentRefused("no name of the ceiling is known", code="bad_request", otherwise=refused)

@@ -96,6 +96,9 @@ class Settings(BaseSettings):
     fallback_api_key: str | None = Field(default=None, repr=False, validation_alias=_named("OPENAI_FALLBACK_API_KEY"))
     fallback_model: str | None = Field(default=None, validation_alias=_named("MEDQ_FALLBACK_MODEL"))
     prices: Path | None = Field(default=None, validation_alias=_named("MEDQ_PRICES"))
+    max_completion_tokens: int = Field(
+        default=16_384, ge=256, le=1_000_000, validation_alias=_named("MEDQ_MAX_COMPLETION_TOKENS")
+    )
     rpm: int | None = Field(default=None, ge=1, validation_alias=_named("MEDQ_RPM"))
     tpm: int | None = Field(default=None, ge=1, validation_alias=_named("MEDQ_TPM"))
     lease_s: float = Field(default=30, ge=1, validation_alias=_named("MEDQ_LEASE_SECONDS"))

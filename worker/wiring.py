@@ -14,6 +14,7 @@ from redis.retry import Retry
 
 from worker.adapters import calls, tasks
 from worker.adapters.batch_api import BatchApi
+from worker.adapters.capacities import Capacities
 from worker.adapters.db import Database, connect
 from worker.adapters.embeddings import EmbeddingClient
 from worker.adapters.files import Storage
@@ -100,12 +101,13 @@ def build_gateway(settings: Settings, endpoint: Endpoint, circuit: Circuit) -> G
     def outlet(endpoint: Endpoint, settings: Settings, rpm: int | None, tpm: int | None) -> Outlet:
         limits = Limits(limits_redis, endpoint.name, rpm=rpm, tpm=tpm, processes=settings.processes)
         client = LlmClient(endpoint, settings)
+        capacities = Capacities(limits_redis, endpoint.name, most=settings.max_completion_tokens)
 
         def close() -> None:
             client.close()
             limits_redis.close()
 
-        return Outlet(endpoint, client.complete, limits, ping=client.ping, close=close)
+        return Outlet(endpoint, client.complete, limits, capacities=capacities, ping=client.ping, close=close)
 
     outlets = [outlet(endpoint, settings, settings.rpm, settings.tpm)]
     if settings.has_fallback:
@@ -163,6 +165,7 @@ def build_courier(settings: Settings, line: Line) -> Courier | None:
         api=BatchApi(client.client, client.translate, path, transfer_s=3 * settings.call_timeout_s),
         endpoint=line.endpoint.name,
         prices=line.prices,
+        learn=line.gateway.outlets[0].capacities.narrow,
         patience=Patience(
             poll_s=settings.batch_poll_s,
             hold_s=settings.lease_s,

@@ -29,7 +29,7 @@ from worker.adapters.llm import (
     parse_retry_after,
     resolve_endpoint,
 )
-from worker.errors import ContentRefused, LeaseLost, ProviderRefused, ProviderUnavailable, UsageError
+from worker.errors import ContentRefused, LeaseLost, ProviderRefused, ProviderUnavailable, SizeRefused, UsageError
 from worker.settings import Settings
 from worker.shapes.answers import Purpose
 from worker.shapes.calls import Allowance, CheckedReply, Endpoint, Request, Usage
@@ -561,7 +561,8 @@ def test_the_deadline_holds_through_a_proxy_of_the_environment(
         ({"message": "the request exceeds the available context size"}, ContentRefused, "context_too_long"),
         ({"message": "Invalid schema", "param": "response_format"}, ProviderRefused, "schema_refused"),
         ({"message": "Bad request", "code": "invalid_json_schema"}, ProviderRefused, "schema_refused"),
-        ({"message": "Unsupported", "param": "max_completion_tokens"}, ProviderRefused, "request_refused"),
+        ({"message": "Unsupported", "param": "temperature"}, ProviderRefused, "request_refused"),
+        ({"message": "Unsupported", "param": "max_completion_tokens"}, SizeRefused, "ceiling_unknown"),
         ({"message": "Invalid text", "param": "messages.1.content"}, ContentRefused, "bad_request"),
     ],
 )

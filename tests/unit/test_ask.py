@@ -9,11 +9,19 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from worker.errors import ContentRefused, LeaseLost, ProviderRefused, ProviderUnavailable, Stopping
+from worker.errors import (
+    ContentRefused,
+    LeaseLost,
+    ProviderRefused,
+    ProviderUnavailable,
+    SizeRefused,
+    Stopping,
+)
 from worker.shapes.answers import Look, Refusal
 from worker.shapes.calls import AskedQuestion, CheckedReply, Reply, Request, Usage
 from worker.shapes.questions import Question
-from worker.steps.ask import MAX_GENERATIONS, Answers, Dialogue, ask
+from worker.shapes.sizes import Capacity
+from worker.steps.ask import MAX_GENERATIONS, MAX_SIZES, Answers, Dialogue, ask
 
 QUESTION = Question(type="qroc", specialty="s", course="c", level="DCEM2", semester="S1", text="?")
 Answerer = Callable[[Request], Sequence[str]]  # the keys that it answers acceptably; may raise
@@ -30,10 +38,11 @@ class FakeStored:
 
 
 class Cut(Exception):
-    """The reply ends after these items, closed; the rest is missing."""
+    """The reply ends after these items, closed; the rest is missing. `tokens` that it took: its ceiling, else."""
 
-    def __init__(self, *item_ids: str) -> None:
+    def __init__(self, *item_ids: str, tokens: int | None = None) -> None:
         self.item_ids = item_ids
+        self.tokens = tokens
 
 
 @dataclass
@@ -46,7 +55,10 @@ class FakeWorld:
     log: list[str] = field(default_factory=list)
     slept: list[float] = field(default_factory=list)
     retries: list[bool] = field(default_factory=list)
-    larger: list[bool] = field(default_factory=list)
+    ceilings: list[int] = field(default_factory=list)
+    most: int = 16_000  # the largest ceiling
+    per_question: int = 1_000  # tokens of the ceiling
+    needed: int = 0  # tokens that a question is known to take
     stop_after: int = 10_000
     streak: int = 0
     in_turn: bool = False
@@ -63,15 +75,33 @@ class FakeWorld:
             ledger=self,
             turn=self.turn,
             sleep=self.slept.append,
+            is_current=lambda request: request.capacity == Capacity(most=self.most),
+            probe=lambda refused: replace(refused, questions=()),
+            is_every_call=self.is_every_call,
         )
 
-    def compose(self, item_ids: Sequence[str], larger_ceiling: bool = False) -> Request:
+    def is_every_call(self, request: Request, probe: Callable[[], None]) -> bool:
+        try:
+            probe()
+        except ContentRefused:
+            return True
+        return False
+
+    def compose(self, item_ids: Sequence[str], cut_at: int = 0) -> Request:
         questions = tuple(
             AskedQuestion(id=f"q{n}", item_id=i, question=QUESTION, letters={}, key=f"key-{i}")
             for n, i in enumerate(item_ids, start=1)
         )
-        body = {"larger": larger_ceiling}
-        return Request(purpose="analyse", model="m", body=body, hash="-".join(item_ids), questions=questions)
+        ceiling = min(self.most, max(self.per_question * len(item_ids), 3 * cut_at))
+        return Request(
+            purpose="analyse",
+            model="m",
+            body={"max_completion_tokens": ceiling},
+            hash="-".join(item_ids),
+            questions=questions,
+            capacity=Capacity(most=self.most),
+            fits=ceiling >= self.needed * len(item_ids),
+        )
 
     def check(self, raw: str, request: Request) -> CheckedReply:
         good = json.loads(raw)
@@ -82,16 +112,18 @@ class FakeWorld:
             looks={q.item_id: look for q in request.questions if q.id in good},
             refusals={q.item_id: Refusal(code, "") for q in request.questions if q.id not in good},
             truncated=code == "truncated",
+            usage=Usage(completion_tokens=int(good[good.index("cut") + 1]) if "cut" in good else 0),
         )
 
     def send(self, request: Request) -> Reply:
         self.sent.append([q.item_id for q in request.questions])
-        self.larger.append(request.body["larger"])
+        self.ceilings.append(request.ceiling)
         marks: list[str] = []
         try:
             answered = self.answer(request)
         except Cut as cut:
-            answered, marks = cut.item_ids, ["cut"]
+            tokens = request.ceiling if cut.tokens is None else cut.tokens
+            answered, marks = cut.item_ids, ["cut", str(tokens)]
         ids = [q.id for q in request.questions if q.item_id in answered] + marks
         if "refused" in answered:
             ids = ["refused"]
@@ -394,18 +426,20 @@ def test_a_cut_reply_is_split_keeps_what_is_closed_and_is_never_asked_at_the_sam
     assert world.sent == [list("abcde"), ["b", "c", "d"], ["e"], ["c", "d"], ["d"]]
 
 
-def test_a_single_question_cut_short_is_asked_once_more_with_a_larger_ceiling() -> None:
+def test_a_single_question_cut_at_its_ceiling_is_asked_with_larger_ones_while_there_are() -> None:
     def answer(_: Request) -> Sequence[str]:
         raise Cut
 
     world = FakeWorld(answer)
     answers = run(world, "a")
     assert answers.refusals["a"].code == "truncated"
-    assert world.larger == [False, True]
+    assert world.ceilings == [1_000, 3_000, 9_000, 16_000]
 
 
 def test_a_cut_reply_found_after_a_crash_is_not_asked_at_the_same_size() -> None:
-    world = FakeWorld(everything, stored=[FakeStored(("key-a", "key-b", "key-c"), '["q1", "cut"]', is_own=True)])
+    world = FakeWorld(
+        everything, stored=[FakeStored(("key-a", "key-b", "key-c"), '["q1", "cut", "3000"]', is_own=True)]
+    )
     answers = run(world, "abc")
     assert set(answers.looks) == set("abc")
     assert world.sent == [["b", "c"]]
@@ -557,3 +591,121 @@ def test_a_question_whose_lines_come_to_nothing_is_given_up_after_so_many_in_a_r
     assert answers.refusals["a"].code == "batch_expired"
     assert answers.deferred == {"b"}
     assert answers.generations == {"a": 0, "b": 1}
+
+
+# -- sizes, and refusals that concern every call -----------------------------------------------------------------------
+
+
+def test_a_question_alone_is_not_asked_again_where_there_is_no_larger_ceiling() -> None:
+    def answer(_: Request) -> Sequence[str]:
+        raise Cut
+
+    world = FakeWorld(answer, most=1_000)
+    answers = run(world, "a", attempts=4)
+    assert answers.refusals["a"].code == "truncated"
+    assert world.ceilings == [1_000]
+
+
+def test_a_reply_cut_far_below_its_ceiling_is_one_attempt_of_several() -> None:
+    cuts = iter([Cut(tokens=120), Cut(tokens=70), Cut(tokens=300)])
+
+    def answer(request: Request) -> Sequence[str]:
+        if cut := next(cuts, None):
+            raise cut
+        return everything(request)
+
+    world = FakeWorld(answer)
+    assert set(run(world, "a", attempts=4).looks) == {"a"}
+    assert world.ceilings == [1_000] * 4
+    # And four in a row are enough
+    always = FakeWorld(lambda _: (_ for _ in ()).throw(Cut(tokens=120)))
+    assert run(always, "a", attempts=4).refusals["a"].code == "truncated"
+    assert len(always.sent) == 4
+
+
+def test_what_is_known_not_to_fit_is_split_before_it_is_sent() -> None:
+    # Given replies of which no more than two are known to fit
+    world = FakeWorld(everything, needed=6_000, most=13_000)
+    world.per_question = 6_500
+    answers = run(world, "abcde")
+    assert set(answers.looks) == set("abcde")
+    assert max(map(len, world.sent)) == 2
+
+
+def test_a_size_that_is_refused_is_composed_anew_and_costs_the_items_nothing() -> None:
+    # Given an endpoint that takes ceilings of 2,000 at most, and says so
+    def answer(request: Request) -> Sequence[str]:
+        if request.ceiling > 2_000:
+            world.most = 2_000
+            raise SizeRefused("too large", code="ceiling_too_large", most=2_000)
+        return everything(request)
+
+    world = FakeWorld(answer)
+    answers = run(world, "abcde", attempts=1)
+    assert set(answers.looks) == set("abcde")
+    assert world.ceilings == [5_000, 2_000]
+    assert answers.generations == dict.fromkeys("abcde", 1)
+    assert world.log == ["begin", "fail:size:ceiling_too_large", "begin", "succeed"]
+
+
+def test_a_size_that_nothing_mends_is_asked_in_halves_and_then_left() -> None:
+    def answer(request: Request) -> Sequence[str]:
+        if "b" in everything(request):
+            raise SizeRefused("too long", code="context_too_long")
+        return everything(request)
+
+    world = FakeWorld(answer)
+    answers = run(world, "abcd")
+    assert set(answers.looks) == set("acd")
+    assert answers.refusals["b"].code == "context_too_long"
+
+
+def test_an_endpoint_that_always_finds_another_size_too_large_is_left() -> None:
+    def answer(_: Request) -> Sequence[str]:
+        world.most -= 1
+        raise SizeRefused("too large", code="ceiling_too_large", most=world.most)
+
+    world = FakeWorld(answer, most=900)
+    answers = run(world, "ab")
+    assert answers.looks == {}
+    assert len(world.sent) <= MAX_SIZES + 4
+
+
+DOUBT = ProviderRefused("Le fournisseur refuse tous les appels.", code="request_refused")
+
+
+def doubtful(request: Request) -> Sequence[str]:
+    raise ContentRefused("400", code="bad_request", otherwise=DOUBT)
+
+
+def test_a_refusal_that_a_probe_meets_too_concerns_every_call() -> None:
+    world = FakeWorld(doubtful)
+    with pytest.raises(ProviderRefused, match="refuse tous les appels"):
+        run(world, "abcde")
+    # The batch, and the probe that asks for nobody
+    assert world.sent == [list("abcde"), []]
+    assert world.log == ["begin", "begin", "fail:content:bad_request", "fail:refused:request_refused"]
+
+
+def test_a_refusal_that_a_probe_does_not_meet_is_the_contents() -> None:
+    def answer(request: Request) -> Sequence[str]:
+        return doubtful(request) if "b" in everything(request) else everything(request)
+
+    world = FakeWorld(answer)
+    answers = run(world, "abc")
+    assert set(answers.looks) == {"a", "c"}
+    assert answers.refusals["b"].code == "bad_request"
+    assert [call for call in world.sent if call] == [list("abc"), ["a", "b"], ["c"], ["a"], ["b"]]
+    assert answers.generations["c"] == 2
+
+
+def test_a_probe_that_finds_nobody_leaves_the_question_open() -> None:
+    def answer(request: Request) -> Sequence[str]:
+        if not request.questions:
+            raise ProviderUnavailable("500", code="server_error")
+        return doubtful(request)
+
+    world = FakeWorld(answer)
+    with pytest.raises(ProviderUnavailable):
+        run(world, "a", attempts=1)
+    assert world.log[-1] == "fail:unavailable:bad_request"

@@ -196,7 +196,7 @@ def test_the_strict_schema_closes_every_object() -> None:
 def test_the_reply_may_be_longer_for_a_longer_batch_up_to_what_models_write() -> None:
     ceilings = [compose(*[qcm()] * count).body["max_completion_tokens"] for count in (1, 5, 50)]
 
-    assert ceilings[0] < ceilings[1] < ceilings[2] == 16_000
+    assert ceilings[0] < ceilings[1] < ceilings[2] == 16_384
     assert ceilings[1] > 5 * 5 * 160 * 2
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from worker import transport
 from worker.adapters.limits import Limits
-from worker.errors import LeaseLost, ProviderRefused, ProviderUnavailable
+from worker.errors import ContentRefused, LeaseLost, ProviderRefused, ProviderUnavailable
+from worker.evidence import Evidence
 from worker.gateway import OPEN_S, STREAK_S, Breaker, Gateway, Outlet, Streak, TokenMeter
 from worker.shapes.calls import Endpoint, Reply, Request, Usage
 
@@ -244,3 +245,61 @@ def test_a_call_that_nobody_waits_for_frees_its_slot_at_once_and_is_read_for_a_w
     # And the slot is free once, not twice
     assert world.gateway.slots.acquire(blocking=False)
     assert not world.gateway.slots.acquire(blocking=False)
+
+
+# -- a refusal that may concern every call -----------------------------------------------------------------------------
+
+
+@dataclass
+class FakeProvider:
+    """Says whether a probe passes; counts them."""
+
+    now: float = 100.0
+    refuses: bool = True
+    probes: int = 0
+
+    def probe(self) -> None:
+        self.probes += 1
+        self.now += 1
+        if self.refuses:
+            raise ContentRefused("400", code="bad_request")
+
+
+def test_a_refusal_is_everyones_when_a_probe_is_refused_and_one_probe_is_enough() -> None:
+    provider = FakeProvider()
+    evidence = Evidence(clock=lambda: provider.now)
+    # Given three calls in flight that are refused
+    for _ in range(3):
+        evidence.doubt("kind")
+    assert evidence.is_in_doubt("kind")
+    assert not evidence.is_in_doubt("another kind")
+    assert all(evidence.is_every_call("kind", sent_at=at, probe=provider.probe) for at in (99.0, 99.5, 99.9))
+    assert provider.probes == 1
+    # Then no such call begins while the job is being stopped, and later ones are judged anew
+    assert evidence.is_in_doubt("kind")
+    provider.now, provider.refuses = 200.0, False
+    assert not evidence.is_in_doubt("kind")
+    evidence.doubt("kind")
+    assert not evidence.is_every_call("kind", sent_at=200.0, probe=provider.probe)
+    assert not evidence.is_in_doubt("kind")
+
+
+def test_a_call_that_passed_after_the_refused_one_was_sent_proves_that_it_was_the_content() -> None:
+    provider = FakeProvider()
+    evidence = Evidence(clock=lambda: provider.now)
+    evidence.passed("kind", sent_at=99.5)
+    evidence.doubt("kind")
+    assert not evidence.is_every_call("kind", sent_at=99.0, probe=provider.probe)
+    assert provider.probes == 0
+    # One that passed before proves nothing: the provider may have changed its mind
+    evidence.doubt("kind")
+    assert evidence.is_every_call("kind", sent_at=99.9, probe=provider.probe)
+
+
+def test_a_probe_that_comes_to_nothing_leaves_the_doubt_to_the_next() -> None:
+    provider = FakeProvider()
+    evidence = Evidence(clock=lambda: provider.now)
+    evidence.doubt("kind")
+    with pytest.raises(ProviderUnavailable):
+        evidence.is_every_call("kind", sent_at=99.0, probe=away)
+    assert not evidence.is_in_doubt("kind")

@@ -14,7 +14,7 @@ from worker.shapes.history import Standing
 from worker.shapes.items import PlannedItem, question_id
 from worker.shapes.questions import ParsedRow, Question
 from worker.shapes.rules import QuestionRules
-from worker.shapes.sizes import CHARACTERS_PER_TOKEN, MAX_PROMPT_TOKENS
+from worker.shapes.sizes import CHARACTERS_PER_TOKEN, MAX_PROMPT_TOKENS, Capacity
 from worker.steps.plan import assign_batches, plan_items
 
 MAX_BATCH_CHARACTERS = int(MAX_PROMPT_TOKENS * CHARACTERS_PER_TOKEN)
@@ -283,8 +283,9 @@ def test_a_batch_asks_for_no_longer_reply_than_a_model_can_write() -> None:
     assert batches(assign_batches(items, batch_size=50))[:12] == [0] * 10 + [1] * 2
 
     # And more when replies have shown to be short, fewer when they were long
-    assert batches(assign_batches(items, batch_size=50, reply_share=0.2))[:25] == [0] * 25
-    assert batches(assign_batches(items, batch_size=50, reply_share=1.0))[:5] == [0, 0, 0, 0, 1]
+    assert batches(assign_batches(items, batch_size=50, capacity=Capacity(share=0.2)))[:25] == [0] * 25
+    assert batches(assign_batches(items, batch_size=50, capacity=Capacity(share=1.0)))[:6] == [0, 0, 0, 0, 0, 1]
+    assert batches(assign_batches(items, batch_size=50, capacity=Capacity(most=4096)))[:3] == [0, 0, 1]
 
 
 def test_a_batch_is_packed_by_what_tokens_have_shown_to_be() -> None:

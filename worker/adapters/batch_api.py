@@ -17,7 +17,7 @@ from worker.errors import ContentRefused, ProviderRefused, ProviderUnavailable
 from worker.log import get_logger
 from worker.shapes.batches import BatchStatus, ProviderBatch
 from worker.shapes.calls import ILLEGIBLE
-from worker.shapes.completions import parse_json, storable
+from worker.shapes.completions import storable
 from worker.transport import Bounds
 
 log = get_logger()
@@ -127,11 +127,10 @@ class BatchApi:
 
     def explain(self, status: int, raw: str, *, model: str) -> ProviderUnavailable | ProviderRefused | ContentRefused:
         """What a line that was refused with this HTTP status and body means, as if it had been a call."""
-        body = parse_json(raw)
-        inner = body.get("error", body) if isinstance(body, dict) else None
-        message = inner.get("message") if isinstance(inner, dict) else None
-        response = httpx2.Response(status, request=httpx2.Request("POST", str(self.client.base_url)))
-        error = openai.APIStatusError(str(message or status), response=response, body=inner)
+        response = httpx2.Response(
+            status, content=raw.encode("utf-8", "replace"), request=httpx2.Request("POST", str(self.client.base_url))
+        )
+        error = openai.APIStatusError(f"the line brought {status}", response=response, body=None)
         try:
             self.translate(error, model=model)
         except (ProviderUnavailable, ProviderRefused, ContentRefused) as meaning:

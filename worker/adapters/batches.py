@@ -155,6 +155,8 @@ BODIES = sa.text("""
 SELECT "id", "request" FROM "LlmCall" WHERE "batchId" = :id AND "status" = 'waiting' ORDER BY "createdAt", "id"
 """)
 
+READ_BODY = sa.text('SELECT "request" FROM "LlmCall" WHERE "id" = :id')
+
 LIST_WAITING = sa.text("""
 SELECT "id", "model", octet_length("request") FROM "LlmCall" WHERE "batchId" = :id AND "status" = 'waiting'
 ORDER BY "createdAt", "id"
@@ -453,3 +455,9 @@ def _held(batch: HeldBatch) -> dict[str, Any]:
 
 def _error(kind: str, code: str, message: str) -> str:
     return json.dumps({"kind": kind, "code": code, "message": message[:500]}, ensure_ascii=False)
+
+
+def read_body(connection: sa.Connection, call_id: str) -> dict[str, Any] | None:
+    """The body of a call that is still open; None when it is not."""
+    text = connection.execute(READ_BODY, {"id": call_id}).scalar_one_or_none()
+    return None if text is None else json.loads(text)

@@ -17,12 +17,13 @@ import httpx2
 import openai
 
 from worker import faults
-from worker.errors import ContentRefused, ProviderRefused, ProviderUnavailable, UsageError
+from worker.errors import ProviderRefused, ProviderUnavailable, UsageError
 from worker.faults import Point
 from worker.settings import DEFAULT_MODEL, Settings
 from worker.shapes import sentences
 from worker.shapes.calls import Allowance, Endpoint, Reply, Request, Usage
 from worker.shapes.completions import ENCODED, MAX_ILLEGIBLE, MAX_NAME, TOO_LARGE, parse_json, read_completion, storable
+from worker.shapes.refusals import explain_refusal
 from worker.transport import BoundedClient, Bounds
 
 OPENAI_URL = "https://api.openai.com/v1"
@@ -38,16 +39,9 @@ KEPT_OF_TOO_LARGE = 2**16  # bytes that the ledger keeps of a reply that is larg
 LONGEST_WISH_S = 30 * 86_400.0
 AT_ONCE_S = 1.0  # no model has written anything worth its price when a connection breaks so soon
 
-_QUOTA_CODES = frozenset(
-    ("insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_balance")
-)
-_FILTER_CODES = frozenset(("content_filter", "content_policy_violation", "responsibleaipolicyviolation"))
-_CONTEXT_CODES = frozenset(("context_length_exceeded", "string_above_max_length", "exceed_context_size_error"))
-_CONTEXT_WORDS = ("context length", "context size", "maximum context", "context window", "too many tokens")
 _NUMBER = r"(\d+(?:\.\d+)?)"
 _DURATION = re.compile(rf"(?:{_NUMBER}d)?(?:{_NUMBER}h)?(?:{_NUMBER}m)?(?:{_NUMBER}s)?(?:{_NUMBER}ms)?")
 _LATIN = ("charset=iso-8859-1", "charset=latin-1", "charset=latin1", "charset=windows-1252", "charset=cp1252")
-_SCHEMA_WORDS = ("response_format", "json_schema", "schema", "grammar")
 
 
 def resolve_endpoint(settings: Settings, embedded_url: str | None) -> Endpoint:
@@ -154,7 +148,7 @@ class LlmClient:
                     cast_to=httpx2.Response,
                 )
             except openai.APIError as error:
-                self.translate(error, model=request.model, after_s=time.monotonic() - sent_at)
+                self.translate(error, model=request.model, request=request, after_s=time.monotonic() - sent_at)
         faults.reached(Point.REPLY_READ)
         text = _read_text(raw, bounds)
         completion = read_completion(text)
@@ -171,8 +165,10 @@ class LlmClient:
     def _host(self) -> str:
         return urlsplit(self.endpoint.name).hostname or "?"
 
-    def translate(self, error: openai.APIError, *, model: str, after_s: float = 0.0) -> NoReturn:
-        """Raise what a failure means for a call that was sent `after_s` seconds ago.
+    def translate(
+        self, error: openai.APIError, *, model: str, request: Request | None = None, after_s: float = 0.0
+    ) -> NoReturn:
+        """Raise what a failure means, `after_s` seconds after it was sent. `request`: the call, if it was one.
 
         The provider's own words stay out: they may hold a part of the key.
         """
@@ -183,24 +179,17 @@ class LlmClient:
             is_lost = after_s > AT_ONCE_S and "Connect" not in type(error.__cause__).__name__
             code = "connection_lost" if is_lost else "connection"
             raise ProviderUnavailable("the LLM endpoint cannot be reached", code=code) from error
-        status = error.status_code
-        codes = _codes(error)
-        if codes & _QUOTA_CODES or status == 402:
-            raise ProviderRefused(
-                "Le quota du fournisseur du modèle est épuisé : rechargez le compte, puis relancez la tâche.",
-                code="insufficient_quota",
-            ) from error
-        if status < 400:
+        if error.status_code < 400:
             _refuse_redirect(error.response, host=self._host(), cause=error)
-        if status in (408, 409, 429) or status >= 500:
-            raise ProviderUnavailable(
-                f"the LLM endpoint answered {status}",
-                code={408: "timeout", 429: "rate_limited"}.get(status, "server_error"),
-                retry_after_s=parse_retry_after(error.response.headers, now=self._now()),
-            ) from error
-        if status in (401, 403, 404, 405):
-            _refuse_access(status, model=model, host=self._host(), cause=error)
-        _refuse_request(error, codes, model=model)
+        raise explain_refusal(
+            error.status_code,
+            error.response.text,
+            model=model,
+            host=self._host(),
+            retry_after_s=parse_retry_after(error.response.headers, now=self._now()),
+            ceiling=request.ceiling if request else None,
+            parameter=request.ceiling_parameter if request else None,
+        ) from error
 
 
 def parse_retry_after(headers: Mapping[str, str], *, now: float) -> float | None:
@@ -262,19 +251,6 @@ def _seconds(value: str | None) -> float | None:
     return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
-def _refuse_access(status: int, *, model: str, host: str, cause: Exception) -> NoReturn:
-    code, sentence = {
-        401: ("unauthorised", f"Le fournisseur du modèle ({host}) refuse la clé d'accès : corrigez-la"),
-        403: (
-            "forbidden",
-            f"La clé d'accès n'a pas droit au modèle « {model} » chez {host} : changez de clé ou de modèle",
-        ),
-    }.get(
-        status, ("model_not_found", f"Le modèle « {model} » n'existe pas à l'adresse {host} : corrigez l'un ou l'autre")
-    )
-    raise ProviderRefused(f"{sentence}, puis relancez la tâche.", code=code) from cause
-
-
 def _refuse_redirect(response: httpx2.Response, *, host: str, cause: Exception) -> NoReturn:
     """A 3xx that leads elsewhere: followed, it would take the key and the questions to a stranger."""
     location = urlsplit(str(response.next_request.url)) if response.next_request is not None else None
@@ -282,40 +258,9 @@ def _refuse_redirect(response: httpx2.Response, *, host: str, cause: Exception) 
     raise ProviderRefused(sentences.redirected(host, target), code="redirected") from cause
 
 
-def _refuse_request(error: openai.APIStatusError, codes: frozenset[str], *, model: str) -> NoReturn:
-    """A 400, 413 or 422: this content, or every call."""
-    words = error.message.casefold()
-    if codes & _FILTER_CODES:
-        raise ContentRefused("the content filter refused the prompt", code="content_filter") from error
-    if codes & _CONTEXT_CODES or error.status_code == 413 or any(phrase in words for phrase in _CONTEXT_WORDS):
-        raise ContentRefused("the prompt is too long for the model", code="context_too_long") from error
-    param = error.param or ""
-    if any(word in " ".join((param.casefold(), words, *codes)) for word in _SCHEMA_WORDS):
-        raise ProviderRefused(
-            f"Le modèle « {model} » n'accepte pas les réponses structurées (JSON Schema) : choisissez-en un autre.",
-            code="schema_refused",
-        ) from error
-    if (param and not param.startswith("messages")) or "model_not_found" in codes:
-        named = f" (paramètre « {param[:40]} »)" if param.replace("_", "").isalnum() else ""
-        raise ProviderRefused(
-            f"Le modèle « {model} » refuse les appels{named} : choisissez-en un autre.", code="request_refused"
-        ) from error
-    raise ContentRefused(f"the endpoint answered {error.status_code}", code="bad_request") from error
-
-
-def _codes(error: openai.APIStatusError) -> frozenset[str]:
-    """Every code that the error carries, lower case: OpenAI's, its type, and Azure's inner one."""
-    found: list[object] = [error.code, error.type]
-    body = error.body
-    if isinstance(body, Mapping):
-        inner = body.get("innererror")
-        found.append(inner.get("code") if isinstance(inner, Mapping) else None)
-    return frozenset(code.casefold() for code in found if isinstance(code, str))
-
-
 def _most_bytes(request: Request) -> int:
     """More than any reply to this request can have, in whatever form it comes."""
-    return LEAST_BOUND + BYTES_PER_TOKEN * int(request.body.get("max_completion_tokens", 0))
+    return LEAST_BOUND + BYTES_PER_TOKEN * request.ceiling
 
 
 def _read_text(raw: httpx2.Response, bounds: Bounds) -> str:

@@ -58,8 +58,7 @@ class Prices:
         price = self.find(request.model)
         if price is None:
             return None
-        completion = int(request.body["max_completion_tokens"])
-        return price.cost_usd(Usage(prompt_tokens=_bytes(request), completion_tokens=completion))
+        return price.cost_usd(Usage(prompt_tokens=_bytes(request), completion_tokens=request.ceiling))
 
     def in_batch_usd(self, cost_usd: Decimal | None) -> Decimal | None:
         """What a call of this cost comes to when it goes through the provider's Batch API."""

@@ -28,6 +28,7 @@ from worker.shapes.places import PlacesMissing, Wanted
 from worker.shapes.questions import Finding
 from worker.steps.ask import Answers, Dialogue, ask
 from worker.steps.check import check_reply
+from worker.steps.compose import compose_probe
 from worker.steps.judge import conclude, failed_conclusion, needs_second_look
 
 log = get_logger()
@@ -186,14 +187,21 @@ def _ask(
     by_id = {item.id: item for item in pending}
     composed = {(tools.endpoint.name, *ids): request for ids, request in batch.requests.items()} if batch else {}
 
-    def compose_once(endpoint: Endpoint, item_ids: Sequence[str], larger_ceiling: bool) -> Request:
+    def compose_once(endpoint: Endpoint, item_ids: Sequence[str], cut_at: int = 0) -> Request:
         asked = [by_id[item_id] for item_id in item_ids]
-        if larger_ceiling:
-            return compose(tools, task, purpose, asked, config=config, endpoint=endpoint, larger_ceiling=True)
-        # What is looked for in the ledger is mostly what is sent next.
+        # What is looked for in the ledger is mostly what is sent next, unless something is learned in between.
         name = (endpoint.name, *item_ids)
-        request = composed.get(name) or compose(tools, task, purpose, asked, config=config, endpoint=endpoint)
-        return composed.setdefault(name, request)
+        known = composed.get(name)
+        if known is not None and not cut_at and tools.gateway.is_current(known):
+            return known
+        request = compose(tools, task, purpose, asked, config=config, endpoint=endpoint, cut_at=cut_at)
+        if not cut_at:
+            composed[name] = request
+        return request
+
+    def compose_least(refused: Request) -> Request:
+        endpoint = tools.gateway.outlet_of(refused).endpoint
+        return compose_probe(refused, endpoint=endpoint, instructions=task.job.instructions)
 
     def choose() -> Endpoint:
         # A stand-in is for while the first is down; a batch is not in such a hurry.
@@ -215,14 +223,17 @@ def _ask(
         return check_reply(raw, request)
 
     dialogue = Dialogue(
-        compose=lambda item_ids, larger_ceiling: compose_once(choose(), item_ids, larger_ceiling),
-        recall=lambda item_ids: [compose_once(endpoint, item_ids, False) for endpoint in tools.gateway.endpoints],
+        compose=lambda item_ids, cut_at: compose_once(choose(), item_ids, cut_at),
+        recall=lambda item_ids: [compose_once(endpoint, item_ids) for endpoint in tools.gateway.endpoints],
         check=read,
         send=door.send,
         ledger=asking.ledger,
         turn=door.hold_turn,
         sleep=sleep,
         is_deferred=config.batch_api,
+        is_current=tools.gateway.is_current,
+        probe=compose_least,
+        is_every_call=door.is_every_call,
     )
     attempts = tools.settings.max_attempts if config.max_retries is None else config.max_retries + 1
     return ask(

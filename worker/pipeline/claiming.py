@@ -91,14 +91,16 @@ def compose(
     *,
     config: JobConfig,
     endpoint: Endpoint,
-    larger_ceiling: bool = False,
+    cut_at: int = 0,
 ) -> Request:
-    """One call about these items, for this endpoint."""
+    """One call about these items, for this endpoint. `cut_at`: where the reply to one of them, alone, was cut."""
+    model = tools.model(purpose, config, endpoint)
     return compose_request(
         purpose,
         [(item.id, item.question, item.excerpts) for item in asked],
         endpoint=endpoint,
-        model=tools.model(purpose, config, endpoint),
+        model=model,
         instructions=task.job.instructions,
-        larger_ceiling=larger_ceiling,
+        capacity=tools.gateway.capacity(endpoint, model),
+        cut_at=cut_at,
     )

@@ -77,7 +77,7 @@ def _plan(tools: Tools, upload: ParsedUpload, config: JobConfig) -> list[Planned
         planned,
         batch_size=tools.questions_per_call(config),
         characters_per_token=meter.characters_per_token,
-        reply_share=meter.reply_share,
+        capacity=tools.gateway.expected(tools.endpoint, tools.model("analyse", config, tools.endpoint)),
     )
 
 

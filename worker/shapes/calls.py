@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from worker.shapes.answers import Look, Purpose, Refusal
 from worker.shapes.questions import Question
+from worker.shapes.sizes import UNKNOWN, Capacity
 
 MOST_TOKENS = 10_000_000  # no call counts more: what says so is not believed
 ILLEGIBLE = "illegible"  # the code of a reply that is no completion at all: nothing in it could be read
@@ -54,7 +55,7 @@ class AskedQuestion:
 class Request:
     """One Chat Completions call, ready to send.
 
-    `body` is the JSON body; `hash` 64 hex digits over it and the endpoint.
+    `body` is the JSON body; `hash` 64 hex digits over what is asked, whatever the ceiling of its reply.
     """
 
     purpose: Purpose
@@ -64,6 +65,30 @@ class Request:
     questions: tuple[AskedQuestion, ...]
     endpoint: str = ""  # name of the endpoint that it is composed for
     embedded: bool = False  # bounded strings of a toy model: checked less severely
+    shared: str = ""  # digest of all that it has in common with every other call of its kind: all but the questions
+    capacity: Capacity = UNKNOWN  # for which it was composed
+    base: int = 0  # what `reply_ceiling` gives for these questions
+    fits: bool = True  # whether the reply that is to be expected has room
+
+    @property
+    def prompt_characters(self) -> int:
+        """Characters of all messages."""
+        return sum(len(message["content"]) for message in self.body.get("messages", ()))
+
+    @property
+    def can_grow(self) -> bool:
+        """Whether a reply that was cut could have a larger ceiling."""
+        return self.ceiling < self.capacity.largest(self.prompt_characters)
+
+    @property
+    def ceiling_parameter(self) -> str:
+        """The name under which the ceiling of the reply is sent: not every server knows the current one."""
+        return "max_tokens" if "max_tokens" in self.body else "max_completion_tokens"
+
+    @property
+    def ceiling(self) -> int:
+        """Tokens that the reply may take at most, reasoning included; 0 when nothing is said of it."""
+        return int(self.body.get(self.ceiling_parameter, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +108,11 @@ class Usage:
         prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
         if prompt is None or completion is None:
             return cls()
+        thought = usage.get("completion_tokens_details")
+        reasoning = _count(thought.get("reasoning_tokens")) if isinstance(thought, Mapping) else 0
+        # Some leave the thinking out of the completion, and bill it: the total tells.
+        if reasoning and _count(usage.get("total_tokens")) == prompt + completion + reasoning:
+            completion += reasoning
         return cls(prompt_tokens=prompt, cached_tokens=_count(cached) or 0, completion_tokens=completion)
 
 

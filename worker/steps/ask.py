@@ -15,11 +15,20 @@ from urllib.parse import urlsplit
 
 import tenacity
 
-from worker.errors import MAY_BE_PAID, ContentRefused, LeaseLost, ProviderRefused, ProviderUnavailable
+from worker.errors import (
+    MAY_BE_PAID,
+    ContentRefused,
+    LeaseLost,
+    MedqError,
+    ProviderRefused,
+    ProviderUnavailable,
+    SizeRefused,
+)
 from worker.shapes import sentences
 from worker.shapes.answers import Look, Refusal
 from worker.shapes.calls import ILLEGIBLE, CheckedReply, Reply, Request
 from worker.shapes.completions import describe_illegible
+from worker.shapes.sizes import NEARLY
 
 # A longer wait is not worth a thread: the task is given back and looked at again later.
 LONGEST_WAIT_S = 20.0
@@ -29,6 +38,8 @@ TWIN_WAIT_S = 0.5
 MAX_GENERATIONS = 12
 # So many replies in a row in which nothing can be read, and the endpoint always answers so.
 ILLEGIBLE_IN_A_ROW = 8
+# Sizes that an endpoint may refuse before the content counts as what it refuses.
+MAX_SIZES = 8
 
 
 class Stored(Protocol):
@@ -93,7 +104,7 @@ class Answers:
 class Dialogue:
     """How to speak with the model; every part is a function so that tests and other endpoints can stand in."""
 
-    compose: Callable[[Sequence[str], bool], Request]  # (item ids, with a larger ceiling) → request
+    compose: Callable[[Sequence[str], int], Request]  # (item ids, where the reply to the one was cut, or 0) → request
     recall: Callable[[Sequence[str]], Sequence[Request]]  # item ids → a request for each endpoint that may have replied
     check: Callable[[str, Request], CheckedReply]
     send: Callable[[Request], Reply]
@@ -101,6 +112,11 @@ class Dialogue:
     turn: Callable[[Request], AbstractContextManager[None]]  # waits for it; raises when no further call may begin
     sleep: Callable[[float], None]
     is_deferred: bool = False  # batch mode: nothing is sent, a batch will ask
+    # Whether nothing was learned about sizes since a request was composed: else it is composed anew.
+    is_current: Callable[[Request], bool] = lambda _request: True
+    probe: Callable[[Request], Request] = lambda refused: refused  # the least call of the same kind
+    # Whether a call that was just refused would be whatever it holds, found out by a probe where nobody knows.
+    is_every_call: Callable[[Request, Callable[[], None]], bool] = lambda _request, _probe: False
 
 
 def ask(
@@ -145,7 +161,7 @@ class _State:
     tries: int = 0  # results that were not accepted
     illegible: int = 0  # replies in which nothing could be read
     lost: int = 0  # lines of batches that came to nothing, one after another
-    roomier: bool = False  # alone, its reply was cut: one more try with a larger ceiling
+    cut_at: int = 0  # tokens after which its reply was cut although it came alone: the next one gets more
     is_final: bool = False  # asking again is no use
 
 
@@ -157,6 +173,7 @@ class _Talk:
     transport_attempts: int
     questions_per_call: int
     answers: Answers = field(default_factory=Answers)
+    sizes_refused: int = 0
 
     def groups(self) -> Iterator[list[str]]:
         """What is still open, in calls as large as each item allows."""
@@ -205,9 +222,8 @@ class _Talk:
 
     def ask_group(self, group: Sequence[str]) -> None:
         """One call about these items, and what follows from it."""
-        larger = any(self.states[item_id].roomier for item_id in group)
         if self.dialogue.is_deferred:
-            self._defer(group, larger=larger)
+            self._defer(group)
             return
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_is_worth_waiting),
@@ -218,11 +234,21 @@ class _Talk:
         )
         for attempt in retrying:
             with attempt:
-                self._call(group, larger=larger, is_retry=attempt.retry_state.attempt_number > 1)
+                self._call(group, is_retry=attempt.retry_state.attempt_number > 1)
 
-    def _defer(self, group: Sequence[str], *, larger: bool) -> None:
+    def _compose(self, group: Sequence[str]) -> Request | None:
+        """One call about these items; None when its reply would not fit: they are asked in halves."""
+        request = self.dialogue.compose(group, max(self.states[item_id].cut_at for item_id in group))
+        if request.fits or len(group) == 1:
+            return request
+        self._shrink(group, len(group))
+        return None
+
+    def _defer(self, group: Sequence[str]) -> None:
         """Leave the group, or a part of it, to a batch; what is not left to one is looked at again."""
-        request = self.dialogue.compose(group, larger)
+        request = self._compose(group)
+        if request is None:
+            return
         is_retry = any(self.states[item_id].asked for item_id in group)
         waiting = self.dialogue.ledger.defer(request, is_retry=is_retry)
         while waiting is None:
@@ -233,19 +259,27 @@ class _Talk:
             waiting = self.dialogue.ledger.defer(request, is_retry=is_retry)
         self.answers.deferred.update(question.item_id for question in request.questions if question.key in waiting)
 
-    def _call(self, group: Sequence[str], *, larger: bool, is_retry: bool) -> None:
+    def _call(self, group: Sequence[str], *, is_retry: bool) -> None:
         dialogue = self.dialogue
-        request = dialogue.compose(group, larger)
+        request = self._compose(group)
+        if request is None:
+            return
         is_retry = is_retry or any(self.states[item_id].asked for item_id in group)
-        with dialogue.turn(request):
-            call_id = self._begin(group, request, is_retry=is_retry)
-            reply = self._send(group, request, call_id) if call_id is not None else None
+        try:
+            with dialogue.turn(request):
+                if not dialogue.is_current(request):
+                    return  # while it waited for its turn: composed anew, and split if need be
+                call_id = self._begin(group, request, is_retry=is_retry)
+                reply = self._send(group, request, call_id) if call_id is not None else None
+        except _Doubt as doubt:
+            self._judge(group, request, doubt)
+            return
         if call_id is None or reply is None:
             return
         dialogue.ledger.succeed(call_id, request, reply)
         self._count(group)
         checked = dialogue.check(reply.raw, request)
-        self._take(checked, group, size=len(group), counts=True)
+        self._take(checked, group, size=len(group), counts=True, request=request)
         if not reply.is_legible:
             self._meet_illegible(request, reply, call_id)
             return
@@ -299,11 +333,55 @@ class _Talk:
         except ProviderRefused as error:
             ledger.fail(call_id, request, kind="refused", code=error.code, message=str(error))
             raise
-        except ContentRefused as error:
-            ledger.fail(call_id, request, kind="content", code=error.code, message=str(error))
-            self._count(group)
-            self._refuse(group, Refusal(error.code, str(error)), size=len(group))
+        except SizeRefused as error:
+            ledger.fail(call_id, request, kind="size", code=error.code, message=str(error))
+            self.sizes_refused += 1
+            if self.dialogue.is_current(request) or self.sizes_refused > MAX_SIZES:
+                self._refuse(group, Refusal(error.code, str(error)), size=len(group))  # nothing else to be tried
             return None
+        except ContentRefused as error:
+            if error.otherwise is not None:
+                raise _Doubt(call_id, error, error.otherwise) from error
+            self._refuse_content(group, request, call_id, error)
+            return None
+
+    def _refuse_content(self, group: Sequence[str], request: Request, call_id: str, error: ContentRefused) -> None:
+        self.dialogue.ledger.fail(call_id, request, kind="content", code=error.code, message=str(error))
+        self._count(group)
+        self._refuse(group, Refusal(error.code, str(error)), size=len(group))
+
+    def _judge(self, group: Sequence[str], request: Request, doubt: _Doubt) -> None:
+        """Find out whether a call was refused for its content or whatever it holds: then nobody is to blame for it."""
+        ledger, error = self.dialogue.ledger, doubt.error
+        try:
+            is_every_call = self.dialogue.is_every_call(request, lambda: self._probe(request))
+        except MedqError:
+            ledger.fail(doubt.call_id, request, kind="unavailable", code=error.code, message=str(error))
+            raise
+        if not is_every_call:
+            self._refuse_content(group, request, doubt.call_id, error)
+            return
+        refused = doubt.otherwise
+        ledger.fail(doubt.call_id, request, kind="refused", code=refused.code, message=str(refused))
+        raise refused from error
+
+    def _probe(self, refused: Request) -> None:
+        """Send the least call of the same kind. It is on the books like any other; its reply answers nobody."""
+        dialogue, ledger = self.dialogue, self.dialogue.ledger
+        probe = dialogue.probe(refused)
+        with dialogue.turn(probe):
+            while (call_id := ledger.begin(probe, is_retry=False)) is None:
+                dialogue.sleep(TWIN_WAIT_S)  # the budget is reserved by calls under way
+            try:
+                reply = dialogue.send(probe)
+            except LeaseLost:
+                ledger.fail(call_id, probe, kind="unknown", code="unknown", message="Nobody waits for the reply.")
+                raise
+            except (ProviderUnavailable, ContentRefused, ProviderRefused) as error:
+                kind = {ProviderUnavailable: "unavailable", ProviderRefused: "refused"}.get(type(error), "content")
+                ledger.fail(call_id, probe, kind=kind, code=error.code, message=str(error))
+                raise
+        ledger.succeed(call_id, probe, reply)
 
     def _recall_others(self, group: Sequence[str]) -> None:
         """What another worker was told meanwhile; what this run has tried is known already."""
@@ -332,11 +410,24 @@ class _Talk:
         """The endpoint would not take this content: halves, down to the question that is the cause."""
         self._note(item_ids, refusal)
         for item_id in item_ids:
-            state = self.states[item_id]
-            state.is_final = state.is_final or size == 1
-            state.most = min(state.most, _half(size))
+            self.states[item_id].is_final |= size == 1
+        self._shrink(item_ids, size)
 
-    def _take(self, checked: CheckedReply, item_ids: Sequence[str], *, size: int, counts: bool) -> None:
+    def _shrink(self, item_ids: Sequence[str], size: int) -> None:
+        """Ask these in calls of half this size at most."""
+        for item_id in item_ids:
+            self.states[item_id].most = min(self.states[item_id].most, _half(size))
+
+    def _take(
+        self,
+        checked: CheckedReply,
+        item_ids: Sequence[str],
+        *,
+        size: int,
+        counts: bool,
+        request: Request | None = None,
+    ) -> None:
+        """What a reply says of these items. `request`: what was sent, if known; `counts`: it is of this run."""
         for item_id in item_ids:
             if item_id in self.answers.looks:
                 continue
@@ -345,22 +436,46 @@ class _Talk:
                 self.answers.refusals.pop(item_id, None)
             elif item_id in checked.refusals:
                 self.answers.refusals[item_id] = checked.refusals[item_id]
-                self._learn(self.states[item_id], checked.refusals[item_id].code, size=size, counts=counts)
+                state, code = self.states[item_id], checked.refusals[item_id].code
+                if code == "truncated" and size == 1:
+                    _note_cut(state, checked.usage.completion_tokens, request, counts=counts)
+                else:
+                    self._learn(state, code, size=size, counts=counts)
 
     def _learn(self, state: _State, code: str, *, size: int, counts: bool) -> None:
         """How an item is asked again: a cut reply in halves and never at the same size, a bad result alone."""
-        if code == "truncated":
-            state.is_final = state.is_final or (state.roomier and counts)
-            state.roomier = state.roomier or size == 1
-            state.most = min(state.most, _half(size))
-        elif code == ILLEGIBLE and not self.dialogue.is_deferred:
+        if code == ILLEGIBLE and not self.dialogue.is_deferred:
             state.illegible += counts
             state.most = 1 if state.illegible > 1 else state.most  # is one of the questions the cause?
-        elif code == "content_refused" and size > 1:
+        elif code == "truncated" or (code == "content_refused" and size > 1):
             state.most = min(state.most, _half(size))
         elif counts and (code != "empty" or self.dialogue.is_deferred):  # a passing fault, unless it took a day
             state.tries += 1
             state.most = 1
+
+
+class _Doubt(Exception):
+    """A refusal that may concern this content or every call; judged when the turn is given back."""
+
+    def __init__(self, call_id: str, error: ContentRefused, otherwise: ProviderRefused) -> None:
+        super().__init__(call_id)
+        self.call_id = call_id
+        self.error = error
+        self.otherwise = otherwise
+
+
+def _note_cut(state: _State, tokens: int, request: Request | None, *, counts: bool) -> None:
+    """The reply to one question alone was cut after `tokens` (0: the provider does not count).
+
+    At its ceiling it is asked again with a larger one, while there is one. Far below, the fault is the transport's, or
+    a server's on a bad day: one more of its attempts.
+    """
+    if request is None or (tokens and tokens < NEARLY * request.ceiling):
+        state.tries += counts
+        state.cut_at = max(state.cut_at, tokens)
+    else:
+        state.is_final |= not request.can_grow
+        state.cut_at = max(state.cut_at, tokens, request.ceiling)
 
 
 def _is_worth_waiting(error: BaseException) -> bool:

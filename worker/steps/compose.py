@@ -7,6 +7,7 @@ import itertools
 import json
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache, lru_cache
 from typing import Any
 
@@ -15,14 +16,21 @@ from worker.shapes.answers import Purpose
 from worker.shapes.calls import AskedQuestion, Endpoint, Excerpt, Request
 from worker.shapes.letters import may_name_letters
 from worker.shapes.questions import LETTERS, Question
-from worker.shapes.sizes import MAX_REPLY_TOKENS, reply_ceiling
+from worker.shapes.sizes import UNKNOWN, Capacity, reply_ceiling
 
 Item = tuple[str, Question, Sequence[Excerpt]]
+HARMLESS = Question(
+    type="qroc",
+    specialty="",
+    course="",
+    level="",
+    semester="",
+    text="Quel organe pompe le sang dans le corps humain ?",
+)
 
 EMBEDDED_TEXT = {"type": "string", "pattern": "^[A-ZÉÀ][A-Za-zÀ-ÖØ-öø-ÿ ,'-]{24,44}[.]$"}
 EMBEDDED_PARAMETERS = {"temperature": 0.2, "frequency_penalty": 0.4}
 EMBEDDED_MAX_TOKENS = 700
-LARGER_CEILING = 3
 
 
 def compose_request(
@@ -32,22 +40,22 @@ def compose_request(
     endpoint: Endpoint,
     model: str,
     instructions: str | None,
-    larger_ceiling: bool = False,
+    capacity: Capacity = UNKNOWN,
+    cut_at: int = 0,
 ) -> Request:
     """One call for these (item id, question, excerpts), in the wire format of the contract.
 
     A QCM is always asked blind. A second look holds one question, its options in another order, and under other letters
-    where nothing in the question may speak of a letter; `AskedQuestion.letters` leads back. `larger_ceiling` is for one
-    question whose reply was cut although it came alone. Raises `ValueError` for no item, or more than the purpose or
-    the endpoint can take.
+    where nothing in the question may speak of a letter; `AskedQuestion.letters` leads back. `capacity`: what the model
+    takes and writes, as far as it is known; `cut_at`: the tokens after which the reply to one question was cut although
+    it came alone. Raises `ValueError` for no item, or more than the purpose or the endpoint can take.
     """
     if not items or (len(items) > 1 and (purpose == "second_look" or endpoint.embedded)):
         raise ValueError(f"{len(items)} questions in one {purpose} call")
     instructions = (instructions or "").strip() or None
     wired = [_wire_question(purpose, question, excerpts) for _, question, excerpts in items]
     body = _body(purpose, wired, endpoint=endpoint, model=model, instructions=instructions)
-    if larger_ceiling:
-        body["max_completion_tokens"] = min(MAX_REPLY_TOKENS, LARGER_CEILING * body["max_completion_tokens"])
+    base, fits = _set_ceiling(body, wired, endpoint, capacity, cut_at)
     shared = _shared_digest(purpose, endpoint, model, instructions)
     asked = tuple(
         AskedQuestion(
@@ -65,11 +73,31 @@ def compose_request(
         purpose=purpose,
         model=model,
         body=body,
-        hash=_digest({"keys": [question.key for question in asked], "tokens": body["max_completion_tokens"]}),
+        hash=_digest({"keys": [question.key for question in asked]}),
         questions=asked,
         endpoint=endpoint.name,
         embedded=endpoint.embedded,
+        shared=shared,
+        capacity=capacity,
+        base=base,
+        fits=fits,
     )
+
+
+def compose_probe(refused: Request, *, endpoint: Endpoint, instructions: str | None) -> Request:
+    """The least call of a kind that was refused: all that such calls have in common, and one harmless question.
+
+    It asks on nobody's behalf, so that its reply answers no question.
+    """
+    request = compose_request(
+        refused.purpose,
+        [("", HARMLESS, ())],
+        endpoint=endpoint,
+        model=refused.model,
+        instructions=instructions,
+        capacity=refused.capacity,
+    )
+    return replace(request, questions=(), hash=_digest({"probe": refused.hash}))
 
 
 def question_key(
@@ -177,7 +205,7 @@ def _body(
                 "schema": _embedded_schema(wired[0]) if endpoint.embedded else HOSTED_SCHEMA,
             },
         },
-        **_parameters(wired, endpoint),
+        **(EMBEDDED_PARAMETERS if endpoint.embedded else {}),
     }
 
 
@@ -191,18 +219,22 @@ def _identity(endpoint: Endpoint) -> str:
     return "embedded" if endpoint.embedded else endpoint.name
 
 
-def _parameters(wired: Sequence[Mapping[str, Any]], endpoint: Endpoint) -> dict[str, Any]:
-    """No temperature for a hosted model: the current ones refuse it."""
+def _set_ceiling(
+    body: dict[str, Any], wired: Sequence[Mapping[str, Any]], endpoint: Endpoint, capacity: Capacity, cut_at: int
+) -> tuple[int, bool]:
+    """Bound the whole reply. What to expect of it (see `reply_ceiling`), and whether that has room.
+
+    Beside it no parameter for a hosted model, not even a temperature: the current ones refuse it.
+    """
     if endpoint.embedded:
-        return {**EMBEDDED_PARAMETERS, "max_completion_tokens": EMBEDDED_MAX_TOKENS}
-    return {"max_completion_tokens": _token_ceiling(wired)}
-
-
-def _token_ceiling(wired: Sequence[Mapping[str, Any]]) -> int:
-    """A ceiling for the whole reply; one that is cut there is asked again in parts."""
+        body["max_completion_tokens"] = EMBEDDED_MAX_TOKENS
+        return 0, True
     content = sum(len(json.dumps(wire, ensure_ascii=False)) for wire in wired)
     options = sum(len(wire["options"]) for wire in wired)
-    return min(MAX_REPLY_TOKENS, reply_ceiling(questions=len(wired), options=options, characters=content))
+    base = reply_ceiling(questions=len(wired), options=options, characters=content)
+    prompt = sum(len(message["content"]) for message in body["messages"])
+    body[capacity.parameter] = capacity.ceiling(base, prompt_characters=prompt, cut_at=cut_at)
+    return base, capacity.fits(base, prompt_characters=prompt)
 
 
 def _key(shared: str, wire: Mapping[str, Any], endpoint: Endpoint) -> str:

@@ -12,7 +12,7 @@ from worker.shapes.items import PlannedItem
 from worker.shapes.questions import ParsedRow, Question
 from worker.shapes.rules import QuestionRules
 from worker.shapes.sentences import REWRITTEN_BY_PERSON, already_given, count, same_content, validated_by_person
-from worker.shapes.sizes import CHARACTERS_PER_TOKEN, MAX_PROMPT_TOKENS, MAX_REPLY_TOKENS, REPLY_SHARE, reply_ceiling
+from worker.shapes.sizes import CHARACTERS_PER_TOKEN, MAX_PROMPT_TOKENS, UNKNOWN, Capacity, reply_ceiling
 
 # Replies differ: a batch is planned for three quarters of the longest one.
 REPLY_MARGIN = 0.75
@@ -185,12 +185,12 @@ def assign_batches(
     *,
     batch_size: int,
     characters_per_token: float = CHARACTERS_PER_TOKEN,
-    reply_share: float = REPLY_SHARE,
+    capacity: Capacity = UNKNOWN,
 ) -> list[PlannedItem]:
     """Number the batches (from 0) of the items that wait for an analysis, in the order of the file.
 
     At most `batch_size` questions each, and no more than one call can read and answer: estimated from their
-    characters, `characters_per_token` and the share of its ceiling that a reply takes.
+    characters, `characters_per_token` and what the model takes and writes.
     """
     assigned: list[PlannedItem] = []
     batch, held = 0, _Load()
@@ -199,7 +199,7 @@ def assign_batches(
             assigned.append(item)
             continue
         grown = held.with_question(item.row.question)
-        if held.questions and (grown.questions > batch_size or not grown.fits(characters_per_token, reply_share)):
+        if held.questions and (grown.questions > batch_size or not grown.fits(characters_per_token, capacity)):
             batch, grown = batch + 1, _Load().with_question(item.row.question)
         held = grown
         assigned.append(PlannedItem(item.position, item.row, item.content_hash, batch=batch))
@@ -219,9 +219,7 @@ class _Load:
         size = len(question.case_text or "") + len(question.text) + sum(map(len, texts.values()))
         return _Load(self.questions + 1, self.options + len(texts), self.characters + size)
 
-    def fits(self, characters_per_token: float, reply_share: float) -> bool:
-        ceiling = reply_ceiling(questions=self.questions, options=self.options, characters=self.characters)
-        return (
-            self.characters / characters_per_token <= MAX_PROMPT_TOKENS
-            and ceiling * reply_share <= MAX_REPLY_TOKENS * REPLY_MARGIN
-        )
+    def fits(self, characters_per_token: float, capacity: Capacity) -> bool:
+        base = reply_ceiling(questions=self.questions, options=self.options, characters=self.characters)
+        is_short = self.characters / characters_per_token <= MAX_PROMPT_TOKENS
+        return is_short and capacity.fits(base, prompt_characters=self.characters, margin=1 / REPLY_MARGIN)
