@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 
 from worker.steps.parse.cases import number_in_case
 from worker.steps.parse.keys import KeyReading, read_case_keys
-from worker.steps.parse.official import Style, key_columns, note_style, read_official
+from worker.steps.parse.official import Style, note_style, read_official
 from worker.steps.parse.tables import Draft
 from worker.steps.parse.values import Levels, display_name, find_level, fold_cached, plain_text
+from worker.steps.parse.vocabulary import PLURALS
 
 CaseId = tuple[int, str, str]  # table, case number, case text
 _WHOLE = re.compile(r"\A(\d+)[.,]0+\Z")
@@ -32,15 +33,10 @@ class Facts:
     case_numbers: dict[CaseId, list[str]] = field(default_factory=dict)  # its rows' own numbers, in order
     case_places: dict[tuple[int, int], int] = field(default_factory=dict)  # table, row → place in its case, from 0
     styles: dict[tuple[int, str], Style] = field(default_factory=dict)  # table, column → how its keys are written
-    answers: dict[int, tuple[str, ...]] = field(default_factory=dict)  # table → columns that hold keys, of several
 
     def read_key(self, draft: Draft, text: str, style: Style) -> KeyReading:
         """One key cell against the row's options."""
         return read_official(text, draft.options, style, from_zero=draft.columns.from_zero)
-
-    def answer_columns(self, draft: Draft) -> tuple[str, ...]:
-        """The columns that may hold this row's official key or answer."""
-        return self.answers.get(draft.table, draft.columns.answers)
 
     def spell(self, name: str) -> str:
         """The file's one spelling of a specialty or a course."""
@@ -99,7 +95,6 @@ def gather_facts(drafts: Sequence[Draft], file_name: str, levels: Levels) -> Fac
             _note_case(facts, draft)
         if draft.is_qcm:
             _note_styles(facts, draft)
-    _choose_answers(facts, drafts)
     return facts
 
 
@@ -166,25 +161,10 @@ def _note_case(facts: Facts, draft: Draft) -> None:
 
 
 def _note_styles(facts: Facts, draft: Draft) -> None:
-    for column in draft.columns.answers:
+    for column, header in zip(draft.columns.answers, draft.columns.answer_headers, strict=True):
         text = plain_text(draft.cells[column])
         if text:
             style = facts.styles.get((draft.table, column))
             if style is None:
-                style = facts.styles[(draft.table, column)] = Style()
+                style = facts.styles[(draft.table, column)] = Style(is_plural=fold_cached(header) in PLURALS)
             note_style(style, text, draft.options, from_zero=draft.columns.from_zero)
-
-
-def _choose_answers(facts: Facts, drafts: Sequence[Draft]) -> None:
-    """Of several key columns of one sheet, those whose cells are keys: no count of the right options, no remark."""
-    cells: dict[int, list[dict[str, tuple[str, str | None]]]] = {}
-    for draft in drafts:
-        if draft.is_qcm and len(draft.columns.answers) > 1:
-            row = {}
-            for column in draft.columns.answers:
-                text = plain_text(draft.cells[column])
-                style = facts.styles.get((draft.table, column), Style())
-                row[column] = (text, facts.read_key(draft, text, style).key)
-            cells.setdefault(draft.table, []).append(row)
-    for table, rows in cells.items():
-        facts.answers[table] = key_columns(rows)

@@ -9,9 +9,11 @@ from types import MappingProxyType
 from worker.shapes.questions import LETTERS
 from worker.steps.parse.evidence import Body, all_numbers, count_filled, is_filled, mostly_long, only_truth_words
 from worker.steps.parse.keys import is_letters
+from worker.steps.parse.official import Style, key_columns, read_official
 from worker.steps.parse.values import plain_text
 from worker.steps.parse.vocabulary import (
     MAYBE_KEYS,
+    PLURALS,
     VIGNETTES,
     Meaning,
     canonical_header,
@@ -23,6 +25,7 @@ from worker.steps.parse.vocabulary import (
 
 OTHER_OPTIONS = "D'autres colonnes contiennent déjà les options."
 NO_KEY_BESIDE = "Des options ou des réponses : aucune colonne de clé à côté ne le dit."
+NO_KEYS_IN_IT = "Elle compte les réponses : les clés sont dans une autre colonne."
 TRUTH_VALUES = "Elle ne contient que des valeurs comme vrai et faux, ce ne sont pas des options."
 
 
@@ -93,12 +96,13 @@ class _Roles:
     def resolve(self) -> None:
         keys = [place for place, m in enumerate(self.meanings) if m.kind == "key"]
         self._take_options(has_key=bool(keys))
+        keys += self._other_keys(has_key=bool(keys))
         has_options = (
             sum((name or "").startswith("option ") for name in self.names) >= 2 or self.all_options is not None
         )
         if has_options and not any(count_filled(self.body, place) for place in keys):
             keys = [*self._explanations_that_are_keys(), *keys]
-        for place in keys:
+        for place in self._choose_keys(keys):
             self.names[place] = "reponse"
         self._take_texts()
 
@@ -165,10 +169,41 @@ class _Roles:
 
     # --- keys ---------------------------------------------------------------------------------------------------
 
+    def _other_keys(self, *, has_key: bool) -> list[int]:
+        """`Bonne réponse 2`; and `Réponse 2` alone beside a key: what it says may speak against the first."""
+        families = [m.name if m.kind == "option" and is_answer_word(m.name) else "" for m in self.meanings]
+        lone = [
+            place
+            for place, family in enumerate(families)
+            if has_key and family and families.count(family) == 1 and self.meanings[place].mark.isdecimal()
+        ]
+        numbered = [place for place, m in enumerate(self.meanings) if m.kind == "another key"]
+        for place in lone:
+            self.reasons.pop(place, None)
+        return [*numbered, *lone]
+
+    def _choose_keys(self, places: Sequence[int]) -> Sequence[int]:
+        """Of several columns, those whose cells are keys: no count of the right options."""
+        options = self._option_places()
+        if len(places) < 2 or len(options) < 2:
+            return places
+        rows = []
+        for _, row in self.body:
+            texts = {letter: text for place, letter in options.items() if (text := plain_text(row[place]))}
+            cells = {place: plain_text(row[place]) for place in places}
+            rows.append({p: (text, read_official(text, texts, Style()).key) for p, text in cells.items()})
+        plural = frozenset(place for place in places if self.meanings[place].folded in PLURALS)
+        chosen = key_columns(rows, plural) if rows else places
+        self.reasons.update((place, NO_KEYS_IN_IT) for place in places if place not in chosen)
+        return chosen
+
+    def _option_places(self) -> dict[int, str]:
+        names = [name or "" for name in self.names]
+        return {place: name[-1].upper() for place, name in enumerate(names) if name.startswith("option ")}
+
     def _explanations_that_are_keys(self) -> list[int]:
         """The one explanation column whose cells are nothing but letters of options that are there."""
-        names = [name or "" for name in self.names]
-        options = {place: name[-1].upper() for place, name in enumerate(names) if name.startswith("option ")}
+        options = self._option_places()
         found = []
         for place, m in enumerate(self.meanings):
             if m.folded not in MAYBE_KEYS or not is_filled(self.body, place):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,6 +12,7 @@ from worker.steps.parse.keys import NO_KEY, UNREADABLE, KeyReading, read_key, re
 
 # A comma between figures is also a decimal comma, a dash also a range.
 _NUMBERS = re.compile(r"\d{1,2}(?:(?:\s*[;&\n]\s*|\s+(?:et\s+)?)\d{1,2})*\.?")
+_COMMAS = re.compile(r"\d(?:\s?,\s?\d)+")  # no decimals where other cells of the column are options' numbers
 _LABEL = re.compile(r"\(?([A-Ja-j])\s*[.):/\-–—]\s*(?=\S)")
 _PARTS = ("\n", ";", "|", ",")
 
@@ -23,12 +24,14 @@ class Style:
     letters: int = 0  # cells that are letters and no option's text
     texts: int = 0  # cells that are an option's text and no letters
     numbers: int = 0
+    lists: int = 0  # cells of several numbers
     misfits: int = 0  # numbers that no option has: this column counts something else
+    is_plural: bool = False  # headed `Réponses`, which may as well count them
 
     @property
     def counts(self) -> bool:
-        """True when numbers cannot be those of options."""
-        return bool(self.misfits or self.letters)
+        """True when numbers cannot be those of options for sure."""
+        return bool(self.misfits or self.letters or (self.is_plural and not self.lists))
 
 
 @lru_cache(maxsize=16384)
@@ -48,6 +51,7 @@ def note_style(style: Style, text: str, options: Mapping[str, str], *, from_zero
         style.texts += 1
     if text[0].isdecimal() and not named and _NUMBERS.fullmatch(text):
         style.numbers += 1
+        style.lists += not text.rstrip(".").isdecimal()
         style.misfits += _numbered(text, options, from_zero=from_zero) is None
 
 
@@ -80,6 +84,8 @@ def _unnamed(
         return UNREADABLE if style.texts > style.letters else letters
     if letters.problem != "unreadable_key":
         return letters
+    if style.numbers and _COMMAS.fullmatch(text):
+        text = text.replace(",", ";")
     number = _numbered(text, options, from_zero=from_zero)
     if number is None:
         return _listed(text, options)
@@ -129,25 +135,30 @@ def _part(text: str, options: Mapping[str, str]) -> str:
     label = _LABEL.match(text)
     if label is None:
         return ""
-    letter = label[1].upper()
-    return letter if letter in named_option(text[label.end() :], options) else ""
+    letter, rest = label[1].upper(), text[label.end() :]
+    if read_letters(rest) is not None:
+        return ""  # `A-C`, where the option A is « C »: a label, or a range?
+    return letter if letter in named_option(rest, options) else ""
 
 
-def key_columns(rows: Sequence[Mapping[str, tuple[str, str | None]]]) -> tuple[str, ...]:
-    """Of several columns that could hold keys, those that do. `rows`: column → its cell and the key read from it."""
+def key_columns(rows: Sequence[Mapping[int, tuple[str, str | None]]], plural: Collection[int] = ()) -> tuple[int, ...]:
+    """Of several columns that could hold keys, those that do. `rows`: column → its cell and the key read from it.
+
+    One of numbers beside one of letters is their count when it fits on every row, or is headed `Réponses` (`plural`).
+    Anything else that stands in a key column, a remark too, is something that it says.
+    """
     columns = tuple(rows[0]) if rows else ()
-    reading = [column for column in columns if any(row[column][1] for row in rows)]
-    if len(reading) < 2:
-        return tuple(reading) or columns
-    kept = [c for c in reading if not any(_counts(rows, c, other) for other in reading if other != c)]
-    return tuple(kept) or tuple(reading)
+    return tuple(c for c in columns if not any(_counts(rows, c, other, c in plural) for other in columns if other != c))
 
 
-def _counts(rows: Sequence[Mapping[str, tuple[str, str | None]]], column: str, other: str) -> bool:
+def _counts(rows: Sequence[Mapping[int, tuple[str, str | None]]], column: int, other: int, is_plural: bool) -> bool:
     """True when `column` says how many letters the key in `other` has."""
     cells = [row[column][0] for row in rows]
     if not any(cells) or not all(cell.isdecimal() for cell in cells if cell):
         return False
+    if any(row[other][0] and read_letters(row[other][0]) is None for row in rows) or not any(
+        row[other][0] for row in rows
+    ):
+        return False
     both = [(int(row[column][0]), row[other][1]) for row in rows if row[column][0] and row[other][1]]
-    written_in_letters = any(row[other][0] and not row[other][0].isdecimal() for row in rows)
-    return written_in_letters and bool(both) and all(number == len(key or "") for number, key in both)
+    return is_plural or (bool(both) and all(number == len(key or "") for number, key in both))

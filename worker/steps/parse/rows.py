@@ -90,7 +90,7 @@ def _build_question(draft: Draft, facts: Facts, defaults: Defaults, findings: li
     is_qcm = draft.is_qcm
     options, option_explanations = _read_options(draft, findings) if is_qcm else ({}, {})
     case_text = _read_case_text(draft, facts, findings)
-    official = _read_qcm_key(draft, facts, findings) if is_qcm else _read_official_answer(draft, facts, findings)
+    official = _read_qcm_key(draft, facts, findings) if is_qcm else _read_official_answer(draft, findings)
     specialty, course = _read_names(draft, facts, findings)
     source = cells.get("source", "")
     reminder = cells.get("rappel", "")
@@ -238,7 +238,7 @@ def _read_semester(draft: Draft, defaults: Defaults, findings: list[Finding]) ->
 def _read_official_key(draft: Draft, facts: Facts, findings: list[Finding]) -> _Official:
     if draft.spoiled_answers:
         return _note_key(UNREADABLE, " / ".join(draft.spoiled_answers.values()), findings)
-    columns = facts.answer_columns(draft)
+    columns = draft.columns.answers
     texts = {column: text for column in columns if says_something(text := plain_text(draft.cells[column]))}
     if len(texts) > 1:
         return _read_several_keys(draft, facts, texts, findings)
@@ -311,18 +311,17 @@ def _note_key(reading: KeyReading, text: str, findings: list[Finding]) -> _Offic
         message = f"Clé « {shown(text)} » non retenue : elle désigne {plural} ({', '.join(reading.letters)})."
     elif reading.problem == "ambiguous_key":
         named = " et ".join(reading.letters)
-        plural = "des options" if len(reading.letters) > 1 else "de l'option"
-        message = (
-            f"Clé « {shown(text)} » non retenue : c'est aussi le texte {plural} {named}, deux lectures sont possibles."
-        )
+        several = len(reading.letters) > 1
+        why = f"c'est le texte des options {named}" if several else f"c'est aussi le texte de l'option {named}"
+        message = f"Clé « {shown(text)} » non retenue : {why}, plusieurs lectures sont possibles."
     else:
         message = f"Clé illisible, non retenue : « {shown(text)} »."
     findings.append(Finding(reading.problem, message, "reponse"))
     return _Official(None, text)
 
 
-def _read_official_answer(draft: Draft, facts: Facts, findings: list[Finding]) -> _Official:
-    texts = [text for column in facts.answer_columns(draft) if (text := plain_text(draft.cells[column]))]
+def _read_official_answer(draft: Draft, findings: list[Finding]) -> _Official:
+    texts = [text for column in draft.columns.answers if (text := plain_text(draft.cells[column]))]
     if draft.spoiled_answers and not texts:
         return _Official(None, " / ".join(draft.spoiled_answers.values()))
     answer = read_answer(texts[0]) if texts else None
@@ -342,14 +341,15 @@ def _read_official_answer(draft: Draft, facts: Facts, findings: list[Finding]) -
 
 
 def _refuse_letters(draft: Draft, answer: str) -> None:
-    """Letters for an answer, beside cells that nobody read: a QCM whose options were not recognised."""
+    """Letters for an answer, beside options or cells that nobody read: a QCM that was not recognised."""
     columns = draft.columns
-    others = (
-        *OPTION_COLUMNS.values(),
-        *(key for _, key in columns.extra_options),
-        columns.all_options,
-    )
-    unread = [key for key in (*others, *columns.unread) if key and draft.cells.get(key, "").strip()]
+    options = (*OPTION_COLUMNS.values(), *(key for _, key in columns.extra_options), columns.all_options)
+    if any(key and draft.cells.get(key, "").strip() for key in options):
+        raise _Rejected(
+            f"La réponse « {shown(answer)} » est une clé de QCM et cette ligne a des options, mais elle est de type "
+            f"{draft.type} : donnez-lui le type qcm (ou cas_qcm), ou écrivez la réponse en toutes lettres."
+        )
+    unread = [key for key in columns.unread if draft.cells.get(key, "").strip()]
     if unread:
         raise _Rejected(
             f"La réponse « {shown(answer)} » n'est qu'une clé de QCM, et cette ligne, de type {draft.type}, a des "

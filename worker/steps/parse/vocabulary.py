@@ -11,7 +11,7 @@ from typing import Literal
 from worker.shapes.questions import LETTERS, fold_name
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
-    "matiere": ("specialite", "specialty", "subject", "discipline"),
+    "matiere": ("specialite", "specialty", "subject", "subject name", "discipline"),
     "cours": ("course",),
     "question n": ("question no", "question numero", "question num", "numero question", "numero de question"),
     "cas n": ("cas no", "cas numero", "cas num", "cas", "cas clinique", "numero du cas", "numero cas"),
@@ -38,6 +38,8 @@ STATUS_COLUMNS = frozenset({"statut", "raison", "reponse d origine", "reponse pr
 TYPE_COLUMNS = frozenset({"sheet", "type", "feuille", "onglet", "type de question", "type question"})
 # Two columns of these: the first tells what happened, the second asks.
 VIGNETTES = frozenset({"enonce", "enonces"})
+# What may hold the answers, or say how many there are.
+PLURALS = frozenset({"reponses", "reponse s", "answers", "responses"})
 # Explanations, unless their cells hold nothing but letters.
 MAYBE_KEYS = frozenset({"correction", "explication", "explanation"})
 # What nobody would call an option or an answer: filled or not, such a column leaves no doubt about a question's type.
@@ -76,14 +78,31 @@ _ANSWERS = ("reponse", "rep", "response", "answer")  # options only where a key 
 _REMARK = re.compile(r"[(\[:*]| [-–] ")  # where a remark begins: `Réponse (lettre)`, `Answer 1 - max 75 characters`
 _QUALIFIERS = frozenset(
     {
-        *("lettre", "lettres", "a", "b", "c", "d", "e", "et", "ou", "une", "la", "les", "plusieurs", "ex", "exemple"),
+        *(
+            "lettre",
+            "lettres",
+            "s",
+            "a",
+            "b",
+            "c",
+            "d",
+            "e",
+            "et",
+            "ou",
+            "une",
+            "la",
+            "les",
+            "plusieurs",
+            "ex",
+            "exemple",
+        ),
         *("obligatoire", "facultatif", "facultative", "optionnel", "optionnelle", "required", "optional"),
         *("separees", "par", "des", "virgules", "max", "characters", "caracteres", "choose", "at", "least", "one"),
     }
 )
 
 
-Kind = Literal["canonical", "option", "options", "key", "status", "type", "aside", "unknown"]
+Kind = Literal["canonical", "option", "options", "key", "another key", "status", "type", "aside", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +155,9 @@ def _exact(folded: str) -> Meaning | None:
         word = match["word"]
         family = "option" if word in ("op", "opt") else word if word == "choix" else word.removesuffix("s")
         return Meaning("option", family, match["mark"], folded)
+    base, _, number = folded.rpartition(" ")
+    if number.isdecimal() and _singular(base) in _KEY_NAMES:
+        return Meaning("another key", "reponse", number, folded)
     return None
 
 
