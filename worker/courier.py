@@ -95,7 +95,11 @@ class Courier:
     def run_once(self, stopped: threading.Event) -> None:
         """Collect every round that is over, then deal with every batch whose time has come."""
         for job_id in self.database.transact(self._tidy):
-            self.database.transact(lambda c, job_id=job_id: self._collect(c, job_id))  # type: ignore[misc]
+            try:
+                self.database.transact(lambda c, job_id=job_id: self._collect(c, job_id))  # type: ignore[misc]
+            except Exception as error:
+                # One job's round must not keep every other batch from being looked after.
+                log.warning("round_not_collected", job_id=job_id, error=type(error).__name__, exc_info=error)
         while not stopped.is_set():
             batch = self.database.transact(self._take)
             if batch is None:

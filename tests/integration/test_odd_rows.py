@@ -235,6 +235,24 @@ def test_jobs_that_nobody_can_read_fail_with_their_sentence_and_hold_up_nobody(
         json.loads(told.stdout)
 
 
+def test_rows_that_somebody_broke_by_hand_are_told_and_end_no_command(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = platform.enqueue(make_workbook(platform.folder / "bon.xlsx", 6, "bon"))
+    with platform.workers(1):
+        platform.wait_for_job(job_id)
+    for name, value in platform.worker_environment().items():
+        monkeypatch.setenv(name, value)
+    for odd in ("5", "{}", '{"read": 5, "looks": 3}', '{"read": [{"rows": "x"}], "looks": {}}', '"x"', nested(50)):
+        platform.execute('UPDATE "AiValidationTask" SET "result" = CAST(:odd AS jsonb)', odd=odd)
+        for column in ("findings", "result", "question", "original"):
+            platform.execute(f'UPDATE "AiValidationItem" SET "{column}" = CAST(:odd AS jsonb)', odd=odd)
+        for arguments in (["doctor", "--invariants"], ["status", job_id], ["status", job_id, "--json"], ["jobs"]):
+            told = CliRunner().invoke(app, arguments)
+            assert told.exception is None or isinstance(told.exception, SystemExit), (odd, arguments, told.exception)
+            assert "Error" not in told.stdout, (odd, arguments, told.stdout)
+
+
 def test_a_configuration_that_no_database_takes_is_refused_before_a_job_is_made(platform: Platform) -> None:
     path = make_workbook(platform.folder / "x.xlsx", 1, "x")
     for value in (float("nan"), float("inf"), "\x00", "\ud800", object()):

@@ -42,7 +42,10 @@ CONSERVATION = Invariant(
     FROM "AiValidationJob" j
     JOIN "AiValidationTask" p ON p."jobId" = j."id" AND p."kind" = 'prepare' AND p."status" = 'done'
     CROSS JOIN LATERAL (
-        SELECT COALESCE(sum((sheet ->> 'rows')::int), 0) AS rows FROM jsonb_array_elements(p."result" -> 'read') sheet
+        SELECT COALESCE(sum(CASE jsonb_typeof(sheet -> 'rows') WHEN 'number' THEN (sheet -> 'rows')::numeric END), 0)
+               AS rows
+        FROM jsonb_array_elements(CASE jsonb_typeof(p."result" -> 'read') WHEN 'array' THEN p."result" -> 'read' END)
+             AS sheet
     ) read
     CROSS JOIN LATERAL (
         SELECT count(*) AS n FROM "AiValidationItem" i WHERE i."jobId" = j."id" AND i."status" IN (
@@ -214,10 +217,12 @@ ONLY_A_PERSON_SETTLES = Invariant(
     FROM "AiValidationItem" i
     WHERE i."status" = 'confirmed' AND i."result" -> 'looks' IS NOT NULL
       AND NOT EXISTS (
-        SELECT 1 FROM jsonb_array_elements(i."result" -> 'looks') look
+        SELECT 1 FROM jsonb_array_elements(
+            CASE jsonb_typeof(i."result" -> 'looks') WHEN 'array' THEN i."result" -> 'looks' END) look
         WHERE look ->> 'verdict' = 'upholds' OR look ->> 'key' = i."question" ->> 'official_key'
            -- Of two options with the same text, either letter says the same.
-           OR (SELECT count(DISTINCT lower(text)) < count(*) FROM jsonb_each_text(i."question" -> 'options')
+           OR (SELECT count(DISTINCT lower(text)) < count(*) FROM jsonb_each_text(
+                   CASE jsonb_typeof(i."question" -> 'options') WHEN 'object' THEN i."question" -> 'options' END)
                AS options (letter, text)))
     """,
 )

@@ -182,8 +182,9 @@ def read_notes(engine: sa.Engine, job_id: str) -> dict[str, list[dict[str, Any]]
     """What of the file was not used: `leftOut` (sheets: name, reason) and `notes` (`Note` as JSON), in French."""
     query = sa.text("""SELECT "result" FROM "AiValidationTask" WHERE "jobId" = :id AND "kind" = 'prepare' LIMIT 1""")
     with engine.connect() as connection:
-        found = connection.execute(query, {"id": job_id}).scalar_one_or_none() or {}
-    return {name: found.get(name, []) for name in ("leftOut", "notes")}
+        found = connection.execute(query, {"id": job_id}).scalar_one_or_none()
+    kept = found if isinstance(found, dict) else {}  # somebody may have written something else there
+    return {name: kept[name] if isinstance(kept.get(name), list) else [] for name in ("leftOut", "notes")}
 
 
 def count_findings(engine: sa.Engine, job_id: str) -> list[FindingCount]:
@@ -191,7 +192,8 @@ def count_findings(engine: sa.Engine, job_id: str) -> list[FindingCount]:
     query = sa.text("""
         SELECT finding->>'code' AS code, count(DISTINCT i."id") AS rows,
                (array_agg(finding->>'message' ORDER BY i."position"))[1] AS example
-        FROM "AiValidationItem" i, jsonb_array_elements(i."findings") AS finding
+        FROM "AiValidationItem" i,
+             jsonb_array_elements(CASE jsonb_typeof(i."findings") WHEN 'array' THEN i."findings" END) AS finding
         WHERE i."jobId" = :id GROUP BY 1 ORDER BY 2 DESC, 1
     """)
     with engine.connect() as connection:
