@@ -50,6 +50,7 @@ class Capacities:
     _told_at: dict[str, float] = field(default_factory=dict)
     _refused: dict[str, set[str]] = field(default_factory=dict)  # names of the ceiling that a model did not know
     _look_at: float = 0.0
+    _looking: threading.Lock = field(default_factory=threading.Lock)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -65,19 +66,21 @@ class Capacities:
 
     def refresh(self) -> None:
         """Look, once in a while, at what the other processes learned; forget what a provider said long ago."""
-        now = self.now()
-        with self._lock:
-            if now < self._look_at or self.client is None:
-                return
-            self._look_at = now + LOOK_S
-        try:
-            found: Any = self.client.hgetall(self._key)
-        except redis.RedisError as error:
-            self._look_at = now + AWAY_S
-            log.warning("capacities_alone", error=type(error).__name__)
+        if self.client is None or self.now() < self._look_at:
             return
-        for name, value in found.items():
-            self._adopt(_text(name), _text(value), now)
+        with self._looking:  # whoever comes meanwhile waits, lest it call without knowing what is about to be known
+            now = self.now()
+            if now < self._look_at:
+                return
+            try:
+                found: Any = self.client.hgetall(self._key)
+            except redis.RedisError as error:
+                self._look_at = now + AWAY_S
+                log.warning("capacities_alone", error=type(error).__name__)
+                return
+            for name, value in found.items():
+                self._adopt(_text(name), _text(value), now)
+            self._look_at = now + LOOK_S
 
     def learn(self, request: Request, usage: Usage) -> None:
         """What a reply took."""
