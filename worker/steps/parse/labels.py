@@ -10,12 +10,22 @@ from worker.steps.parse.marks import is_cell_error
 
 _LETTER = re.compile(r"\(?([A-Ja-j])[ \t]*+(?:([.):/])|[-–—](?=[ \t]))[ \t]*+(?=\S)")
 _NUMBER = re.compile(r"\(?(\d{1,2})[ \t]*+[.):][ \t]++(?=\S)")
+SHORT = 5  # characters: longer than any filler
+# What tells at a glance that an option may have a label, or be an error.
+_LABEL_STARTS, _LABEL_ENDS = frozenset("(#0123456789"), frozenset(" \t.):/-–—")
 _NOTHING = frozenset({"nan", "<na>", "nat", "null", "n/a", "-", "--", "–", "—", "/", "//", "_", ".", "..", "...", "…"})
 _SIGNS = frozenset({"+", "++", "+++", "±", "=", "<", ">", "0", "*", "×"})
 
 
 def clean_options(options: Mapping[str, str]) -> tuple[dict[str, str], list[Finding], str]:
     """Options without fillers and labels, the findings on them, and the letters that a key can mean in two ways."""
+    for option in options.values():
+        if len(option) < SHORT or option[1] in _LABEL_ENDS or option[0] in _LABEL_STARTS:
+            return _clean_options(options)
+    return dict(options), [], ""
+
+
+def _clean_options(options: Mapping[str, str]) -> tuple[dict[str, str], list[Finding], str]:
     kept, findings = _without_fillers(options)
     labels = {letter: label for letter, option in kept.items() if (label := _label(option))}
     if len(kept) > 1 and len(labels) == len(kept) and _are_labels(kept, labels):
@@ -38,11 +48,11 @@ def _without_fillers(options: Mapping[str, str]) -> tuple[dict[str, str], list[F
     findings: list[Finding] = []
     has_signs = any(option in _SIGNS for option in options.values())
     for letter, option in options.items():
-        is_filler = len(option) <= 4 and option.lower() in _NOTHING and not (has_signs and option in "-–—/")
-        if is_filler:
+        is_filler = len(option) < SHORT and option.lower() in _NOTHING and not (has_signs and option in "-–—/")
+        if is_filler or is_cell_error(option):
             message = f"Option {letter} de remplissage, non retenue : « {option} »."
             findings.append(Finding("placeholder_option", message, f"option {letter.lower()}"))
-        elif not is_cell_error(option):
+        else:
             kept[letter] = option
     return kept, findings
 

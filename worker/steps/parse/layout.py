@@ -208,11 +208,15 @@ def _drop_other_rows(
     names = dict(columns.named())
     bare = [place for place in range(len(header)) if names.get(place) in CONTEXT or place == columns.type_place]
     bearing = [place for place in range(len(header)) if place in names and place not in bare]
+    asking = next((place for place, name in names.items() if name == QUESTION), 0)
+    longest = len(header[asking]) + 20 if QUESTION in columns.names else 1 << 30  # of a cell that may be the header's
     body: list[Row] = []
     repeated: list[int] = []
     numbered: list[int] = []
     for number, row in rows:
-        if any(row[place] and not row[place].isspace() for place in bearing):
+        if len(row[asking]) > longest and not row[asking].isspace():
+            body.append((number, row))
+        elif any(row[place] and not row[place].isspace() for place in bearing):
             if _is_header_again(row, folded):
                 repeated.append(number)
             else:

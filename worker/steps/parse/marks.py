@@ -17,12 +17,13 @@ ERRORS = frozenset(
         *("#NOMBRE !", "#VALEUR !", "#NOM ?", "#NUL !", "#REF !", "#DIV/0 !", "#CONNECT!", "#UNKNOWN!"),
     }
 )
+_AS_WRITTEN = ERRORS | {error.lower() for error in ERRORS}
 OPTIONS = frozenset(f"option {letter}" for letter in LETTERS.lower())
 
 
 def is_cell_error(text: str) -> bool:
     """True for the text of a cell in error: `#N/A`, `#NOM?`."""
-    return text[:1] == "#" and len(text) <= 16 and text.strip().upper() in ERRORS
+    return text in _AS_WRITTEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,10 @@ class Marks:
 
     def read(self, number: int, cells: dict[str, str]) -> Spoiled | None:
         """What is wrong with the cells of a row; None for nothing."""
-        errors = [key for key, text in cells.items() if text[:1] == "#" and is_cell_error(text)]
+        has_errors = not _AS_WRITTEN.isdisjoint(cells.values())
+        if not has_errors and not self._dates and not self._unformatted:
+            return None
+        errors = [key for key, text in cells.items() if text in _AS_WRITTEN] if has_errors else []
         dates = [key for key, rows in self._dates.items() if number in rows]
         unsure = [key for key, rows in self._unformatted.items() if number in rows and key not in dates]
         if not errors and not dates and not unsure:
