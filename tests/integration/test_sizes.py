@@ -114,3 +114,16 @@ def test_one_reply_in_twenty_that_is_cut_far_below_its_ceiling_fails_no_question
         job = platform.wait_for_job(platform.enqueue(make_workbook(tmp_path / "a.xlsx", 312)))
     assert (job["status"], job["successfulAnalyses"], job["failedAnalyses"]) == ("completed", 312, 0)
     note(platform, llm, "one reply in twenty is cut far below its ceiling: 312 questions", job)
+
+
+@pytest.mark.parametrize("script", [{"ceiling_name": "max_tokens"}, {"largest_ceiling": 4096}])
+def test_a_batch_whose_lines_are_refused_for_their_ceiling_is_sent_anew_with_another(
+    platform: Platform, llm: ScriptedLlm, tmp_path: Path, script: dict[str, Any]
+) -> None:
+    # Given a job in batch mode, and a provider that does not take the ceiling of its calls
+    llm.configure(truth=knowing(10), **script)
+    with platform.workers(1, MEDQ_BATCH_POLL_SECONDS="0.3", MEDQ_SWEEP_SECONDS="0.3"):
+        job = platform.wait_for_job(platform.enqueue(make_workbook(tmp_path / "a.xlsx", 10), config={"batchApi": True}))
+    # Then the next batch is right, and no question is to blame
+    assert (job["status"], job["successfulAnalyses"]) == ("completed", 10)
+    assert platform.value('SELECT count(*) FROM "LlmBatch"') == 2
