@@ -77,6 +77,14 @@ def wait_for_sessions(site: Platform, hosts: list[Host]) -> None:
     site.wait_until(lambda: all(map(listens, hosts)), timeout_s=90, what="every host listens")
 
 
+def knowing(marker: str, count: int) -> dict[str, list[str]]:
+    """What a model must know to confirm every question of a workbook: one call a batch, no second look."""
+    return {
+        f"Concernant le tableau numéro {n} {marker} :": [f"Proposition {c} du numéro {n} {marker}" for c in "AC"]
+        for n in range(1, count + 1)
+    }
+
+
 class Busy:
     """Keeps jobs open until the block ends, then waits for all of them."""
 
@@ -160,7 +168,8 @@ def test_one_of_two_machines_without_the_model_holds_up_nobody(
     healthy, *sick = [network.add_host() for _ in range(4 if LONG else 2)]
     start_worker(nursery, network, site, healthy, MEDQ_THREADS=str(threads))
     wait_for_sessions(site, [healthy])
-    site.llm.configure(latency_s=1.0)
+    names = ("seul", "avec 1", "avec 3")
+    site.llm.configure(latency_s=1.0, truth={k: v for name in names for k, v in knowing(name, 5 * batches).items()})
     held, said = 0, set[str]()
 
     def take(name: str) -> float:
