@@ -54,7 +54,7 @@ FAULTS = {
     "T16 upload vanished": "upload gone",
     "T16 disk full": "disk full while the workbook is written",
     "T16 killed in finish": "killed while the workbook is written",
-    "network cut 8 s": "every line of a machine cut for 8 s: packets dropped",
+    "network cut 5 s": "every line of a machine cut for 5 s: packets dropped",
     "network cut 20 s": "every line of a machine cut for 20 s, either way or both: packets dropped",
     "network cut 90 s": "the same for 90 s",
     "network cut 300 s": "the same for 5 minutes",

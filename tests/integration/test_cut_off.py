@@ -45,7 +45,7 @@ def test_a_process_that_cannot_call_leaves_the_work_to_those_that_can(
     platform: Platform, llm: ScriptedLlm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given two machines, one with a way to the model and one whose way is closed
-    llm.configure(truth=knowing(400), latency_s=0.2)
+    llm.configure(truth=knowing(200), latency_s=0.2)
     port = closed_port()
     said, held = set(), 0
     with (
@@ -55,7 +55,7 @@ def test_a_process_that_cannot_call_leaves_the_work_to_those_that_can(
         platform.wait_until(lambda: platform.value("SELECT count(*) FROM pg_stat_activity WHERE "
                             "application_name LIKE 'medq-watch%'") == 2, what="both listen")  # fmt: skip
         # When they work on one job
-        job_id = platform.enqueue(make_workbook(tmp_path / "a.xlsx", 400))
+        job_id = platform.enqueue(make_workbook(tmp_path / "a.xlsx", 200))
         seen_by_doctor = []
         while (job := platform.job(job_id))["status"] not in ("completed", "failed"):
             said.add(job["message"] or "")
@@ -67,7 +67,7 @@ def test_a_process_that_cannot_call_leaves_the_work_to_those_that_can(
                 seen_by_doctor = [check for check in checks if check["name"] == "workers cut off"]
             time.sleep(0.05)
         # Then the job never waits, the row never says that the model is down, and it was asked once for everything
-        assert (job["status"], job["successfulAnalyses"]) == ("completed", 400)
+        assert (job["status"], job["successfulAnalyses"]) == ("completed", 200)
         assert held == 0
         assert [sentence for sentence in said if "ne répond pas" in sentence] == []
         assert asked_once(platform)
@@ -78,8 +78,8 @@ def test_a_process_that_cannot_call_leaves_the_work_to_those_that_can(
         assert [check["level"] for check in seen_by_doctor] == ["warn"]
         assert socket.gethostname()[:30] in seen_by_doctor[0]["finding"]
         # When the way is open again, then that machine works on as before
-        with ScriptedLlm.start(port=port, truth=knowing(400), latency_s=0.2) as way:
-            platform.enqueue(make_workbook(tmp_path / "b.xlsx", 400, marker="b"))
+        with ScriptedLlm.start(port=port, truth=knowing(200), latency_s=0.2) as way:
+            platform.enqueue(make_workbook(tmp_path / "b.xlsx", 200, marker="b"))
             platform.wait_until(lambda: way.stats()["received"] > 0, timeout_s=90, what="it calls again")
             platform.wait_until(lambda: not platform.value(CUT_OFF), what="it is one of them again")
 
