@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,7 +14,7 @@ from dramatiq.middleware import Middleware
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
-from worker import faults
+from worker import faults, liveness
 from worker.faults import Point
 
 QUEUE = "medq"
@@ -90,13 +89,9 @@ class BellConsumer(_RedisConsumer):
         return message
 
 
-def liveness(url: str) -> dict[str, Any]:
-    """Options of a Redis client with which a connection whose packets are dropped is noticed, as in `urls.LIVENESS`."""
-    if url.startswith("unix"):
-        return {}
-    wanted = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 20_000}
-    options = {getattr(socket, name): value for name, value in wanted.items() if hasattr(socket, name)}
-    return {"socket_keepalive": True, "socket_keepalive_options": options}
+def stay_alive(url: str) -> dict[str, Any]:
+    """Options of a Redis client with which a connection whose packets are dropped is noticed."""
+    return {} if url.startswith("unix") else {"socket_keepalive": True, "socket_keepalive_options": liveness.TCP}
 
 
 def redis_client(url: str, *, hurry: bool = False) -> redis.Redis:
@@ -107,7 +102,7 @@ def redis_client(url: str, *, hurry: bool = False) -> redis.Redis:
         socket_connect_timeout=1 if hurry else 2,
         socket_timeout=1 if hurry else 5,
         health_check_interval=15,
-        **liveness(url),
+        **stay_alive(url),
     )
 
 

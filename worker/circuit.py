@@ -20,6 +20,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 STEP_S = 0.5  # how soon a thread that sleeps notices that the circuit has opened
 # Another process's reply counts for so long as a sign that the endpoint is up, and at least for so long.
 ANSWERED_S, LEAST_ANSWERED_S = 30.0, 10.0
+SURE_S = 3.0  # calls that fail for less say nothing yet of an outage: those of others may just be under way
 
 
 class State(StrEnum):
@@ -38,6 +39,7 @@ class Circuit:
     jitter: Callable[[float, float], float] = random.uniform
     tripped: threading.Event = field(default_factory=threading.Event)  # until somebody has tried again
     _state: State = State.CLOSED
+    _is_cut_off: bool = False
     _trips: int = 0  # one after another
     _tripped_at: float = 0.0
     _again_at: float = 0.0
@@ -52,6 +54,11 @@ class Circuit:
     def state(self) -> State:
         """What it is now."""
         return self._state
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether this process cannot call while others can, as far as is known."""
+        return self._is_cut_off and self._state is not State.CLOSED
 
     def answered(self) -> None:
         """A call of this process was answered."""
@@ -89,9 +96,15 @@ class Circuit:
             recent_s = min(ANSWERED_S, max(LEAST_ANSWERED_S, now - self._tripped_at)) if self._trips else ANSWERED_S
             return min(recent_s, now - max(self._failing_since, self._stored_at))
 
-    def trip(self) -> float:
-        """Others are answered: no call of this process before a pause is over. Its length, longer each time."""
+    def is_sure(self) -> bool:
+        """Whether this process has failed for so long that others would have been answered by now."""
         with self._lock:
+            return self._failing_since is not None and self.clock() - self._failing_since >= SURE_S
+
+    def trip(self, *, is_other_answered: bool = True) -> float:
+        """No call of this process before a pause is over. Its length, longer each time."""
+        with self._lock:
+            self._is_cut_off = is_other_answered
             now = self.clock()
             ceiling_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**self._trips)
             pause_s = self.jitter(ceiling_s / 2, ceiling_s)
@@ -106,9 +119,10 @@ class Circuit:
         with self._lock:
             return max(0.0, self._again_at - self.clock())
 
-    def try_again(self) -> None:
+    def try_again(self, *, is_other_answered: bool = True) -> None:
         """Let one thread try."""
         with self._lock:
+            self._is_cut_off = self._is_cut_off and is_other_answered
             self.tripped.clear()
             if self._state is State.OPEN:
                 self._state, self._trial = State.HALF_OPEN, None
@@ -178,10 +192,12 @@ class Recovery:
         """Reached, or nobody else is answered either: one task is tried. Else a longer pause."""
         if self.circuit.state is not State.OPEN:  # a call that was under way was answered
             return
+        is_other_answered = False
         with suppress(Exception):  # the database is away: the trial finds out
-            if not self.is_reached() and self.is_answered(self.circuit.look_back_s()):
-                self.circuit.trip()
-                return
-        self.circuit.try_again()
+            is_other_answered = self.is_answered(self.circuit.look_back_s())
+        if is_other_answered and not self.is_reached():
+            self.circuit.trip()
+            return
+        self.circuit.try_again(is_other_answered=is_other_answered)
         with suppress(Exception):  # the next sweep rings
             self.wake()

@@ -19,6 +19,8 @@ from typing import Any, Self
 import httpcore2
 import httpx2
 
+from worker.liveness import CONNECT_S, SOCKET
+
 LOOK_S = 0.5  # how often whoever waits is asked whether the reply is still wanted
 MOST_BYTES = 8 * 2**20  # of a reply for which nobody said another bound
 MAX_REDIRECTS = 3
@@ -224,8 +226,10 @@ class _Backend(httpcore2.NetworkBackend):
         failed: Exception = httpcore2.ConnectError(f"no address for {host}")
         for address in _addresses(host, port):
             left_s = _left_s(timeout, httpcore2.ConnectTimeout)
+            wait_s = CONNECT_S if left_s is None else min(left_s, CONNECT_S)
+            options = (*SOCKET, *(socket_options or ()))
             try:
-                stream = self._backend.connect_tcp(address, port, left_s, local_address, socket_options)
+                stream = self._backend.connect_tcp(address, port, wait_s, local_address, options)
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
                 failed = error
             else:

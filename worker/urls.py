@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
+from worker import liveness
 from worker.errors import UsageError
 
 _HOST = re.compile(r"[\w.-]+|[0-9a-f:.]+(?:%\w+)?")  # a name, in any script, or an IPv6 address
@@ -26,25 +27,6 @@ PRISMA_ONLY = frozenset(
         "sslaccept",
     }
 )
-
-# A peer that is gone must be noticed long before a lease ends, on every connection and by both ends of it: a network
-# that drops packets tells nobody. Seconds, but for the user time-out (ms): what was sent and not acknowledged.
-LIVENESS = {
-    "connect_timeout": "5",
-    "keepalives": "1",
-    "keepalives_idle": "10",
-    "keepalives_interval": "5",
-    "keepalives_count": "3",
-    "tcp_user_timeout": "20000",
-}
-# The same for the server's end, per session: by its own defaults it keeps a session whose client vanished two hours.
-# All have been there since PostgreSQL 12, and none means anything over a Unix socket.
-SERVER_LIVENESS = {
-    "tcp_keepalives_idle": "10",
-    "tcp_keepalives_interval": "5",
-    "tcp_keepalives_count": "3",
-    "tcp_user_timeout": "20000",
-}
 
 UNREADABLE = (
     "DATABASE_URL cannot be read. Write it as postgresql://user:password@host:5432/database, "
@@ -88,9 +70,9 @@ def session_url(url: str) -> str:
     What the operator's URL says of them itself stands. Idempotent. Raises `UsageError` as `libpq_url` does.
     """
     parts = urlsplit(libpq_url(url))
-    query = {**LIVENESS, **dict(parse_qsl(parts.query, keep_blank_values=True))}
+    query = {**liveness.LIBPQ, **dict(parse_qsl(parts.query, keep_blank_values=True))}
     options = query["options"]
-    missing = {name: value for name, value in SERVER_LIVENESS.items() if f"{name}=" not in options}
+    missing = {name: value for name, value in liveness.POSTGRESQL.items() if f"{name}=" not in options}
     query["options"] = " ".join([options, *(f"-c{name}={value}" for name, value in missing.items())])
     return f"postgresql://{parts.netloc}{parts.path}?{urlencode(query, quote_via=quote)}"
 

@@ -21,7 +21,7 @@ from worker.adapters.files import Storage
 from worker.adapters.limits import Limits
 from worker.adapters.llm import LlmClient, resolve_endpoint
 from worker.adapters.prices import load_prices
-from worker.broker import BellBroker, liveness, make_broker, ring
+from worker.broker import BellBroker, make_broker, ring, stay_alive
 from worker.circuit import Circuit, Recovery, State
 from worker.courier import Courier, Patience
 from worker.errors import UsageError
@@ -95,7 +95,7 @@ def build_gateway(settings: Settings, endpoint: Endpoint, circuit: Circuit) -> G
         socket_timeout=1,
         socket_connect_timeout=1,
         retry=Retry(NoBackoff(), 0),
-        **liveness(settings.redis_url or ""),
+        **stay_alive(settings.redis_url or ""),
     )
 
     def outlet(endpoint: Endpoint, settings: Settings, rpm: int | None, tpm: int | None) -> Outlet:
@@ -231,7 +231,7 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
         idle_threads=runner.idle_threads,
         bells=Bells(lambda times: ring(broker, times), work=runner.drain_apart, begun=runner.begun),
         pulse=lambda: pulses.beat("watch"),
-        name=lambda: tasks.watch_session(owner, is_cut_off=line.circuit.state is not State.CLOSED),
+        name=lambda: tasks.watch_session(owner, is_cut_off=line.circuit.is_cut_off),
     )
     return Parts(
         runner=runner,

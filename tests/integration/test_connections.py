@@ -17,7 +17,8 @@ from bench.scripted_llm import ScriptedLlm
 from surroundings import Platform
 from worker.adapters.db import connect, open_session, sqlalchemy_url
 from worker.broker import redis_client
-from worker.urls import SERVER_LIVENESS
+from worker.liveness import POSTGRESQL
+from worker.transport import BoundedClient
 from worker.wiring import CONNECTIONS_OF_A_PROCESS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,7 +49,7 @@ def test_both_ends_of_a_session_notice_that_the_other_is_gone(
     database_url: str, opened: Callable[[str], psycopg.Connection]
 ) -> None:
     with opened(database_url) as connection:
-        said = {name: connection.execute(f"SHOW {name}").fetchone() for name in SERVER_LIVENESS}
+        said = {name: connection.execute(f"SHOW {name}").fetchone() for name in POSTGRESQL}
         ours = socket.socket(fileno=socket.dup(connection.fileno()))
     with ours:
         assert said == {
@@ -78,6 +79,15 @@ def test_a_connection_to_redis_notices_that_the_server_is_gone(redis_url: str) -
         assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
         assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 10
         client.connection_pool.release(connection)
+
+
+def test_a_connection_to_the_model_notices_that_it_is_gone(llm: ScriptedLlm) -> None:
+    with BoundedClient(5) as client:
+        reply = client.send(client.build_request("GET", f"{llm.url}/models"), stream=True)
+        ours = reply.extensions["network_stream"].get_extra_info("socket")
+        assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert ours.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 20_000
+        reply.close()
 
 
 def test_a_process_holds_as_many_connections_as_the_documents_say(

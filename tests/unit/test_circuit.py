@@ -129,8 +129,22 @@ def test_when_nobody_is_answered_any_more_a_task_is_tried_so_that_the_row_says_s
     world.circuit.failed()
     world.circuit.trip()
     world.pass_pause()
+    assert world.circuit.is_cut_off
     world.recovery.run_once()
     assert world.circuit.state is State.HALF_OPEN
+    # And nobody calls it cut off, for others are no better off
+    assert not world.circuit.is_cut_off
+
+
+def test_calls_that_have_failed_for_a_moment_say_nothing_of_an_outage() -> None:
+    world = World()
+    world.circuit.failed()
+    world.now += 2.9
+    assert not world.circuit.is_sure()
+    world.now += 0.2
+    assert world.circuit.is_sure()
+    world.circuit.answered()
+    assert not world.circuit.is_sure()
 
 
 def test_a_call_under_way_that_is_answered_after_all_ends_the_pause() -> None:

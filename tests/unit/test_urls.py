@@ -13,7 +13,8 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.engine import Dialect
 
 from worker.errors import UsageError
-from worker.urls import LIVENESS, SERVER_LIVENESS, libpq_url, safe_url, session_url
+from worker.liveness import LIBPQ, POSTGRESQL
+from worker.urls import libpq_url, safe_url, session_url
 
 PSYCOPG: type[Dialect] = registry.load("postgresql.psycopg")
 PASSWORD = "s3cr3t-Ünïq"
@@ -269,9 +270,9 @@ def test_a_port_of_several_hosts_that_is_none_is_refused(hosts: str) -> None:
 def test_a_session_has_the_time_outs_of_both_its_ends(url: str) -> None:
     plain, session = conninfo_to_dict(libpq_url(url)), conninfo_to_dict(session_url(url))
 
-    assert {name: session[name] for name in LIVENESS} == LIVENESS
+    assert {name: session[name] for name in LIBPQ} == LIBPQ
     said = str(session["options"]).split(" -c")
-    assert set(SERVER_LIVENESS.items()) <= {tuple(option.split("=")) for option in said if option.count("=") == 1}
+    assert set(POSTGRESQL.items()) <= {tuple(option.split("=")) for option in said if option.count("=") == 1}
     # And everything else is as it was
     assert str(session["options"]).startswith(str(plain["options"]))
     assert {name: session[name] for name in plain if name != "options"} == {

@@ -98,7 +98,9 @@ def wait_for_storage(tools: Tools, task: Task, error: StorageUnavailable) -> Non
 
 
 def _is_ours(tools: Tools, error: ProviderUnavailable) -> bool:
-    """Whether somebody is answered, so that the fault is this process's, or the task's. Opens the circuit.
+    """Whether somebody is answered, or may yet be, so that the fault is this process's, or the task's.
+
+    Where it is this process's, its circuit opens.
 
     Raises `CutOff` when the task should be somebody else's at once.
     """
@@ -109,10 +111,12 @@ def _is_ours(tools: Tools, error: ProviderUnavailable) -> bool:
         return True
     endpoints = [endpoint.name for endpoint in tools.gateway.endpoints]
     look_back_s = circuit.look_back_s()
-    if not tools.database.transact(lambda c: calls.is_answered(c, endpoints, within_s=look_back_s)):
+    is_other_answered = tools.database.transact(lambda c: calls.is_answered(c, endpoints, within_s=look_back_s))
+    if not is_other_answered and circuit.is_sure():
         return False
     was_trial = circuit.state is State.HALF_OPEN
-    log.warning("cut_off", code=error.code, pause_s=round(circuit.trip(), 1))
+    pause_s = circuit.trip(is_other_answered=is_other_answered)
+    log.warning("cut_off" if is_other_answered else "calls_fail", code=error.code, pause_s=round(pause_s, 1))
     if not was_trial:
         raise CutOff(str(error))
     return True
