@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from worker.steps.parse.cases import number_in_case
 from worker.steps.parse.keys import KeyReading, read_case_keys
-from worker.steps.parse.official import Style, note_style, read_official
+from worker.steps.parse.official import Style, named_option, note_style, read_official
 from worker.steps.parse.tables import Draft
 from worker.steps.parse.values import Levels, display_name, find_level, fold_cached, plain_text
 from worker.steps.parse.vocabulary import PLURALS
@@ -36,7 +36,8 @@ class Facts:
 
     def read_key(self, draft: Draft, text: str, style: Style) -> KeyReading:
         """One key cell against the row's options."""
-        return read_official(text, draft.options, style, from_zero=draft.columns.from_zero)
+        named = draft.named[1] if draft.named[0] == text else None
+        return read_official(text, draft.options, style, named=named, from_zero=draft.columns.from_zero)
 
     def spell(self, name: str) -> str:
         """The file's one spelling of a specialty or a course."""
@@ -161,10 +162,13 @@ def _note_case(facts: Facts, draft: Draft) -> None:
 
 
 def _note_styles(facts: Facts, draft: Draft) -> None:
-    for column, header in zip(draft.columns.answers, draft.columns.answer_headers, strict=True):
+    for index, column in enumerate(draft.columns.answers):
         text = plain_text(draft.cells[column])
         if text:
             style = facts.styles.get((draft.table, column))
             if style is None:
-                style = facts.styles[(draft.table, column)] = Style(is_plural=fold_cached(header) in PLURALS)
-            note_style(style, text, draft.options, from_zero=draft.columns.from_zero)
+                is_plural = fold_cached(draft.columns.answer_headers[index]) in PLURALS
+                style = facts.styles[(draft.table, column)] = Style(is_plural=is_plural)
+            named = named_option(text, draft.options)
+            draft.named = (text, named)
+            note_style(style, text, draft.options, named=named, from_zero=draft.columns.from_zero)

@@ -43,6 +43,8 @@ class Columns:
     answer_headers: tuple[str, ...] = ()  # the same as the file names them
     extra_options: tuple[tuple[str, str], ...] = ()  # letter and key of the options past the fifth
     all_options: str | None = None  # key of the one column that holds all options of a row
+    options: tuple[tuple[str, str], ...] = ()  # letter and key of the options up to the fifth
+    explanations: tuple[tuple[str, str], ...] = ()  # letter and key of the explanation of an option
     unread: tuple[str, ...] = ()  # keys of the columns that nobody reads
     from_zero: bool = False  # options are numbered from 0
     reasons: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))  # place → why it stays unread
@@ -272,6 +274,14 @@ class _Roles:
             answers=tuple(key_of[place] for place in by_name.get("reponse", ())),
             answer_headers=tuple(self.header[place].strip() for place in by_name.get("reponse", ())),
             extra_options=tuple((letter, key_of[place]) for place, letter in sorted(self.extra.items())),
+            options=tuple(
+                (letter, f"option {letter.lower()}") for letter in LETTERS if f"option {letter.lower()}" in by_name
+            ),
+            explanations=tuple(
+                (letter, f"explication {letter.lower()}")
+                for letter in LETTERS
+                if f"explication {letter.lower()}" in by_name
+            ),
             all_options=key_of.get(self.all_options) if self.all_options is not None else None,
             unread=tuple(key for place, key in key_of.items() if place not in read and place not in self.extra),
             from_zero=self.from_zero,

@@ -17,12 +17,12 @@ _NOTHING = frozenset({"nan", "<na>", "nat", "null", "n/a", "-", "--", "–", "�
 _SIGNS = frozenset({"+", "++", "+++", "±", "=", "<", ">", "0", "*", "×"})
 
 
-def clean_options(options: Mapping[str, str]) -> tuple[dict[str, str], list[Finding], str]:
+def clean_options(options: dict[str, str]) -> tuple[dict[str, str], list[Finding], str]:
     """Options without fillers and labels, the findings on them, and the letters that a key can mean in two ways."""
     for option in options.values():
         if len(option) < SHORT or option[1] in _LABEL_ENDS or option[0] in _LABEL_STARTS:
             return _clean_options(options)
-    return dict(options), [], ""
+    return options, [], ""
 
 
 def _clean_options(options: Mapping[str, str]) -> tuple[dict[str, str], list[Finding], str]:

@@ -39,15 +39,15 @@ def _fold(text: str) -> str:
     return fold_text(text).strip(" .;,")
 
 
-def note_style(style: Style, text: str, options: Mapping[str, str], *, from_zero: bool) -> None:
-    """Count one key cell of a column. `options`: letter → text of the row's options."""
-    if says_no_answer(text):
-        return
-    named = named_option(text, options)
+def note_style(style: Style, text: str, options: Mapping[str, str], *, named: str, from_zero: bool) -> None:
+    """Count one key cell of a column. `options`: letter → text of the row's options; `named`: those of its text."""
     lettered = read_letters(text) is not None
     if lettered and not named:
         style.letters += 1
-    elif named and not lettered:
+        return
+    if says_no_answer(text):
+        return
+    if named and not lettered:
         style.texts += 1
     if text[0].isdecimal() and not named and _NUMBERS.fullmatch(text):
         style.numbers += 1
@@ -55,18 +55,22 @@ def note_style(style: Style, text: str, options: Mapping[str, str], *, from_zero
         style.misfits += _numbered(text, options, from_zero=from_zero) is None
 
 
-def read_official(text: str, options: Mapping[str, str], style: Style, *, from_zero: bool = False) -> KeyReading:
+def read_official(
+    text: str, options: Mapping[str, str], style: Style, *, named: str | None = None, from_zero: bool = False
+) -> KeyReading:
     """Read a key cell against the row's options (letter → text) and the way its column is written.
 
     A cell that is an option's text names that option. Where it could as well be letters or a number, and its column
-    is written in those, or two options have that text, nothing is chosen.
+    is written in those, or two options have that text, nothing is chosen. `named`: the options of that text, where the
+    caller knows them.
     """
-    named = named_option(text, options)
-    if says_no_answer(text):
-        return KeyReading(None, "ambiguous_key", named) if named else NO_KEY
+    if named is None:
+        named = named_option(text, options)
     letters = read_key(text, "".join(options))
+    if named and says_no_answer(text):
+        return KeyReading(None, "ambiguous_key", named)
     if not named:
-        return _unnamed(letters, text, options, style, from_zero=from_zero)
+        return letters if letters is NO_KEY else _unnamed(letters, text, options, style, from_zero=from_zero)
     if len(named) > 1:
         return KeyReading(None, "ambiguous_key", named)
     number = _numbered(text, options, from_zero=from_zero)
@@ -95,10 +99,7 @@ def _unnamed(
 def named_option(text: str, options: Mapping[str, str]) -> str:
     """The letters of the options that have this text; "" for none. Case, spaces and a full stop do not count."""
     limit = 2 * len(text) + 8
-    for option in options.values():
-        if len(option) <= limit:
-            break
-    else:
+    if not options or min(map(len, options.values())) > limit:
         return ""
     wanted = _fold(text)
     near = (letter for letter, option in options.items() if len(option) <= limit and _fold(option) == wanted)

@@ -17,14 +17,8 @@ def read_options(cells: Mapping[str, str], columns: Columns) -> dict[str, str]:
     """Letter → option of those that are there; a gap stays a gap, a sixth option keeps its letter."""
     if columns.all_options is not None:
         return split_options(plain_text(cells.get(columns.all_options, "")))
-    options = {}
-    for letter, column in OPTION_COLUMNS.items():
-        if option := plain_text(cells.get(column, "")):
-            options[letter] = option
-    for letter, key in columns.extra_options:
-        if option := plain_text(cells[key]):
-            options[letter] = option
-    return options
+    places = (*columns.options, *columns.extra_options) if columns.extra_options else columns.options
+    return {letter: option for letter, key in places if (text := cells[key]) and (option := plain_text(text))}
 
 
 def split_options(cell: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from worker.shapes.questions import LETTERS, Finding, ParsedRow, Question, fold_text
 from worker.steps.parse.facts import Facts, case_number, names_of
@@ -32,7 +33,6 @@ from worker.steps.parse.values import (
     written_text,
 )
 
-_EXPLANATIONS = {letter: f"explication {letter.lower()}" for letter in LETTERS}
 _TYPED_PLACEHOLDER = re.compile(r"[aA]{3,}|[xX]{3,}|test", re.IGNORECASE)
 
 MAX_NAME = 500  # characters of a specialty or a course: an index of the platform holds it whole
@@ -52,8 +52,7 @@ class Defaults:
     semester: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Official:
+class _Official(NamedTuple):
     """An official key or answer, or what its cell says where it could not be read."""
 
     value: str | None
@@ -140,14 +139,15 @@ def _read_options(draft: Draft, findings: list[Finding]) -> tuple[dict[str, str]
         )
     _note_equal_options(options, findings)
     explanations = {}
-    for letter in options:
-        cell = draft.cells.get(_EXPLANATIONS[letter])
-        if cell and (explanation := written_text(cell)):
+    for letter, column in draft.columns.explanations:
+        if letter in options and (explanation := written_text(draft.cells[column])):
             explanations[letter] = explanation
     return options, explanations
 
 
 def _note_equal_options(options: dict[str, str], findings: list[Finding]) -> None:
+    if len(set(map(str.casefold, options.values()))) == len(options):
+        return
     seen: dict[str, str] = {}
     for letter, option in options.items():
         first = seen.setdefault(option.casefold(), letter)
@@ -239,10 +239,12 @@ def _read_official_key(draft: Draft, facts: Facts, findings: list[Finding]) -> _
     if draft.spoiled_answers:
         return _note_key(UNREADABLE, " / ".join(draft.spoiled_answers.values()), findings)
     columns = draft.columns.answers
-    texts = {column: text for column in columns if says_something(text := plain_text(draft.cells[column]))}
-    if len(texts) > 1:
-        return _read_several_keys(draft, facts, texts, findings)
-    column = next(iter(texts), columns[0] if columns else "reponse")
+    column = columns[0] if columns else "reponse"
+    if len(columns) > 1:
+        texts = {column: text for column in columns if says_something(text := plain_text(draft.cells[column]))}
+        if len(texts) > 1:
+            return _read_several_keys(draft, facts, texts, findings)
+        column = next(iter(texts), column)
     text = plain_text(draft.cells.get(column, ""))
     style = facts.styles.get((draft.table, column), _NO_STYLE)
     if draft.type == "cas_qcm":

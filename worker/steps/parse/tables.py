@@ -44,6 +44,7 @@ class Draft:
     columns: Columns
     type_problem: str | None = None
     findings: list[Finding] = field(default_factory=list)
+    named: tuple[str, str] = ("", "")  # a key cell, and the letters of the options that have its text
     options: dict[str, str] = field(default_factory=dict)  # of a QCM: letter → text, also past the fifth
     doubtful_letters: str = ""  # those of options that carry the label of another one
     uploaded: dict[str, str] | None = None  # the cells as uploaded, where `cells` are not
