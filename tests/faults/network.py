@@ -109,6 +109,11 @@ class Host:
         if way in ("from", "both"):
             nft(self.namespace, f"add rule inet medq in ip saddr {{ {FIRST}, {SECOND} }} tcp sport {port} drop")
 
+    def forget(self, port: int) -> None:
+        """Drop every packet of one connection, by the host's port, as a firewall does that has forgotten it."""
+        nft(self.server, f"add rule inet medq h{self.number} tcp sport {port} drop")
+        nft(self.namespace, f"add rule inet medq in tcp dport {port} drop")
+
     def reset(self, what: str) -> None:
         """Answer every packet to a service with a reset."""
         nft(self.namespace, f"add rule inet medq out tcp dport {self.ports[what]} reject with tcp reset")

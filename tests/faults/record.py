@@ -59,6 +59,7 @@ FAULTS = {
     "network cut 90 s": "the same for 90 s",
     "network cut 300 s": "the same for 5 minutes",
     "network no model": "machines whose connections to the model are reset, beside one that works",
+    "network forgotten line": "the line of the listening session forgotten in between",
     "network failover": "PostgreSQL's first address gone, a second known",
     "network machines replaced": "six machines vanish and are replaced, `max_connections = 100`",
     "life cycle": "two owners, any order of steps, dying at any point",

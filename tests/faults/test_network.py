@@ -228,6 +228,30 @@ def test_one_of_two_machines_without_the_model_holds_up_nobody(
     )
 
 
+def test_a_forgotten_line_of_the_listening_session_costs_a_sweep(
+    network: Network, site: NetworkSite, nursery: Nursery
+) -> None:
+    # Given a machine that listens
+    host = network.add_host()
+    start_worker(nursery, network, site, host)
+    wait_for_sessions(site, [host])
+    listening = f"{SESSIONS} AND application_name = 'medq-watch' AND client_port <> :port"
+    port = site.value(
+        "SELECT client_port FROM pg_stat_activity "
+        "WHERE client_addr = CAST(:address AS inet) AND application_name = 'medq-watch'",
+        address=host.address,
+    )
+    # When something in between forgets the line on which it does
+    host.forget(port)
+    began = time.monotonic()
+    # Then it listens on another one soon, long before keepalive would have noticed
+    site.wait_until(lambda: site.value(listening, address=host.address, port=port) > 0, what="it listens again")
+    resumed_s = time.monotonic() - began
+    assert resumed_s < LATE * 5
+    nursery.stop_all()
+    record("network forgotten line", sweep_s=1, resumed_s=round(resumed_s, 1))
+
+
 @pytest.mark.skipif(not LONG, reason="half a minute until both ends have noticed: MEDQ_FAULT_LONG=1")
 def test_the_database_fails_over_to_another_address(
     network: Network, site: NetworkSite, nursery: Nursery, tmp_path: Path
