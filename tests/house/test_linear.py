@@ -11,7 +11,7 @@ import importlib
 import pkgutil
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,10 +99,16 @@ def measure(work: Callable[[], object]) -> float:
     return time.thread_time() - before
 
 
-def find_growth(make: Callable[[int], str], prepare: Callable[[str], Callable[[], object]], *, dear: float = 1) -> str:
+def find_growth(
+    make: Callable[[int], str],
+    prepare: Callable[[str], Callable[[], object]],
+    *,
+    dear: float = 1,
+    sizes: Sequence[int] = SIZES,
+) -> str:
     """What is wrong with it at which length, or nothing. `dear`: how many times the bound a character may cost."""
     before = 0.0
-    for size in SIZES:
+    for size in sizes:
         work = prepare(make(size))
         most = dear * (IDLE_S + size * PER_CHARACTER_S)
         if (taken := measure(work)) > most and (taken := min(taken, measure(work), measure(work))) > most:

@@ -208,3 +208,10 @@ def test_a_number_inside_a_page_is_no_page_number() -> None:
 @pytest.mark.parametrize("text", ["", " \n\n ", "\x00"])
 def test_no_text_is_no_passage(text: str) -> None:
     assert chunk_document(read_text(text.encode())) == ()
+
+
+def test_a_text_of_combining_marks_alone_comes_to_an_end() -> None:
+    # Given what is no text: marks without a letter
+    document = ExtractedDocument((Page(None, (Line("\u0301" * 30_000),)),))
+    # When it is cut, then it ends, with all of them
+    assert sum(chunk.text.count("\u0301") for chunk in chunk_document(document)) == 30_000

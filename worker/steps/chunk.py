@@ -21,6 +21,7 @@ MAX_RUNNING = 80  # characters; a full line of text is longer
 REPEATED_SHARE = 0.4  # of the pages; right and left pages often have headers of their own
 REPEATED_PAGES = 3
 NEAR_PAGES = 4  # before and after: a chapter's header stands on its own pages alone
+MOST_MARKS = 100
 LONGEST_PIECE = 12_000  # of what has no sentences
 
 _PAGE_NUMBER = re.compile(
@@ -182,9 +183,7 @@ def _segments(text: str, page: int | None, joint: str) -> Iterator[_Piece]:
     start = 0
     while len(text) - start > LONGEST_PIECE:
         at = text.rfind(" ", start + 1, start + LONGEST_PIECE)
-        cut = at if at > start else start + LONGEST_PIECE
-        while at <= start and cut > start + 1 and unicodedata.combining(text[cut]):
-            cut -= 1
+        cut = at if at > start else _before_marks(text, start + LONGEST_PIECE)
         yield _Piece(text[start:cut], page, joint=joint)
         joint, start = (" ", at + 1) if at > start else ("", cut)
     yield _Piece(text[start:], page, joint=joint)
@@ -251,6 +250,14 @@ def _without_last_heading(current: list[_Piece], waiting: list[_Piece], piece: _
     return kept
 
 
+def _before_marks(text: str, at: int) -> int:
+    """Where to cut instead: a letter and its combining marks stay together. No letter has as many as a hundred."""
+    before = at
+    while at - before < MOST_MARKS and 0 < before < len(text) and unicodedata.combining(text[before]):
+        before -= 1
+    return at if before <= 0 or at - before >= MOST_MARKS else before
+
+
 def _split(piece: _Piece, room: int) -> tuple[_Piece | None, _Piece]:
     """Cut a sentence that does not fit: after a sign, else at a space, else anywhere; None when nothing fits."""
     text = piece.text
@@ -264,11 +271,7 @@ def _split(piece: _Piece, room: int) -> tuple[_Piece | None, _Piece]:
         at = room if room >= MAX_CHARACTERS // 4 else 0
     if at <= 0:
         return None, piece
-    # A letter and its combining marks stay together.
-    while 0 < at < len(text) and unicodedata.combining(text[at]):
-        at -= 1
-    if at <= 0:
-        return None, piece
+    at = _before_marks(text, at)
     head, tail = text[:at].strip(), text[at:].strip()
     joint = " " if text[at - 1 : at + 1].strip() != text[at - 1 : at + 1] else ""
     if not head or not tail:

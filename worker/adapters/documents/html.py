@@ -52,6 +52,7 @@ def read_html(data: bytes) -> ExtractedDocument:
 def _lines(root: html.HtmlElement) -> Iterator[Line]:
     words: list[str] = []
     heading = False
+    unseen = 0  # elements around this place that no reader sees
 
     def flush() -> Iterator[Line]:
         # `&#156;` is œ in every browser, and a control character by the letter.
@@ -65,18 +66,17 @@ def _lines(root: html.HtmlElement) -> Iterator[Line]:
         if event in ("comment", "pi"):
             words.append(element.tail or "")
             continue
-        hidden = tag is None or any(p.tag in UNSEEN for p in (element, *element.iterancestors()))
+        if tag in UNSEEN:
+            unseen += 1 if event == "start" else -1
         if tag in BLOCKS or tag == "br":
             yield from flush()
         if event == "start":
             heading = heading or tag in HEADINGS
             inside = element.text or ""
-            words.append("" if hidden else raise_digits(inside) if tag == "sup" else inside)
+            words.append("" if unseen else raise_digits(inside) if tag == "sup" else inside)
         else:
             heading = False if tag in HEADINGS else heading
-            parent = element.getparent()
-            tail_hidden = parent is not None and any(p.tag in UNSEEN for p in (parent, *parent.iterancestors()))
-            words.append("" if tail_hidden else element.tail or "")
+            words.append("" if unseen else element.tail or "")
             if tag in ("td", "th"):
                 words.append(" | ")
     yield from flush()
