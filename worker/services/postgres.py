@@ -31,6 +31,7 @@ NAME = "postgresql"
 ROLE = DATABASE = "medq"
 READY_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 30.0
+PROGRAM_S = 300.0  # initdb and pg_ctl; they take seconds
 # Cheap on a laptop, wide enough for many worker threads. Durability stays on: paid answers live here.
 CONFIGURATION = """\
 listen_addresses = '127.0.0.1'
@@ -293,6 +294,7 @@ def _run(binaries: Path, arguments: list[str], home: Home, account: Account) -> 
             start_new_session=True,  # Ctrl-C in the terminal is for the command, not for the server
             text=True,
             check=False,
+            timeout=PROGRAM_S,
             **account.run_options(),
         )
         file.seek(0)

@@ -149,6 +149,7 @@ def _launch(server: Path, folder: Path, configuration: str) -> None:
         stderr=subprocess.DEVNULL,
         text=True,
         check=False,
+        timeout=60,
         env={"LC_ALL": "C"},
     )
 

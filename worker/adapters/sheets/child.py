@@ -61,10 +61,10 @@ def read_sheets(data: bytes, file_name: str, *, max_bytes: int, max_rows: int) -
             _order(child, limits, data)
             sheets = _receive(child)
         finally:
-            timer.cancel()
             if child.stdout is not None:
                 child.stdout.close()
-            code = child.wait()
+            code = child.wait()  # the timer ends it, also where it hangs at its own end
+            timer.cancel()
     if sheets is not None:
         return sheets
     if code in (-signal.SIGKILL, -signal.SIGTERM) and not was_late.is_set():
