@@ -27,11 +27,12 @@ from worker.errors import JobFailed, UsageError
 from worker.pipeline import Line
 from worker.settings import Settings
 from worker.shapes.answers import Look, Purpose
+from worker.shapes.jobs import JobConfig
 from worker.shapes.questions import LETTERS, Question
 from worker.shapes.reports import ReportColumn, ReportSheet
 from worker.steps.check import check_reply
 from worker.steps.compose import compose_request
-from worker.steps.parse import parse_upload
+from worker.steps.parse import read_questions
 from worker.steps.score import Answered, GivenKey, Scores, Spent, score, spoil_keys
 from worker.wiring import build_worker
 
@@ -55,16 +56,17 @@ class KnownQuestion:
     key: str
 
 
-def read_known(path: Path) -> list[KnownQuestion]:
+def read_known(path: Path, config: Mapping[str, Any] | None = None) -> list[KnownQuestion]:
     """The multiple-choice questions with a key, each content once: of a workbook or CSV, or of FrenchMedMCQA's JSON.
 
     Short-answer questions are left out: the model sees their official answer, so nothing blind can be measured.
-    Raises `UsageError` when the file cannot be read or holds none.
+    `config`: a job's, for a file whose columns it has to name. Raises `UsageError` when the file cannot be read or
+    holds none.
     """
     if not path.is_file():
         raise UsageError(f"{path}: no such file. Give a workbook, a CSV file or FrenchMedMCQA's JSON.")
     data = path.read_bytes()
-    questions = _read_json(data, path) if path.suffix.casefold() == ".json" else _read_upload(data, path)
+    questions = _read_json(data, path) if path.suffix.casefold() == ".json" else _read_upload(data, path, config)
     known: dict[str, KnownQuestion] = {}
     for question in questions:
         if question.is_qcm and question.official_key and len(question.options) > 1:
@@ -74,10 +76,11 @@ def read_known(path: Path) -> list[KnownQuestion]:
     return list(known.values())
 
 
-def _read_upload(data: bytes, path: Path) -> list[Question]:
+def _read_upload(data: bytes, path: Path, config: Mapping[str, Any] | None) -> list[Question]:
     try:
+        read_as = JobConfig.parse({"defaultLevel": "DCEM2", "defaultSemester": "S1", **(config or {})})
         sheets = read_sheets(data, path.name, max_bytes=len(data) * 100, max_rows=100_000)
-        upload = parse_upload(sheets, path.name, default_level="DCEM2", default_semester="S1")
+        upload = read_questions(sheets, path.name, read_as)
     except JobFailed as error:
         raise UsageError(f"{path}: {error}") from error
     return [row.question for row in upload.rows if row.question is not None]

@@ -36,6 +36,10 @@ def test_every_option_of_the_contract_is_read() -> None:
             "rag": False,
             "defaultLevel": "DCEM2",
             "defaultSemester": "S1",
+            "defaultSpecialty": "Cardiologie",
+            "defaultCourse": "Hypertension",
+            "columns": {"Corrigé": "reponse", "Remarque": None},
+            "sheets": {"Feuil1": "qcm", "Brouillon": None},
             "maxCostUsd": 2,
             "priority": -5,
         }
@@ -52,6 +56,10 @@ def test_every_option_of_the_contract_is_read() -> None:
         rag=False,
         default_level="DCEM2",
         default_semester="S1",
+        default_specialty="Cardiologie",
+        default_course="Hypertension",
+        columns={"Corrigé": "reponse", "Remarque": None},
+        sheets={"Feuil1": "qcm", "Brouillon": None},
         max_cost_usd=2.0,
         priority=-5,
     )
@@ -88,7 +96,7 @@ def test_an_unknown_option_is_named_and_the_known_ones_listed() -> None:
     sentence = sentence_for({"batchsize": 3})
 
     assert "« batchsize » est inconnue" in sentence
-    assert "batchSize, defaultLevel, defaultSemester, maxCostUsd" in sentence
+    assert "batchSize, columns, defaultCourse, defaultLevel, defaultSemester, defaultSpecialty" in sentence
 
 
 @pytest.mark.parametrize("config", ['{"batchSize": 3}', [], 5, True])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from worker.cli.jobs import ConfigOption, parse_config
 from worker.cli.output import EMBEDDED_MODEL_WARNING, out, say, tell_json
 from worker.errors import UsageError
 
@@ -27,6 +28,7 @@ def evaluate(  # noqa: PLR0917 (typer calls it by name)
     seed: Annotated[int, typer.Option("--seed", help="Which questions are spoiled, and how.")] = 0,
     limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Only N of them, drawn.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    config: ConfigOption = None,
 ) -> None:
     """Measure a model on questions whose keys are known, before trusting it with others.
 
@@ -46,7 +48,7 @@ def evaluate(  # noqa: PLR0917 (typer calls it by name)
     from worker.evaluate import read_known
     from worker.log import configure_logging
 
-    known = read_known(file)
+    known = read_known(file, parse_config(config))
     if limit is not None and limit < len(known):
         known = random.Random(seed).sample(known, limit)  # noqa: S311 (a sample, not a secret)
     configure_logging(level=40)  # what is worth a line is in the figures

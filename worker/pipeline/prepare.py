@@ -26,7 +26,7 @@ from worker.shapes.items import PlannedItem
 from worker.shapes.jobs import JobConfig, Task
 from worker.shapes.questions import ParsedRow, ParsedUpload, Question
 from worker.shapes.uploads import ReadSheet
-from worker.steps.parse import parse_upload
+from worker.steps.parse import read_questions
 from worker.steps.plan import assign_batches, plan_items
 from worker.steps.provenance import is_explained, restore_row
 
@@ -45,13 +45,7 @@ def prepare(tools: Tools, task: Task) -> None:
     name = task.job.original_file_name
     sheets = read_sheets(data, name, max_bytes=max_bytes, max_rows=tools.settings.max_rows)
     del data  # the largest file must fit into 300 MB with all that follows
-    upload = parse_upload(
-        sheets,
-        name,
-        default_level=config.default_level,
-        default_semester=config.default_semester,
-        known_levels=tools.database.transact(places.read_levels),
-    )
+    upload = read_questions(sheets, name, config, known_levels=tools.database.transact(places.read_levels))
     del sheets
     notes = {
         "read": [_sheet_note(sheet) for sheet in upload.read],

@@ -34,8 +34,12 @@ class JobConfig(BaseModel):
     auto_validate: bool = True
     apply_corrections: bool = False
     rag: bool = True
+    default_specialty: str | None = Field(default=None, min_length=1, max_length=500)
+    default_course: str | None = Field(default=None, min_length=1, max_length=500)
     default_level: str | None = Field(default=None, min_length=1, max_length=100)
     default_semester: str | None = Field(default=None, min_length=1, max_length=100)
+    columns: Mapping[str, str | None] | None = None  # a header of the file → a canonical one; None: left unread
+    sheets: Mapping[str, str | None] | None = None  # a sheet's name → its type; None: left out
     batch_api: bool = False
     max_cost_usd: float | None = Field(default=None, gt=0)
     priority: int = 0

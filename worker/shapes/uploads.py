@@ -60,6 +60,7 @@ class ReadColumn:
     became: str | None  # the canonical header it is read as, `type`, or None: it stays unread
     filled: int | None = None  # of an unread column: how many cells below the header hold something
     reason: str | None = None  # French: why it stays unread, where there is more to say than that nobody knows it
+    is_wanted: bool = True  # False where the job's config leaves it unread on purpose
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,5 +75,5 @@ class ReadSheet:
 
     @property
     def unread(self) -> tuple[ReadColumn, ...]:
-        """The columns that hold something and that nobody read."""
-        return tuple(column for column in self.details if column.became is None and column.filled)
+        """The columns that hold something and that nobody read, but for those that are unread on purpose."""
+        return tuple(c for c in self.details if c.became is None and c.filled and c.is_wanted)

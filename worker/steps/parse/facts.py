@@ -41,7 +41,7 @@ class Facts:
 
     def spell(self, name: str) -> str:
         """The file's one spelling of a specialty or a course."""
-        return self.spellings[fold_cached(name)] if name else ""
+        return self.spellings.get(fold_cached(name), name)
 
     def case_text(self, draft: Draft) -> tuple[str, bool]:
         """The row's case text, or the one on which the other rows of the same case agree; True when inherited."""

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from worker.shapes.questions import LETTERS
 from worker.steps.parse.evidence import Body, all_numbers, count_filled, is_filled, mostly_long, only_truth_words
 from worker.steps.parse.keys import is_letters
+from worker.steps.parse.mapping import PLAIN, Words
 from worker.steps.parse.official import Style, key_columns, read_official
 from worker.steps.parse.values import plain_text
 from worker.steps.parse.vocabulary import (
@@ -19,13 +20,14 @@ from worker.steps.parse.vocabulary import (
     canonical_header,
     is_always_option,
     is_answer_word,
-    meaning_of,
     option_letter,
 )
 
 OTHER_OPTIONS = "D'autres colonnes contiennent déjà les options."
 NO_KEY_BESIDE = "Des options ou des réponses : aucune colonne de clé à côté ne le dit."
 NO_KEYS_IN_IT = "Elle compte les réponses : les clés sont dans une autre colonne."
+UNWANTED = "La configuration de la tâche demande de ne pas la lire."
+MAPPED_ELSEWHERE = "La configuration de la tâche nomme une autre colonne pour ce qu'elle contient."
 TRUTH_VALUES = "Elle ne contient que des valeurs comme vrai et faux, ce ne sont pas des options."
 
 
@@ -47,6 +49,7 @@ class Columns:
     explanations: tuple[tuple[str, str], ...] = ()  # letter and key of the explanation of an option
     unread: tuple[str, ...] = ()  # keys of the columns that nobody reads
     from_zero: bool = False  # options are numbered from 0
+    unwanted: tuple[str, ...] = ()  # keys of the columns that the config leaves unread
     reasons: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))  # place → why it stays unread
 
     def cells(self, row: Sequence[str]) -> dict[str, str]:
@@ -74,9 +77,9 @@ class Columns:
         return self.keys[self.places.index(place)] if place in self.places else None
 
 
-def read_header(header: Sequence[str], body: Body) -> Columns:
+def read_header(header: Sequence[str], body: Body, words: Words = PLAIN) -> Columns:
     """Understand a header row and the columns below it. A column without a name stays only where it holds something."""
-    roles = _Roles(header, body)
+    roles = _Roles(header, body, words)
     roles.resolve()
     return roles.columns()
 
@@ -84,12 +87,13 @@ def read_header(header: Sequence[str], body: Body) -> Columns:
 class _Roles:
     """The role of each column, decided for the whole row: `names[place]` is a canonical header or None."""
 
-    def __init__(self, header: Sequence[str], body: Body) -> None:
+    def __init__(self, header: Sequence[str], body: Body, words: Words) -> None:
         self.header = header
         self.body = body
-        self.meanings = [meaning_of(text) if text.strip() else Meaning("unknown") for text in header]
-        self.names: list[str | None] = [m.name if m.kind == "canonical" else None for m in self.meanings]
-        self.reasons: dict[int, str] = {}
+        self.meanings = [_meaning(column_label(text, place), text, words) for place, text in enumerate(header)]
+        self.names: list[str | None] = [m.name if m.kind in ("canonical", "mapped") else None for m in self.meanings]
+        self.mapped = {m.name for m in self.meanings if m.kind == "mapped"}
+        self.reasons = {place: UNWANTED for place, m in enumerate(self.meanings) if m.kind == "unwanted"}
         self.extra: dict[int, str] = {}  # place → letter past the fifth
         self.vignette: int | None = None
         self.all_options: int | None = None
@@ -97,16 +101,28 @@ class _Roles:
 
     def resolve(self) -> None:
         keys = [place for place, m in enumerate(self.meanings) if m.kind == "key"]
-        self._take_options(has_key=bool(keys))
-        keys += self._other_keys(has_key=bool(keys))
+        has_key = bool(keys) or "reponse" in self.mapped
+        self._take_options(has_key=has_key)
+        keys += self._other_keys(has_key=has_key)
         has_options = (
             sum((name or "").startswith("option ") for name in self.names) >= 2 or self.all_options is not None
         )
-        if has_options and not any(count_filled(self.body, place) for place in keys):
+        if "reponse" in self.mapped:
+            self.reasons.update(dict.fromkeys(keys, MAPPED_ELSEWHERE))
+            keys = []
+        elif has_options and not any(count_filled(self.body, place) for place in keys):
             keys = [*self._explanations_that_are_keys(), *keys]
         for place in self._choose_keys(keys):
             self.names[place] = "reponse"
         self._take_texts()
+        self._prefer_mapped()
+
+    def _prefer_mapped(self) -> None:
+        """What the config names stands alone for what it names: no guessed column beside it."""
+        for place, (m, name) in enumerate(zip(self.meanings, self.names, strict=True)):
+            if name in self.mapped and m.kind != "mapped":
+                self.names[place] = None
+                self.reasons[place] = MAPPED_ELSEWHERE
 
     # --- options ------------------------------------------------------------------------------------------------
 
@@ -124,7 +140,7 @@ class _Roles:
                 taken = True
             else:
                 self.reasons.update(dict.fromkeys(places, reason))
-        if not taken:
+        if not taken and not any(name.startswith("option ") for name in self.mapped):
             self._take_nameless(has_key=has_key)
 
     def _why_not(self, family: str, places: Sequence[int], *, has_key: bool, taken: bool) -> str | None:
@@ -227,6 +243,9 @@ class _Roles:
             if len(texts) > 1 and all_numbers(self.body, place):
                 texts.remove(place)
                 self.names[place] = "question n" if "question n" not in self.names else None
+        if "texte de la question" in self.mapped:  # beside it only what tells the story before it asks
+            is_mapped = [place for place in texts if self.meanings[place].kind == "mapped"]
+            texts = [p for p in texts if p in is_mapped or self.meanings[p].folded in VIGNETTES]
         asking = [place for place in texts if self.meanings[place].folded not in VIGNETTES]
         telling = [place for place in texts if self.meanings[place].folded in VIGNETTES]
         spare = telling[:1] if asking and telling else texts[:1] if len(asking) > 1 else []
@@ -249,14 +268,14 @@ class _Roles:
         for place, (text, m) in enumerate(zip(self.header, self.meanings, strict=True)):
             if m.kind == "status":
                 continue
-            if m.kind == "type" and type_place is None:
+            if m.kind == "type" and (type_place is None or not m.folded):  # mapped: it has no words of its own
                 type_place = place
             if (name := self.names[place]) is not None:
                 by_name.setdefault(name, []).append(place)
             if name is not None and len(by_name[name]) == 1:
                 key = name
             elif text.strip() or is_filled(self.body, place):
-                key = _free_key(text.strip() or f"Colonne {_letters(place)}", keys, self.names)
+                key = _free_key(column_label(text, place), keys, self.names)
             else:
                 continue
             keys.append(key)
@@ -283,7 +302,12 @@ class _Roles:
                 if f"explication {letter.lower()}" in by_name
             ),
             all_options=key_of.get(self.all_options) if self.all_options is not None else None,
-            unread=tuple(key for place, key in key_of.items() if place not in read and place not in self.extra),
+            unread=tuple(
+                key
+                for place, key in key_of.items()
+                if place not in read and place not in self.extra and self.meanings[place].kind != "unwanted"
+            ),
+            unwanted=tuple(key for place, key in key_of.items() if self.meanings[place].kind == "unwanted"),
             from_zero=self.from_zero,
             reasons=self.reasons,
         )
@@ -297,6 +321,15 @@ def _free_key(text: str, taken: Sequence[str], names: Sequence[str | None]) -> s
     while f"{text} ({number})" in taken:
         number += 1
     return f"{text} ({number})"
+
+
+def _meaning(label: str, text: str, words: Words) -> Meaning:
+    return words.meaning(label) if text.strip() or label in words.columns else Meaning("unknown")
+
+
+def column_label(text: str, place: int) -> str:
+    """The header, or `Colonne F` where it has none: what a column is called, and may be mapped by."""
+    return text.strip() or f"Colonne {_letters(place)}"
 
 
 def _letters(place: int) -> str:

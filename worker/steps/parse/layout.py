@@ -14,8 +14,8 @@ from worker.shapes.uploads import Note, RawSheet
 from worker.steps.parse.evidence import Body
 from worker.steps.parse.filling import fill_down
 from worker.steps.parse.headers import Columns, read_header
+from worker.steps.parse.mapping import PLAIN, Words
 from worker.steps.parse.unused import number_list, rows_note
-from worker.steps.parse.vocabulary import canonical_header, count_known
 
 Row = tuple[int, tuple[str, ...]]
 
@@ -43,13 +43,13 @@ class Layout:
     notes: tuple[Note, ...]
 
 
-def find_layout(sheet: RawSheet) -> Layout:
+def find_layout(sheet: RawSheet, words: Words = PLAIN) -> Layout:
     """Take a sheet of at least one row apart."""
     rows = sheet.rows
-    start = _header_index(rows)
-    header, first, below = _join_levels(rows, start)
-    given, notes = _read_titles(sheet.name, rows[:first])
-    columns = read_header(header, rows[below:])
+    start = _header_index(rows, words)
+    header, first, below = _join_levels(rows, start, words)
+    given, notes = _read_titles(sheet.name, rows[:first], words)
+    columns = read_header(header, rows[below:], words)
     filled, findings = fill_down(columns, rows[below:])
     body, more = _drop_other_rows(sheet.name, header, columns, filled)
     columns = replace(columns, names=columns.names | given.keys()) if given else columns
@@ -59,51 +59,50 @@ def find_layout(sheet: RawSheet) -> Layout:
 # -- the header ----------------------------------------------------------------------------------------------------
 
 
-def _header_index(rows: Sequence[Row]) -> int:
+def _header_index(rows: Sequence[Row], words: Words) -> int:
     """The first row that names the question's column and another one; else the first that names two columns; else the
     first of several cells, for a title stands alone."""
     top = rows[:HEADER_WITHIN_ROWS]
     for index, (_, row) in enumerate(top):
-        names = _names(row)
+        names = _names(row, words)
         if QUESTION in names and len(names) > 1:
             return index
     for index, (_, row) in enumerate(top):
-        if count_known(cell for cell in row if len(cell.strip()) > 1) >= 2 and not _title_pairs(row):
+        if words.count_known(cell for cell in row if len(cell.strip()) > 1) >= 2 and not _title_pairs(row, words):
             return index
     return next((index for index, (_, row) in enumerate(top) if sum(1 for cell in row if cell.strip()) > 1), 0)
 
 
-def _names(row: Sequence[str]) -> frozenset[str]:
+def _names(row: Sequence[str], words: Words) -> frozenset[str]:
     # A header cell is short: a long text is no name, and costs nothing here.
-    return frozenset(name for cell in row if cell and len(cell) <= 80 and (name := canonical_header(cell)))
+    return frozenset(name for cell in row if cell and len(cell) <= 80 and (name := words.canonical(cell)))
 
 
-def _join_levels(rows: Sequence[Row], start: int) -> tuple[tuple[str, ...], int, int]:
+def _join_levels(rows: Sequence[Row], start: int, words: Words) -> tuple[tuple[str, ...], int, int]:
     """The header, of one row or of two that stand on one another; the index of its first row, and of the first below.
 
     Of two rows the upper one names groups (`Propositions`) and the lower one their columns (`A`, `B`, `C`).
     """
     number, row = rows[start]
-    known = len(_names(row))
-    if start + 1 < len(rows) and rows[start + 1][0] == number + 1 and _is_lower_level(row, rows[start + 1][1]):
-        joined = _join(row, rows[start + 1][1])
-        if len(_names(joined)) > known:
+    known = len(_names(row, words))
+    if start + 1 < len(rows) and rows[start + 1][0] == number + 1 and _is_lower_level(row, rows[start + 1][1], words):
+        joined = _join(row, rows[start + 1][1], words)
+        if len(_names(joined, words)) > known:
             return joined, start, start + 2
-    if start and rows[start - 1][0] == number - 1 and not _title_pairs(rows[start - 1][1]):
-        joined = _join(rows[start - 1][1], row)
-        if len(_names(joined)) > known:
+    if start and rows[start - 1][0] == number - 1 and not _title_pairs(rows[start - 1][1], words):
+        joined = _join(rows[start - 1][1], row, words)
+        if len(_names(joined, words)) > known:
             return joined, start - 1, start + 1
     return row, start, start + 1
 
 
-def _is_lower_level(upper: Sequence[str], lower: Sequence[str]) -> bool:
+def _is_lower_level(upper: Sequence[str], lower: Sequence[str], words: Words) -> bool:
     """False for the first row of questions: under every name of a whole column stands nothing, or that name again."""
     return all(
         not cell.strip()
         or fold_name(cell) == fold_name(over)
         or (
-            len(cell) <= 80
-            and (canonical_header(over) is None or (_group_kind(over) and _MARK.fullmatch(cell.strip())))
+            len(cell) <= 80 and (words.canonical(over) is None or (_group_kind(over) and _MARK.fullmatch(cell.strip())))
         )
         for over, cell in zip(upper, lower, strict=True)
     )
@@ -116,36 +115,36 @@ def _group_kind(text: str) -> str | None:
     return "option" if word in OPTION_GROUPS else "explication" if word in EXPLANATION_GROUPS else None
 
 
-def _join(upper: Sequence[str], lower: Sequence[str]) -> tuple[str, ...]:
+def _join(upper: Sequence[str], lower: Sequence[str], words: Words) -> tuple[str, ...]:
     joined: list[str] = []
     group = ""
     for over, under in zip(upper, lower, strict=True):
         group = over.strip() or (group if under.strip() else "")
-        joined.append(_join_cell(over.strip(), group, under.strip()))
+        joined.append(_join_cell(over.strip(), group, under.strip(), words))
     return tuple(joined)
 
 
-def _join_cell(over: str, group: str, under: str) -> str:
-    if not under or not group or fold_name(over) == fold_name(under):
+def _join_cell(over: str, group: str, under: str, words: Words) -> str:
+    if not under or not group or fold_name(over) == fold_name(under) or under in words.columns:
         return under or over
     kind = _group_kind(group)
     if kind and _MARK.fullmatch(under):
         letter = LETTERS[int(under) - 1] if under.isdigit() else under
         return f"{kind} {letter.lower()}"
     joined = f"{group} {under}"
-    return joined if canonical_header(joined) is not None else under
+    return joined if joined in words.columns or words.canonical(joined) is not None else under
 
 
 # -- above the header ----------------------------------------------------------------------------------------------
 
 
-def _title_pairs(row: Sequence[str]) -> dict[str, str]:
+def _title_pairs(row: Sequence[str], words: Words) -> dict[str, str]:
     """What a row of a title block says: `Matière` beside `Cardiologie`, or `Matière : Cardiologie` in one cell."""
     cells = [cell.strip() for cell in row if cell.strip()]
     pairs: dict[str, str] = {}
     used = 0
     while used < len(cells):
-        name, value, taken = _pair_at(cells, used)
+        name, value, taken = _pair_at(cells, used, words)
         if name is None or not value or name in pairs:
             return {}
         pairs[name] = value
@@ -153,29 +152,29 @@ def _title_pairs(row: Sequence[str]) -> dict[str, str]:
     return pairs
 
 
-def _pair_at(cells: Sequence[str], index: int) -> tuple[str | None, str, int]:
+def _pair_at(cells: Sequence[str], index: int, words: Words) -> tuple[str | None, str, int]:
     """Canonical name, value, and how many cells they take; no name for anything else."""
     cell = cells[index]
     match = _PAIR.fullmatch(cell) if len(cell) <= 200 else None
     if match and match[2].strip():
-        return _given_name(match[1]), match[2].strip(), 1
+        return _given_name(match[1], words), match[2].strip(), 1
     value = cells[index + 1] if index + 1 < len(cells) else ""
     # `matiere | niveau | question` names columns; `matiere | Cardiologie` says one.
-    return _given_name(match[1] if match else cell), "" if canonical_header(value) else value, 2
+    return _given_name(match[1] if match else cell, words), "" if words.canonical(value) else value, 2
 
 
-def _given_name(text: str) -> str | None:
-    name = canonical_header(text)
+def _given_name(text: str, words: Words) -> str | None:
+    name = words.canonical(text)
     return name if name in GIVEN else None
 
 
-def _read_titles(sheet: str, rows: Sequence[Row]) -> tuple[dict[str, str], list[Note]]:
+def _read_titles(sheet: str, rows: Sequence[Row], words: Words) -> tuple[dict[str, str], list[Note]]:
     """What the rows above the header say for all rows, and a note on the others."""
     given: dict[str, str] = {}
     places: list[int] = []
     titles: list[Row] = []
     for number, row in rows:
-        pairs = _title_pairs(row)
+        pairs = _title_pairs(row, words)
         if pairs and not pairs.keys() & given.keys():
             given |= pairs
             places.append(number)
@@ -192,8 +191,8 @@ def _read_titles(sheet: str, rows: Sequence[Row]) -> tuple[dict[str, str], list[
     if titles:
         first = next(cell.strip() for cell in titles[0][1] if cell.strip())
         why = f"non lues : elles précèdent l'en-tête (« {first[:60]} »…)"
-        words = ("ligne de titre", "lignes de titre")
-        notes.append(rows_note("title_rows", sheet, [number for number, _ in titles], words, why))
+        label = ("ligne de titre", "lignes de titre")
+        notes.append(rows_note("title_rows", sheet, [number for number, _ in titles], label, why))
     return given, notes
 
 

@@ -15,7 +15,8 @@ NAMES_SHOWN = 12
 NAME_CHARACTERS = 40
 NEEDED = (
     "Il faut « matiere » ou « cours », « texte de la question » et « reponse » ; pour un QCM « option a », "
-    "« option b »… ; pour un cas clinique « texte du cas ». Renommez ces colonnes dans le fichier, puis renvoyez-le."
+    "« option b »… ; pour un cas clinique « texte du cas ». Renommez ces colonnes dans le fichier, puis renvoyez-le, "
+    "ou dites dans la configuration de la tâche (« columns ») ce que les vôtres contiennent."
 )
 
 

@@ -23,6 +23,7 @@ from worker.steps.parse.refusals import quoted
 from worker.steps.parse.tables import Draft
 from worker.steps.parse.values import (
     NO_SEMESTER,
+    display_name,
     find_level,
     fold_cached,
     plain_text,
@@ -50,6 +51,8 @@ class Defaults:
 
     level: str | None
     semester: str | None
+    specialty: str | None = None
+    course: str | None = None
 
 
 class _Official(NamedTuple):
@@ -90,7 +93,7 @@ def _build_question(draft: Draft, facts: Facts, defaults: Defaults, findings: li
     options, option_explanations = _read_options(draft, findings) if is_qcm else ({}, {})
     case_text = _read_case_text(draft, facts, findings)
     official = _read_qcm_key(draft, facts, findings) if is_qcm else _read_official_answer(draft, findings)
-    specialty, course = _read_names(draft, facts, findings)
+    specialty, course = _read_names(draft, facts, defaults, findings)
     source = cells.get("source", "")
     reminder = cells.get("rappel", "")
     return Question(
@@ -171,9 +174,10 @@ def _read_case_text(draft: Draft, facts: Facts, findings: list[Finding]) -> str 
     return text
 
 
-def _read_names(draft: Draft, facts: Facts, findings: list[Finding]) -> tuple[str, str]:
-    """Specialty and course in the file's spelling."""
+def _read_names(draft: Draft, facts: Facts, defaults: Defaults, findings: list[Finding]) -> tuple[str, str]:
+    """Specialty and course in the file's spelling; the job's own where the row gives none."""
     specialty, course = names_of(draft)
+    specialty, course = _default_names(draft, facts, defaults, (specialty, course), findings)
     for column, name in (("La matière", specialty), ("Le cours", course)):
         if len(name) > MAX_NAME:
             raise _Rejected(
@@ -189,6 +193,23 @@ def _read_names(draft: Draft, facts: Facts, findings: list[Finding]) -> tuple[st
         origin = "reprise des autres lignes du même cours" if len(known) == 1 else "remplacée par le cours"
         findings.append(Finding("specialty_inherited", f"Matière absente : {origin} (« {specialty} »).", "matiere"))
     return facts.spell(specialty), facts.spell(course)
+
+
+def _default_names(
+    draft: Draft, facts: Facts, defaults: Defaults, names: tuple[str, str], findings: list[Finding]
+) -> tuple[str, str]:
+    specialty, course = names
+    has_course = bool(display_name(draft.cells.get("cours", "")))
+    if not specialty and defaults.specialty and len(facts.specialties_of_course.get(fold_cached(course), ())) != 1:
+        specialty = display_name(defaults.specialty)
+        message = f"Matière absente : « {shown(specialty)} », celle de la configuration de la tâche."
+        findings.append(Finding("specialty_inherited", message, "matiere"))
+        course = course or specialty
+    if not has_course and defaults.course:
+        course = display_name(defaults.course)
+        message = f"Cours absent : « {shown(course)} », celui de la configuration de la tâche."
+        findings.append(Finding("course_inherited", message, "cours"))
+    return specialty, course
 
 
 def _read_level(draft: Draft, facts: Facts, defaults: Defaults, names: tuple[str, str], findings: list[Finding]) -> str:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
-from worker.errors import JobFailed
 from worker.shapes.questions import Finding, QuestionType
 from worker.shapes.sentences import count, some_names
 from worker.shapes.uploads import LeftOutSheet, Note, RawSheet, ReadColumn, ReadSheet
 from worker.steps.parse.evidence import Body, count_filled
-from worker.steps.parse.headers import Columns
+from worker.steps.parse.headers import Columns, column_label
 from worker.steps.parse.kinds import Kind, has_options, kind_of
 from worker.steps.parse.labels import clean_options
 from worker.steps.parse.layout import find_layout
+from worker.steps.parse.mapping import NO_MAPPING, FileMapping
 from worker.steps.parse.marks import Marks, Spoiled, is_cell_error
 from worker.steps.parse.names import is_result_sheet, type_named
 from worker.steps.parse.options import read_options
@@ -24,11 +24,13 @@ from worker.steps.parse.unused import no_key_column, of_file, rows_note, unread_
 REFUSALS_SHOWN = 3  # sheets whose faults the job's sentence names
 
 LEFT_RESULT = "Feuille de résultats d'une correction précédente : elle n'est pas relue."
+LEFT_UNWANTED = "La configuration de la tâche demande de ne pas la lire."
 LEFT_EMPTY = "Feuille vide."
 LEFT_HIDDEN = "Feuille masquée : elle n'est pas lue. Pour qu'elle le soit, affichez-la, puis renvoyez le fichier."
 LEFT_UNKNOWN = (
     "Son nom n'indique pas de type de question (qcm, qroc, cas_qcm, cas_qroc) "
-    "et elle n'a pas de colonne « type » qui en donne un."
+    "et elle n'a pas de colonne « type » qui en donne un. Renommez-la, ou donnez-lui un type dans la configuration de "
+    "la tâche (« sheets »)."
 )
 
 
@@ -61,25 +63,36 @@ class Tables:
     """What the sheets of a file hold together: drafts of all rows in order, sheets read and left out, notes."""
 
     file_name: str = ""
+    mapping: FileMapping = NO_MAPPING
+    failure: str | None = None  # why the file as a whole holds no question
     drafts: list[Draft] = field(default_factory=list)
     read: list[ReadSheet] = field(default_factory=list)
     left_out: list[LeftOutSheet] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)  # of sheets that are meant to be read and cannot be
+    found: list[ReadSheet] = field(default_factory=list)  # every sheet that was looked into, read or not
 
 
-def read_tables(sheets: Sequence[RawSheet], file_name: str) -> Tables:
-    """Read all sheets. Raise `JobFailed` when no question can come of them."""
+def read_tables(sheets: Sequence[RawSheet], file_name: str, mapping: FileMapping = NO_MAPPING) -> Tables:
+    """Read all sheets. With a `failure` when no question can come of them, or a mapped name is not there."""
     stem = PurePosixPath(file_name.replace("\\", "/")).stem
-    tables = Tables(file_name)
+    tables = Tables(file_name, mapping)
     for sheet in sheets:
         is_file = len(sheets) == 1 and sheet.name == stem
-        reason = LEFT_HIDDEN if sheet.is_hidden else _read_table(sheet, tables, is_file=is_file)
-        if reason:
+        if reason := _why_not(sheet, mapping) or _read_table(sheet, tables, is_file=is_file):
             tables.left_out.append(LeftOutSheet(sheet.name, reason))
-    if not tables.drafts:
-        raise JobFailed(_no_question(sheets, tables))
+    headers = [column.header for sheet in tables.found for column in sheet.details]
+    tables.failure = mapping.missing_names(headers, [sheet.name for sheet in sheets])
+    if tables.failure is None and not tables.drafts:
+        tables.failure = _no_question(sheets, tables)
     return tables
+
+
+def _why_not(sheet: RawSheet, mapping: FileMapping) -> str | None:
+    """Why a sheet is not even looked into."""
+    if mapping.leaves_out(sheet.name):
+        return LEFT_UNWANTED
+    return LEFT_HIDDEN if sheet.is_hidden and mapping.type_of(sheet.name) is None else None
 
 
 def _no_question(sheets: Sequence[RawSheet], tables: Tables) -> str:
@@ -100,8 +113,9 @@ def _no_question(sheets: Sequence[RawSheet], tables: Tables) -> str:
 
 def _read_table(sheet: RawSheet, tables: Tables, *, is_file: bool) -> str | None:
     """Add one sheet's drafts; or give the French reason why it is left out."""
-    drafts, read = tables.drafts, tables.read
-    named = type_named(sheet.name)
+    drafts, read, mapping = tables.drafts, tables.read, tables.mapping
+    mapped = mapping.type_of(sheet.name)
+    named = mapped or type_named(sheet.name)
     if named is None and is_result_sheet(sheet.name) and not is_file:
         return LEFT_RESULT
     if not sheet.rows:
@@ -109,9 +123,15 @@ def _read_table(sheet: RawSheet, tables: Tables, *, is_file: bool) -> str | None
             return LEFT_EMPTY
         read.append(ReadSheet(sheet.name, (), 0))
         return None
-    layout = find_layout(sheet)
+    layout = find_layout(sheet, mapping.words)
     columns, body = layout.columns, layout.body
-    kind = kind_of(named, columns, body, is_file=is_file)
+    if mapping.given:
+        columns = replace(columns, names=columns.names | mapping.given)
+    found_sheet = ReadSheet(
+        sheet.name, columns.keys, len(body), layout.header_row, tuple(_column_details(layout.header, columns, body))
+    )
+    tables.found.append(found_sheet)
+    kind = kind_of(named, columns, body, is_file=is_file and mapped is None)
     if kind is None or (not body and named is None):
         return LEFT_UNKNOWN if body else LEFT_EMPTY
     if body and (found := list(faults(kind, columns, body))):
@@ -135,8 +155,7 @@ def _read_table(sheet: RawSheet, tables: Tables, *, is_file: bool) -> str | None
             draft.options, odd, draft.doubtful_letters = clean_options(options)
             draft.findings.extend(odd)
         drafts.append(draft)
-    details = tuple(_column_details(layout.header, columns, body))
-    read.append(ReadSheet(sheet.name, columns.keys, len(body), layout.header_row, details))
+    read.append(found_sheet)
     notes = [*sheet.notes, *layout.notes, *_hidden_rows(sheet, body), *unread_columns(read[-1], columns, body)]
     if not columns.answers:
         notes += no_key_column(sheet.name, sum(1 for draft in drafts[-len(body) :] if draft.is_qcm) if body else 0)
@@ -149,12 +168,12 @@ def _column_details(header: Sequence[str], columns: Columns, body: Body) -> Iter
     names = dict(columns.named())
     for place, text in enumerate(header):
         if place == columns.type_place:
-            yield ReadColumn(text.strip(), "type")
+            yield ReadColumn(column_label(text, place), "type")
         elif place in names:
-            yield ReadColumn(text.strip(), names[place])
+            yield ReadColumn(column_label(text, place), names[place])
         elif (key := columns.key_at(place)) is not None:
-            reason = columns.reasons.get(place)
-            yield ReadColumn(text.strip() or key, None, count_filled(body, place), reason)
+            reason, wanted = columns.reasons.get(place), key not in columns.unwanted
+            yield ReadColumn(text.strip() or key, None, count_filled(body, place), reason, is_wanted=wanted)
 
 
 def _set_type(draft: Draft, kind: Kind, type_cell: str, with_options: bool) -> None:

@@ -102,7 +102,10 @@ _QUALIFIERS = frozenset(
 )
 
 
-Kind = Literal["canonical", "option", "options", "key", "another key", "status", "type", "aside", "unknown"]
+# `mapped` and `unwanted` are what a job's config says of a column: this name, or on purpose unread.
+Kind = Literal[
+    "canonical", "option", "options", "key", "another key", "status", "type", "aside", "unknown", "mapped", "unwanted"
+]
 
 
 @dataclass(frozen=True, slots=True)
