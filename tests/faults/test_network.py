@@ -203,8 +203,9 @@ def test_one_of_two_machines_without_the_model_holds_up_nobody(
             assert site.value(CUT_OFF) == number
         assert held == 0
         assert [sentence for sentence in said if "ne répond pas" in sentence] == []
-        # And when the way is open again, it works as before
-        sick[0].heal()
+        # And when the way is open again, they work as before
+        for host in sick:
+            host.heal()
         busy = Busy(site)
         resumed_s = busy.until_it_works(nursery.living)
         busy.jobs.wait_for_all()
