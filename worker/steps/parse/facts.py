@@ -82,13 +82,17 @@ class Facts:
 def gather_facts(drafts: Sequence[Draft], file_name: str, levels: Levels) -> Facts:
     """Walk the drafts twice: cases need the texts that the first walk finds."""
     facts = Facts(find_level(file_name), levels)
+    seen: set[tuple[str, str, str]] = set()
     names: dict[str, dict[str, None]] = {}  # folded name → its spellings, first seen first
     for draft in drafts:
-        specialty, course = names_of(draft)
-        for name in (specialty, course):
-            if name:
-                names.setdefault(fold_cached(name), {})[name] = None
-        _note_levels(facts, draft, specialty, course)
+        place = (draft.cells.get("matiere", ""), draft.cells.get("cours", ""), draft.cells.get("niveau", ""))
+        if place not in seen:  # a file has a few of them and thousands of rows
+            seen.add(place)
+            specialty, course = names_of(draft)
+            for name in (specialty, course):
+                if name:
+                    names.setdefault(fold_cached(name), {})[name] = None
+            _note_levels(facts, draft, specialty, course)
         _note_case_text(facts, draft)
     facts.spellings = {key: best_spelling(found) for key, found in names.items()}
     for draft in drafts:
@@ -113,7 +117,8 @@ def names_of(draft: Draft) -> tuple[str, str]:
 
 def case_number(draft: Draft) -> str:
     """`cas n` as written; `5.0`, as some exports have it, is 5."""
-    return _WHOLE.sub(r"\1", draft.cells.get("cas n", "").strip())
+    number = draft.cells.get("cas n", "").strip()
+    return _WHOLE.sub(r"\1", number) if number else ""
 
 
 def best_spelling(names: Iterable[str]) -> str:
