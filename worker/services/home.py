@@ -199,6 +199,20 @@ def can_tell_processes() -> bool:
     return Path("/proc/self").exists()
 
 
+def is_alive(pid: int) -> bool:
+    """Whether it still runs. One that is ending has left its folder already; a zombie has ended."""
+    if not can_tell_processes():
+        try:
+            os.kill(pid, 0)
+        except OSError:
+            return False
+        return True
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0] not in ("Z", "X")
+    except (OSError, IndexError):
+        return False
+
+
 def wait_until_gone(is_gone: Callable[[], bool], timeout_s: float) -> bool:
     """Look again and again; whether it was gone in time."""
     deadline = time.monotonic() + timeout_s

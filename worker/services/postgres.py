@@ -21,6 +21,7 @@ from worker.services.home import (
     Home,
     can_tell_processes,
     choose_port,
+    is_alive,
     last_lines,
     rotate_log,
     wait_until_gone,
@@ -129,7 +130,7 @@ def stop(home: Home) -> bool:
     for number in (signal.SIGINT, signal.SIGQUIT):  # fast: sessions of killed clients end; then at once
         with suppress(ProcessLookupError):
             os.kill(pid, number)
-        if wait_until_gone(lambda: _running_pid(home) is None, STOP_TIMEOUT_S):
+        if wait_until_gone(lambda: not is_alive(pid), STOP_TIMEOUT_S):
             return True
     raise UsageError(f"The embedded PostgreSQL does not stop. Read {data / 'server.log'}, or end process {pid}.")
 

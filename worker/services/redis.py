@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from worker.errors import UsageError
-from worker.services.home import Home, choose_port, last_lines, rotate_log, wait_until_gone, works_in
+from worker.services.home import Home, choose_port, is_alive, last_lines, rotate_log, wait_until_gone, works_in
 
 if TYPE_CHECKING:
     import redis as client
@@ -98,7 +98,7 @@ def stop(home: Home) -> bool:
         connection.shutdown(save=False, nosave=True)
 
     def is_gone() -> bool:
-        return not works_in(folder / "redis.pid", folder) and _state(home, port) == "absent"
+        return not (pid and is_alive(pid)) and _state(home, port) == "absent"
 
     if not wait_until_gone(is_gone, STOP_TIMEOUT_S) and pid:
         with suppress(ProcessLookupError):
