@@ -407,6 +407,24 @@ def test_bad_files_fail_with_a_sentence_and_write_nothing(platform: Platform, ba
     assert platform.value('SELECT count(*) FROM "LlmCall"') == 0
 
 
+def test_one_cause_of_all_rows_is_the_jobs_error_and_a_level_is_one_of_the_platforms(
+    platform: Platform, tmp_path: Path
+) -> None:
+    text = "matiere;niveau;question;option a;option b;reponse\nP;{0};Quoi ?;un;deux;A\nP;{0};Et ?;un;deux;B\n"
+    for name, level in (("facile", "Facile"), ("dcem2", "DCEM2"), ("sixieme", "6e année")):
+        (tmp_path / f"{name}.csv").write_text(text.format(level))
+    with platform.workers(1):
+        refused = platform.wait_for_job(platform.enqueue(tmp_path / "facile.csv"))
+        platform.wait_for_job(platform.enqueue(tmp_path / "dcem2.csv"))
+        platform.execute('UPDATE "Question" SET "level" = \'6e année\'')
+        known = platform.wait_for_job(platform.enqueue(tmp_path / "sixieme.csv"))
+    assert refused["status"] == "failed"
+    assert "même cause" in refused["errorMessage"]
+    assert "Niveau inconnu (« Facile »)" in refused["errorMessage"]
+    assert "defaultLevel" in refused["errorMessage"]
+    assert known["status"] == "completed"
+
+
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "../../etc/passwd", "http://127.0.0.1:1/x.xlsx", "/etc/passwd"])
 def test_a_file_outside_storage_is_never_opened(platform: Platform, url: str) -> None:
     with platform.workers(1):
