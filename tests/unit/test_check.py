@@ -501,7 +501,8 @@ def test_of_thoughts_that_hold_drafts_the_answer_counts(content: str) -> None:
 def test_a_text_may_speak_of_thoughts() -> None:
     text = f"{TEXT} <think> et </think> sont des balises."
     reply = check_reply(body({"results": [result(explanation=text)]}), asked(question()))
-    assert reply.looks["item-1"].explanation == text
+    # It is kept whole; for a browser it opens no tag.
+    assert reply.looks["item-1"].explanation == text.replace("<think", "< think").replace("</think", "< /think")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from worker.shapes.history import EarlierItem, Standing
 from worker.shapes.items import question_id
+from worker.shapes.markup import without_markup
 from worker.shapes.questions import LETTERS, Question, fold_name, fold_text
 
 T = TypeVar("T")
@@ -119,10 +120,12 @@ def _find_elsewhere(connection: sa.Connection, contents: Mapping[str, Question])
     found = {}
     for some in batched(wanted.items(), TEXTS_AT_ONCE):
         by_text: dict[str, list[Mapping[Any, Any]]] = defaultdict(list)
-        for row in connection.execute(BY_TEXT, {"texts": [question.text for _, question in some]}).mappings():
+        for row in connection.execute(
+            BY_TEXT, {"texts": [without_markup(question.text) for _, question in some]}
+        ).mappings():
             by_text[fold_text(row["questionText"])].append(row)
         for content_hash, question in some:
-            for candidate in by_text.get(fold_text(question.text), ()):
+            for candidate in by_text.get(fold_text(without_markup(question.text)), ()):
                 if _is_other(candidate, content_hash, question):
                     found[content_hash] = _standing(candidate, by_person=True)
     return found
@@ -155,14 +158,14 @@ def _asks(row: Mapping[Any, Any], question: Question) -> bool:
     options = {letter: fold_text(text) for letter, text in texts.items() if text is not None}
     return (
         row["type"] == question.type
-        and fold_text(row["questionText"]) == fold_text(question.text)
-        and options == {letter: fold_text(text) for letter, text in question.options.items()}
+        and fold_text(row["questionText"]) == fold_text(without_markup(question.text))
+        and options == {letter: fold_text(without_markup(text)) for letter, text in question.options.items()}
     )
 
 
 def _is_filed_alike(row: Mapping[Any, Any], question: Question) -> bool:
     names = [(row["specialty"], question.specialty), (row["course"], question.course)]
-    same_case = fold_text(row["case_text"] or "") == fold_text(question.case_text or "")
+    same_case = fold_text(row["case_text"] or "") == fold_text(without_markup(question.case_text or ""))
     return same_case and all(fold_name(there or "") == fold_name(here) for there, here in names)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from worker.shapes.ids import derive_ids
+from worker.shapes.markup import without_markup
 from worker.shapes.places import Place
 from worker.shapes.questions import Question, fold_text
 
@@ -136,11 +137,11 @@ def _row(publication: Publication, case_id: str | None) -> dict[str, Any]:
     return {
         "id": publication.id,
         "type": question.type,
-        "text": question.text,
-        **{letter.lower(): question.options.get(letter) for letter in "ABCDE"},
+        "text": without_markup(question.text),
+        **{letter.lower(): _published(question.options.get(letter)) for letter in "ABCDE"},
         "key": publication.key,
-        "answer": publication.answer,
-        "explanation": publication.explanation,
+        "answer": _published(publication.answer),
+        "explanation": without_markup(publication.explanation),
         "level": question.level,
         "semester": question.semester,
         "specialty_id": publication.specialty_id,
@@ -151,6 +152,10 @@ def _row(publication: Publication, case_id: str | None) -> dict[str, Any]:
         "difficulty": question.difficulty,
         "validated": publication.validated,
     }
+
+
+def _published(text: str | None) -> str | None:
+    return None if text is None else without_markup(text)
 
 
 def _make_cases(connection: sa.Connection, publications: Sequence[Publication]) -> dict[str, str]:
@@ -177,6 +182,6 @@ def _case_row(case_id: str, publication: Publication) -> dict[str, Any]:
     return {
         "id": case_id,
         "title": " ".join(f"Cas clinique {question.case_number or ''}".split()) + f" — {question.course}",
-        "text": question.case_text,
+        "text": _published(question.case_text),
         "specialty_id": publication.specialty_id,
     }

@@ -12,6 +12,7 @@ from worker.errors import DecisionConflict, DecisionRefused
 from worker.log import get_logger
 from worker.shapes import sentences
 from worker.shapes.decisions import OPEN_OUTCOMES, Decided, DecidedItem, Order, Settlement
+from worker.shapes.markup import without_markup
 from worker.shapes.places import PlacesMissing, Wanted
 from worker.shapes.questions import LETTERS, fold_text
 from worker.steps.settle import settle
@@ -101,8 +102,9 @@ def _is_as_analysed(item: DecidedItem) -> bool:
     stored, question = item.stored or {}, item.question
     texts = {letter: stored.get(f"option{letter}") for letter in LETTERS}
     options = {letter: fold_text(text) for letter, text in texts.items() if text is not None}
-    asked = {letter: fold_text(text) for letter, text in question.options.items()}
-    return fold_text(stored.get("questionText") or "") == fold_text(question.text) and options == asked
+    asked = {letter: fold_text(without_markup(text)) for letter, text in question.options.items()}
+    same_text = fold_text(stored.get("questionText") or "") == fold_text(without_markup(question.text))
+    return same_text and options == asked
 
 
 def _settle(connection: sa.Connection, item: DecidedItem, order: Order, settlement: Settlement) -> Decided:

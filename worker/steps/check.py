@@ -14,6 +14,7 @@ from worker.shapes.answers import Citation, Look, Refusal, Verdict
 from worker.shapes.calls import ILLEGIBLE, AskedQuestion, CheckedReply, Request
 from worker.shapes.completions import DECODER, Ambiguous, Completion, parse_json, read_completion
 from worker.shapes.letters import is_negative, named_letters, stated_key
+from worker.shapes.markup import without_markup
 from worker.shapes.questions import fold_text
 
 MIN_LETTERS_EXPLANATION = 20
@@ -318,7 +319,7 @@ class _TextCheck:
 
     def answer(self, value: object) -> str:
         """The short answer: "?" and "…" are none; "5" and "B12" are."""
-        answer = clean_text(value) if isinstance(value, str) else ""
+        answer = without_markup(clean_text(value)) if isinstance(value, str) else ""
         if not any(c.isalnum() for c in answer) or _is_placeholder(answer):
             raise _Refused("no_answer", "no answer of its own to a short-answer question")
         self._read.append(answer)
@@ -326,7 +327,7 @@ class _TextCheck:
 
     def explanation(self, value: object) -> str:
         """The general explanation."""
-        text = clean_text(value) if isinstance(value, str) else ""
+        text = without_markup(clean_text(value)) if isinstance(value, str) else ""
         if not text:
             raise _Refused("no_explanation", "no explanation")
         self._refuse_hollow(text, MIN_LETTERS_EXPLANATION)
@@ -334,7 +335,7 @@ class _TextCheck:
 
     def option_explanation(self, value: object, wire: str) -> str:
         """The explanation of one present option, without the letter that we will write before it."""
-        text = clean_text(value) if isinstance(value, str) else ""
+        text = without_markup(clean_text(value)) if isinstance(value, str) else ""
         if text.startswith((wire, f"({wire}")):
             text = _OWN_LETTER.sub("", text)
         if not text:

@@ -13,6 +13,7 @@ from worker.errors import DecisionRefused
 from worker.shapes import sentences
 from worker.shapes.decisions import DecidedItem, Order, Settlement
 from worker.shapes.explanations import join_blocks, option_lines, quoted_sources, reminder_block, source_lines
+from worker.shapes.markup import without_markup
 from worker.shapes.questions import Question
 from worker.shapes.short_answers import same_answer
 
@@ -54,7 +55,7 @@ def _keep(question: Question) -> Settlement:
 def _edit(item: DecidedItem, order: Order) -> Settlement:
     question = item.question
     value = _typed_value(order, question)
-    typed = (order.explanation or "").strip()
+    typed = without_markup(order.explanation or "").strip()
     if typed:
         return _by_person(question, value, typed)
     if value == question.official:
@@ -123,7 +124,7 @@ def _typed_value(order: Order, question: Question) -> str:
     if not question.is_qcm:
         if order.key and not order.answer:
             raise DecisionRefused(sentences.ANSWER_NOT_KEY)
-        if not (answer := (order.answer or "").strip()):
+        if not (answer := without_markup(order.answer or "").strip()):
             raise DecisionRefused(sentences.ANSWER_WANTED)
         return answer
     typed = (order.key or "").strip().upper()
