@@ -29,7 +29,7 @@ from tests.faults.harness import (
 from tests.faults.nursery import Nursery
 from tests.faults.record import record
 
-MINUTES = 20.0 if LONG else 0.4
+MINUTES = 20.0 if LONG else 0.3
 PAUSE_S = 1.0 if LONG else 0.4  # between two jobs
 WARM = 0.25  # of the time: until then pools fill and modules are loaded
 # In the long run every setting is the default. In the short one a watch that never goes round must show soon.

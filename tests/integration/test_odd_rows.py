@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from bench.scripted_llm import ScriptedLlm
 from surroundings import ADMIN, Platform
-from tests.faults.harness import make_workbook
+from tests.faults.harness import LONG, make_workbook
 from worker.adapters import overview, tasks
 from worker.adapters.db import Database
 from worker.adapters.invariants import look
@@ -173,7 +173,7 @@ CONFIGS = VALUES | st.dictionaries(OPTIONS | STRINGS, VALUES, min_size=1, max_si
 
 
 @settings(
-    max_examples=100,
+    max_examples=300 if LONG else 40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
