@@ -197,6 +197,34 @@ def test_an_independent_file_stays_a_persons(platform: Platform, llm: ScriptedLl
     assert llm.stats()["received"] == calls
 
 
+def test_questions_that_differ_by_their_image_alone_are_never_taken_for_each_other(
+    platform: Platform, llm: ScriptedLlm, tmp_path: Path
+) -> None:
+    llm.configure(truth={"Que montre l'image ?": [OPTIONS["A"]]})
+    head, rows = "matiere,niveau,texte de la question,option a,option b,reponse,image", []
+    for image in ("", "thorax1.png", "thorax2.png"):
+        rows.append(f"Pneumologie,DCEM2,Que montre l'image ?,{OPTIONS['A']},{OPTIONS['B']},A,{image}")
+    paths = [tmp_path / f"{number}.csv" for number in range(len(rows))]
+    for path, row in zip(paths, rows, strict=True):
+        path.write_text(f"{head}\n{row}\n")
+    with sending(platform) as send:
+        # When each comes in a file of its own, then all again, the one without an image last
+        jobs = [send(path) for path in paths]
+        everything = tmp_path / "all.csv"
+        everything.write_text("\n".join([head, *rows[::-1]]) + "\n")
+        again = send(everything)
+
+    assert [outcomes(platform, job_id) for job_id in jobs] == [{"Que montre l'image ?": "confirmed"}] * 3
+    found = platform.rows('SELECT "id", "explanation" FROM "Question"')
+    links = sorted(
+        link for q in found for link in ("thorax1.png", "thorax2.png") if f"Image : {link}" in q["explanation"]
+    )
+    assert (len(found), links) == (3, ["thorax1.png", "thorax2.png"])
+    items = platform.rows('SELECT "status", "questionId" FROM "AiValidationItem" WHERE "jobId" = :id', id=again)
+    assert {item["questionId"] for item in items} == {q["id"] for q in found}
+    assert {item["status"] for item in items} == {"confirmed"}
+
+
 def test_a_key_that_a_teacher_types_into_the_workbook_is_hers_and_its_explanation_argues_for_it(
     platform: Platform, llm: ScriptedLlm, tmp_path: Path
 ) -> None:

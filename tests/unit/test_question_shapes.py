@@ -92,6 +92,7 @@ def test_what_surrounds_the_content_does_not_make_another_question(changes: dict
         {"options": {"A": "pH < 7,35", "B": "pH > 7,35"}},
         {"course": "Bronchiolite"},
         {"specialty": "Pneumologie"},
+        {"image": "thorax1.png"},
     ],
 )
 def test_what_the_student_reads_does(changes: dict[str, Any]) -> None:
@@ -146,6 +147,7 @@ questions = st.builds(
     option_explanations=letters,
     reminder=st.none() | texts,
     difficulty=st.none() | st.integers(1, 5),
+    image=st.none() | texts,
 )
 
 

@@ -47,6 +47,7 @@ ORDER BY e."createdAt" DESC, e."id"
 STORED = """
 SELECT q."id", q."type", q."questionText", q."optionA", q."optionB", q."optionC", q."optionD", q."optionE",
        COALESCE(q."correctAnswer", q."answer") AS official, q."isValidated", q."validatedBy" IS NOT NULL AS by_person,
+       q."explanation" ~ '(^|\n)Image.:' AS has_image,
        k."description" AS case_text, s."name" AS specialty, c."name" AS course
 FROM "Question" q
 LEFT JOIN "ClinicalCase" k ON k."id" = q."clinicalCaseId"
@@ -132,6 +133,9 @@ def _find_elsewhere(connection: sa.Connection, contents: Mapping[str, Question])
 
 
 def _is_other(row: Mapping[Any, Any], content_hash: str, question: Question) -> bool:
+    """Another id, the same question. What an image shows is not in any column: with one only the id tells."""
+    if question.image is not None or row["has_image"]:
+        return False
     return row["id"] != question_id(content_hash) and _asks(row, question) and _is_filed_alike(row, question)
 
 

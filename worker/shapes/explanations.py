@@ -1,6 +1,6 @@
 """How the parts of a published explanation are put together: one text per question, as the specification has it.
 
-`A — …` per option, the general explanation, the courses' quotes, and `Rappel : …` as uploaded.
+`A — …` per option, the general explanation, the courses' quotes, `Image : …` and `Rappel : …` as uploaded.
 """
 
 from __future__ import annotations
@@ -23,6 +23,11 @@ def option_lines(explanations: Mapping[str, str]) -> str:
 def reminder_block(reminder: str | None) -> str | None:
     """`Rappel : …`, the text byte for byte."""
     return None if reminder is None else f"Rappel : {reminder}"
+
+
+def image_block(image: str | None) -> str | None:
+    """`Image : …`, the link as uploaded: the platform's questions have no column for it."""
+    return None if image is None else f"Image : {image}"
 
 
 def quoted_sources(cited: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:

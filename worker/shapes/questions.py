@@ -61,6 +61,7 @@ class Question:
     option_explanations: Mapping[str, str] = field(default_factory=dict)  # same, per letter
     reminder: str | None = None  # `rappel`, byte for byte
     difficulty: int | None = None  # 1–5, from `[Niveau 3]` in the source
+    image: str | None = None  # link or name of the picture that the question asks about, as uploaded
 
     @property
     def is_qcm(self) -> bool:
@@ -73,7 +74,7 @@ class Question:
         return self.official_key if self.is_qcm else self.official_answer
 
     def content_hash(self) -> str:
-        """64 hex digits over type, case, stem, ordered options and course: what makes two rows one question."""
+        """64 hex digits over type, case, stem, ordered options, course and image: what makes two rows one question."""
         content = [
             self.type,
             fold_text(self.case_text or ""),
@@ -82,14 +83,17 @@ class Question:
             fold_name(self.specialty),
             fold_name(self.course),
         ]
+        if self.image is not None:  # without one the hash is what it was before images counted
+            content.append(self.image)
         return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict for jsonb."""
         # Not `asdict`, which copies every value in depth: a file has 50,000 of these.
         data = {name: getattr(self, name) for name in _FIELDS}
-        if self.unread_official is None:
-            del data["unread_official"]  # a worker of the version before does not know it
+        for name in ("unread_official", "image"):
+            if data[name] is None:
+                del data[name]  # a worker of the version before does not know it
         return data
 
     @classmethod

@@ -6,7 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from worker.shapes.answers import Citation, Conclusion, Look
-from worker.shapes.explanations import join_blocks, option_lines, quoted_sources, reminder_block, source_lines
+from worker.shapes.explanations import (
+    image_block,
+    join_blocks,
+    option_lines,
+    quoted_sources,
+    reminder_block,
+    source_lines,
+)
 from worker.shapes.jobs import JobConfig
 from worker.shapes.questions import Question, fold_text
 from worker.shapes.short_answers import is_other_answer, same_answer
@@ -283,7 +290,14 @@ def _with_text(
         cell = general
     return replace(
         conclusion,
-        explanation=join_blocks(*warnings, option_lines(merged), general, aside, reminder_block(question.reminder)),
+        explanation=join_blocks(
+            *warnings,
+            option_lines(merged),
+            general,
+            aside,
+            image_block(question.image),
+            reminder_block(question.reminder),
+        ),
         general_explanation=cell,
         option_explanations=human_options if contested or embedded else merged,
         model=look.model,

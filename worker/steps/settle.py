@@ -12,7 +12,14 @@ from typing import Any
 from worker.errors import DecisionRefused
 from worker.shapes import sentences
 from worker.shapes.decisions import DecidedItem, Order, Settlement
-from worker.shapes.explanations import join_blocks, option_lines, quoted_sources, reminder_block, source_lines
+from worker.shapes.explanations import (
+    image_block,
+    join_blocks,
+    option_lines,
+    quoted_sources,
+    reminder_block,
+    source_lines,
+)
 from worker.shapes.markup import without_markup
 from worker.shapes.questions import Question
 from worker.shapes.short_answers import same_answer
@@ -80,10 +87,11 @@ def _by_person(question: Question, value: str, text: str) -> Settlement:
     reminder = reminder_block(question.reminder)
     if reminder is not None and question.reminder and question.reminder in text:
         reminder = None
+    image = image_block(None if question.image and question.image in text else question.image)
     return Settlement(
         key=value if question.is_qcm else None,
         answer=None if question.is_qcm else value,
-        explanation=join_blocks(text or sentences.EXPLANATION_MISSING, reminder),
+        explanation=join_blocks(text or sentences.EXPLANATION_MISSING, image, reminder),
         needs_explanation=not text,
     )
 
@@ -100,7 +108,11 @@ def _by_analysis(item: DecidedItem, value: str, *, keeps_uploaded: bool) -> Sett
         key=value if question.is_qcm else None,
         answer=None if question.is_qcm else value,
         explanation=join_blocks(
-            option_lines(options), general, reminder_block(question.reminder), source_lines(quoted)
+            option_lines(options),
+            general,
+            image_block(question.image),
+            reminder_block(question.reminder),
+            source_lines(quoted),
         ),
     )
 

@@ -28,6 +28,7 @@ from worker.steps.parse.values import (
     fold_cached,
     plain_text,
     read_difficulty,
+    read_image,
     read_level,
     read_semester,
     shown,
@@ -113,6 +114,7 @@ def _build_question(draft: Draft, facts: Facts, defaults: Defaults, findings: li
         option_explanations=option_explanations,
         reminder=reminder if reminder.strip() else None,
         difficulty=read_difficulty(source) if source else None,
+        image=read_image(image) if (image := cells.get("image", "")) else None,
     )
 
 

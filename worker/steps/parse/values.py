@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 
@@ -33,6 +34,9 @@ _DIGITS = {
     "sub": str.maketrans("0123456789+-", "₀₁₂₃₄₅₆₇₈₉₊₋"),
 }
 
+_IMAGE_TAG = re.compile(r"<img\b", re.IGNORECASE)
+_SOURCE = re.compile(r"\bsrc ?= ?", re.IGNORECASE)
+_NO_IMAGE = frozenset({"non", "no", "aucun", "aucune", "sans", "sans image", "pas d image", "faux", "false", "0"})
 _PLACEHOLDERS = frozenset({"", "test", "tests", "na", "n a", "nan", "null", "none", "todo", "rien", "neant", "vide"})
 _REPEATED = re.compile(r"([a-z])\1+|x")
 _LEVEL = re.compile(r"\b([pd]cem)\s*([1-4])(?!\d)")
@@ -114,6 +118,18 @@ def written_text(cell: str) -> str | None:
     """Text that a person wrote, or None for nothing and placeholders."""
     text = plain_text(cell)
     return text if text and not is_placeholder(text) else None
+
+
+def read_image(cell: str) -> str | None:
+    """The link or name of a picture, also of an `<img src="…">`; None for nothing, placeholders and `non`."""
+    link = " ".join(cell.split())
+    tag = _IMAGE_TAG.search(link)
+    source = _SOURCE.search(link, tag.end()) if tag else None
+    if source:
+        rest, quote = link[source.end() :], link[source.end() : source.end() + 1]
+        link = rest[1:].partition(quote)[0] if quote in ('"', "'") else rest.split(">")[0].split(" ")[0]
+    link = " ".join(unicodedata.normalize("NFC", link).split())
+    return link if link and not is_placeholder(link) and fold_name(link) not in _NO_IMAGE else None
 
 
 @lru_cache(maxsize=8192)
