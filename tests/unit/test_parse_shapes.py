@@ -327,6 +327,7 @@ def test_a_question_column_that_only_counts_is_the_number() -> None:
         "question;Alpha;Bêta;reponse\nQuoi ?;un;deux;deux",
         "question;reponse1;reponse2;reponse3\nQuoi ?;un;deux;trois",
         "question;propositions;reponse\nQuoi ?;un ou deux;B",
+        "question;options;reponse\nQuoi ?;['un', 'deux'];deux",
         "question;A;B;C;D\nQuoi ?;V;F;V;F\nEt ?;F;F;V;V",
     ],
 )

@@ -49,6 +49,11 @@ def _doubts(columns: Columns, body: Body) -> Iterator[str]:
     if only_letters(columns, body):
         shown = quoted(list(dict.fromkeys(answer_cells(columns, body)))[:3])
         yield f"les réponses ne sont que des lettres ({shown}), et aucune colonne d'options n'est reconnue"
+    if columns.all_options is not None:
+        yield (
+            f"les options de la colonne {quoted([columns.all_options])} ne peuvent pas être séparées (chacune sur sa "
+            "ligne, avec sa lettre : « A. … », « B. … », ou chacune dans sa colonne)"
+        )
     unread = [
         key
         for key, place in zip(columns.keys, columns.places, strict=True)
