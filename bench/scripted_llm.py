@@ -196,7 +196,9 @@ def right_options(script: Script, question: Mapping[str, Any]) -> set[str]:
 
 def _answer_qcm(script: Script, question: Mapping[str, Any], rng: random.Random) -> dict[str, Any]:
     right = right_options(script, question)
-    if rng.random() >= script.accuracy:
+    if question["officialAnswer"]:  # to be explained, not judged
+        right = {fold(question["options"][letter]) for letter in question["officialAnswer"]}
+    elif rng.random() >= script.accuracy:
         # A wrong set of letters: one option changes sides, or two when the set would be empty.
         folded = sorted({fold(text) for text in question["options"].values()})
         changed = right ^ {rng.choice(folded)}
@@ -553,7 +555,7 @@ def _read_request(body: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
         wanted = {"id", "type", "case", "text", "options", "officialAnswer", "excerpts"}
         if any(question.keys() != wanted for question in document["questions"]):
             raise ValueError("a question has other fields than the wire format")
-        if document["task"] not in ("analyse", "second_look") or not document["questions"]:
+        if document["task"] not in ("analyse", "second_look", "explain") or not document["questions"]:
             raise ValueError("no known task, or no question")
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise ValueError(f"not in the wire format: {error!r}") from error

@@ -196,7 +196,7 @@ class LlmCall(Base):
 
     __tablename__ = "LlmCall"
     __table_args__ = (
-        CheckConstraint("\"purpose\" IN ('analyse', 'second_look')", name="LlmCall_purpose_check"),
+        CheckConstraint("\"purpose\" IN ('analyse', 'second_look', 'explain')", name="LlmCall_purpose_check"),
         CheckConstraint("\"status\" IN ('waiting', 'started', 'succeeded', 'failed')", name="LlmCall_status_check"),
         Index(
             "LlmCall_questionKeys_idx",

@@ -6,9 +6,12 @@ import os
 import socket
 import threading
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import redis
+import sqlalchemy as sa
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -28,7 +31,7 @@ from worker.errors import UsageError
 from worker.gateway import Gateway, Outlet
 from worker.isolation import run_isolated
 from worker.leases import Leases
-from worker.pipeline import Line
+from worker.pipeline import Explainer, Line
 from worker.pulses import Pulses
 from worker.retrieval import Retrieval
 from worker.runner import Runner
@@ -151,6 +154,17 @@ def build_line(settings: Settings, *, pool_size: int, owner: str) -> Line:
 
 def _standstill_s(settings: Settings) -> float:
     return max(5.0, settings.lease_s)
+
+
+@contextmanager
+def build_explainer(settings: Settings, engine: sa.Engine) -> Iterator[Explainer]:
+    """What explains decisions to students, for a command or a page; closed afterwards."""
+    endpoint = resolve_endpoint(settings, settings.embedded_llm_url)
+    gateway = build_gateway(settings, endpoint, Circuit())
+    try:
+        yield Explainer(Database(engine), gateway, endpoint, load_prices(settings.prices))
+    finally:
+        gateway.close()
 
 
 def build_courier(settings: Settings, line: Line) -> Courier | None:

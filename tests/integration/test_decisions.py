@@ -17,7 +17,9 @@ from worker.adapters.db import Database
 from worker.adapters.decisions import ItemView, list_items
 from worker.errors import DecisionConflict, DecisionRefused
 from worker.pipeline import decide
+from worker.settings import Settings
 from worker.shapes.decisions import Decided, Order
+from worker.wiring import build_explainer
 
 TEACHER, COLLEAGUE = "prof@medq.test", "collegue@medq.test"
 OPTIONS = {letter: f"Proposition {letter}" for letter in "ABCDE"}
@@ -296,6 +298,41 @@ def test_of_many_who_decide_at_once_one_is_heard_and_the_others_are_told(
     assert people.value('SELECT count(*) FROM "AiValidationDecision"') == 1
     (stands,) = people.rows('SELECT "action" FROM "AiValidationDecision"')
     assert question_of(people, item)["correctAnswer"] == {"accept": "BD", "keep": "AC"}[stands["action"]]
+
+
+def test_what_is_kept_without_an_explanation_is_explained_by_one_call_that_is_shown_the_key(
+    people: Platform, llm: ScriptedLlm, database: Database
+) -> None:
+    # Given two contested questions that nobody has explained
+    rows = [("Question un ?", "AC", "", REMINDER), ("Question deux ?", "AC", "", "")]
+    job_id = analyse(people, llm, rows, known="BD")
+    first, second = items_of(people, job_id)
+    for item in (first, second):
+        assert decide(database, order(item, "keep")).needs_explanation
+    settings = Settings.model_validate(people.worker_environment())
+    before = llm.stats()["received"]
+
+    # When the model is asked, then the text argues for what stands, and says whose it is
+    with build_explainer(settings, people.engine) as explainer:
+        assert explainer.explain(first.id)
+        text = question_of(people, first)["explanation"]
+        assert text.startswith("Explication rédigée par un modèle d'IA pour la réponse retenue, non relue :\n\nA — ")
+        assert text.endswith(f"Rappel : {REMINDER}")
+        assert "officielle" not in text
+        # Once: a paid reply is used again, and what is explained is left alone
+        assert not explainer.explain(first.id)
+        assert llm.stats()["received"] == before + 1
+        # Where nobody answers, the question goes on saying what it lacks
+        llm.configure(status=500)
+        assert not explainer.explain(second.id)
+        assert question_of(people, second)["explanation"] == "Explication à rédiger."
+        llm.configure(status=200)
+        # Nor is there a call beyond the job's budget
+        people.execute('UPDATE "AiValidationJob" SET "config" = \'{"maxCostUsd": 0.000001}\'')
+        assert not explainer.explain(second.id)
+    assert llm.stats()["received"] == before + 2
+    calls = people.rows('SELECT "status", "costUsd" FROM "LlmCall" WHERE "purpose" = \'explain\' ORDER BY "createdAt"')
+    assert [call["status"] for call in calls] == ["succeeded", "failed"]
 
 
 def test_a_decision_is_never_changed_and_outlives_what_it_speaks_of(

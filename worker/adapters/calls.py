@@ -139,6 +139,19 @@ WHERE j."status" = 'processing' AND c."status" = 'succeeded' AND c."batchId" IS 
 """)  # noqa: S608
 
 
+# A call for a person's decision: of no task, and so of no lease. It stands on its job's books, where that still exists.
+BEGIN_ALONE = sa.text(f"""
+INSERT INTO "LlmCall" ("id", "jobId", "attempt", "purpose", "requestHash", "questionKeys", "model", "endpoint",
+                       "status", "costUsd", "questionCount", "createdAt")
+VALUES (:call_id, :job_id, 0, :purpose, :hash, CAST(:keys AS text[]), :model, :endpoint, 'started', :ceiling, 1, {NOW})
+""")  # noqa: S608
+FIND_ALONE = sa.text("""
+SELECT "response", "model" FROM "LlmCall"
+WHERE "status" = 'succeeded' AND "questionKeys" && ARRAY[CAST(:key AS text)] AND "purpose" = 'explain'
+ORDER BY "createdAt" DESC LIMIT 1
+""")
+
+
 @dataclass(frozen=True, slots=True)
 class StoredReply:
     """A call that was, or may have been, paid for earlier. `question_keys` are in the order of the wire ids q1, q2, …
@@ -214,6 +227,33 @@ def is_asked_elsewhere(
 def lock_keys(connection: sa.Connection, keys: Sequence[str]) -> None:
     """Let nobody else begin a call about these questions until the end of the transaction."""
     connection.execute(LOCK_KEYS, {"keys": list(keys)})
+
+
+def begin_alone(
+    connection: sa.Connection, request: Request, *, call_id: str, job_id: str, ceiling_usd: Decimal | None
+) -> None:
+    """Write the intent of a call that belongs to no task."""
+    (asked,) = request.questions
+    connection.execute(
+        BEGIN_ALONE,
+        {
+            "call_id": call_id,
+            "job_id": job_id,
+            "purpose": request.purpose,
+            "hash": request.hash,
+            "keys": [asked.key],
+            "model": request.model,
+            "endpoint": request.endpoint,
+            "ceiling": ceiling_usd,
+        },
+    )
+
+
+def find_alone(connection: sa.Connection, request: Request) -> str | None:
+    """The newest reply to this very question, as it came; None when there is none."""
+    (asked,) = request.questions
+    row = connection.execute(FIND_ALONE, {"key": asked.key}).one_or_none()
+    return None if row is None else str(row[0])
 
 
 def sum_spent(connection: sa.Connection, job_id: str, *, call_id: str) -> tuple[Decimal, Decimal]:

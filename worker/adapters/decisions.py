@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from models import new_id
 from worker.shapes.decisions import DecidedItem, Order, Settlement
 from worker.shapes.items import question_id
 from worker.shapes.questions import Question
+from worker.shapes.sentences import EXPLANATION_MISSING
 
 NOW = "timezone('UTC', clock_timestamp())"
 
@@ -86,6 +87,19 @@ FIND_USER = sa.text("""
 SELECT "id" FROM "User"
 WHERE ("id" = :user OR lower("email") = lower(:user)) AND "isActive" AND lower("role") IN ('admin', 'maintainer')
 """)
+UNEXPLAINED = sa.text("""
+SELECT i."jobId", i."question", i."contentHash", q."id" AS question_id, q."correctAnswer", q."answer", q."explanation",
+       j."config"::text AS config, j."instructions"
+FROM "AiValidationItem" i JOIN "AiValidationJob" j ON j."id" = i."jobId"
+JOIN "Question" q ON q."id" = COALESCE(i."questionId", 'q' || left(i."contentHash", 24))
+WHERE i."id" = :id AND q."isValidated" AND q."validatedBy" IS NOT NULL AND starts_with(q."explanation", :missing)
+""")
+# Only what still waits for it, and only for the key that it explains.
+EXPLAIN = sa.text(f"""
+UPDATE "Question" SET "explanation" = :text || substr("explanation", length(:missing) + 1), "updatedAt" = {NOW}
+WHERE "id" = :id AND starts_with("explanation", :missing) AND "isValidated"
+  AND COALESCE("correctAnswer", "answer") = :value
+""")  # noqa: S608
 OPEN_COUNT = sa.text('SELECT count(*) FROM "AiValidationOpenItem" WHERE "jobId" = :job_id')
 LAST_WORD = sa.text("""
 SELECT "id", "message" FROM "AiValidationJob" WHERE "id" = ANY(:ids) AND "status" = 'completed' ORDER BY "id"
@@ -225,6 +239,40 @@ def restore_question(connection: sa.Connection, question_id: str, previous: Mapp
 def link_item(connection: sa.Connection, item_id: str, question_id: str | None) -> None:
     """Say on the item where its question is."""
     connection.execute(LINK_ITEM, {"id": item_id, "question_id": question_id})
+
+
+@dataclass(frozen=True, slots=True)
+class Unexplained:
+    """A question that a person settled and nobody has explained; `question` has the key or answer that stands now."""
+
+    job_id: str
+    question_id: str
+    question: Question
+    config: object  # raw JSON
+    instructions: str | None
+
+
+def find_unexplained(connection: sa.Connection, item_id: str) -> Unexplained | None:
+    """What waits for an explanation under this item; None when nothing does."""
+    row = connection.execute(UNEXPLAINED, {"id": item_id, "missing": EXPLANATION_MISSING}).mappings().one_or_none()
+    if row is None:
+        return None
+    question = replace(
+        Question.from_json(row["question"]), official_key=row["correctAnswer"], official_answer=row["answer"]
+    )
+    config = None if row["config"] is None else json.loads(row["config"])
+    return Unexplained(row["jobId"], row["question_id"], question, config, row["instructions"])
+
+
+def write_explanation(connection: sa.Connection, unexplained: Unexplained, text: str) -> bool:
+    """Put the explanation in its place; False when it is not wanted any more."""
+    parameters = {
+        "id": unexplained.question_id,
+        "text": text,
+        "missing": EXPLANATION_MISSING,
+        "value": unexplained.question.official,
+    }
+    return connection.execute(EXPLAIN, parameters).rowcount == 1
 
 
 def count_open(connection: sa.Connection, job_id: str) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -94,7 +94,7 @@ def decide(  # noqa: PLR0917 (a command has as many options as it has)
     from worker.pipeline import decide as settle
     from worker.shapes.decisions import Order
 
-    with open_site() as site:
+    with open_site(broker=explains()) as site:
         item = find_item(site, item_id)
         order = Order(
             item_id=item.id,
@@ -108,16 +108,38 @@ def decide(  # noqa: PLR0917 (a command has as many options as it has)
             version=item.version,
         )
         decided = settle(Database(site.engine), order)
+        if decided.needs_explanation and explain(site, [item.id]):
+            decided = replace(decided, needs_explanation=False)
     if as_json:
         tell_json(asdict(decided))
         return
     if not decided.is_new:
-        tell(f"Row {item.id}: this very decision stands already.")
+        tell(
+            f"Row {item.id}: this very decision stands already.{'' if decided.needs_explanation else ' Nothing to do.'}"
+        )
         return
     others = f" Settled with it: {decided.other_items} more." if decided.other_items else ""
     tell(f"Row {item.id} ({item.sheet}, row {item.row_number}): {action}, question {decided.question_id}.{others}")
     if decided.needs_explanation:
         say("Nobody has explained what stands now: the question says « Explication à rédiger ».")
+
+
+def explains() -> bool:
+    """Whether a model is configured that could explain what a person kept. The embedded one never does."""
+    from worker.adapters.llm import resolve_endpoint
+    from worker.settings import Settings
+
+    return not resolve_endpoint(Settings.load(), "embedded").embedded
+
+
+def explain(site: Site, item_ids: Sequence[str]) -> int:
+    """Have the model explain what was settled about these rows and nobody has explained; how many questions it was."""
+    if not explains():
+        return 0
+    from worker.wiring import build_explainer
+
+    with build_explainer(site.settings, site.engine) as explainer:
+        return sum(explainer.explain(item_id) for item_id in item_ids)
 
 
 def find_item(site: Site, item_id: str) -> ItemView:

@@ -5,8 +5,9 @@ begins a transaction. A model is never called inside one.
 from worker.pipeline.analyse import say_waits
 from worker.pipeline.claiming import Claimed
 from worker.pipeline.deciding import decide
+from worker.pipeline.explaining import Explainer
 from worker.pipeline.failing import bury, fail_job, quarantine
 from worker.pipeline.finish import write_report
 from worker.pipeline.line import Line
 
-__all__ = ["Claimed", "Line", "bury", "decide", "fail_job", "quarantine", "say_waits", "write_report"]
+__all__ = ["Claimed", "Explainer", "Line", "bury", "decide", "fail_job", "quarantine", "say_waits", "write_report"]

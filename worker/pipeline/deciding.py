@@ -67,7 +67,8 @@ def _decide(connection: sa.Connection, order: Order) -> Decided:
     else:
         settlement = settle(item, order)
         if (stands := _same_decision(item, order, settlement)) is not None:
-            return Decided(stands, item.id, item.question_id, is_new=False)
+            waits = str((item.stored or {}).get("explanation")).startswith(sentences.EXPLANATION_MISSING)
+            return Decided(stands, item.id, item.question_id, is_new=False, needs_explanation=waits)
         _check_open(item, order, is_open=loaded.is_open)
         decided = _settle(connection, item, order, settlement)
     for job_id, message in decisions.read_last_words(connection, loaded.job_ids).items():

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-Purpose = Literal["analyse", "second_look"]
+Purpose = Literal["analyse", "second_look", "explain"]
 Verdict = Literal["upholds", "contests"]
 Outcome = Literal["confirmed", "corrected", "completed", "contested", "duplicate", "rejected", "failed"]
 OUTCOMES: tuple[Outcome, ...] = (

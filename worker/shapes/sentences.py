@@ -47,6 +47,7 @@ NAMES_SHOWN = 5
 # -- decisions
 
 EXPLANATION_MISSING = "Explication à rédiger."
+EXPLAINED_BY_MODEL = "Explication rédigée par un modèle d'IA pour la réponse retenue, non relue :"
 NOTHING_TO_KEEP = (
     "Le fichier ne donne pas de réponse officielle : il n'y a rien à garder. Accepter l'analyse, ou modifier la "
     "réponse."

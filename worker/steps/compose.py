@@ -50,7 +50,7 @@ def compose_request(
     takes and writes, as far as it is known; `cut_at`: the tokens after which the reply to one question was cut although
     it came alone. Raises `ValueError` for no item, or more than the purpose or the endpoint can take.
     """
-    if not items or (len(items) > 1 and (purpose == "second_look" or endpoint.embedded)):
+    if not items or (len(items) > 1 and (purpose != "analyse" or endpoint.embedded)):
         raise ValueError(f"{len(items)} questions in one {purpose} call")
     instructions = (instructions or "").strip() or None
     wired = [_wire_question(purpose, question, excerpts) for _, question, excerpts in items]
@@ -172,8 +172,9 @@ def _wire_question(purpose: Purpose, question: Question, excerpts: Sequence[Exce
         "case": question.case_text,
         "text": question.text,
         "options": {wire: question.options[letter] for wire, letter in letters.items()},
-        # Shown a wrong key with authority, models follow it: a QCM is always answered blind.
-        "officialAnswer": None if question.is_qcm else question.official_answer,
+        # Shown a wrong key with authority, models follow it: a QCM is always answered blind. Only what a person has
+        # decided already is shown, to be explained.
+        "officialAnswer": question.official if purpose == "explain" or not question.is_qcm else None,
         "excerpts": [{"id": excerpt.id, "text": excerpt.text} for excerpt in excerpts],
     }
 
