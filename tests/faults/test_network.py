@@ -169,7 +169,10 @@ def test_one_of_two_machines_without_the_model_holds_up_nobody(
     start_worker(nursery, network, site, healthy, MEDQ_THREADS=str(threads))
     wait_for_sessions(site, [healthy])
     names = ("seul", "avec 1", "avec 3")
-    site.llm.configure(latency_s=1.0, truth={k: v for name in names for k, v in knowing(name, 5 * batches).items()})
+    latency_s = 1.0 if LONG else 0.75
+    site.llm.configure(
+        latency_s=latency_s, truth={k: v for name in names for k, v in knowing(name, 5 * batches).items()}
+    )
     held, said = 0, set[str]()
 
     def take(name: str) -> float:

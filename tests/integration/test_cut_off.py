@@ -179,9 +179,9 @@ def test_when_nobody_is_answered_the_job_waits_and_says_so(
     platform: Platform, llm: ScriptedLlm, tmp_path: Path
 ) -> None:
     # Given two processes that are answered
-    llm.configure(truth=knowing(400), latency_s=0.2)
+    llm.configure(truth=knowing(200), latency_s=0.2)
     with platform.workers(2, **way_out(llm.root)):
-        job_id = platform.enqueue(make_workbook(tmp_path / "a.xlsx", 400))
+        job_id = platform.enqueue(make_workbook(tmp_path / "a.xlsx", 200))
         platform.wait_until(lambda: platform.job(job_id)["processedItems"] > 20, what="some batches")
         # When the model fails for all of them
         llm.configure(status=503)
@@ -189,10 +189,8 @@ def test_when_nobody_is_answered_the_job_waits_and_says_so(
             lambda: "ne répond pas" in platform.job(job_id)["message"], timeout_s=40, what="the sentence"
         )
         # Then one hold stands for all, and few calls look whether it is back
-        time.sleep(5)
-        assert llm.stats()["byStatus"]["503"] < 2 * (
-            2 * 6 * 4
-        )  # of eighty batches with four tries each it would be 320
+        time.sleep(3)
+        assert llm.stats()["byStatus"]["503"] < 2 * (2 * 6 * 4)  # of forty batches with four tries each it would be 160
         llm.configure(status=200)
-        assert platform.wait_for_job(job_id)["successfulAnalyses"] == 400
+        assert platform.wait_for_job(job_id)["successfulAnalyses"] == 200
     assert asked_once(platform)
