@@ -153,9 +153,9 @@ def check_workbook(url: str, rows: list[dict[str, str]]) -> None:
         for line, row in zip(lines[1:], expected, strict=True):
             assert line[column["source"]] == row["source"]
             assert line[column["texte de la question"]] == row["texte de la question"]
-            assert line[column["reponse d'origine"]] == row["reponse"]
-            assert line[column["statut"]] in ("confirmed", "contested", "completed", "failed")
-            if line[column["statut"]] in ("confirmed", "contested"):
+            assert line[column["réponse d'origine"]] == row["reponse"]
+            assert line[column["statut"]] in ("confirmée", "contestée", "complétée", "en échec")
+            if line[column["statut"]] in ("confirmée", "contestée"):
                 assert line[column["reponse"]] == row["reponse"]
 
 

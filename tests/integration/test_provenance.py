@@ -22,7 +22,6 @@ from worker.shapes.decisions import Order
 OPTIONS = {letter: f"Proposition {letter}" for letter in "ABCDE"}
 FIRST = ("matiere", "cours", "niveau", "semestre", "texte de la question")
 HEADER = (*FIRST, *(f"option {c}" for c in "abcde"), "reponse", "explication")
-ADDED = ("statut", "raison", "reponse d'origine", "reponse proposee", "confiance")
 
 Row = tuple[str, str, str]  # stem, key, explanation
 Send = Callable[..., str]
@@ -81,6 +80,25 @@ def as_it_is(source: Path, target: Path) -> None:
 
 def saved_by_a_library(source: Path, target: Path) -> None:
     openpyxl.load_workbook(source).save(target)
+
+
+def sorted_by_a_library(source: Path, target: Path) -> None:
+    book = openpyxl.load_workbook(source)
+    sheet = book["qcm"]
+    lines = sorted((list(line) for line in sheet.iter_rows(min_row=2, values_only=True)), key=str, reverse=True)
+    for number, line in enumerate(lines, start=2):
+        for place, text in enumerate(line, start=1):
+            sheet.cell(number, place).value = text
+    book.save(target)
+
+
+def explained_anew(source: Path, target: Path) -> None:
+    book = openpyxl.load_workbook(source)
+    sheet = book["qcm"]
+    column = next(cell.column for cell in sheet[1] if cell.value == "explication")
+    for number in range(2, sheet.max_row + 1):
+        sheet.cell(number, column).value = "Une tout autre explication, écrite plus tard."
+    book.save(target)
 
 
 def sorted_and_without_what_was_added(source: Path, target: Path) -> None:
@@ -179,8 +197,69 @@ def test_a_workbook_that_comes_back_untouched_has_the_same_outcomes_and_costs_no
     again = openpyxl.load_workbook(workbook_of(platform, second))["qcm"]
     lines = list(again.iter_rows(values_only=True))
     place = {name: n for n, name in enumerate(lines[0])}
-    origin = {line[place["texte de la question"]]: line[place["reponse d'origine"]] for line in lines[1:]}
+    origin = {line[place["texte de la question"]]: line[place["réponse d'origine"]] for line in lines[1:]}
     assert (origin["Sans clé ?"], origin["Fausse clé ?"]) == (None, "AC")
+
+
+@pytest.mark.parametrize("back", [as_it_is, saved_by_a_library, sorted_by_a_library, saved_by_libreoffice])
+def test_a_key_of_the_analysis_beside_a_persons_own_explanations_is_known_by_the_hidden_column(
+    platform: Platform, llm: ScriptedLlm, tmp_path: Path, back: Callable[[Path, Path], None]
+) -> None:
+    # Given rows without key that a person has explained: nothing but the key of the workbook is ours
+    rows = [(f"Sans clé {n} ?", "", "Écrit par une personne, à garder.") for n in (1, 2)]
+    llm.configure(truth={stem: [OPTIONS["B"], OPTIONS["D"]] for stem, *_ in rows})
+    with sending(platform) as send:
+        first = send(write_file(tmp_path / "a.xlsx", rows))
+        assert set(outcomes(platform, first).values()) == {"completed"}
+        calls = llm.stats()["received"]
+        returned = tmp_path / "a-corrige.xlsx"
+        back(workbook_of(platform, first), returned)
+        second = send(returned)
+        # And a third time, its explanation changed by a person
+        explained_anew(workbook_of(platform, second), returned)
+        third = send(returned)
+    for job_id in (second, third):
+        assert set(outcomes(platform, job_id).values()) == {"completed"}
+    assert llm.stats()["received"] == calls
+    for stem, *_ in rows:
+        assert not stored(platform, stem)["isValidated"]
+        assert stored(platform, stem)["correctAnswer"] == "BD"
+
+
+def test_a_key_that_a_person_changed_beside_its_mark_is_hers(
+    platform: Platform, llm: ScriptedLlm, tmp_path: Path
+) -> None:
+    llm.configure(truth={"Sans clé ?": [OPTIONS["B"], OPTIONS["D"]]})
+    with sending(platform) as send:
+        first = send(write_file(tmp_path / "a.xlsx", [("Sans clé ?", "", "Écrit par une personne, à garder.")]))
+        book = openpyxl.load_workbook(workbook_of(platform, first))
+        columns = {cell.value: cell.column for cell in book["qcm"][1]}
+        book["qcm"].cell(2, columns["reponse"]).value = "BE"
+        book.save(tmp_path / "b.xlsx")
+        second = send(tmp_path / "b.xlsx")
+    (row,) = platform.rows('SELECT "question" FROM "AiValidationItem" WHERE "jobId" = :id', id=second)
+    assert row["question"]["official_key"] == "BE"
+    assert outcomes(platform, second) == {"Sans clé ?": "contested"}
+
+
+def test_a_mark_whose_job_was_deleted_still_says_what_the_analysis_wrote(
+    platform: Platform, llm: ScriptedLlm, tmp_path: Path
+) -> None:
+    llm.configure(truth={stem: [OPTIONS["B"], OPTIONS["D"]] for stem in ("Sans clé ?", "Expliquée ?")})
+    rows = [("Sans clé ?", "", ""), ("Expliquée ?", "", "Écrit par une personne, à garder.")]
+    with sending(platform) as send:
+        first = send(write_file(tmp_path / "a.xlsx", rows))
+        shutil.copyfile(workbook_of(platform, first), tmp_path / "b.xlsx")
+        platform.execute('DELETE FROM "AiValidationJob" WHERE "id" = :id', id=first)
+        second = send(tmp_path / "b.xlsx")
+    for row in platform.rows('SELECT * FROM "AiValidationItem" WHERE "jobId" = :id', id=second):
+        assert row["question"]["official_key"] is None
+        assert row["status"] != "confirmed"
+        assert row["original"]["reponse"] == ""
+        is_explained = row["question"]["text"] == "Expliquée ?"
+        assert row["question"]["explanation"] == ("Écrit par une personne, à garder." if is_explained else None)
+        assert row["question"]["option_explanations"] == {}
+    assert not any(stored(platform, stem)["isValidated"] for stem, *_ in rows)
 
 
 def test_an_independent_file_stays_a_persons(platform: Platform, llm: ScriptedLlm, tmp_path: Path) -> None:

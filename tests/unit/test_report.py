@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.shapes.answers import OUTCOMES, Conclusion, Outcome
+from worker.shapes.decisions import DECISION_WORDS, OPEN_OUTCOMES
 from worker.shapes.questions import QUESTION_TYPES, Finding, Question, QuestionType
 from worker.shapes.reports import ReportCell, ReportRow, ReportSummary, StyledCell
 from worker.shapes.uploads import LeftOutSheet, Note, ReadSheet
@@ -48,6 +49,8 @@ def a_row(
     cells: Mapping[str, str] | None = None,
     **rest: Any,
 ) -> ReportRow:
+    if status in OPEN_OUTCOMES:
+        rest = {"item_id": f"c{number}", "version": "0123456789abcdef", **rest}
     return ReportRow(rest.pop("sheet", kind), number, kind, cells or {"reponse": "A"}, status, **rest)
 
 
@@ -94,9 +97,9 @@ def test_every_row_appears_once_and_in_order(made: list[tuple[QuestionType, str]
     for kind in QUESTION_TYPES:
         expected = [row.cells["question n"] for row in rows if row.type == kind]
         assert [row["question n"] for row in sheets.get(kind, [])] == expected
-    for name, statuses in (("À revoir", {"contested", "completed", "corrected"}), ("Erreurs", {"rejected", "failed"})):
-        expected = [row.cells["question n"] for row in rows if row.status in statuses]
-        assert [row["question n"] for row in sheets[name]] == expected
+    for name, statuses in (("À revoir", OPEN_OUTCOMES), ("Erreurs", {"rejected", "failed"})):
+        listed = [row.row_number for row in rows if row.status in statuses]
+        assert [value(row["ligne"]) for row in sheets[name]] == listed
 
 
 def test_rows_are_made_one_at_a_time() -> None:
@@ -128,11 +131,78 @@ def test_errors_and_reviews_name_the_uploaded_sheet_and_line() -> None:
 
     sheets = report(rows)
 
-    assert list(sheets["Erreurs"][0])[:2] == ["sheet", "ligne"]
-    assert (sheets["Erreurs"][0]["sheet"], value(sheets["Erreurs"][0]["ligne"])) == ("QCM DCEM 2", 7)
+    assert list(sheets["Erreurs"][0])[:2] == ["feuille", "ligne"]
+    assert (sheets["Erreurs"][0]["feuille"], value(sheets["Erreurs"][0]["ligne"])) == ("QCM DCEM 2", 7)
     assert sheets["Erreurs"][0]["raison"] == "Niveau manquant."
-    assert (sheets["À revoir"][0]["sheet"], value(sheets["À revoir"][0]["ligne"])) == ("QCM DCEM 2", 9)
-    assert sheets["À revoir"][0]["reponse proposee"] == "ACE"
+    assert (sheets["À revoir"][0]["feuille"], value(sheets["À revoir"][0]["ligne"])) == ("QCM DCEM 2", 9)
+
+
+# -- À revoir ------------------------------------------------------------------------------------------------------
+
+
+def a_question(**fields: Any) -> Question:
+    known = {"specialty": "Pédiatrie", "course": "Testicule", "level": "DCEM2", "semester": "S1", "text": "Que faire ?"}
+    return Question(**{"type": "qcm", "options": {"A": "Rien", "C": "Opérer"}, **known, **fields})
+
+
+def test_what_is_open_stands_on_one_screen_with_all_that_a_decision_needs() -> None:
+    looks = [
+        {
+            "key": "C",
+            "answer": None,
+            "verdict": None,
+            "confidence": 0.93,
+            "explanation": "Car.",
+            "option_explanations": {},
+        },
+        {"key": "AC", "answer": None, "verdict": None, "confidence": 0.5, "explanation": "", "option_explanations": {}},
+    ]
+    question = a_question(type="cas_qcm", case_text="Un garçon de 3 ans.", official_key="A")
+    row = a_row(7, status="contested", reason="Raison.", result={"looks": looks}, question=question, official="A")
+
+    made = build_report(lambda: [row], ReportSummary("a.xlsx", "completed"))
+    sheet = next(sheet for sheet in made if sheet.name == "À revoir")
+    (cells,) = sheet.rows
+
+    shown = {column.header: value(cell) for column, cell in zip(sheet.columns, cells, strict=True)}
+    assert shown["question"] == "Que faire ?\n\nCas : Un garçon de 3 ans."
+    assert shown["options"] == "A. Rien\nC. Opérer"
+    assert [shown[name] for name in ("réponse officielle", "analyse 1", "analyse 2")] == ["A", "C (93 %)", "AC (50 %)"]
+    assert (shown["statut"], shown["raison"]) == ("contestée", "Raison.")
+    assert shown["medq"] == "medq1:c7:0123456789abcdef"
+    visible = [column for column in sheet.columns if not column.is_hidden]
+    assert [column.header for column in sheet.columns if column.is_hidden] == ["medq"]
+    # A character of width is 7 pixels in Calibri 11 and a column's edges 5; row numbers and the scroll bar take 48.
+    assert sum(7 * column.width + 5 for column in visible) + 48 <= 1366
+    assert next(column.choices for column in visible if column.header == "décision") == tuple(DECISION_WORDS)
+    assert [column.header for column in visible][-4:] == [
+        "décision",
+        "réponse retenue",
+        "explication retenue",
+        "commentaire",
+    ]
+
+
+def test_a_short_answer_that_is_upheld_or_missing_says_so() -> None:
+    looks = [
+        {"key": None, "answer": None, "verdict": "upholds", "confidence": 0.9},
+        {"key": None, "answer": "Hernie", "verdict": "contests", "confidence": 0.4},
+    ]
+    rows = [
+        a_row(
+            2, kind="qroc", status="contested", result={"looks": looks}, question=a_question(type="qroc", options={})
+        ),
+        a_row(3, kind="qroc", status="failed", question=a_question(type="qroc", options={})),
+    ]
+
+    sheet = report(rows)["À revoir"]
+
+    assert [value(sheet[0][name]) for name in ("analyse 1", "analyse 2")] == ["d'accord (90 %)", "Hernie (40 %)"]
+    assert [sheet[1][name] for name in ("réponse officielle", "analyse 1", "analyse 2")] == ["aucune", "", ""]
+
+
+def test_what_a_person_has_settled_is_not_open() -> None:
+    assert report([a_row(status="contested", version=None)])["À revoir"] == []
 
 
 # -- columns -------------------------------------------------------------------------------------------------------
@@ -151,8 +221,8 @@ def test_a_sheet_has_the_columns_of_its_type_in_the_canonical_order(kind: Questi
     headers = headers_of(kind, [a_row(kind=kind)])
 
     assert absent.isdisjoint(headers)
-    assert headers[-5:] == list(STATUS_HEADERS)
-    assert headers[:-5] == [header for header in CANONICAL_HEADERS if header in headers]
+    assert headers[-6:] == [*STATUS_HEADERS, "medq"]
+    assert headers[:-6] == [header for header in CANONICAL_HEADERS if header in headers]
     assert {"matiere", "reponse", "explication", "rappel", "semestre"} <= set(headers)
 
 
@@ -173,24 +243,35 @@ def test_unknown_columns_follow_in_the_order_of_the_upload() -> None:
 
     headers = headers_of("qcm", rows, sheets=sheets)
 
-    assert headers[-8:-5] == ["z", "auteur", "=x"]
+    assert headers[-9:-6] == ["z", "auteur", "=x"]
 
 
 def test_the_columns_of_an_earlier_report_are_not_doubled() -> None:
-    rows = [a_row(cells={"Statut": "confirmed", "reponse d'origine": "B", "Réponse proposée": "C", "reponse": "A"})]
+    rows = [
+        a_row(
+            cells={
+                "Statut": "confirmed",
+                "reponse d'origine": "B",
+                "Réponse proposée": "C",
+                "reponse": "A",
+                "Medq": "?",
+            }
+        )
+    ]
 
     headers = headers_of("qcm", rows)
 
-    assert [h for h in headers if h.lower().startswith(("statut", "rép"))] == ["statut"]
+    added = [h for h in headers if h.lower().startswith(("statut", "rép", "reponse d", "reponse p", "medq"))]
+    assert added == ["statut", "réponse d'origine", "réponse proposée", "medq"]
 
 
 def test_an_uploaded_sheet_column_does_not_hide_where_an_error_is() -> None:
-    rows = [a_row(4, sheet="questions", status="failed", cells={"sheet": "qcm", "reponse": "A"})]
+    rows = [a_row(4, sheet="questions", status="failed", cells={"feuille": "qcm", "reponse": "A"})]
 
     sheets = report(rows)
 
-    assert sheets["qcm"][0]["sheet"] == "qcm"
-    assert sheets["Erreurs"][0]["sheet"] == "questions"
+    assert sheets["qcm"][0]["feuille"] == "qcm"
+    assert sheets["Erreurs"][0]["feuille"] == "questions"
 
 
 # -- cells ---------------------------------------------------------------------------------------------------------
@@ -209,7 +290,7 @@ def test_uploaded_cells_stay_as_they_are_unless_corrected(status: str) -> None:
     row = report([a_row(status=status, cells=cells, result=result, official="BCE")])["qcm"][0]
 
     assert {header: row[header] for header in cells} == cells
-    assert row["reponse d'origine"] == " BEC. "
+    assert row["réponse d'origine"] == " BEC. "
 
 
 @pytest.mark.parametrize(
@@ -226,10 +307,10 @@ def test_a_new_key_is_coloured_and_its_note_holds_the_old_one(outcome: Outcome, 
     row = report(rows)["qcm"][0]
 
     assert row["reponse"] == StyledCell("ABE", "changed", note)
-    assert row["reponse d'origine"] == before
-    assert row["reponse proposee"] == "ABE"
+    assert row["réponse d'origine"] == before
+    assert row["réponse proposée"] == "ABE"
     assert row["confiance"] == StyledCell(0.93, "ratio")
-    assert row["statut"] == StyledCell(outcome, outcome)
+    assert row["statut"] == StyledCell({"corrected": "corrigée", "completed": "complétée"}[outcome], outcome)
 
 
 def test_a_new_open_answer_is_written_too() -> None:
@@ -245,7 +326,7 @@ def test_a_new_open_answer_is_written_too() -> None:
 def test_the_answer_that_a_case_row_owes_to_another_row_is_shown_as_its_origin() -> None:
     row = report([a_row(kind="cas_qcm", cells={"reponse": ""}, official="E")])["cas_qcm"][0]
 
-    assert (row["reponse"], row["reponse d'origine"]) == ("", "E")
+    assert (row["reponse"], row["réponse d'origine"]) == ("", "E")
 
 
 def test_missing_and_placeholder_explanations_are_filled_and_a_persons_stay() -> None:
@@ -296,7 +377,7 @@ def test_a_note_stays_small() -> None:
 
     assert isinstance(row["reponse"], StyledCell)
     assert len(row["reponse"].note or "") < 600
-    assert row["reponse d'origine"] == "x" * 5000
+    assert row["réponse d'origine"] == "x" * 5000
 
 
 def test_the_reason_and_the_findings_are_listed_once_each() -> None:
@@ -312,9 +393,9 @@ def test_what_a_partial_job_did_not_reach_says_so() -> None:
 
     sheets = report(rows, status="cancelled")
 
-    assert value(sheets["qcm"][1]["statut"]) == "pending"
+    assert value(sheets["qcm"][1]["statut"]) == "non traitée"
     assert sheets["qcm"][1]["raison"] == "Non traitée\nImage ignorée."
-    assert figure(sheets, "pending") == 1
+    assert figure(sheets, "non traitée") == 1
     assert figure(sheets, "État") == "annulée"
 
 
@@ -349,7 +430,9 @@ def test_the_summary_tells_figures_sheets_model_and_cost() -> None:
     )
 
     assert figure(sheets, "Questions") == 4
-    assert [figure(sheets, status) for status in OUTCOMES] == [2, 0, 0, 1, 0, 0, 1]
+    words = ["confirmée", "corrigée", "complétée", "contestée", "en double", "refusée", "en échec"]
+    assert [figure(sheets, word) for word in words] == [2, 0, 0, 1, 0, 0, 1]
+    assert figure(sheets, "À trancher") == 2
     assert (figure(sheets, "qcm"), figure(sheets, "QROC"), figure(sheets, "Notes")) == (3, 1, "non lue")
     assert (figure(sheets, "Modèle"), figure(sheets, "Modèle de relecture")) == ("gpt-x", "gpt-y")
     assert (figure(sheets, "Appels"), figure(sheets, "Coût")) == (7, 0.0123)

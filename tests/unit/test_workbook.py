@@ -19,6 +19,7 @@ from worker.adapters.sheets import read_sheets
 from worker.adapters.workbook import MAX_UTF16_UNITS, clean_text, fit_text, write_workbook
 from worker.shapes.answers import OUTCOMES, Conclusion
 from worker.shapes.reports import CellStyle, ReportCell, ReportColumn, ReportRow, ReportSheet, ReportSummary, StyledCell
+from worker.shapes.row_marks import RowMark
 from worker.shapes.uploads import LeftOutSheet
 from worker.steps.parse import parse_upload
 from worker.steps.report import build_report
@@ -253,12 +254,22 @@ def a_report() -> bytes:
             {**qcm, "reponse": "B", "option b": "Fréquent"},
             "corrected",
             result=corrected.to_json(),
+            item_id="c3",
+            version="0" * 16,
         ),
         ReportRow(
             "QCM DCEM 2", 9, "qcm", {**qcm, "reponse": "E", "option a": ""}, "rejected", "Une seule proposition."
         ),
         ReportRow("cas", 2, "cas_qcm", {**case, "reponse": "B, A."}, "pending"),
-        ReportRow("qroc", 2, "qroc", {**common, "texte de la question": "Quoi ?", "reponse": "Rien"}, "contested"),
+        ReportRow(
+            "qroc",
+            2,
+            "qroc",
+            {**common, "texte de la question": "Quoi ?", "reponse": "Rien"},
+            "contested",
+            item_id="c9",
+            version="1" * 16,
+        ),
     ]
     summary = ReportSummary(
         "a.xlsx", "cancelled", left_out=(LeftOutSheet("Notes", "Nom inconnu."),), embedded_model=True
@@ -278,6 +289,25 @@ def test_the_report_opens_in_both_readers_with_the_same_content() -> None:
         by_openpyxl = [["" if v is None else v for v in row] for row in workbook[name].iter_rows(values_only=True)]
         assert by_openpyxl == calamine_rows(data, name)
     assert [len(calamine_rows(data, name)) - 1 for name in names[:5]] == [3, 1, 1, 2, 1]
+
+
+def test_decisions_are_chosen_from_a_list_and_the_marks_are_out_of_sight() -> None:
+    book = openpyxl.load_workbook(io.BytesIO(a_report()))
+    sheet = book["À revoir"]
+
+    headers = {cell.value: cell for cell in sheet[1]}
+    (rule,) = sheet.data_validations.dataValidation
+    column = headers["décision"].column_letter
+    assert str(rule.sqref) == f"{column}2:{column}3"
+    assert (rule.type, rule.formula1) == ("list", '"garder,accepter,modifier,écarter"')
+    assert sheet.freeze_panes == "C2"
+    assert sheet.auto_filter.ref == f"A1:{headers['medq'].column_letter}3"
+    assert (sheet.page_setup.orientation, sheet.page_setup.fitToHeight) == ("landscape", 0)
+    assert sheet.sheet_properties.pageSetUpPr.fitToPage
+    assert sheet.print_title_rows == "$1:$1"
+    for name in ("À revoir", "qcm", "qroc"):
+        hidden = [cell.value for cell in book[name][1] if book[name].column_dimensions[cell.column_letter].hidden]
+        assert hidden == ["medq"]
 
 
 def test_the_report_can_be_uploaded_again() -> None:
@@ -300,6 +330,19 @@ def test_the_report_can_be_uploaded_again() -> None:
     ]
     assert [sheet.name for sheet in upload.left_out] == ["À revoir", "Erreurs", "Résumé"]
     assert all(row.cells["source"] == "(Tunis 2024, [Niveau 3])" for row in upload.rows)
-    assert {"statut", "raison", "confiance"}.isdisjoint(upload.rows[0].cells)
+    assert {"statut", "raison", "confiance", "medq"}.isdisjoint(upload.rows[0].cells)
+    assert [note.label for note in upload.notes if "auteur" not in note.label] == []
+    # And each row that had an item is known again
+    marks = [RowMark.parse(row.mark) for row in upload.rows]
+    assert [mark and (mark.item_id, mark.outcome) for mark in marks] == [
+        None,
+        ("c3", "corrected"),
+        None,
+        ("c9", "contested"),
+        None,
+    ]
+    assert marks[1] is not None
+    assert marks[1].has_value("AB")
+    assert [marks[1].wrote(f"explication {c}", "Oui.") for c in "abc"] == [True, True, False]
     assert upload.rows[0].cells["option a"] == "=1"
     assert upload.rows[0].cells["auteur"] == "@x"

@@ -100,6 +100,10 @@ UPDATE "Question" SET "explanation" = :text || substr("explanation", length(:mis
 WHERE "id" = :id AND starts_with("explanation", :missing) AND "isValidated"
   AND COALESCE("correctAnswer", "answer") = :value
 """)  # noqa: S608
+OPEN_VERSIONS = sa.text(f"""
+SELECT i."id", {VERSION} AS version
+FROM "AiValidationItem" i {ITS_QUESTION} JOIN "AiValidationOpenItem" w ON w."id" = i."id" WHERE w."jobId" = :job_id
+""")  # noqa: S608
 OPEN_COUNT = sa.text('SELECT count(*) FROM "AiValidationOpenItem" WHERE "jobId" = :job_id')
 LAST_WORD = sa.text("""
 SELECT "id", "message" FROM "AiValidationJob" WHERE "id" = ANY(:ids) AND "status" = 'completed' ORDER BY "id"
@@ -278,6 +282,11 @@ def write_explanation(connection: sa.Connection, unexplained: Unexplained, text:
 def count_open(connection: sa.Connection, job_id: str) -> int:
     """How many rows of this job wait for a person."""
     return int(connection.execute(OPEN_COUNT, {"job_id": job_id}).scalar_one())
+
+
+def read_open_versions(connection: sa.Connection, job_id: str) -> dict[str, str]:
+    """Item id → version, of the rows of this job that wait for a person."""
+    return {row.id: row.version for row in connection.execute(OPEN_VERSIONS, {"job_id": job_id})}
 
 
 def read_last_words(connection: sa.Connection, job_ids: Sequence[str]) -> dict[str, str]:

@@ -148,7 +148,7 @@ SELECT count(*) FROM finish
 """)  # noqa: S608
 
 REPORT_ROWS = sa.text("""
-SELECT "sheet", "rowNumber", "type", "original", "status", "reason", "findings", "result", "question"
+SELECT "id", "sheet", "rowNumber", "type", "original", "status", "reason", "findings", "result", "question"
 FROM "AiValidationItem" WHERE "jobId" = :job_id ORDER BY "position"
 """)
 

@@ -33,7 +33,8 @@ _STYLES: Mapping[CellStyle, Mapping[str, Any]] = {
     "changed": {"bg_color": "#FFF2CC"},
     "count": {"num_format": "#,##0", "align": "left"},
     "ratio": {"num_format": "0 %", "align": "left"},
-    "cost": {"num_format": '0.0000 "USD"', "align": "left"},
+    "cost": {"num_format": '0.0000 "$"', "align": "left"},
+    "entry": {"bg_color": "#FFFDF0", "border": 1, "border_color": "#BFBFBF"},
     "title": {"bold": True, "bg_color": "#D9E1F2"},
     "warning": {"bold": True, "font_color": "#9C0006", "bg_color": "#FFC7CE"},
     "pending": {"bg_color": "#EDEDED", "font_color": "#595959"},
@@ -98,12 +99,15 @@ class _Book:
 
 
 def _write_sheet(worksheet: Any, sheet: ReportSheet, book: _Book) -> None:
-    worksheet.freeze_panes(1, 0)
+    worksheet.freeze_panes(1, sheet.frozen_columns)
+    if sheet.fits_page:
+        _set_print(worksheet)
     worksheet.ignore_errors({"number_stored_as_text": "A1:XFD1048576"})
-    widths = [column.width for column in sheet.columns]
+    # A hidden column asks for no room.
+    widths = [MAX_UTF16_UNITS if column.is_hidden else column.width for column in sheet.columns]
     _set_height(worksheet, 0, [column.header for column in sheet.columns], widths)
     for index, column in enumerate(sheet.columns):
-        worksheet.set_column(index, index, column.width)
+        worksheet.set_column(index, index, column.width, None, {"hidden": True} if column.is_hidden else None)
         heading = book.added_header if column.added else book.header
         worksheet.write_string(0, index, _written(fit_text(clean_text(column.header))), heading)
     last = 0
@@ -112,8 +116,31 @@ def _write_sheet(worksheet: Any, sheet: ReportSheet, book: _Book) -> None:
         for index, cell in enumerate(cells):
             if cell != "":
                 _write_cell(worksheet, last, index, cell, book)
+    for index, column in enumerate(sheet.columns):
+        if column.choices and last:
+            _offer_choices(worksheet, index, last, column.choices)
     if sheet.filtered and sheet.columns:
         worksheet.autofilter(0, 0, last, len(sheet.columns) - 1)
+
+
+def _set_print(worksheet: Any) -> None:
+    """Across an A4 page, as many pages as it takes, the header on each."""
+    worksheet.set_landscape()
+    worksheet.set_paper(9)
+    worksheet.fit_to_pages(1, 0)
+    worksheet.set_margins(left=0.3, right=0.3, top=0.4, bottom=0.4)
+    worksheet.repeat_rows(0)
+
+
+def _offer_choices(worksheet: Any, column: int, last: int, choices: Sequence[str]) -> None:
+    """A list to choose from; any other word is refused by the spreadsheet itself, as long as it is kept there."""
+    rule = {
+        "validate": "list",
+        "source": list(choices),
+        "error_title": "Décision inconnue",
+        "error_message": f"Choisir dans la liste : {', '.join(choices)}.",
+    }
+    worksheet.data_validation(1, column, last, column, rule)
 
 
 def _set_height(worksheet: Any, row: int, cells: Sequence[ReportCell], widths: Sequence[int]) -> None:

@@ -59,8 +59,9 @@ def write_report(database: Database, storage: Storage, job_id: str, *, embedded:
         job = jobs.read_summary(connection, job_id)
         summary = _summarise(job, embedded=embedded)
         few = (job.row["totalItems"] or 0) <= ROWS_IN_MEMORY
-        kept = list(_report_rows(connection, job_id)) if few else None
-        sheets = build_report(lambda: kept or _report_rows(connection, job_id), summary)
+        versions = decisions.read_open_versions(connection, job_id)
+        kept = list(_report_rows(connection, job_id, versions)) if few else None
+        sheets = build_report(lambda: kept or _report_rows(connection, job_id, versions), summary)
         return storage.save_result(job_id, summary.file_name, lambda target: write_workbook(sheets, target))
 
 
@@ -80,7 +81,7 @@ def _storing() -> Iterator[None]:
         raise JobFailed(sentences.STORAGE_FULL if is_full else sentences.STORAGE_REFUSED) from error
 
 
-def _report_rows(connection: sa.Connection, job_id: str) -> Iterator[ReportRow]:
+def _report_rows(connection: sa.Connection, job_id: str, versions: Mapping[str, str]) -> Iterator[ReportRow]:
     for row in items.stream_report_rows(connection, job_id):
         yield ReportRow.from_stored(
             sheet=row["sheet"],
@@ -92,6 +93,8 @@ def _report_rows(connection: sa.Connection, job_id: str) -> Iterator[ReportRow]:
             findings=row["findings"],
             result=row["result"],
             question=row["question"],
+            item_id=row["id"],
+            version=versions.get(row["id"]),
         )
 
 

@@ -25,6 +25,7 @@ from worker.shapes.history import EarlierItem, Standing, text_hash
 from worker.shapes.items import PlannedItem
 from worker.shapes.jobs import JobConfig, Task
 from worker.shapes.questions import ParsedRow, ParsedUpload, Question
+from worker.shapes.row_marks import RowMark
 from worker.shapes.uploads import ReadSheet
 from worker.steps.parse import read_questions
 from worker.steps.plan import assign_batches, plan_items
@@ -106,23 +107,26 @@ def _take_out_ours(tools: Tools, rows: Sequence[ParsedRow]) -> tuple[Sequence[Pa
     returns: dict[int, EarlierItem] = {}
     for start in range(0, len(rows), ROWS_AT_ONCE):
         some = rows[start : start + ROWS_AT_ONCE]
-        explained = [row.question for row in some if row.question and is_explained(row.question)]
-        earlier = _find_earlier(tools, explained)
+        earlier = _find_earlier(tools, some)
         for position, row in enumerate(some, start=start):
-            found = restore_row(row, earlier(row.question) if row.question else ())
+            found = restore_row(row, earlier(row))
             restored.append(found.row)
             if found.returns:
                 returns[position] = found.returns
     return restored, returns
 
 
-def _find_earlier(tools: Tools, questions: Sequence[Question]) -> Callable[[Question], Sequence[EarlierItem]]:
-    """What came before with the content of each of these, or with the same explanation."""
+def _find_earlier(tools: Tools, rows: Sequence[ParsedRow]) -> Callable[[ParsedRow], Sequence[EarlierItem]]:
+    """What came before with the content of each of these, with the same explanation, or under the id of its mark."""
+    shown = [r for r in rows if r.question and (r.mark or is_explained(r.question))]
+    questions = [row.question for row in shown if row.question]
     if not questions:
-        return lambda _question: ()
+        return lambda _row: ()
     hashes = {question.content_hash() for question in questions}
     texts = {text_hash(question.explanation) for question in questions if question.explanation}
-    found = tools.database.transact(lambda c: history.find_earlier(c, hashes=hashes, texts=texts, ids=()))
+    ids = {mark.item_id for row in shown if (mark := RowMark.parse(row.mark))}
+    found = tools.database.transact(lambda c: history.find_earlier(c, hashes=hashes, texts=texts, ids=ids))
+    by_id = {item.id: item for item in found}
     by_content: dict[str, list[EarlierItem]] = defaultdict(list)
     by_text: dict[str, list[EarlierItem]] = defaultdict(list)
     for item in found:
@@ -130,9 +134,13 @@ def _find_earlier(tools: Tools, questions: Sequence[Question]) -> Callable[[Ques
         if text := item.result.get("general_explanation"):
             by_text[text_hash(text)].append(item)
 
-    def earlier(question: Question) -> Sequence[EarlierItem]:
+    def earlier(row: ParsedRow) -> Sequence[EarlierItem]:
+        if (question := row.question) is None:
+            return ()
+        mark = RowMark.parse(row.mark)
+        marked = [by_id[mark.item_id]] if mark and mark.item_id in by_id else []
         same_text = by_text[text_hash(question.explanation)] if question.explanation else []
-        return list({e.id: e for e in [*by_content[question.content_hash()], *same_text]}.values())
+        return list({e.id: e for e in [*marked, *by_content[question.content_hash()], *same_text]}.values())
 
     return earlier
 

@@ -10,6 +10,13 @@ from worker.shapes.questions import Question
 
 Action = Literal["accept", "keep", "edit", "discard", "undo"]
 ACTIONS: tuple[Action, ...] = ("accept", "keep", "edit", "discard", "undo")
+# What a teacher chooses in the workbook.
+DECISION_WORDS: Mapping[str, Action] = {
+    "garder": "keep",
+    "accepter": "accept",
+    "modifier": "edit",
+    "écarter": "discard",
+}
 Source = Literal["page", "api", "command", "workbook"]
 OPEN_OUTCOMES = frozenset({"contested", "completed", "corrected", "failed"})
 

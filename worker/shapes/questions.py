@@ -120,6 +120,7 @@ class ParsedRow:
     question: Question | None
     findings: tuple[Finding, ...] = ()
     rejection: str | None = None  # French sentence
+    mark: str | None = None  # what the hidden column of a workbook of ours says of it (`shapes.row_marks`)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,9 @@ class ReportRow:
     result: Mapping[str, Any] | None = None
     official: str | None = None  # the official key or answer as parsed
     human_explanations: frozenset[str] | None = None
+    question: Question | None = None
+    item_id: str | None = None
+    version: str | None = None  # of an item that waits for a person, as she sees it in this workbook
 
     @classmethod
     def from_stored(
@@ -47,6 +50,8 @@ class ReportRow:
         findings: Sequence[Mapping[str, Any]],
         result: Mapping[str, Any] | None,
         question: Mapping[str, Any] | None,
+        item_id: str | None = None,
+        version: str | None = None,
     ) -> Self:
         """Build a row from an item's columns; `question` as `Question.to_json()`, None for a refused row."""
         parsed = None if question is None else Question.from_json(question)
@@ -61,6 +66,9 @@ class ReportRow:
             result=result,
             official=parsed.official if parsed else None,
             human_explanations=human_explanations(parsed) if parsed else None,
+            question=parsed,
+            item_id=item_id,
+            version=version,
         )
 
 
@@ -102,6 +110,7 @@ CellStyle = Literal[
     "ratio",  # 0–1, shown in percent
     "cost",
     "title",
+    "entry",  # for a person to fill in
     "warning",
     "pending",
     "confirmed",
@@ -128,11 +137,16 @@ ReportCell = str | StyledCell  # a bare text is a StyledCell("…", "text"); "" 
 
 @dataclass(frozen=True, slots=True)
 class ReportColumn:
-    """A column's heading, its width in characters, and whether the worker added it to the upload's own."""
+    """A column's heading, its width in characters, and whether the worker added it to the upload's own.
+
+    `choices`: the words that its cells may hold, offered as a list.
+    """
 
     header: str
     width: int
     added: bool = False
+    is_hidden: bool = False
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,3 +157,5 @@ class ReportSheet:
     columns: tuple[ReportColumn, ...]
     rows: Iterable[Sequence[ReportCell]]
     filtered: bool = True
+    frozen_columns: int = 0  # that stay in sight when the others are scrolled
+    fits_page: bool = False  # printed across a page, its header on each

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from worker.shapes.history import EarlierItem, loosen
 from worker.shapes.questions import ParsedRow, Question
+from worker.shapes.row_marks import RowMark
 
 MIN_LETTERS = 12  # of a text that tells who wrote it; "Exact." may be anybody's
 
@@ -24,26 +25,32 @@ def is_explained(question: Question) -> bool:
     return any(True for _ in _explanations(question))
 
 
-def restore_row(row: ParsedRow, earlier: Sequence[EarlierItem], *, marked: str | None = None) -> Restored:
+def restore_row(row: ParsedRow, earlier: Sequence[EarlierItem]) -> Restored:
     """Take out of a row what the worker put into the workbook it comes from.
 
-    `earlier` are rows of the same content, or with the same text, newest first; `marked` the id of the one that the
-    workbook's hidden column names, when its key and text are still as written. Explanations of ours are none. A key
-    that the analysis put there is none either, or the official one that it replaced, where anything else in the row
-    shows that it comes from us: an independent file that says the same stays a person's.
+    `earlier` are rows of the same content, with the same text, or the one that the workbook's hidden column names;
+    newest first. Explanations of ours are none. A key that the analysis put there is none either, or the official one
+    that it replaced, where anything else in the row shows that it comes from us: an independent file that says the
+    same stays a person's. Of a row whose item is gone, its mark alone says what was ours.
     """
-    question = row.question
-    if question is None or not earlier:
+    question, mark = row.question, RowMark.parse(row.mark)
+    if question is None or not (earlier or mark):
         return Restored(row)
-    ours = dict(_our_texts(question, earlier))
-    source = None if _is_known_from_a_file(question, earlier) else _find_source(question, earlier, marked)
-    if not ours and source is None:
+    ours = dict(_our_texts(question, earlier, mark))
+    is_untouched = mark is not None and mark.has_value(row.cells.get("reponse", ""))
+    source, is_lost = None, False
+    if not _is_known_from_a_file(question, earlier):
+        source = _find_source(question, earlier, mark.item_id if mark and is_untouched else None)
+        is_lost = source is None and is_untouched and _is_of_a_gone_item(mark, earlier)
+    if not ours and source is None and not is_lost:
         return Restored(row)
-    origins = {e.id: e for e in earlier}
     cells = dict(row.cells)
-    for header, item_id in ours.items():
-        cells[header] = origins[item_id].cells.get(header, "")
+    for header, item in ours.items():
+        cells[header] = item.cells.get(header, "") if item else ""
     question = _without(question, ours)
+    if is_lost:
+        cells["reponse"] = ""
+        return Restored(replace(row, question=replace(question, official_key=None, official_answer=None), cells=cells))
     if source is None:
         return Restored(replace(row, question=question, cells=cells))
     cells["reponse"] = source.cells.get("reponse", "")
@@ -73,14 +80,20 @@ def _find_source(question: Question, earlier: Sequence[EarlierItem], marked: str
     return None
 
 
-def _our_texts(question: Question, earlier: Sequence[EarlierItem]) -> Iterator[tuple[str, str]]:
-    """Header → id of the earlier row, for every explanation that the worker wrote."""
+def _is_of_a_gone_item(mark: RowMark | None, earlier: Sequence[EarlierItem]) -> bool:
+    """Whether the analysis gave this row its key in a job that was deleted since."""
+    return mark is not None and mark.has_value_of_analysis and all(item.id != mark.item_id for item in earlier)
+
+
+def _our_texts(
+    question: Question, earlier: Sequence[EarlierItem], mark: RowMark | None
+) -> Iterator[tuple[str, EarlierItem | None]]:
+    """Header → the earlier row (None: it is gone), for every explanation that the worker wrote."""
     for header, text in _explanations(question):
         wanted = loosen(text)
-        for item in earlier:
-            if wanted in _texts_of(item, header):
-                yield header, item.id
-                break
+        found = next((item for item in earlier if wanted in _texts_of(item, header)), None)
+        if found or (mark and mark.wrote(header, text)):
+            yield header, found
 
 
 def _explanations(question: Question) -> Iterator[tuple[str, str]]:
@@ -112,7 +125,7 @@ def _same_value(question: Question, value: str | None) -> bool:
     return value == question.official if question.is_qcm else loosen(value) == loosen(question.official)
 
 
-def _without(question: Question, headers: Mapping[str, str]) -> Question:
+def _without(question: Question, headers: Mapping[str, object]) -> Question:
     options = {
         letter: text
         for letter, text in question.option_explanations.items()

@@ -7,7 +7,16 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from worker.shapes.questions import LETTERS
-from worker.steps.parse.evidence import Body, all_numbers, count_filled, is_filled, mostly_long, only_truth_words
+from worker.shapes.row_marks import is_mark
+from worker.steps.parse.evidence import (
+    Body,
+    all_numbers,
+    count_filled,
+    is_filled,
+    mostly_long,
+    only_truth_words,
+    values,
+)
 from worker.steps.parse.keys import is_letters
 from worker.steps.parse.mapping import PLAIN, Words
 from worker.steps.parse.official import Style, key_columns, read_official
@@ -40,6 +49,7 @@ class Columns:
     doubles: tuple[tuple[str, tuple[int, ...]], ...]  # canonical header → all its columns, where it has several
     names: frozenset[str]  # canonical headers present
     type_place: int | None  # the column that gives each row's own type
+    mark_place: int | None = None  # the column by which a workbook of ours knows its rows again
     vignette: str | None = None  # key of a second text, which tells what happened before the question asks
     answers: tuple[str, ...] = ()  # keys of all columns that may hold the official key or answer
     answer_headers: tuple[str, ...] = ()  # the same as the file names them
@@ -259,14 +269,21 @@ class _Roles:
 
     # --- the result ---------------------------------------------------------------------------------------------
 
+    def _is_ours(self, place: int) -> bool:
+        """Whether a column named like our marks holds any, or nothing at all; somebody else's is kept and named."""
+        return any(map(is_mark, values(self.body, place))) or not is_filled(self.body, place)
+
     def columns(self) -> Columns:
         keys: list[str] = []
         places: list[int] = []
         key_of: dict[int, str] = {}
         by_name: dict[str, list[int]] = {}
         type_place: int | None = None
+        mark_place: int | None = None
         for place, (text, m) in enumerate(zip(self.header, self.meanings, strict=True)):
-            if m.kind == "status":
+            if m.kind == "mark" and self._is_ours(place):
+                mark_place = place
+            if m.kind == "status" or mark_place == place:
                 continue
             if m.kind == "type" and (type_place is None or not m.folded):  # mapped: it has no words of its own
                 type_place = place
@@ -289,6 +306,7 @@ class _Roles:
             doubles,
             frozenset(by_name),
             type_place,
+            mark_place=mark_place,
             vignette=key_of.get(self.vignette) if self.vignette is not None else None,
             answers=tuple(key_of[place] for place in by_name.get("reponse", ())),
             answer_headers=tuple(self.header[place].strip() for place in by_name.get("reponse", ())),

@@ -205,7 +205,8 @@ def _drop_other_rows(
     """The rows without those that are no questions, and a note on each kind of them."""
     folded = [fold_name(cell) for cell in header]
     names = dict(columns.named())
-    bare = [place for place in range(len(header)) if names.get(place) in CONTEXT or place == columns.type_place]
+    besides = (columns.type_place, columns.mark_place)
+    bare = [place for place in range(len(header)) if names.get(place) in CONTEXT or place in besides]
     bearing = [place for place in range(len(header)) if place in names and place not in bare]
     asking = next((place for place, name in names.items() if name == QUESTION), 0)
     longest = len(header[asking]) + 20 if QUESTION in columns.names else 1 << 30  # of a cell that may be the header's

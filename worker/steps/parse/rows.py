@@ -81,7 +81,9 @@ def build_row(draft: Draft, facts: Facts, defaults: Defaults) -> ParsedRow:
     except _Rejected as error:
         rejection = str(error)
     cells = draft.cells if draft.uploaded is None else draft.uploaded
-    return ParsedRow(draft.sheet, draft.row_number, draft.type, cells, question, tuple(findings), rejection)
+    return ParsedRow(
+        draft.sheet, draft.row_number, draft.type, cells, question, tuple(findings), rejection, mark=draft.mark
+    )
 
 
 def _build_question(draft: Draft, facts: Facts, defaults: Defaults, findings: list[Finding]) -> Question:

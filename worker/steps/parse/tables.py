@@ -51,6 +51,7 @@ class Draft:
     doubtful_letters: str = ""  # those of options that carry the label of another one
     uploaded: dict[str, str] | None = None  # the cells as uploaded, where `cells` are not
     spoiled_answers: dict[str, str] = field(default_factory=dict)  # cells that say no key, whatever they look like
+    mark: str | None = None  # as `ParsedRow.mark`
 
     @property
     def is_qcm(self) -> bool:
@@ -146,7 +147,9 @@ def _read_table(sheet: RawSheet, tables: Tables, *, is_file: bool) -> str | None
         for name, value in layout.given.items():
             if not cells.get(name, "").strip():
                 cells[name] = value
-        draft = Draft(len(read), sheet.name, number, "qcm", cells, columns, findings=findings.get(number, []))
+        mark = row[columns.mark_place].strip() if columns.mark_place is not None else None
+        about = findings.get(number, [])
+        draft = Draft(len(read), sheet.name, number, "qcm", cells, columns, findings=about, mark=mark or None)
         _set_type(draft, kind, row[columns.type_place] if columns.type_place is not None else "", with_options)
         if spoiled := marks.read(number, cells):
             _set_spoiled(draft, spoiled)

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Literal
 
 from worker.shapes.questions import LETTERS, fold_name
+from worker.shapes.row_marks import MARK_HEADER
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "matiere": ("specialite", "specialty", "subject", "subject name", "discipline"),
@@ -104,7 +105,18 @@ _QUALIFIERS = frozenset(
 
 # `mapped` and `unwanted` are what a job's config says of a column: this name, or on purpose unread.
 Kind = Literal[
-    "canonical", "option", "options", "key", "another key", "status", "type", "aside", "unknown", "mapped", "unwanted"
+    "canonical",
+    "option",
+    "options",
+    "key",
+    "another key",
+    "status",
+    "mark",
+    "type",
+    "aside",
+    "unknown",
+    "mapped",
+    "unwanted",
 ]
 
 
@@ -166,6 +178,7 @@ def _exact(folded: str) -> Meaning | None:
 
 _WORDS: tuple[tuple[Kind, frozenset[str]], ...] = (
     ("status", STATUS_COLUMNS),
+    ("mark", frozenset({MARK_HEADER})),
     ("type", TYPE_COLUMNS),
     ("canonical", frozenset(name for name in _EXACT if name != "reponse" and not name.startswith("option "))),
     ("options", _BARE),
