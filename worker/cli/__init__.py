@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from worker.cli import checks, courses, decisions, evaluate, jobs, processes, runs, schemas
+from worker.cli import check, checks, courses, decisions, evaluate, jobs, processes, runs, schemas
 from worker.cli.output import program, say, tell
 from worker.errors import MedqError, UsageError
 from worker.streams import protect_standard_streams
@@ -28,7 +28,8 @@ LLM) is replaced by an embedded one under MEDQ_HOME.
 
 \b
 Try it:      medq run examples/questions.xlsx
-Check it:    medq doctor
+A file:      medq check exam.xlsx
+A machine:   medq doctor
 Exit codes:  0 done, 1 failed, 2 called wrongly or something is missing, 130 interrupted
 """
 
@@ -77,6 +78,7 @@ app.add_typer(processes.services, name="services")
 app.command("ingest")(courses.ingest)
 app.add_typer(courses.app, name="courses")
 app.command("eval")(evaluate.evaluate)
+app.command("check")(check.check)
 app.command("doctor")(checks.doctor)
 
 

@@ -15,12 +15,12 @@ from worker import faults
 from worker.adapters import history, items, places, tasks
 from worker.adapters.db import copy_rows
 from worker.adapters.sheets import read_sheets
+from worker.check import PURPOSES, unknown_price
 from worker.errors import JobFailed
 from worker.faults import Point
 from worker.log import get_logger
 from worker.pipeline.tools import Tools
 from worker.shapes import sentences
-from worker.shapes.answers import Purpose
 from worker.shapes.history import EarlierItem, Standing, text_hash
 from worker.shapes.items import PlannedItem
 from worker.shapes.jobs import JobConfig, Task
@@ -88,13 +88,12 @@ def _sheet_note(sheet: ReadSheet) -> dict[str, Any]:
 
 
 def _check_prices(tools: Tools, config: JobConfig) -> None:
-    """A budget is no promise for a model whose price nobody knows: say so before anything is spent."""
-    if config.max_cost_usd is None or tools.endpoint.embedded:
+    """Say that a price is unknown before anything is spent."""
+    if tools.endpoint.embedded:
         return
-    purposes: tuple[Purpose, ...] = ("analyse", "second_look")
-    for model in (tools.model(p, config, e) for e in tools.gateway.endpoints for p in purposes):
-        if tools.prices.find(model) is None:
-            raise JobFailed(sentences.price_unknown(model))
+    models = [tools.model(purpose, config, e) for e in tools.gateway.endpoints for purpose in PURPOSES]
+    if refusal := unknown_price(config, models, tools.prices):
+        raise JobFailed(refusal)
 
 
 def _standing(tools: Tools, contents: Mapping[str, Question]) -> Mapping[str, Standing]:

@@ -8,6 +8,7 @@ from worker.adapters import places
 from worker.adapters.db import Database
 from worker.adapters.files import Storage
 from worker.adapters.prices import Prices
+from worker.check import model_of
 from worker.circuit import Circuit
 from worker.errors import JobFailed
 from worker.gateway import Gateway
@@ -38,12 +39,8 @@ class Tools:
 
     def model(self, purpose: Purpose, config: JobConfig, endpoint: Endpoint) -> str:
         """Which model a call of this purpose asks for at this endpoint."""
-        is_second = purpose == "second_look"
-        named = config.review_model if is_second else config.ai_model
-        # Another provider may not know the job's model: the operator says which one stands in for it.
-        if endpoint.embedded or (endpoint is not self.endpoint and self.settings.fallback_model):
-            named = None
-        return named or (endpoint.review_model if is_second else endpoint.model)
+        stands_in = endpoint is not self.endpoint and bool(self.settings.fallback_model)
+        return model_of(purpose, config, endpoint, stands_in=stands_in)
 
     def check_batch_mode(self, config: JobConfig) -> None:
         """Raise `JobFailed` when the job wants batches and nobody here would ever carry them."""

@@ -122,7 +122,7 @@ class Storage:
             root, path = self._find(url)
             data = root.read(path, max_bytes)
         if data is None:
-            raise JobFailed(f"Le fichier dépasse la taille maximale de {_megabytes(max_bytes)} Mo.")
+            raise JobFailed(too_large(max_bytes))
         return data
 
     def copy_to(self, url: str, path: Path) -> None:
@@ -239,6 +239,11 @@ class _Root(Protocol):
     def remove_folder(self, folder: str) -> None: ...
     def is_away(self, path: str) -> bool: ...
     def reopen(self) -> None: ...
+
+
+def too_large(max_bytes: int) -> str:
+    """Why an upload is not read at all."""
+    return f"Le fichier dépasse la taille maximale de {_megabytes(max_bytes)} Mo."
 
 
 def _open_root(url: str) -> _Root:

@@ -11,12 +11,13 @@ from worker.shapes.questions import ParsedUpload
 from worker.shapes.uploads import LeftOutSheet, Note, RawSheet, ReadSheet
 from worker.steps.parse.facts import gather_facts
 from worker.steps.parse.mapping import NO_MAPPING, FileMapping
+from worker.steps.parse.proposal import Proposal, propose
 from worker.steps.parse.rows import Defaults, build_row
 from worker.steps.parse.tables import read_tables
 from worker.steps.parse.titles import tell_apart
 from worker.steps.parse.values import Levels
 
-__all__ = ["Inspection", "inspect_upload", "parse_upload", "read_questions"]
+__all__ = ["Inspection", "Proposal", "inspect_upload", "parse_upload", "read_questions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,14 @@ class Inspection:
     found: tuple[ReadSheet, ...]  # those that were looked into, in the file's order, read or not
     left_out: tuple[LeftOutSheet, ...]
     notes: tuple[Note, ...]
+    mapping: FileMapping = NO_MAPPING
+    is_file: bool = False  # a CSV: it has no sheets
+
+    def proposal(self) -> Proposal:
+        """`columns` and `sheets` that a person may put into the config, by what headers and cells show."""
+        unread = {sheet.name for sheet in self.left_out}
+        read = {sheet.name: sheet.name not in unread for sheet in self.found}
+        return propose(self.sheets, self.mapping, read, is_file=self.is_file)
 
 
 def read_questions(
@@ -86,7 +95,9 @@ def _inspect(
         rows = tuple(build_row(draft, facts, defaults) for draft in tables.drafts)
         upload = ParsedUpload(rows, tuple(tables.read), tuple(tables.left_out), tuple(tables.notes))
     left_out, notes = tuple(tables.left_out), tuple(tables.notes)
-    return Inspection(upload, tables.failure, tuple(named), tuple(tables.found), left_out, notes)
+    return Inspection(
+        upload, tables.failure, tuple(named), tuple(tables.found), left_out, notes, mapping, tables.is_file
+    )
 
 
 def _of(found: Inspection) -> ParsedUpload:

@@ -65,6 +65,7 @@ class Tables:
 
     file_name: str = ""
     mapping: FileMapping = NO_MAPPING
+    is_file: bool = False  # a CSV: it has no sheets
     failure: str | None = None  # why the file as a whole holds no question
     drafts: list[Draft] = field(default_factory=list)
     read: list[ReadSheet] = field(default_factory=list)
@@ -79,7 +80,7 @@ def read_tables(sheets: Sequence[RawSheet], file_name: str, mapping: FileMapping
     stem = PurePosixPath(file_name.replace("\\", "/")).stem
     tables = Tables(file_name, mapping)
     for sheet in sheets:
-        is_file = len(sheets) == 1 and sheet.name == stem
+        is_file = tables.is_file = len(sheets) == 1 and sheet.name == stem
         if reason := _why_not(sheet, mapping) or _read_table(sheet, tables, is_file=is_file):
             tables.left_out.append(LeftOutSheet(sheet.name, reason))
     headers = [column.header for sheet in tables.found for column in sheet.details]
