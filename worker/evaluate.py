@@ -24,73 +24,70 @@ from worker.adapters.sheets import read_sheets
 from worker.adapters.workbook import write_workbook
 from worker.enqueue import enqueue_job
 from worker.errors import JobFailed, UsageError
-from worker.pipeline import Line
 from worker.settings import Settings
-from worker.shapes.answers import Look, Purpose
+from worker.shapes.evaluations import Answered, Asked, GivenKey, Scores, Spent
 from worker.shapes.jobs import JobConfig
 from worker.shapes.questions import LETTERS, Question
 from worker.shapes.reports import ReportColumn, ReportSheet
-from worker.steps.check import check_reply
-from worker.steps.compose import compose_request
 from worker.steps.parse import read_questions
-from worker.steps.score import Answered, GivenKey, Scores, Spent, score, spoil_keys
+from worker.steps.score import score
+from worker.steps.spoil import spoil_answers, spoil_keys
 from worker.wiring import build_worker
 
 Told = Callable[[int, int], None]  # questions done, questions in all
 
 USER = "admin@medq.com"
-HEADERS = (
-    *("matiere", "cours", "niveau", "semestre", "cas n", "texte du cas", "texte de la question"),
-    *(f"option {letter.lower()}" for letter in LETTERS),
-    "reponse",
-)
+HEADERS = ("matiere", "cours", "niveau", "semestre", "image", "cas n", "texte du cas", "texte de la question")
+OPTION_HEADERS = tuple(f"option {letter.lower()}" for letter in LETTERS)
 ENDED = ("completed", "failed", "cancelled")
 IDLE_S = 0.05
 
 
 @dataclass(frozen=True)
 class KnownQuestion:
-    """A multiple-choice question and its key."""
+    """A question, its key or short answer, and where it stands in the file that was given."""
 
     question: Question
     key: str
+    sheet: str = ""
+    row: int = 0
 
 
 def read_known(path: Path, config: Mapping[str, Any] | None = None) -> list[KnownQuestion]:
-    """The multiple-choice questions with a key, each content once: of a workbook or CSV, or of FrenchMedMCQA's JSON.
+    """The questions with a key or a short answer, each content once: of a workbook or CSV, or of FrenchMedMCQA's JSON.
 
-    Short-answer questions are left out: the model sees their official answer, so nothing blind can be measured.
     `config`: a job's, for a file whose columns it has to name. Raises `UsageError` when the file cannot be read or
     holds none.
     """
     if not path.is_file():
         raise UsageError(f"{path}: no such file. Give a workbook, a CSV file or FrenchMedMCQA's JSON.")
     data = path.read_bytes()
-    questions = _read_json(data, path) if path.suffix.casefold() == ".json" else _read_upload(data, path, config)
+    read = _read_json(data, path) if path.suffix.casefold() == ".json" else _read_upload(data, path, config)
     known: dict[str, KnownQuestion] = {}
-    for question in questions:
-        if question.is_qcm and question.official_key and len(question.options) > 1:
-            known.setdefault(question.content_hash(), KnownQuestion(question, question.official_key))
+    for sheet, row, question in read:
+        if question.official and (len(question.options) > 1 or not question.is_qcm):
+            one = KnownQuestion(question, question.official, sheet, row)
+            known.setdefault(question.content_hash(), one)
     if not known:
-        raise UsageError(f"{path} holds no multiple-choice question with a key: there is nothing to measure.")
+        raise UsageError(f"{path} holds no question with a key or an answer: there is nothing to measure.")
     return list(known.values())
 
 
-def _read_upload(data: bytes, path: Path, config: Mapping[str, Any] | None) -> list[Question]:
+def _read_upload(data: bytes, path: Path, config: Mapping[str, Any] | None) -> list[tuple[str, int, Question]]:
     try:
         read_as = JobConfig.parse({"defaultLevel": "DCEM2", "defaultSemester": "S1", **(config or {})})
         sheets = read_sheets(data, path.name, max_bytes=len(data) * 100, max_rows=100_000)
         upload = read_questions(sheets, path.name, read_as)
     except JobFailed as error:
         raise UsageError(f"{path}: {error}") from error
-    return [row.question for row in upload.rows if row.question is not None]
+    return [(row.sheet, row.row_number, row.question) for row in upload.rows if row.question is not None]
 
 
-def _read_json(data: bytes, path: Path) -> Iterator[Question]:
+def _read_json(data: bytes, path: Path) -> Iterator[tuple[str, int, Question]]:
     try:
-        for row in json.loads(data):
+        for number, row in enumerate(json.loads(data), start=1):
             subject = str(row.get("subject_name") or "Évaluation").capitalize()
-            yield Question(
+            question = Question(
                 type="qcm",
                 specialty=subject,
                 course=subject,
@@ -100,6 +97,7 @@ def _read_json(data: bytes, path: Path) -> Iterator[Question]:
                 options={letter.upper(): text for letter, text in row["answers"].items() if text},
                 official_key="".join(sorted(letter.upper() for letter in row["correct_answers"])),
             )
+            yield path.stem, number, question
     except (ValueError, KeyError, TypeError, AttributeError):
         raise UsageError(
             f"{path}: not FrenchMedMCQA's JSON, a list of {{question, answers, correct_answers}}."
@@ -113,8 +111,8 @@ def evaluate(
 
     Raises `UsageError` when no scratch database can be made, `JobFailed` when the job fails.
     """
-    keys = spoil_keys([(k.key, sorted(k.question.options)) for k in known], wrong=wrong, left_out=left_out, seed=seed)
-    uploaded = [replace(k.question, official_key=key.given) for k, key in zip(known, keys, strict=True)]
+    keys = spoil(known, wrong=wrong, left_out=left_out, seed=seed)
+    uploaded = [with_official(k.question, key.given) for k, key in zip(known, keys, strict=True)]
     with (
         scratch_database(settings.database_url or "") as url,
         tempfile.TemporaryDirectory(prefix="medq-eval-") as folder,
@@ -125,11 +123,28 @@ def evaluate(
         job_id = enqueue_job(path, user=USER, database_url=url, storage_url=folder)
         engine = connect(url, pool_size=2, name="medq-eval")
         try:
-            line = work(inside, lambda: _look(engine, job_id, told))
-            answered = _read_answered(engine, job_id, line, dict(zip(places, keys, strict=True)))
-            return score(answered, _read_spent(engine, job_id))
+            work(inside, lambda: _look(engine, job_id, told))
+            asked = dict(zip(places, zip(known, keys, strict=True), strict=True))
+            return score(_read_answered(engine, job_id, asked), _read_spent(engine, job_id))
         finally:
             engine.dispose()
+
+
+def spoil(known: Sequence[KnownQuestion], *, wrong: float, left_out: float, seed: int) -> list[GivenKey]:
+    """What each question is uploaded with; the shares are exact among the keys, and among the short answers."""
+    qcm = [k for k in known if k.question.is_qcm]
+    short = [k.key for k in known if not k.question.is_qcm]
+    lettered = [(k.key, sorted(k.question.options)) for k in qcm]
+    keys = iter(spoil_keys(lettered, wrong=wrong, left_out=left_out, seed=seed))
+    answers = iter(spoil_answers(short, wrong=wrong, left_out=left_out, seed=seed))
+    return [next(keys if k.question.is_qcm else answers) for k in known]
+
+
+def with_official(question: Question, given: str | None) -> Question:
+    """The question with this key or answer as its official one."""
+    if question.is_qcm:
+        return replace(question, official_key=given)
+    return replace(question, official_answer=given)
 
 
 @contextmanager
@@ -163,21 +178,25 @@ def write_upload(questions: Sequence[Question], path: Path) -> list[tuple[str, i
         sheet = rows.setdefault(question.type, [])
         sheet.append(_cells(question))
         places.append((question.type, 1 + len(sheet)))
-    columns = tuple(ReportColumn(header, 20) for header in HEADERS)
     with path.open("wb") as target:
-        write_workbook([ReportSheet(name, columns, lines) for name, lines in rows.items()], target)
+        write_workbook([ReportSheet(name, _columns(name), lines) for name, lines in rows.items()], target)
     return places
 
 
+def _columns(sheet: str) -> tuple[ReportColumn, ...]:
+    options = OPTION_HEADERS if sheet in ("qcm", "cas_qcm") else ()
+    return tuple(ReportColumn(header, 20) for header in (*HEADERS, *options, "reponse"))
+
+
 def _cells(question: Question) -> list[str]:
-    place = [question.specialty, question.course, question.level, question.semester]
+    place = [question.specialty, question.course, question.level, question.semester, question.image or ""]
     case = [question.case_number or "", question.case_text or ""]
-    options = [question.options.get(letter, "") for letter in LETTERS]
-    return [*place, *case, question.text, *options, question.official_key or ""]
+    options = [question.options.get(letter, "") for letter in LETTERS] if question.is_qcm else []
+    return [*place, *case, question.text, *options, question.official or ""]
 
 
-def work(settings: Settings, has_ended: Callable[[], bool]) -> Line:
-    """Run tasks in threads of this process until `has_ended`; the line they ran on.
+def work(settings: Settings, has_ended: Callable[[], bool]) -> None:
+    """Run tasks in threads of this process until `has_ended`.
 
     No bell is needed, nor sent: workers of the platform that share its Redis would answer it.
     """
@@ -208,7 +227,6 @@ def work(settings: Settings, has_ended: Callable[[], bool]) -> Line:
             thread.join(settings.grace_s)
         finished.set()
         parts.close()
-    return parts.runner.line
 
 
 def _look(engine: sa.Engine, job_id: str, told: Told) -> bool:
@@ -222,11 +240,9 @@ def _look(engine: sa.Engine, job_id: str, told: Told) -> bool:
 
 
 ITEMS = sa.text("""
-SELECT i."sheet", i."rowNumber", i."id", i."status", i."result", i."question", q."correctAnswer"
+SELECT i."sheet", i."rowNumber", i."status", i."result", COALESCE(q."correctAnswer", q."answer") AS kept
 FROM "AiValidationItem" i LEFT JOIN "Question" q ON q."id" = i."questionId" WHERE i."jobId" = :id
-""")
-REPLIES = sa.text("""
-SELECT "questionKeys", "response" FROM "LlmCall" WHERE "jobId" = :id AND "status" = 'succeeded' ORDER BY "createdAt"
+ORDER BY i."position"
 """)
 SPENT = sa.text("""
 SELECT count(*), COALESCE(sum("questionCount"), 0), sum("costUsd") FROM "LlmCall" WHERE "jobId" = :id
@@ -234,51 +250,32 @@ SELECT count(*), COALESCE(sum("questionCount"), 0), sum("costUsd") FROM "LlmCall
 
 
 def _read_answered(
-    engine: sa.Engine, job_id: str, line: Line, keys: Mapping[tuple[str, int], GivenKey]
+    engine: sa.Engine, job_id: str, asked: Mapping[tuple[str, int], tuple[KnownQuestion, GivenKey]]
 ) -> list[Answered]:
-    """Each question's outcome, and its blind looks, read anew from the replies that the ledger holds."""
+    """Each question's outcome and its accepted looks."""
     with engine.connect() as connection:
         items = connection.execute(ITEMS, {"id": job_id}).mappings().all()
-        replies = connection.execute(REPLIES, {"id": job_id}).all()
-    stored: dict[str, list[tuple[int, str]]] = {}
-    for question_keys, response in replies:
-        for number, key in enumerate(question_keys, start=1):
-            stored.setdefault(key, []).append((number, response))
-    answered = []
-    for item in items:
-        result: Mapping[str, Any] = item["result"] or {}
-        first, second = (
-            _find_look(item["question"], purpose, line, stored) if item["question"] else None
-            for purpose in ("analyse", "second_look")
-        )
-        answered.append(
-            Answered(
-                key=keys[(item["sheet"], item["rowNumber"])],
-                outcome=None if item["status"] == "pending" else item["status"],
-                first=first.key if first else None,
-                second=second.key if second else None,
-                kept=item["correctAnswer"],
-                proposed=result.get("proposed"),
-                confidence=first.confidence if first else None,
-            )
-        )
-    return answered
+    return [_answered(item, *asked[(item["sheet"], item["rowNumber"])]) for item in items]
 
 
-def _find_look(
-    question: Mapping[str, Any], purpose: Purpose, line: Line, stored: Mapping[str, Sequence[tuple[int, str]]]
-) -> Look | None:
-    """The first acceptable result for this question in this purpose."""
-    endpoint = line.endpoint
-    model = endpoint.review_model if purpose == "second_look" else endpoint.model
-    asked = [("item", Question.from_json(question), ())]
-    request = compose_request(purpose, asked, endpoint=endpoint, model=model, instructions=None)
-    (alone,) = request.questions
-    for number, response in stored.get(alone.key, ()):
-        there = replace(request, questions=(replace(alone, id=f"q{number}"),))
-        if look := check_reply(response, there).looks.get("item"):
-            return look
-    return None
+def _answered(item: Mapping[Any, Any], known: KnownQuestion, key: GivenKey) -> Answered:
+    result: Mapping[str, Any] = item["result"] or {}
+    looks: list[Mapping[str, Any]] = [*(result.get("looks") or []), {}, {}]
+    first, second = looks[0], looks[1]
+    question = known.question
+    return Answered(
+        key=key,
+        outcome=None if item["status"] == "pending" else item["status"],
+        first=first.get("key") or first.get("answer"),
+        second=second.get("key") or second.get("answer"),
+        kept=item["kept"],
+        proposed=result.get("proposed"),
+        confidence=first.get("confidence"),
+        second_confidence=second.get("confidence"),
+        verdict=first.get("verdict"),
+        second_verdict=second.get("verdict"),
+        asked=Asked(question.type, question.specialty, known.sheet, known.row, question.text),
+    )
 
 
 def _read_spent(engine: sa.Engine, job_id: str) -> Spent:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
+import openpyxl
 import pytest
 import sqlalchemy as sa
 
@@ -12,9 +18,9 @@ from bench.scripted_llm import ScriptedLlm, truth_key
 from surroundings import Platform
 from worker.adapters.db import connect
 from worker.errors import UsageError
-from worker.evaluate import KnownQuestion, evaluate, read_known
+from worker.evaluate import KnownQuestion, evaluate, read_known, spoil
 from worker.settings import Settings
-from worker.steps.score import Scores
+from worker.shapes.evaluations import Scores
 
 DEV = Path(__file__).resolve().parents[3] / "shared" / "data" / "frenchmedmcqa-dev.json"
 needs_dev = pytest.mark.skipif(not DEV.exists(), reason="FrenchMedMCQA's dev set (shared/data) is not here")
@@ -110,13 +116,88 @@ def test_a_model_right_nine_times_in_ten_finds_the_spoiled_keys(platform: Platfo
     assert scores.exact_match == pytest.approx(0.9, abs=0.05)
 
 
-def test_a_workbook_is_read_by_the_one_parser_and_short_answers_are_left_out(tmp_path: Path) -> None:
+def test_a_workbook_is_read_by_the_one_parser_and_says_where_each_question_stands(tmp_path: Path) -> None:
     header = ["matiere", "cours", "niveau", "texte de la question", *(f"option {c}" for c in "abcde"), "reponse"]
-    rows = ["Pédiatrie;Asthme;DCEM2;Que faire ?;un;deux;trois;;;CA.", "Pédiatrie;Asthme;DCEM2;Et là ?;un;deux;;;;?"]
+    rows = ["Pédiatrie;Asthme;DCEM2;Et là ?;un;deux;;;;?", "Pédiatrie;Asthme;DCEM2;Que faire ?;un;deux;trois;;;CA."]
     path = tmp_path / "examen - qcm.csv"
     path.write_text("\n".join([";".join(header), *rows]), encoding="utf-8")
     (only,) = read_known(path)
-    assert (only.key, only.question.text) == ("AC", "Que faire ?")
+    assert (only.key, only.question.text, only.row) == ("AC", "Que faire ?", 3)
+
+
+ANSWERS = (
+    *("Asthme", "Otite moyenne", "Sténose du pylore", "Torsion testiculaire", "Méningite bactérienne"),
+    *("Bronchiolite", "Hernie inguinale", "Rougeole", "Coqueluche", "Fracture du fémur"),
+)
+
+
+def write_short(path: Path) -> Path:
+    """A workbook of ten short-answer questions and ten with letters."""
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.title = "qroc"
+    place = ["matiere", "cours", "niveau", "semestre", "texte de la question"]
+    sheet.append([*place, "reponse"])
+    for n, answer in enumerate(ANSWERS):
+        sheet.append(["Pédiatrie", "Urgences", "DCEM2", "S1", f"Quel est le diagnostic numéro {n} ?", answer])
+    letters = book.create_sheet("qcm")
+    letters.append([*place, *(f"option {c}" for c in "abcde"), "reponse"])
+    for n in range(10):
+        options = [f"proposition {c} du numéro {n}" for c in "abcde"]
+        letters.append(["Cardiologie", "HTA", "DCEM2", "S1", f"Que retenir du numéro {n} ?", *options, "BD"])
+    book.save(path)
+    return path
+
+
+def medq(platform: Platform, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"], **platform.worker_environment(MEDQ_THREADS="8")}
+    program = str(Path(sys.executable).with_name("medq"))
+    return subprocess.run(
+        [program, *arguments], cwd=platform.folder, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_short_answers_are_judged_by_the_known_one_and_a_doubt_is_listed(
+    platform: Platform, llm: ScriptedLlm, tmp_path: Path
+) -> None:
+    # Given ten short answers of which two will be spoiled and two left out, and a model that knows them all, but
+    # words one of those left out so that only a person can say whether it is the same
+    known = read_known(write_short(tmp_path / "examen.xlsx"))
+    keys = spoil(known, wrong=0.2, left_out=0.2, seed=5)
+    short = [(one, key) for one, key in zip(known, keys, strict=True) if not one.question.is_qcm]
+    silent = [one for one, key in short if key.given is None]
+    assert (len(short), len(silent), sum(key.is_spoiled for _, key in short)) == (10, 2, 2)
+    truth: dict[str, Any] = {one.question.text: one.key for one, _ in short}
+    doubtful = silent[0]
+    truth[doubtful.question.text] = f"{doubtful.key.split()[0]} aigu"
+    for one in known:
+        if one.question.is_qcm:
+            truth[one.question.text] = [one.question.options[letter] for letter in one.key]
+    llm.configure(truth=truth, accuracy=1.0)
+
+    # When they are evaluated
+    shares = ("--wrong", "0.2", "--left-out", "0.2", "--seed", "5", "--missed", str(tmp_path / "missed.csv"))
+    done = medq(platform, "eval", str(tmp_path / "examen.xlsx"), *shares, "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+
+    # Then both kinds are measured, apart
+    assert (found["questions"], found["spoiled"], found["recall"], found["exact_match"]) == (10, 2, 1.0, 1.0)
+    answers = found["short_answers"]
+    assert (answers["questions"], answers["judged"], answers["verdict_right"]) == (10, 8, 1.0)
+    assert (answers["spoiled"], answers["recall"], answers["precision"], answers["damaged"]) == (2, 1.0, 1.0, 0)
+    assert (answers["left_out"], answers["completed"], answers["completed_right"]) == (2, 2, 1)
+    assert (answers["completed_to_judge"], answers["completed_wrong"]) == (1, 0)
+    assert found["intervals"]["short_verdict_right"] == pytest.approx([0.6756, 1.0], abs=1e-4)
+    assert {line["name"]: line["right"] for line in found["specialties"]} == {"Pédiatrie": 9, "Cardiologie": 10}
+    # And the doubt is named by its row in the file that was given
+    (missed,) = found["missed"]
+    assert (missed["why"], missed["sheet"], missed["row"]) == ("to_judge", "qroc", doubtful.row)
+    assert (missed["known"], missed["given"]) == (doubtful.key, None)
+    with (tmp_path / "missed.csv").open(encoding="utf-8-sig", newline="") as file:
+        (row,) = csv.DictReader(file, delimiter=";")
+    assert (row["motif"], row["ligne"], row["réponse connue"]) == ("à juger", str(doubtful.row), doubtful.key)
 
 
 @pytest.mark.parametrize("content", ["{}", "[1]", '[{"question": "x"}]', "not json", "[]"])

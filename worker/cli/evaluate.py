@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worker.cli.jobs import ConfigOption, parse_config
-from worker.cli.output import EMBEDDED_MODEL_WARNING, out, say, tell_json
+from worker.cli.output import EMBEDDED_MODEL_WARNING, say, tell_json
 from worker.errors import UsageError
 
 if TYPE_CHECKING:
     from worker.evaluate import Told
-    from worker.steps.score import Scores
 
 
 def evaluate(  # noqa: PLR0917 (typer calls it by name)
@@ -27,13 +26,16 @@ def evaluate(  # noqa: PLR0917 (typer calls it by name)
     model: Annotated[str | None, typer.Option("--model", metavar="NAME", help="Model; default: MEDQ_MODEL.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Which questions are spoiled, and how.")] = 0,
     limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Only N of them, drawn.")] = None,
+    missed: Annotated[
+        Path | None, typer.Option("--missed", metavar="PATH", help="Write all that was missed there, as CSV.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     config: ConfigOption = None,
 ) -> None:
     """Measure a model on questions whose keys are known, before trusting it with others.
 
-    FILE is a workbook, a CSV file or FrenchMedMCQA's JSON. Some keys are spoiled, some left out; then a real job runs
-    in a scratch database, dropped afterwards. Costs what a job on these questions costs.
+    FILE is a workbook, a CSV file or FrenchMedMCQA's JSON. Some keys and short answers are spoiled, some left out;
+    then a real job runs in a scratch database, dropped afterwards. Costs what a job on these questions costs.
 
     \b
     Examples:
@@ -44,6 +46,7 @@ def evaluate(  # noqa: PLR0917 (typer calls it by name)
         raise UsageError("--wrong and --left-out are shares of the same questions: together at most 1.")
     from worker.cli.processes import language_model
     from worker.cli.site import open_site
+    from worker.cli.worth import check_missed, show_scores, write_missed
     from worker.evaluate import evaluate as run
     from worker.evaluate import read_known
     from worker.log import configure_logging
@@ -51,6 +54,7 @@ def evaluate(  # noqa: PLR0917 (typer calls it by name)
     known = read_known(file, parse_config(config))
     if limit is not None and limit < len(known):
         known = random.Random(seed).sample(known, limit)  # noqa: S311 (a sample, not a secret)
+    check_missed(missed)
     configure_logging(level=40)  # what is worth a line is in the figures
     with open_site(broker=True, create=True) as site, language_model(site) as environment, _progress() as told:
         update: dict[str, object] = {"embedded_llm_url": environment.get("MEDQ_EMBEDDED_LLM_URL")}
@@ -61,7 +65,9 @@ def evaluate(  # noqa: PLR0917 (typer calls it by name)
     if as_json:
         tell_json({"file": str(file), "model": model or settings.model, "seed": seed, **scores.to_json()})
     else:
-        _show(scores, file)
+        show_scores(scores, file, missed)
+    if missed is not None:
+        write_missed(scores.missed, missed)
     if "MEDQ_EMBEDDED_LLM_URL" in environment:
         say(EMBEDDED_MODEL_WARNING)
 
@@ -77,40 +83,3 @@ def _progress() -> Iterator[Told]:
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("Asking", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total or None)
-
-
-def _show(scores: Scores, file: Path) -> None:
-    from rich.table import Table
-
-    table = Table(title=f"{file.name}: {scores.questions} questions", title_justify="left", show_header=False)
-    table.add_column(justify="left")
-    table.add_column(justify="right")
-    for name, value in _lines(scores):
-        table.add_row(name, value)
-    bins = Table(title="Calibration of the first look", title_justify="left")
-    for heading in ("confidence", "questions", "said", "right"):
-        bins.add_column(heading, justify="right")
-    for line in scores.calibration:
-        said, right = _percent(line.confidence), _percent(line.accuracy)
-        bins.add_row(f"{line.low:.2f}–{line.high:.2f}", str(line.count), said, right)
-    out().print(table)
-    out().print(bins)
-
-
-def _lines(s: Scores) -> Iterator[tuple[str, str]]:
-    yield "Blind look: exact match", _percent(s.exact_match)
-    yield "Blind look: Hamming score", _percent(s.hamming)
-    yield "Spoiled keys contested (recall)", f"{_percent(s.recall)}  ({s.spoiled_contested} of {s.spoiled})"
-    yield "Contests that were right (precision)", f"{_percent(s.precision)}  ({s.spoiled_contested} of {s.contests})"
-    yield "Right keys damaged", str(s.damaged)
-    yield "Missing keys completed", f"{s.completed} of {s.left_out}"
-    yield "Completed keys that were right", _percent(s.completed_right)
-    yield "Calls per question", f"{s.calls_per_question:.2f}"
-    yield "Questions asked per question", f"{s.asked_per_question:.2f}"
-    yield "Cost per question", "unknown" if s.cost_usd_per_question is None else f"{s.cost_usd_per_question:.5f} $"
-    yield "Cost", "unknown" if s.cost_usd is None else f"{s.cost_usd:.4f} $"
-    yield "Outcomes", ", ".join(f"{count} {name}" for name, count in s.outcomes.items())
-
-
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{100 * share:.1f} %"

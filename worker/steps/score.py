@@ -1,178 +1,248 @@
-"""What a model is worth, measured on known keys: which keys to spoil, and what looks and outcomes came to. Pure."""
+"""What a model is worth, measured on known keys and answers: what looks and outcomes came to. Pure."""
 
 from __future__ import annotations
 
-import random
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Literal
 
-from worker.shapes.answers import Outcome
+from worker.shapes.evaluations import (
+    WHYS,
+    Answered,
+    Bin,
+    GivenLook,
+    Missed,
+    Scores,
+    ShortScores,
+    SpecialtyCounts,
+    Spent,
+    Why,
+)
+from worker.shapes.markup import without_markup
+from worker.shapes.questions import fold_name, fold_text
+from worker.shapes.shares import Interval, bin_of, share, wilson
+from worker.shapes.short_answers import is_other_answer, same_answer
 
-BIN_EDGES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
-
-
-@dataclass(frozen=True, slots=True)
-class GivenKey:
-    """The key that a question is uploaded with. `truth` is the known one; `given` None = left out."""
-
-    truth: str
-    given: str | None
-
-    @property
-    def is_spoiled(self) -> bool:
-        """Uploaded with a wrong key."""
-        return self.given is not None and self.given != self.truth
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """What one question came to. `first` and `second` are the keys of the blind looks, None where there was none;
-    `kept` is the key that its question was stored with, None when none was.
-    """
-
-    key: GivenKey
-    outcome: Outcome | None
-    first: str | None = None
-    second: str | None = None
-    kept: str | None = None
-    proposed: str | None = None
-    confidence: float | None = None  # of the first look
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """What the job's calls came to. `asked` counts each question once per call that held it."""
-
-    calls: int
-    asked: int
-    cost_usd: float | None  # None = no price is known
-
-
-@dataclass(frozen=True, slots=True)
-class Bin:
-    """First looks whose confidence is at least `low` and below `high`."""
-
-    low: float
-    high: float
-    count: int
-    confidence: float  # mean
-    accuracy: float  # share of exact matches
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """Shares are 0–1, None where there is nothing to divide by."""
-
-    questions: int
-    looked: int  # with an accepted first look
-    exact_match: float | None
-    hamming: float | None  # mean of |given ∩ true| / |given ∪ true|, as FrenchMedMCQA defines it
-    spoiled: int
-    spoiled_contested: int
-    recall: float | None  # of the spoiled keys, those contested (or corrected)
-    contests: int
-    precision: float | None  # of the contests, those against a spoiled key
-    damaged: int  # right official keys that were stored otherwise
-    left_out: int
-    completed: int
-    completed_right: float | None
-    calls: int
-    calls_per_question: float
-    asked_per_question: float
-    cost_usd: float | None
-    cost_usd_per_question: float | None
-    outcomes: dict[str, int]
-    calibration: tuple[Bin, ...] = field(default_factory=tuple)
-
-    def to_json(self) -> dict[str, Any]:
-        """A plain dict."""
-        return asdict(self)
-
-
-def spoil_keys(
-    questions: Sequence[tuple[str, Sequence[str]]], *, wrong: float, left_out: float, seed: int
-) -> list[GivenKey]:
-    """For each (key, letters of its options): the share `wrong` with another key, the share `left_out` without one.
-
-    The shares are exact, rounded up, and fall on the same questions for the same seed. A wrong key has one letter more
-    or less than the right one, as slips of a keyboard have; where only one letter is right, another one.
-    """
-    rng = random.Random(seed)  # noqa: S311 (a sample, not a secret)
-    order = list(range(len(questions)))
-    rng.shuffle(order)
-    wrongs = -(-len(order) * round(wrong * 10_000) // 10_000)
-    outs = -(-len(order) * round(left_out * 10_000) // 10_000)
-    spoiled, silent = set(order[:wrongs]), set(order[wrongs : wrongs + outs])
-    given: list[GivenKey] = []
-    for position, (truth, letters) in enumerate(questions):
-        if position in silent:
-            given.append(GivenKey(truth, None))
-        else:
-            given.append(GivenKey(truth, _spoil(truth, letters, rng) if position in spoiled else truth))
-    return given
-
-
-def _spoil(truth: str, letters: Sequence[str], rng: random.Random) -> str:
-    if len(truth) == 1:
-        return rng.choice([letter for letter in letters if letter != truth])
-    changed = set(truth) ^ {rng.choice(list(letters))}
-    return "".join(sorted(changed))
+BEGINNING = 200  # characters of a question in the list of what was missed
 
 
 def score(answered: Sequence[Answered], spent: Spent) -> Scores:
     """Measure a finished job."""
-    looked = [a for a in answered if a.first is not None]
-    spoiled = [a for a in answered if a.key.is_spoiled]
-    contests = [a for a in answered if a.outcome in ("contested", "corrected")]
-    caught = [a for a in contests if a.key.is_spoiled]
-    silent = [a for a in answered if a.key.given is None]
+    qcm = [a for a in answered if a.is_qcm]
+    looked = [a for a in qcm if a.first is not None]
+    exact = sum(a.first == a.key.truth for a in looked)
+    spoiled = [a for a in qcm if a.key.is_spoiled]
+    contests = [a for a in qcm if _is_contest(a)]
+    caught = sum(a.key.is_spoiled for a in contests)
+    silent = [a for a in qcm if a.key.given is None]
     completed = [a for a in silent if a.outcome == "completed"]
-    count = len(answered)
+    right = sum(a.kept == a.key.truth for a in completed)
+    short = _score_short([a for a in answered if not a.is_qcm])
+    count = max(1, len(answered))
     return Scores(
-        questions=count,
+        questions=len(qcm),
         looked=len(looked),
-        exact_match=_share(sum(a.first == a.key.truth for a in looked), len(looked)),
-        hamming=_share(sum(_overlap(a.first or "", a.key.truth) for a in looked), len(looked)),
+        exact_match=share(exact, len(looked)),
+        hamming=share(sum(_overlap(a.first or "", a.key.truth) for a in looked), len(looked)),
         spoiled=len(spoiled),
-        spoiled_contested=len(caught),
-        recall=_share(len(caught), len(spoiled)),
+        spoiled_contested=caught,
+        recall=share(caught, len(spoiled)),
         contests=len(contests),
-        precision=_share(len(caught), len(contests)),
-        damaged=sum(_is_damaged(a) for a in answered),
+        precision=share(caught, len(contests)),
+        damaged=sum(_is_damaged(a) for a in qcm),
         left_out=len(silent),
         completed=len(completed),
-        completed_right=_share(sum(a.kept == a.key.truth for a in completed), len(completed)),
+        completed_right=share(right, len(completed)),
         calls=spent.calls,
-        calls_per_question=spent.calls / max(1, count),
-        asked_per_question=spent.asked / max(1, count),
+        calls_per_question=spent.calls / count,
+        asked_per_question=spent.asked / count,
         cost_usd=spent.cost_usd,
-        cost_usd_per_question=None if spent.cost_usd is None else spent.cost_usd / max(1, count),
+        cost_usd_per_question=None if spent.cost_usd is None else spent.cost_usd / count,
         outcomes=dict(Counter(a.outcome or "pending" for a in answered).most_common()),
         calibration=_calibrate(looked),
+        intervals={
+            "exact_match": wilson(exact, len(looked)),
+            "recall": wilson(caught, len(spoiled)),
+            "precision": wilson(caught, len(contests)),
+            "completed_right": wilson(right, len(completed)),
+            **_short_intervals(short),
+        },
+        short_answers=short,
+        specialties=_by_specialty(answered),
+        missed=_find_missed(answered),
     )
+
+
+# --- multiple choice ---------------------------------------------------------------------------------------------
+
+
+def _is_contest(answered: Answered) -> bool:
+    return answered.outcome in ("contested", "corrected")
 
 
 def _is_damaged(answered: Answered) -> bool:
     key = answered.key
-    return key.given == key.truth and answered.kept is not None and answered.kept != key.truth
+    if key.given != key.truth or answered.kept is None:
+        return False
+    if answered.is_qcm:
+        return answered.kept != key.truth
+    return _compare(answered.kept, key.truth) != "right"
 
 
 def _overlap(given: str, truth: str) -> float:
     return len(set(given) & set(truth)) / len(set(given) | set(truth))
 
 
-def _share(part: float, whole: int) -> float | None:
-    return part / whole if whole else None
-
-
 def _calibrate(looked: Sequence[Answered]) -> tuple[Bin, ...]:
-    bins = []
-    for low, high in zip(BIN_EDGES, (*BIN_EDGES[1:], 1.0), strict=True):
-        inside = [a for a in looked if low <= (a.confidence or 0) and ((a.confidence or 0) < high or high == 1.0)]
-        if inside:
-            mean = sum(a.confidence or 0 for a in inside) / len(inside)
-            right = sum(a.first == a.key.truth for a in inside) / len(inside)
-            bins.append(Bin(low, high, len(inside), mean, right))
-    return tuple(bins)
+    bins: dict[Interval, list[Answered]] = defaultdict(list)
+    for a in looked:
+        bins[bin_of(a.confidence or 0)].append(a)
+    calibrated = []
+    for (low, high), inside in sorted(bins.items()):
+        mean = sum(a.confidence or 0 for a in inside) / len(inside)
+        right = sum(a.first == a.key.truth for a in inside)
+        calibrated.append(Bin(low, high, len(inside), mean, right / len(inside), wilson(right, len(inside))))
+    return tuple(calibrated)
+
+
+# --- short answers -----------------------------------------------------------------------------------------------
+
+
+def _score_short(answered: Sequence[Answered]) -> ShortScores | None:
+    if not answered:
+        return None
+    judged = [a for a in answered if a.key.given is not None and a.verdict is not None]
+    spoiled = [a for a in answered if a.key.is_spoiled]
+    contests = [a for a in answered if _is_contest(a)]
+    caught = sum(a.key.is_spoiled for a in contests)
+    silent = [a for a in answered if a.key.given is None]
+    completed = Counter(_compare(a.kept or "", a.key.truth) for a in silent if a.outcome == "completed")
+    judged_right = sum(_is_look_right(a) for a in judged)
+    return ShortScores(
+        questions=len(answered),
+        judged=len(judged),
+        judged_right=judged_right,
+        verdict_right=share(judged_right, len(judged)),
+        spoiled=len(spoiled),
+        spoiled_contested=caught,
+        recall=share(caught, len(spoiled)),
+        contests=len(contests),
+        precision=share(caught, len(contests)),
+        damaged=sum(_is_damaged(a) for a in answered),
+        left_out=len(silent),
+        completed=completed.total(),
+        completed_right=completed["right"],
+        completed_wrong=completed["wrong"],
+        completed_to_judge=completed["to_judge"],
+        completed_right_share=share(completed["right"], completed.total()),
+    )
+
+
+def _short_intervals(short: ShortScores | None) -> dict[str, Interval | None]:
+    if short is None:
+        return {}
+    return {
+        "short_verdict_right": wilson(short.judged_right, short.judged),
+        "short_recall": wilson(short.spoiled_contested, short.spoiled),
+        "short_precision": wilson(short.spoiled_contested, short.contests),
+        "short_completed_right": wilson(short.completed_right, short.completed),
+    }
+
+
+def _compare(given: str, known: str) -> Literal["right", "wrong", "to_judge"]:
+    """Whether a short answer surely says the known one, surely another one, or somebody has to judge."""
+    one, other = without_markup(given), without_markup(known)
+    if fold_text(one) == fold_text(other) or same_answer(one, other):
+        return "right"
+    return "wrong" if is_other_answer(one, other) else "to_judge"
+
+
+# --- both --------------------------------------------------------------------------------------------------------
+
+
+def _is_look_right(answered: Answered) -> bool:
+    """Whether the first look is right about what is known. A doubt about a short answer is not."""
+    key = answered.key
+    if answered.first is None:
+        return False
+    if answered.is_qcm:
+        return answered.first == key.truth
+    if key.given is None:
+        return _compare(answered.first, key.truth) == "right"
+    return answered.verdict is not None and (answered.verdict == "contests") == key.is_spoiled
+
+
+def _by_specialty(answered: Sequence[Answered]) -> tuple[SpecialtyCounts, ...]:
+    groups: dict[str, list[Answered]] = defaultdict(list)
+    for a in answered:
+        groups[fold_name(a.asked.specialty)].append(a)
+    lines = [_count_specialty(inside) for inside in groups.values()]
+    return tuple(sorted(lines, key=lambda line: (-line.questions, line.name)))
+
+
+def _count_specialty(inside: Sequence[Answered]) -> SpecialtyCounts:
+    contests = [a for a in inside if _is_contest(a)]
+    return SpecialtyCounts(
+        name=inside[0].asked.specialty,
+        questions=len(inside),
+        looked=sum(a.first is not None for a in inside),
+        right=sum(_is_look_right(a) for a in inside),
+        spoiled=sum(a.key.is_spoiled for a in inside),
+        spoiled_contested=sum(a.key.is_spoiled for a in contests),
+        contests=len(contests),
+    )
+
+
+def _find_missed(answered: Iterable[Answered]) -> tuple[Missed, ...]:
+    missed = [_missed(a, why) for a in answered if (why := _why(a)) is not None]
+    return tuple(sorted(missed, key=lambda one: WHYS.index(one.why)))
+
+
+def _why(answered: Answered) -> Why | None:
+    """The gravest thing that can be said of the question; None when nothing was missed."""
+    key, outcome = answered.key, answered.outcome
+    found: Why | None = None if _is_look_right(answered) else "look_wrong"
+    if _is_damaged(answered):
+        found = "damaged"
+    elif key.given is None and outcome == "completed":
+        found = _why_completed(answered)
+    elif key.is_spoiled and outcome == "confirmed":
+        found = "spoiled_confirmed"
+    elif key.given == key.truth and _is_contest(answered):
+        found = "right_contested"
+    elif answered.first is None:
+        found = "no_look"
+    elif key.given is None:
+        found = "not_completed"
+    return found
+
+
+def _why_completed(answered: Answered) -> Why | None:
+    kept, truth = answered.kept or "", answered.key.truth
+    if answered.is_qcm:
+        return None if kept == truth else "completed_wrong"
+    compared = _compare(kept, truth)
+    if compared == "right":
+        return None
+    return "completed_wrong" if compared == "wrong" else "to_judge"
+
+
+def _missed(answered: Answered, why: Why) -> Missed:
+    asked = answered.asked
+    looks = (
+        (answered.first, answered.verdict, answered.confidence),
+        (answered.second, answered.second_verdict, answered.second_confidence),
+    )
+    text = " ".join(asked.text.split())
+    return Missed(
+        sheet=asked.sheet,
+        row=asked.row,
+        type=asked.type,
+        specialty=asked.specialty,
+        text=text if len(text) <= BEGINNING else text[: BEGINNING - 1] + "…",
+        known=answered.key.truth,
+        given=answered.key.given,
+        outcome=answered.outcome,
+        why=why,
+        looks=tuple(GivenLook(value, verdict, sure) for value, verdict, sure in looks if value is not None),
+    )
