@@ -37,6 +37,7 @@ _DIGITS = {
 _IMAGE_TAG = re.compile(r"<img\b", re.IGNORECASE)
 _SOURCE = re.compile(r"\bsrc ?= ?", re.IGNORECASE)
 _NO_IMAGE = frozenset({"non", "no", "aucun", "aucune", "sans", "sans image", "pas d image", "faux", "false", "0"})
+_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyz")
 _PLACEHOLDERS = frozenset({"", "test", "tests", "na", "n a", "nan", "null", "none", "todo", "rien", "neant", "vide"})
 _REPEATED = re.compile(r"([a-z])\1+|x")
 _LEVEL = re.compile(r"\b([pd]cem)\s*([1-4])(?!\d)")
@@ -108,7 +109,8 @@ def _entity_text(match: re.Match[str]) -> str:
 @lru_cache(maxsize=4096)
 def is_placeholder(text: str) -> bool:
     """True for what people type into a column they must fill: `aaa`, `xxx`, `test`, `.`, `-`, `n/a`."""
-    if len(text) > 40:
+    # None of them has five letters that differ, and hardly a text has fewer: to fold it would take ten times as long.
+    if len(text) > 40 or len(_LETTERS.intersection(text)) > 4:
         return False
     folded = fold_name(text)
     return folded in _PLACEHOLDERS or _REPEATED.fullmatch(folded) is not None
