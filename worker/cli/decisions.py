@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from worker.cli.jobs import JobId, JsonFlag, NotFound, find_job
 from worker.cli.output import program, say, tell, tell_json
-from worker.errors import UsageError
+from worker.errors import JobFailed, UsageError
 
 if TYPE_CHECKING:
     from worker.adapters.decisions import ItemView
     from worker.cli.site import Site
+    from worker.pipeline import TakenIn
+    from worker.shapes.uploads import RawSheet
 
 STATUSES = ("pending", "confirmed", "corrected", "completed", "contested", "duplicate", "rejected", "failed")
 
@@ -94,6 +97,7 @@ def decide(  # noqa: PLR0917 (a command has as many options as it has)
     from worker.pipeline import decide as settle
     from worker.shapes.decisions import Order
 
+    _keep_log_quiet()
     with open_site(broker=explains()) as site:
         item = find_item(site, item_id)
         order = Order(
@@ -122,6 +126,89 @@ def decide(  # noqa: PLR0917 (a command has as many options as it has)
     tell(f"Row {item.id} ({item.sheet}, row {item.row_number}): {action}, question {decided.question_id}.{others}")
     if decided.needs_explanation:
         say("Nobody has explained what stands now: the question says « Explication à rédiger ».")
+
+
+def take_in(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A corrected workbook with decisions in « À revoir ».")],
+    user: Annotated[str, typer.Option("--user", metavar="EMAIL", help="Who decides: an active admin or maintainer.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Settle what a returned workbook decides in « À revoir », row by row.
+
+    A decision stands on what the person saw: a question that changed since the workbook was written is refused, with
+    the reason, and the others go on. Taking the same workbook in again changes nothing. Exit code 1 when any row was
+    refused.
+
+    \b
+    Examples:
+      medq decisions exam-corrige.xlsx --user prof@medq.com
+    """
+    from worker.adapters.db import Database
+    from worker.cli.site import open_site
+    from worker.pipeline import settle_returned
+
+    sheets = _read_review(file)
+    _keep_log_quiet()
+    with open_site(broker=explains()) as site:
+        taken = []
+        for row in settle_returned(Database(site.engine), sheets, user):
+            taken.append(row)
+            if not as_json:
+                tell(_told(row))
+        waiting = [row.item_id for row in taken if row.item_id and row.decided and row.decided.needs_explanation]
+        explained = explain(site, waiting) if waiting else 0
+    counts = {state: sum(row.state == state for row in taken) for state in ("settled", "stands", "refused")}
+    if as_json:
+        tell_json({"rows": [_taken(row) for row in taken], **counts, "explained": explained})
+    elif not taken:
+        say("No decision is filled in.")
+    else:
+        say(f"{counts['settled']} settled, {counts['stands']} stood already, {counts['refused']} refused.")
+        if len(waiting) > explained:
+            say(f"{len(waiting) - explained} without explanation: the question says « Explication à rédiger ».")
+    if counts["refused"]:
+        raise typer.Exit(1)
+
+
+def _keep_log_quiet() -> None:
+    """What is decided is told as a result; the log's own lines never stand among results."""
+    import logging
+
+    from worker.log import configure_logging
+
+    configure_logging(logging.WARNING)
+
+
+def _read_review(file: Path) -> Sequence[RawSheet]:
+    from worker.adapters.sheets import read_sheets
+    from worker.settings import Settings
+    from worker.steps.parse.returned import is_review
+
+    if not file.is_file():
+        raise UsageError(f"{file}: no such file.")
+    settings = Settings.load()
+    max_bytes = int(settings.max_file_mb * 1024 * 1024)
+    try:
+        sheets = read_sheets(file.read_bytes(), file.name, max_bytes=max_bytes, max_rows=settings.max_rows)
+    except JobFailed as error:
+        raise UsageError(f"{file}: {error}") from error
+    found = [sheet for sheet in sheets if is_review(sheet)]
+    if not found:
+        raise UsageError(f"{file}: no sheet « À revoir » with a column « décision ». Is it a corrected workbook?")
+    return found
+
+
+def _taken(row: TakenIn) -> dict[str, Any]:
+    return _camel(asdict(row)) | {"decided": _camel(asdict(row.decided)) if row.decided else None}
+
+
+def _told(row: TakenIn) -> str:
+    place = f"{row.sheet}, row {row.row_number}: "
+    if row.state == "refused":
+        return f"{place}refused. {row.reason}"
+    others = row.decided.other_items if row.decided else 0
+    more = f" Settled with it: {others} more." if others else ""
+    return f"{place}{row.word}{', stood already' if row.state == 'stands' else ''} (row {row.item_id}).{more}"
 
 
 def explains() -> bool:
@@ -156,12 +243,16 @@ def find_item(site: Site, item_id: str) -> ItemView:
     return exact[0]
 
 
-def _describe(item: ItemView) -> dict[str, Any]:
+def _camel(document: Mapping[str, Any]) -> dict[str, Any]:
     def camel(name: str) -> str:
         first, *rest = name.split("_")
         return first + "".join(part.title() for part in rest)
 
-    document = {camel(name): value for name, value in asdict(item).items()}
+    return {camel(name): value for name, value in document.items()}
+
+
+def _describe(item: ItemView) -> dict[str, Any]:
+    document = _camel(asdict(item))
     return document | {"updatedAt": item.updated_at.isoformat(timespec="milliseconds") + "Z"}
 
 

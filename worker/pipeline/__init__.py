@@ -9,5 +9,18 @@ from worker.pipeline.explaining import Explainer
 from worker.pipeline.failing import bury, fail_job, quarantine
 from worker.pipeline.finish import write_report
 from worker.pipeline.line import Line
+from worker.pipeline.returned import TakenIn, settle_returned
 
-__all__ = ["Claimed", "Explainer", "Line", "bury", "decide", "fail_job", "quarantine", "say_waits", "write_report"]
+__all__ = [
+    "Claimed",
+    "Explainer",
+    "Line",
+    "TakenIn",
+    "bury",
+    "decide",
+    "fail_job",
+    "quarantine",
+    "say_waits",
+    "settle_returned",
+    "write_report",
+]

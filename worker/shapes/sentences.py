@@ -68,6 +68,11 @@ QUESTION_REWRITTEN = (
 )
 NO_SUCH_ITEM = "Cette question n'existe plus : sa tâche a été supprimée."
 
+ROW_NOT_KNOWN = (
+    "La colonne masquée « medq » ne dit plus de quelle question il s'agit : reprendre le classeur tel qu'il a été "
+    "téléchargé, et y inscrire la décision."
+)
+
 OUTCOME_WORDS = {
     "confirmed": ("confirmée", "confirmées"),
     "corrected": ("corrigée", "corrigées"),
@@ -337,6 +342,39 @@ def settled_by(name: str, when: datetime) -> str:
 def may_not_decide(user: str) -> str:
     """Why this user's decision is not taken."""
     return f"« {user[:80]} » n'est pas un compte actif d'administrateur ou de responsable : il ne peut pas trancher."
+
+
+def decision_wanted(words: Sequence[str]) -> str:
+    """Said of a row of the workbook in which something is typed, but no decision."""
+    return f"Aucune décision n'est choisie sur cette ligne : choisir {_either(words)}."
+
+
+def decision_unknown(typed: str, words: Sequence[str]) -> str:
+    """Said of a word that is no decision."""
+    return f"« {typed[:40]} » n'est pas une décision : choisir {_either(words)}."
+
+
+def only_edit_types(word: str) -> str:
+    """Said of an answer or explanation typed beside a decision that takes none."""
+    return (
+        f"Une réponse ou une explication est écrite à côté de « {word[:40]} », qui n'en prend pas : choisir "
+        "« modifier » pour la retenir, ou l'effacer."
+    )
+
+
+def decisions_not_taken(sheet: str, number: int) -> str:
+    """Said of an upload that holds decisions."""
+    held = count(number, "décision y est inscrite et n'a", "décisions y sont inscrites et n'ont")
+    taken = "pas été enregistrée" if number < 2 else "pas été enregistrées"
+    return (
+        f"Feuille « {sheet} » : {held} {taken} par cet envoi. Pour qu'elles le soient, faire lire ce même classeur par "
+        "« medq decisions »."
+    )
+
+
+def _either(words: Sequence[str]) -> str:
+    quoted = [f"« {word} »" for word in words]
+    return f"{', '.join(quoted[:-1])} ou {quoted[-1]}"
 
 
 _OPEN = re.compile(r" \d{1,9} à revoir\.")

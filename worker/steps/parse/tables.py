@@ -19,6 +19,7 @@ from worker.steps.parse.marks import Marks, Spoiled, is_cell_error
 from worker.steps.parse.names import is_result_sheet, type_named
 from worker.steps.parse.options import read_options
 from worker.steps.parse.refusals import faults, refusal
+from worker.steps.parse.returned import decisions_not_taken, is_review
 from worker.steps.parse.unused import no_key_column, of_file, rows_note, unread_columns
 
 REFUSALS_SHOWN = 3  # sheets whose faults the job's sentence names
@@ -81,6 +82,7 @@ def read_tables(sheets: Sequence[RawSheet], file_name: str, mapping: FileMapping
     tables = Tables(file_name, mapping)
     for sheet in sheets:
         is_file = tables.is_file = len(sheets) == 1 and sheet.name == stem
+        tables.notes += decisions_not_taken(sheet)
         if reason := _why_not(sheet, mapping) or _read_table(sheet, tables, is_file=is_file):
             tables.left_out.append(LeftOutSheet(sheet.name, reason))
     headers = [column.header for sheet in tables.found for column in sheet.details]
@@ -94,6 +96,8 @@ def _why_not(sheet: RawSheet, mapping: FileMapping) -> str | None:
     """Why a sheet is not even looked into."""
     if mapping.leaves_out(sheet.name):
         return LEFT_UNWANTED
+    if mapping.type_of(sheet.name) is None and is_review(sheet):
+        return LEFT_RESULT
     return LEFT_HIDDEN if sheet.is_hidden and mapping.type_of(sheet.name) is None else None
 
 
