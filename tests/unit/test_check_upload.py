@@ -190,6 +190,43 @@ def test_the_command_prints_one_document_and_its_exit_code_says_whether_a_job_wo
     )
 
 
+LABELS = st.sampled_from(
+    [
+        "matiere",
+        "Module",
+        "question",
+        "Intitulé",
+        "Stem",
+        "P.1",
+        "P.2",
+        "P.3",
+        "Sol",
+        "Remarque",
+        "reponses",
+        "nivau",
+        "",
+    ]
+)
+TEXTS = st.sampled_from(
+    ["Cardiologie", "Que fait le cœur quand il bat ?", "un", "deux", "trois", "A", "BC", "", "-", "12"]
+)
+
+
+@given(st.lists(LABELS, min_size=2, max_size=8), st.data())
+@settings(deadline=None)
+def test_a_proposal_can_always_be_tried_and_asks_for_nothing_again(headers: list[str], data: st.DataObject) -> None:
+    rows = data.draw(st.lists(st.lists(TEXTS, min_size=len(headers), max_size=len(headers)), min_size=1, max_size=3))
+    content = csv(*[",".join(row) for row in rows], head=",".join(headers))
+    proposal = checked(content, LEVEL).proposal
+
+    again = checked(content, {**LEVEL, **json.loads(json.dumps(proposal))})
+
+    assert "Configuration" not in (again.failure or "")
+    if proposal and again.found is not None:
+        named = {column.header: column.became for column in again.found.found[0].details}
+        assert {header: named[header] for header in proposal["columns"]} == proposal["columns"]
+
+
 HEADERS = st.sampled_from(
     ["matiere", "niveau", "question", "Énoncé", "option a", "option b", "Choix 1", "Choix 2", "reponse", "Sol", ""]
 )
@@ -229,4 +266,5 @@ def test_a_check_fails_and_refuses_as_the_job_does(headers: list[str], data: st.
         assert found.failure.startswith("Aucune question n'a pu être analysée")
     else:
         assert found.failure == sentence
-    assert [row.rejection for row in found.rows] == refused
+    if sentence is None:
+        assert [row.rejection for row in found.rows] == refused

@@ -187,3 +187,14 @@ def test_a_placeholder_is_no_answer_and_a_finding() -> None:
     assert row.question is not None
     assert row.question.official_answer is None
     assert [finding.code for finding in row.findings] == ["placeholder_answer"]
+
+
+def test_an_answer_column_with_a_number_speaks_against_a_key_and_never_gives_one() -> None:
+    header = ("matiere", "niveau", "question", "option a", "option b", "reponse", "Réponse 2")
+    rows = [("P", "DCEM2", f"{said} ?", "un", "deux", *said.split("/")) for said in ("A/", "/B", "?/B", "A/A", "A/B")]
+    sheet = RawSheet("qcm", tuple(enumerate((header, *rows), start=1)))
+    read = parse_upload([sheet], "x.xlsx", default_level=None, default_semester=None).rows
+
+    assert [row.question and row.question.official_key for row in read] == ["A", None, None, "A", None]
+    assert [row.question and row.question.unread_official for row in read] == [None, "B", "B", None, "A / B"]
+    assert all(row.findings for row in read if row.question and row.question.official_key is None)

@@ -95,6 +95,14 @@ def test_a_second_text_beside_a_mapped_one_is_kept() -> None:
     assert question.text == "Un homme de 60 ans tousse.\n\nQue faites-vous ?"
 
 
+def test_a_mapped_name_may_stand_in_a_title_block() -> None:
+    sheet = grid("qroc", ("Domaine : Cardiologie", ""), ("question", "reponse"), ("Où ?", "Là"))
+    question = read(sheet, columns={"Domaine": "matiere"}).rows[0].question
+
+    assert question is not None
+    assert question.specialty == "Cardiologie"
+
+
 def test_nameless_columns_are_mapped_by_what_they_are_called() -> None:
     header = ("matiere", "question", "option a", "option b", "")
     upload = read(grid("qcm", header, ("P", "Où ?", "un", "deux", "B")), columns={"Colonne E": "reponse"})

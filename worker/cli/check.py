@@ -11,6 +11,7 @@ import typer
 
 from worker.cli.jobs import ConfigOption, JsonFlag, check_files, parse_config
 from worker.cli.output import out, program, shell, tell, tell_json
+from worker.errors import JobFailed
 
 if TYPE_CHECKING:
     from worker.check import Estimate, FileCheck, Place
@@ -41,13 +42,17 @@ def check(
     check_files([file])
     options = parse_config(config)
     from worker.adapters.prices import load_prices
+    from worker.adapters.sheets import ReaderKilled
     from worker.check import MEGABYTE, check_file
     from worker.settings import Settings
 
     settings = Settings.load()
     with file.open("rb") as source:
         data = source.read(int(settings.max_file_mb * MEGABYTE) + 1)  # one more than is allowed says enough
-    found = check_file(data, file.name, options, settings, load_prices(settings.prices))
+    try:
+        found = check_file(data, file.name, options, settings, load_prices(settings.prices))
+    except ReaderKilled:
+        raise JobFailed("The process that read the file was ended from outside. Free memory, call it again.") from None
     if as_json:
         tell_json(found.to_json())
     else:

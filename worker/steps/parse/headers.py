@@ -52,6 +52,7 @@ class Columns:
     mark_place: int | None = None  # the column by which a workbook of ours knows its rows again
     vignette: str | None = None  # key of a second text, which tells what happened before the question asks
     answers: tuple[str, ...] = ()  # keys of all columns that may hold the official key or answer
+    lone_answers: tuple[str, ...] = ()  # those of them that may speak against a key and never give one
     answer_headers: tuple[str, ...] = ()  # the same as the file names them
     extra_options: tuple[tuple[str, str], ...] = ()  # letter and key of the options past the fifth
     all_options: str | None = None  # key of the one column that holds all options of a row
@@ -73,6 +74,7 @@ class Columns:
         """The place and the canonical header of every column that is read."""
         doubled = {place: name for name, places in self.doubles for place in places}
         roles = dict.fromkeys((key for _, key in self.extra_options), "option")
+        roles |= dict.fromkeys(self.lone_answers, "reponse")
         if self.vignette is not None:
             roles[self.vignette] = "texte de la question"
         if self.all_options is not None:
@@ -108,6 +110,7 @@ class _Roles:
         self.vignette: int | None = None
         self.all_options: int | None = None
         self.from_zero = False
+        self.lone: list[int] = []  # `Réponse 2` alone beside a key: it may speak against one, never give one
 
     def resolve(self) -> None:
         keys = [place for place, m in enumerate(self.meanings) if m.kind == "key"]
@@ -208,6 +211,7 @@ class _Roles:
         numbered = [place for place, m in enumerate(self.meanings) if m.kind == "another key"]
         for place in lone:
             self.reasons.pop(place, None)
+        self.lone = lone
         return [*numbered, *lone]
 
     def _choose_keys(self, places: Sequence[int]) -> Sequence[int]:
@@ -298,7 +302,8 @@ class _Roles:
             keys.append(key)
             places.append(place)
             key_of[place] = key
-        doubles = tuple((name, tuple(found)) for name, found in by_name.items() if len(found) > 1)
+        own = {name: tuple(p for p in found if p not in self.lone) for name, found in by_name.items()}
+        doubles = tuple((name, found) for name, found in own.items() if len(found) > 1)
         read = {place for found in by_name.values() for place in found} | {type_place, self.vignette, self.all_options}
         return Columns(
             tuple(keys),
@@ -309,6 +314,7 @@ class _Roles:
             mark_place=mark_place,
             vignette=key_of.get(self.vignette) if self.vignette is not None else None,
             answers=tuple(key_of[place] for place in by_name.get("reponse", ())),
+            lone_answers=tuple(key_of[place] for place in self.lone if self.names[place] == "reponse"),
             answer_headers=tuple(self.header[place].strip() for place in by_name.get("reponse", ())),
             extra_options=tuple((letter, key_of[place]) for place, letter in sorted(self.extra.items())),
             options=tuple(

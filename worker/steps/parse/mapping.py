@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from worker.errors import JobFailed
@@ -49,6 +49,9 @@ class Named:
                 )
             by_text[name.strip()] = meaning
         return cls(by_text, by_folded)
+
+    def __bool__(self) -> bool:
+        return bool(self.by_folded)
 
     def __contains__(self, text: str) -> bool:
         return bool(self.by_folded) and fold_header(text) in self.by_folded
@@ -135,13 +138,16 @@ class FileMapping:
         """True for a sheet that is on purpose not read."""
         return sheet in self.sheets and self.sheets.meaning(sheet) is None
 
-    def missing_names(self, headers: Iterable[str], sheets: Iterable[str]) -> str | None:
-        """The French sentence about mapped names that the file does not have, with those that it has."""
+    def missing_names(self, headers: Iterable[str], sheets: Iterable[str], *, also: Sequence[str] = ()) -> str | None:
+        """The French sentence about mapped names that the file does not have, with those that it has.
+
+        `also`: names that stand above a header.
+        """
         for option, named, there, what in (
             ("sheets", self.sheets, list(sheets), "feuille"),
             ("columns", self.words.columns, list(headers), "colonne"),
         ):
-            if missing := named.missing(there):
+            if missing := named.missing([*there, *(also if option == "columns" else ())]):
                 found = some_names(list(dict.fromkeys(map(_short, there)))) if there else "aucune"
                 names = some_names(list(map(_short, missing)))
                 return (

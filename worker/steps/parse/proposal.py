@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from worker.shapes.questions import LETTERS, fold_name
@@ -10,7 +11,7 @@ from worker.steps.parse.evidence import Body, all_numbers, mostly_long, only_tru
 from worker.steps.parse.headers import Columns, column_label
 from worker.steps.parse.keys import read_letters, says_no_answer
 from worker.steps.parse.layout import Layout, find_layout
-from worker.steps.parse.mapping import FileMapping
+from worker.steps.parse.mapping import FileMapping, fold_header
 from worker.steps.parse.names import is_result_sheet, type_named
 from worker.steps.parse.values import plain_text
 from worker.steps.parse.vocabulary import ASIDES, SYNONYMS, edit_distance
@@ -76,7 +77,10 @@ def _columns(layout: Layout, mapping: FileMapping) -> dict[str, str | None]:
         for place in range(len(layout.header))
         if columns.key_at(place) in columns.unread and next(values(body, place), None) is not None
     ]
+    names = Counter(fold_header(column_label(text, place)) for place, text in enumerate(layout.header))
     labels = {place: column_label(layout.header[place], place) for place in open_places}
+    # A config cannot tell apart what has one name.
+    labels = {place: label for place, label in labels.items() if names[fold_header(label)] == 1}
     found: dict[int, str] = {}
     taken = set(columns.names) | mapping.given
     for rule in (_options, _keys, _texts, _near):
@@ -84,7 +88,7 @@ def _columns(layout: Layout, mapping: FileMapping) -> dict[str, str | None]:
             if place not in found and name not in taken:
                 found[place] = name
                 taken.add(name)
-    return {labels[place]: found.get(place) for place in open_places}
+    return {label: found.get(place) for place, label in labels.items()}
 
 
 Found = Iterator[tuple[int, str]]

@@ -16,7 +16,8 @@ NAME_CHARACTERS = 40
 NEEDED = (
     "Il faut « matiere » ou « cours », « texte de la question » et « reponse » ; pour un QCM « option a », "
     "« option b »… ; pour un cas clinique « texte du cas ». Renommez ces colonnes dans le fichier, puis renvoyez-le, "
-    "ou dites dans la configuration de la tâche (« columns ») ce que les vôtres contiennent."
+    "ou dites dans la configuration de la tâche ce que les vôtres contiennent (« columns ») et quelle matière manque "
+    "(« defaultSpecialty »)."
 )
 
 

@@ -270,6 +270,8 @@ def _read_official_key(draft: Draft, facts: Facts, findings: list[Finding]) -> _
         if len(texts) > 1:
             return _read_several_keys(draft, facts, texts, findings)
         column = next(iter(texts), column)
+        if column in texts and column in draft.columns.lone_answers:  # a `Réponse 2`, and the key itself says nothing
+            return _note_key(UNREADABLE, texts[column], findings)
     text = plain_text(draft.cells.get(column, ""))
     style = facts.styles.get((draft.table, column), _NO_STYLE)
     if draft.type == "cas_qcm":

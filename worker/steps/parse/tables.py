@@ -13,7 +13,7 @@ from worker.steps.parse.evidence import Body, count_filled
 from worker.steps.parse.headers import Columns, column_label
 from worker.steps.parse.kinds import Kind, has_options, kind_of
 from worker.steps.parse.labels import clean_options
-from worker.steps.parse.layout import find_layout
+from worker.steps.parse.layout import HEADER_WITHIN_ROWS, Layout, find_layout
 from worker.steps.parse.mapping import NO_MAPPING, FileMapping
 from worker.steps.parse.marks import Marks, Spoiled, is_cell_error
 from worker.steps.parse.names import is_result_sheet, type_named
@@ -73,6 +73,7 @@ class Tables:
     left_out: list[LeftOutSheet] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)  # of sheets that are meant to be read and cannot be
+    titles: list[str] = field(default_factory=list)  # names in title blocks, looked at where the config maps some
     found: list[ReadSheet] = field(default_factory=list)  # every sheet that was looked into, read or not
 
 
@@ -86,7 +87,7 @@ def read_tables(sheets: Sequence[RawSheet], file_name: str, mapping: FileMapping
         if reason := _why_not(sheet, mapping) or _read_table(sheet, tables, is_file=is_file):
             tables.left_out.append(LeftOutSheet(sheet.name, reason))
     headers = [column.header for sheet in tables.found for column in sheet.details]
-    tables.failure = mapping.missing_names(headers, [sheet.name for sheet in sheets])
+    tables.failure = mapping.missing_names(headers, [sheet.name for sheet in sheets], also=tables.titles)
     if tables.failure is None and not tables.drafts:
         tables.failure = _no_question(sheets, tables)
     return tables
@@ -130,13 +131,10 @@ def _read_table(sheet: RawSheet, tables: Tables, *, is_file: bool) -> str | None
         read.append(ReadSheet(sheet.name, (), 0))
         return None
     layout = find_layout(sheet, mapping.words)
-    columns, body = layout.columns, layout.body
     if mapping.given:
-        columns = replace(columns, names=columns.names | mapping.given)
-    found_sheet = ReadSheet(
-        sheet.name, columns.keys, len(body), layout.header_row, tuple(_column_details(layout.header, columns, body))
-    )
-    tables.found.append(found_sheet)
+        layout = replace(layout, columns=replace(layout.columns, names=layout.columns.names | mapping.given))
+    columns, body = layout.columns, layout.body
+    found_sheet = _note_found(sheet, layout, tables)
     kind = kind_of(named, columns, body, is_file=is_file and mapped is None)
     if kind is None or (not body and named is None):
         return LEFT_UNKNOWN if body else LEFT_EMPTY
@@ -169,6 +167,17 @@ def _read_table(sheet: RawSheet, tables: Tables, *, is_file: bool) -> str | None
         notes += no_key_column(sheet.name, sum(1 for draft in drafts[-len(body) :] if draft.is_qcm) if body else 0)
     tables.notes += [of_file(note) for note in notes] if is_file else notes
     return None
+
+
+def _note_found(sheet: RawSheet, layout: Layout, tables: Tables) -> ReadSheet:
+    """What is in a sheet, whether it will be read or not."""
+    columns, body = layout.columns, layout.body
+    details = tuple(_column_details(layout.header, columns, body))
+    tables.found.append(ReadSheet(sheet.name, columns.keys, len(body), layout.header_row, details))
+    if tables.mapping.words.columns:
+        above = (row for number, row in sheet.rows[:HEADER_WITHIN_ROWS] if number < layout.header_row)
+        tables.titles += [cell.partition(":")[0] for row in above for cell in row]
+    return tables.found[-1]
 
 
 def _column_details(header: Sequence[str], columns: Columns, body: Body) -> Iterator[ReadColumn]:
