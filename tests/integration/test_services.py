@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -168,7 +169,6 @@ def test_a_killed_user_does_not_count_any_more(settings: Settings) -> None:
     urls_of(holder)
     holder.kill()
     holder.communicate(timeout=60)
-    assert running(settings) == ["postgresql", "redis"]
 
     # When another one comes and goes
     with open_services(settings):
@@ -176,6 +176,20 @@ def test_a_killed_user_does_not_count_any_more(settings: Settings) -> None:
 
     # Then it was the last
     assert running(settings) == []
+
+
+def test_servers_whose_last_user_was_killed_end_by_themselves(settings: Settings) -> None:
+    # Given a user killed without a chance to clean up, and nobody else
+    holder = hold(settings)
+    urls_of(holder)
+    postmaster = postmaster_pid(settings)
+    holder.kill()
+    holder.communicate(timeout=60)
+    # Then they are stopped all the same, in order
+    deadline = time.monotonic() + 60
+    while is_alive(postmaster) or running(settings):
+        assert time.monotonic() < deadline, "they run on without a user"
+        time.sleep(0.2)
 
 
 def test_servers_killed_outright_come_back_with_their_data(settings: Settings) -> None:

@@ -695,6 +695,10 @@ def test_the_child_that_reads_what_strangers_wrote_is_given_no_secrets(monkeypat
     monkeypatch.setenv("DATABASE_URL", "postgresql://medq:secret@db/medq")
     started = child._start()
     try:
+        # Until it has become another program, what is read there is that of this process.
+        ours = Path("/proc/self/cmdline").read_bytes()
+        while Path(f"/proc/{started.pid}/cmdline").read_bytes() in (ours, b""):
+            assert started.poll() is None
         held = Path(f"/proc/{started.pid}/environ").read_bytes()
         assert b"PYTHONPATH=" in held
         assert b"secret" not in held

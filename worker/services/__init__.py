@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from worker.services import postgres, redis
+from worker.services.caretaker import start_caretaker
 from worker.services.home import Home
 from worker.urls import libpq_url
 
@@ -57,6 +58,7 @@ def open_services(settings: Settings, *, say: Say = _silent) -> Iterator[Service
     with home.shared(on_last=lambda: _stop_unless_pinned(home)) as start:
         with start:
             services = _ensure(settings, home, say)
+        start_caretaker(home)
         yield services
 
 
@@ -88,7 +90,7 @@ def stop_services(settings: Settings) -> Stopping:
         home.unpin()
         if home.in_use():
             return Stopping(users=tuple(home.users()) or (0,))
-        return Stopping(stopped=_stop(home))
+        return Stopping(stopped=stop_unused(home))
 
 
 def services_status(settings: Settings) -> tuple[ServiceStatus, ServiceStatus]:
@@ -129,11 +131,14 @@ def _ensure(settings: Settings, home: Home, say: Say) -> Services:
 
 def _stop_unless_pinned(home: Home) -> None:
     if not home.is_pinned():
-        _stop(home)
+        stop_unused(home)
 
 
-def _stop(home: Home) -> tuple[str, ...]:
-    """The names of those that ran. One that does not end keeps no other from being stopped."""
+def stop_unused(home: Home) -> tuple[str, ...]:
+    """Stop all, and name those that ran. One that does not end keeps no other from being stopped.
+
+    Hold `home.exclusive`.
+    """
     try:
         redis_ran = redis.stop(home)
     finally:
@@ -151,4 +156,5 @@ __all__ = [
     "services_status",
     "start_services",
     "stop_services",
+    "stop_unused",
 ]

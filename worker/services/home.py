@@ -68,6 +68,12 @@ class Home:
         with self._open("services.lock") as lock:
             return not _try_lock(lock, fcntl.LOCK_EX)
 
+    @contextmanager
+    def caretaking(self) -> Iterator[bool]:
+        """Be the one caretaker of this home while the block runs; False when there is one already."""
+        with self._open("caretaker.lock") as lock:
+            yield _try_lock(lock, fcntl.LOCK_EX)
+
     def users(self) -> list[int]:
         """The processes that use the services, as far as this machine tells: Linux does."""
         try:

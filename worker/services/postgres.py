@@ -135,6 +135,11 @@ def stop(home: Home) -> bool:
     raise UsageError(f"The embedded PostgreSQL does not stop. Read {data / 'server.log'}, or end process {pid}.")
 
 
+def is_running(home: Home) -> bool:
+    """Whether a server of this home lives, answering or not."""
+    return _running_pid(home) is not None
+
+
 def _running_pid(home: Home) -> int | None:
     """The process that serves this home's cluster."""
     path = _data(home) / "postmaster.pid"

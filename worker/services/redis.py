@@ -16,7 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from worker.errors import UsageError
-from worker.services.home import Home, choose_port, is_alive, last_lines, rotate_log, wait_until_gone, works_in
+from worker.services.home import (
+    Home,
+    can_tell_processes,
+    choose_port,
+    is_alive,
+    last_lines,
+    rotate_log,
+    wait_until_gone,
+    works_in,
+)
 
 if TYPE_CHECKING:
     import redis as client
@@ -81,6 +90,12 @@ def running_url(home: Home) -> str | None:
     """The URL of the server of this home when it answers, else None."""
     port = home.port(NAME)
     return _url(home, port) if port is not None and _state(home, port) != "absent" else None
+
+
+def is_running(home: Home) -> bool:
+    """Whether a server of this home lives, answering or not."""
+    folder = _folder(home)
+    return (works_in(folder / "redis.pid", folder) if can_tell_processes() else running_url(home)) is not None
 
 
 def stop(home: Home) -> bool:
