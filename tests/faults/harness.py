@@ -23,11 +23,13 @@ from sqlalchemy.exc import DBAPIError
 from bench.scripted_llm import ScriptedLlm
 from surroundings import ADMIN, TERMINAL, Platform
 from tests.faults.nursery import Nursery
-from worker.adapters.db import connect
+from worker.adapters.db import Database, connect
 from worker.adapters.invariants import INVARIANTS, Violation, find_violations, look
 from worker.enqueue import enqueue_job
-from worker.errors import MAY_BE_PAID
+from worker.errors import MAY_BE_PAID, DecisionRefused
 from worker.faults import Point
+from worker.pipeline import decide
+from worker.shapes.decisions import Action, Order
 
 ALWAYS = tuple(invariant for invariant in INVARIANTS if not invariant.at_rest)
 LEASE_S, SWEEP_S = 3.0, 1.0
@@ -93,6 +95,85 @@ class Jobs:
     def wait_for_all(self, timeout_s: float = 60) -> None:
         """Wait until every job has ended."""
         self.platform.wait_until(lambda: self.open() == 0, timeout_s=timeout_s, what="every job ended")
+
+
+# -- people ------------------------------------------------------------------------------------------------------------
+
+OPEN_ITEM = 'SELECT "id" FROM "AiValidationOpenItem" ORDER BY "createdAt" DESC LIMIT 40'
+
+
+class Deciders:
+    """People who settle what is open while a block runs, two of them at once and often about the same row.
+
+    At its end no question that one of them settled last is otherwise than she left it.
+    """
+
+    def __init__(self, platform: Platform, rng: random.Random, people: int = 2) -> None:
+        self._platform = platform
+        self._seeds = [rng.randrange(2**32) for _ in range(people)]
+        self._stopped = threading.Event()
+        self._lock = threading.Lock()
+        self.decided = 0
+        self.refused = 0
+        self.faults: list[Exception] = []
+
+    def __enter__(self) -> Deciders:
+        self._threads = [
+            threading.Thread(target=self._work, args=(f"person-{n}", random.Random(seed)), daemon=True)
+            for n, seed in enumerate(self._seeds)
+        ]
+        for n, _ in enumerate(self._seeds):
+            self._platform.execute(
+                'INSERT INTO "User" ("id", "email", "role", "updatedAt") VALUES (:id, :email, \'maintainer\', now())',
+                id=f"person-{n}",
+                email=f"person-{n}@medq.test",
+            )
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join(60)
+        if error is None:
+            assert self.faults == [], "a decision met a fault"
+            assert self.decided > 0, "nothing was ever decided"
+            self._check()
+
+    def _work(self, user: str, rng: random.Random) -> None:
+        database = Database(connect(self._platform.database_url, pool_size=1, name="fault-person"))
+        try:
+            while not self._stopped.wait(0.05):
+                found = self._platform.rows(OPEN_ITEM)
+                if found:
+                    self._decide(database, user, rng, rng.choice(found)["id"])
+        except Exception as fault:  # noqa: BLE001 (said where the block ends)
+            self.faults.append(fault)
+        finally:
+            database.close()
+
+    def _decide(self, database: Database, user: str, rng: random.Random, item_id: str) -> None:
+        action: Action = rng.choice(["accept", "accept", "keep", "keep", "edit", "discard", "undo"])  # type: ignore[assignment]
+        key = "AE" if action == "edit" else None
+        try:
+            decide(database, Order(item_id, action, user, "command", key=key))
+        except DecisionRefused:
+            with self._lock:
+                self.refused += 1
+        else:
+            with self._lock:
+                self.decided += 1
+
+    def _check(self) -> None:
+        last = self._platform.rows(
+            'SELECT DISTINCT ON (d."contentHash") d."action", d."userId", d."key", q."correctAnswer", q."validatedBy" '
+            'FROM "AiValidationDecision" d JOIN "Question" q ON q."id" = d."questionId" '
+            'ORDER BY d."contentHash", d."createdAt" DESC'
+        )
+        for row in last:
+            if row["action"] in ("accept", "keep", "edit"):
+                assert (row["correctAnswer"], row["validatedBy"]) == (row["key"], row["userId"]), row
 
 
 # -- the watcher -------------------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from tests.faults.harness import (
     LONG,
     SWEEP_S,
     WORKER_POINTS,
+    Deciders,
     Jobs,
     Killer,
     MeetingPlace,
@@ -45,7 +46,11 @@ def test_t1_kill_9_at_named_points(platform: Platform, llm: ScriptedLlm, nursery
     llm.configure(latency_s=0.02, accuracy=0.8, seed=rng.randrange(2**16))
     jobs = Jobs(platform, questions=30)
     killer = Killer(nursery, rng, wanted=KILLS)
-    with Watcher(platform.database_url) as watcher, MeetingPlace(killer.decide) as meeting:
+    with (
+        Watcher(platform.database_url) as watcher,
+        MeetingPlace(killer.decide) as meeting,
+        Deciders(platform, rng) as deciders,  # and people who settle what is open meanwhile
+    ):
         environment = platform.worker_environment(MEDQ_THREADS="2", MEDQ_FAULTS=meeting.spec)
         began = time.monotonic()
         # When a process is killed at one point after the other
@@ -80,6 +85,8 @@ def test_t1_kill_9_at_named_points(platform: Platform, llm: ScriptedLlm, nursery
         in_flight=books.unknown,
         calls=books.paid,
         snapshots=watcher.looks,
+        decisions=deciders.decided,
+        refused_decisions=deciders.refused,
         looking_s=round(watcher.looking_s, 1),
         killing_s=round(killing_s, 1),
         recovery_s=round(recovery_s, 1),
