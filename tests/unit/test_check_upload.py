@@ -15,7 +15,8 @@ from worker.adapters.prices import load_prices
 from worker.adapters.sheets.reading import read_here
 from worker.check import FileCheck, check_file
 from worker.cli import call
-from worker.errors import JobFailed
+from worker.errors import JobFailed, UsageError
+from worker.evaluate import read_known
 from worker.settings import Settings
 from worker.shapes import sentences
 from worker.shapes.jobs import JobConfig
@@ -188,6 +189,17 @@ def test_the_command_prints_one_document_and_its_exit_code_says_whether_a_job_wo
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bon.csv", "mauvais.csv"], (
         "nothing is started or stored"
     )
+
+
+def test_what_is_measured_is_read_with_a_jobs_config_too(tmp_path: Path) -> None:
+    path = tmp_path / "banque.csv"
+    path.write_bytes(csv("P,Où ?,un,deux,B", head="matiere,question,option a,option b,Sol"))
+
+    with pytest.raises(UsageError, match="nothing to measure"):
+        read_known(path)
+    (known,) = read_known(path, {"columns": {"Sol": "reponse"}})
+
+    assert known.key == "B"
 
 
 LABELS = st.sampled_from(

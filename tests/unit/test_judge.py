@@ -304,6 +304,16 @@ def test_the_reminder_is_kept_byte_for_byte_at_the_end() -> None:
         assert reminder not in conclusion.general_explanation
 
 
+def test_the_image_closes_the_explanation_and_is_no_text_of_the_analysis() -> None:
+    for question in (
+        replace(QCM, image="radio.png", reminder="Revoir."),
+        replace(QROC, image="radio.png", reminder="Revoir."),
+    ):
+        conclusion = judge(question, look("ABE", verdict="upholds", answer="x"))
+        assert conclusion.explanation.endswith("\n\nImage : radio.png\n\nRappel : Revoir.")
+        assert "radio.png" not in conclusion.general_explanation
+
+
 # --- the embedded model -----------------------------------------------------------------------------------------
 
 

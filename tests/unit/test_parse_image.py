@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from worker.shapes.decisions import DecidedItem, Order
+from worker.shapes.questions import Question
 from worker.steps.parse.values import read_image
+from worker.steps.settle import settle
 
 
 @pytest.mark.parametrize(
@@ -26,3 +31,43 @@ from worker.steps.parse.values import read_image
 )
 def test_a_link_is_kept_as_written_and_a_placeholder_is_none(cell: str, image: str | None) -> None:
     assert read_image(cell) == image
+
+
+QUESTION = Question(
+    type="qcm",
+    specialty="Pneumologie",
+    course="Radio",
+    level="DCEM2",
+    semester="S1",
+    text="Que montre l'image ?",
+    options={"A": "un", "B": "deux"},
+    official_key="A",
+    image="radio.png",
+)
+LOOK = {"key": "B", "explanation": "Parce que deux.", "option_explanations": {}}
+
+
+@pytest.mark.parametrize(
+    ("action", "typed", "explanation"),
+    [
+        ("keep", None, "Explication à rédiger.\n\nImage : radio.png"),
+        ("accept", None, "Parce que deux.\n\nImage : radio.png"),
+        ("edit", "On voit radio.png.", "On voit radio.png."),
+    ],
+)
+def test_what_a_person_settles_keeps_the_image(action: Any, typed: str | None, explanation: str) -> None:
+    item = DecidedItem(
+        id="i",
+        job_id="j",
+        outcome="contested",
+        question=QUESTION,
+        content_hash=QUESTION.content_hash(),
+        result={"looks": [LOOK]},
+        question_id="q",
+        stored=None,
+        standing=(),
+        version="1",
+    )
+    order = Order("i", action, "u", "command", key="A" if typed else None, explanation=typed)
+
+    assert settle(item, order).explanation == explanation
