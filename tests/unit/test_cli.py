@@ -105,6 +105,10 @@ def test_no_command_shows_the_help_and_is_wrong_usage(medq: Call) -> None:
         (["jobs", "--status", "bogus"], "queued, processing, completed, failed, cancelled"),
         (["jobs", "--limit", "0"], "limit"),
         (["schema", "downgrade", "001"], "--yes"),
+        (["eval"], "FILE whose answers are known, or --from-decisions"),
+        (["eval", "exam.xlsx", "--from-decisions"], "FILE cannot be given beside it"),
+        (["eval", "--from-decisions", "--seed", "0", "--missed", "x.csv"], "--seed, --missed cannot be given"),
+        (["eval", "missing.xlsx"], "missing.xlsx: no such file"),
     ],
 )
 def test_wrong_usage_is_one_sentence_on_standard_error(medq: Call, arguments: list[str], words: str) -> None:

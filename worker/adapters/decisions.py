@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from models import new_id
-from worker.shapes.decisions import DecidedItem, Order, Settlement
+from worker.shapes.decisions import DecidedItem, Order, Settlement, standing_decisions
 from worker.shapes.items import question_id
 from worker.shapes.questions import Question
 from worker.shapes.sentences import EXPLANATION_MISSING
@@ -155,22 +155,11 @@ def lock_item(connection: sa.Connection, item_id: str) -> Loaded | None:
         result=row["result"] or {},
         question_id=stored_id,
         stored=stored,
-        standing=_standing(decisions),
+        standing=standing_decisions(decisions),
         version=row["version"],
     )
     ids = {twin.id for twin in twins}
     return Loaded(item, open_twins=frozenset(ids - {item_id}), job_ids=job_ids, is_open=item_id in ids)
-
-
-def _standing(decisions: Iterable[Mapping[Any, Any]]) -> tuple[Mapping[str, Any], ...]:
-    """Those that were not undone: an undo takes the last one back."""
-    stack: list[Mapping[Any, Any]] = []
-    for decision in decisions:
-        if decision["action"] != "undo":
-            stack.append(decision)
-        elif stack:
-            stack.pop()
-    return tuple(stack)
 
 
 def record(

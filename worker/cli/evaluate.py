@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 
 def evaluate(  # noqa: PLR0917 (typer calls it by name)
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Questions with known keys.", show_default=False)],
+    context: typer.Context,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="Questions with known answers.", show_default=False)
+    ] = None,
+    from_decisions: Annotated[
+        bool, typer.Option("--from-decisions", help="Instead of FILE: what people decided so far. Asks no model.")
+    ] = False,
     wrong: Annotated[float, typer.Option("--wrong", min=0, max=0.9, help="Share of keys to spoil.")] = 0.05,
     left_out: Annotated[float, typer.Option("--left-out", min=0, max=0.9, help="Share of keys to leave out.")] = 0.05,
     model: Annotated[str | None, typer.Option("--model", metavar="NAME", help="Model; default: MEDQ_MODEL.")] = None,
@@ -32,16 +38,23 @@ def evaluate(  # noqa: PLR0917 (typer calls it by name)
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Measure a model on questions whose keys are known, before trusting it with others.
+    """Measure a model on questions whose keys are known, or by what people decided about its answers.
 
     FILE is a workbook, a CSV file or FrenchMedMCQA's JSON. Some keys and short answers are spoiled, some left out;
     then a real job runs in a scratch database, dropped afterwards. Costs what a job on these questions costs.
 
     \b
     Examples:
-      medq eval exam.xlsx --limit 100
+      medq eval exam.xlsx --limit 100 --missed missed.csv
       medq eval dev.json --model gpt-5.4-mini --wrong 0.1 --json
+      medq eval --from-decisions
     """
+    if from_decisions:
+        _check_alone(context)
+        _show_decisions(as_json=as_json)
+        return
+    if file is None:
+        raise UsageError("Give a FILE whose answers are known, or --from-decisions.")
     if wrong + left_out > 1:
         raise UsageError("--wrong and --left-out are shares of the same questions: together at most 1.")
     from worker.cli.processes import language_model
@@ -83,3 +96,30 @@ def _progress() -> Iterator[Told]:
     with Progress(console=Console(stderr=True)) as bar:
         task = bar.add_task("Asking", total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total or None)
+
+
+def _check_alone(context: typer.Context) -> None:
+    """Nothing is asked and nothing spoiled: what belongs to an evaluation of a file would be overheard."""
+    typed = []
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name not in ("from_decisions", "as_json") and source is not None and source.name == "COMMANDLINE":
+            typed.append("FILE" if parameter.name == "file" else max(parameter.opts, key=len))
+    if typed:
+        raise UsageError(
+            f"--from-decisions measures what people decided: {', '.join(typed)} cannot be given beside it."
+        )
+
+
+def _show_decisions(*, as_json: bool) -> None:
+    from worker.adapters.settled import read_settled
+    from worker.cli.site import open_site
+    from worker.cli.worth import show_acceptance
+    from worker.steps.acceptance import measure_acceptance
+
+    with open_site() as site, site.engine.connect() as connection:
+        acceptance = measure_acceptance(read_settled(connection))
+    if as_json:
+        tell_json(acceptance.to_json())
+    else:
+        show_acceptance(acceptance)

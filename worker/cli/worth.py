@@ -15,6 +15,7 @@ from worker.shapes.shares import Interval, join_smallest, share, wilson
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from worker.shapes.acceptance import Acceptance, AcceptanceCounts
     from worker.shapes.evaluations import GivenLook, Missed, Scores, ShortScores, SpecialtyCounts
 
 MISSED_SHOWN = 20
@@ -163,6 +164,64 @@ def _missed_cells(one: Missed) -> list[str]:
 def _inert(cell: str) -> str:
     """A cell that no spreadsheet takes for a formula."""
     return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+
+
+# -- what people decided -----------------------------------------------------------------------------------------------
+
+KINDS = {
+    "model": "Par modèle",
+    "type": "Par type de question",
+    "specialty": "Par matière",
+    "outcome": "Par statut",
+    "looks": "Selon l'accord des analyses",
+}
+LINE_WORDS = {
+    "agree": "deux analyses d'accord",
+    "differ": "deux analyses différentes",
+    "single": "une seule analyse",
+    **{name: many for name, (_, many) in OUTCOME_WORDS.items()},
+    "qcm": "QCM",
+    "qroc": "QROC",
+    "cas_qcm": "cas clinique, QCM",
+    "cas_qroc": "cas clinique, QROC",
+}
+FATES = ("tranchées", "analyse acceptée", "réponse officielle gardée", "autre réponse", "à juger", "écartées")
+
+
+def show_acceptance(acceptance: Acceptance) -> None:
+    """Print what `medq eval --from-decisions` counted."""
+    whole = acceptance.whole
+    if whole.settled + whole.discarded:
+        _show_fates(acceptance)
+    else:
+        tell("Aucune contestation, complétion ou correction n'a encore été tranchée : il n'y a rien à mesurer.")
+    if acceptance.failed:
+        tell(f"À part, tranchées sans analyse exploitable : {acceptance.failed}.")
+    if acceptance.without_contest:
+        tell(f"À part, deux fichiers en désaccord sans que l'analyse conteste : {acceptance.without_contest}.")
+
+
+def _show_fates(acceptance: Acceptance) -> None:
+    title = "Ce que les analyses contestent, complètent ou corrigent, et ce qui a été décidé"
+    out().print(_fates(title, [("en tout", acceptance.whole)]))
+    for kind, title_of_kind in KINDS.items():
+        lines = join_smallest(acceptance.by[kind], lambda rest: rest[0].total(rest, OTHERS))
+        named = LINE_WORDS if kind in ("type", "outcome", "looks") else {}
+        out().print(_fates(title_of_kind, [(named.get(line.name, line.name), line) for line in lines]))
+    bins = table("Selon la confiance de l'analyse", ("confiance", "tranchées", "moyenne", "analyse acceptée"))
+    for one in acceptance.bins:
+        accepted = of(one.accepted, one.count)
+        bins.add_row(bin_name(one.low, one.high), str(one.count), percent(one.confidence), accepted)
+    out().print(bins)
+    tell(ABOUT_INTERVALS)
+
+
+def _fates(title: str, lines: Sequence[tuple[str, AcceptanceCounts]]) -> Table:
+    made = table(title, ("", *FATES))
+    for name, line in lines:
+        shares = (of(part, line.settled) for part in (line.accepted, line.kept, line.edited))
+        made.add_row(name, str(line.settled), *shares, str(line.to_judge), str(line.discarded))
+    return made
 
 
 # -- French figures ----------------------------------------------------------------------------------------------------

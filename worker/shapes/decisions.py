@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -87,3 +87,25 @@ class Decided:
     is_new: bool
     needs_explanation: bool = False
     other_items: int = 0  # further rows of the same content that were open and are settled with it
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedContent:
+    """The decision that stands about one content. `value` is the key or answer that it gave the question; `shown` what
+    the person saw (column `shown`): outcome, type, specialty, official, model, looks.
+    """
+
+    action: str
+    value: str | None
+    shown: Mapping[str, Any]
+
+
+def standing_decisions(decisions: Iterable[Mapping[Any, Any]]) -> tuple[Mapping[Any, Any], ...]:
+    """Of the decisions about one content, oldest first, those that were not undone: an undo takes the last one back."""
+    stack: list[Mapping[Any, Any]] = []
+    for decision in decisions:
+        if decision["action"] != "undo":
+            stack.append(decision)
+        elif stack:
+            stack.pop()
+    return tuple(stack)
