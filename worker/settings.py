@@ -11,6 +11,7 @@ from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from worker.errors import UsageError
+from worker.shapes.local_time import DEFAULT_ZONE, find_zone, use_zone
 from worker.urls import check_http_url
 
 DEFAULT_MODEL = "gpt-5.4-mini"
@@ -113,6 +114,13 @@ class Settings(BaseSettings):
     max_file_mb: float = Field(default=50, gt=0, validation_alias=_named("MEDQ_MAX_FILE_MB"))
     max_rows: int = Field(default=100_000, ge=1, validation_alias=_named("MEDQ_MAX_ROWS"))
 
+    time_zone: str = Field(default=DEFAULT_ZONE, validation_alias=_named("MEDQ_TIME_ZONE"))
+
+    @field_validator("time_zone")
+    @classmethod
+    def _check_zone(cls, value: str) -> str:
+        return find_zone(value.strip()).key
+
     @property
     def has_llm(self) -> bool:
         """True when a real endpoint is configured; else the embedded model answers."""
@@ -139,14 +147,19 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls) -> Settings:
-        """Read the environment; raise `UsageError` naming the first variable that is wrong."""
+        """Read the environment; raise `UsageError` naming the first variable that is wrong.
+
+        Sentences of this process show moments in its `time_zone` from then on.
+        """
         check_env_file(Path(ENV_FILE))
         try:
-            return cls()
+            settings = cls()
         except ValidationError as error:
             first = error.errors()[0]
             message = first["msg"].removeprefix("Value error, ")
             raise UsageError(f"{first['loc'][0]}: {message}. Correct it in the environment or in .env.") from None
+        use_zone(find_zone(settings.time_zone))
+        return settings
 
 
 def check_env_file(path: Path) -> None:

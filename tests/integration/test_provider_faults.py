@@ -103,7 +103,7 @@ def test_an_outage_is_waited_out_with_few_calls_and_then_everything_goes_on(
         message = platform.job(job_id)["message"]
         time.sleep(10)
         # Then the row says so and until when, no attempt is used up, and few calls find out whether it is back
-        assert re.search(r"nouvel essai à \d\d:\d\d:\d\d UTC, attente jusqu'à \d\d:\d\d:\d\d UTC", message)
+        assert re.search(r"nouvel essai à \d\d:\d\d, attente jusqu'à \d\d:\d\d au plus tard", message)
         assert platform.job(job_id)["status"] == "processing"
         assert llm.stats()["byStatus"]["503"] < 60  # forty batches with four tries each would be 160
         # When the provider is back

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 
 from worker.shapes import sentences
 from worker.shapes.answers import OUTCOMES
+from worker.shapes.local_time import find_zone, use_zone
 
 
 @pytest.mark.parametrize(
@@ -93,11 +94,23 @@ def test_durations_are_round(seconds: float, expected: str) -> None:
 def test_a_wait_and_an_outage_tell_the_admin_what_becomes_of_the_job() -> None:
     retry_at, until = datetime(2026, 11, 22, 14, 32, 5), datetime(2026, 11, 22, 15, 30)  # noqa: DTZ001 (UTC, as stored)
     assert sentences.provider_down(retry_at, until) == (
-        "Le service d'IA ne répond pas : nouvel essai à 14:32:05 UTC, attente jusqu'à 15:30:00 UTC au plus tard. "
-        "Rien n'est perdu."
+        "Le service d'IA ne répond pas : nouvel essai à 15:32, attente jusqu'à 16:30 au plus tard. Rien n'est perdu."
     )
-    assert "reprise à 14:32:05 UTC" in sentences.provider_busy(retry_at)
+    assert "reprise à 15:32." in sentences.provider_busy(retry_at)
     assert "indisponible pendant 60 min. Relancer la tâche" in sentences.outage(3600)
+
+
+def test_moments_are_those_of_the_platforms_zone_whatever_the_machines_is() -> None:
+    summer, aware = datetime(2026, 7, 1, 22, 30), datetime(2026, 12, 31, 23, 30, tzinfo=UTC)  # noqa: DTZ001 (as stored)
+    assert sentences.settled_by("Mme X", aware).startswith(
+        "Mme X a déjà tranché cette question le 01/01/2027 à 00:30 :"
+    )
+    use_zone(find_zone("Europe/Paris"))
+    try:
+        assert "le 02/07/2026 à 00:30." in sentences.batch_waits(3, summer)
+    finally:
+        use_zone(find_zone("Africa/Tunis"))
+    assert "le 01/07/2026 à 23:30." in sentences.batch_waits(3, summer)
 
 
 def test_a_kept_key_is_quoted() -> None:

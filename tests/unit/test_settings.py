@@ -23,6 +23,20 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["Tunis", "Africa", "../etc/passwd", "UTC+1", "Africa/Tunis\0"])
+def test_a_time_zone_that_does_not_exist_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(os, "environ", {**os.environ, "MEDQ_TIME_ZONE": name})
+
+    with pytest.raises(UsageError, match=r"^MEDQ_TIME_ZONE: .* is no time zone, write one like Africa/Tunis"):
+        Settings.load()
+
+
+def test_a_time_zone_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings.load().time_zone == "Africa/Tunis"
+    monkeypatch.setenv("MEDQ_TIME_ZONE", "Europe/Paris")
+    assert Settings.load().time_zone == "Europe/Paris"
+
+
 def test_nothing_needs_to_be_set() -> None:
     settings = Settings.load()
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
+from worker.shapes.local_time import day_and_hour, hour
+
 VALIDATED_BY_PERSON = "Question déjà enregistrée et validée par une personne : elle n'a pas été modifiée."
 REWRITTEN_BY_PERSON = (
     "Cette question est enregistrée, et son énoncé ou ses propositions ont été modifiés sur la plateforme : elle n'a "
@@ -166,7 +168,7 @@ def provider_down(retry_at: datetime, until: datetime, *, is_illegible: bool = F
     """Said while the job waits for the endpoint. Times are UTC. `is_illegible`: it answers, but not what it should."""
     what = "répond sous une forme illisible" if is_illegible else "ne répond pas"
     return (
-        f"Le service d'IA {what} : nouvel essai à {retry_at:%H:%M:%S} UTC, attente jusqu'à {until:%H:%M:%S} UTC "
+        f"Le service d'IA {what} : nouvel essai à {hour(retry_at)}, attente jusqu'à {hour(until)} "
         "au plus tard. Rien n'est perdu."
     )
 
@@ -174,8 +176,8 @@ def provider_down(retry_at: datetime, until: datetime, *, is_illegible: bool = F
 def storage_away(retry_at: datetime, until: datetime) -> str:
     """Said while the job waits for the storage of its files. Times are UTC."""
     return (
-        f"L'espace de stockage des fichiers ne répond pas : nouvel essai à {retry_at:%H:%M:%S} UTC, attente jusqu'à "
-        f"{until:%H:%M:%S} UTC au plus tard. Rien n'est perdu."
+        f"L'espace de stockage des fichiers ne répond pas : nouvel essai à {hour(retry_at)}, attente jusqu'à "
+        f"{hour(until)} au plus tard. Rien n'est perdu."
     )
 
 
@@ -189,7 +191,7 @@ def storage_outage(down_s: float) -> str:
 
 def provider_busy(retry_at: datetime) -> str:
     """Said while the endpoint wants the job to pause. Times are UTC."""
-    return f"Le service d'IA limite le débit : reprise à {retry_at:%H:%M:%S} UTC. Rien n'est perdu."
+    return f"Le service d'IA limite le débit : reprise à {hour(retry_at)}. Rien n'est perdu."
 
 
 def provider_slow(requests: float, left_s: float) -> str:
@@ -204,7 +206,7 @@ def provider_slow(requests: float, left_s: float) -> str:
 def pause_too_long(until: datetime) -> str:
     """The cause of a job whose provider wants a longer pause than a job may wait. Times are UTC."""
     return (
-        f"Le fournisseur du modèle demande d'attendre jusqu'au {until:%d/%m/%Y à %H:%M} UTC, plus longtemps qu'une "
+        f"Le fournisseur du modèle demande d'attendre jusqu'au {day_and_hour(until)}, plus longtemps qu'une "
         "tâche ne peut attendre. Relancer la tâche après cette heure : les réponses déjà obtenues seront réutilisées."
     )
 
@@ -213,7 +215,7 @@ def batch_waits(calls: int, until: datetime) -> str:
     """Said while the provider's batch is under way. Times are UTC."""
     return (
         f"Les questions attendent le lot différé du fournisseur ({count(calls, 'appel')} à demi-tarif) : réponses au "
-        f"plus tard le {until:%d/%m/%Y à %H:%M} UTC. Rien n'est perdu."
+        f"plus tard le {day_and_hour(until)}. Rien n'est perdu."
     )
 
 
@@ -335,8 +337,8 @@ def key_not_understood(typed: str, letters: Sequence[str]) -> str:
 
 
 def settled_by(name: str, when: datetime) -> str:
-    """Somebody else was faster. The time is that of the platform."""
-    return f"{name} a déjà tranché cette question le {when:%d/%m/%Y à %H:%M} : annuler cette décision pour la changer."
+    """Somebody else was faster."""
+    return f"{name} a déjà tranché cette question le {day_and_hour(when)} : annuler cette décision pour la changer."
 
 
 def may_not_decide(user: str) -> str:
