@@ -73,7 +73,7 @@ def _show(check: FileCheck, file: Path, options: Mapping[str, object]) -> None:
             _show_sheet(check, sheet, is_read=sheet.name not in left_out)
         # Why a file without sheets is not read stands above.
         _list("Not read", (f"{name}: {reason}" for name, reason in left_out.items() if reason != check.failure))
-        _list("Not used", (note.message for note in check.found.notes))
+        _list("Notes", (note.message for note in check.found.notes))
     _list("Refused", _by_reason(check.by_reason("rejected")))
     _list("In conflict", _by_reason(check.by_reason("contested")))
     repeats = [f"{_name(row)} repeats {_name(chosen)}" for row, chosen in check.repeats()]
