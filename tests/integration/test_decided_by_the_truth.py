@@ -19,10 +19,12 @@ from bench.scripted_llm import ScriptedLlm, truth_key
 from surroundings import ADMIN, Platform
 from worker.adapters.db import Database
 from worker.adapters.decisions import ItemView, list_items
+from worker.adapters.settled import read_settled
 from worker.evaluate import KnownQuestion, read_known, spoil, with_official, write_upload
 from worker.pipeline import decide
 from worker.shapes.decisions import Order
 from worker.shapes.evaluations import GivenKey
+from worker.steps.acceptance import measure_acceptance
 
 DEV = Path(__file__).resolve().parents[3] / "shared" / "data" / "frenchmedmcqa-dev.json"
 SPECIALTIES = ("Pharmacie", "Chimie", "Biologie")
@@ -75,6 +77,13 @@ def test_decisions_by_the_truth_leave_right_keys_alone_and_say_what_the_model_is
     told = medq(platform, "eval", "--from-decisions")
     assert "analyse acceptée" in told
     assert f"{by_hand['whole']['accepted']} sur {sum(by_hand['whole'].values())} : " in told
+
+    # And what is undone for good counts no more
+    undone = next(item for item in items if item.is_open)
+    decide(Database(platform.engine), Order(undone.id, "undo", ADMIN, "command"))
+    with platform.engine.connect() as connection:
+        left = measure_acceptance(read_settled(connection)).whole.settled
+    assert left == sum(by_hand["whole"].values()) - 1
 
 
 Counts = dict[str, Counter[str]]
