@@ -33,13 +33,11 @@ LEAVING_S = 5.0  # for threads that have nothing in hand
 STUCK_S = 900.0  # beyond one call: the longest wait for a database that is away, and some
 
 
-def run(settings: Settings) -> int:
-    """Work until SIGTERM, SIGINT, or the death of the supervisor; the exit code.
+def run(settings: Settings, stopping: threading.Event, hurry: threading.Event) -> int:
+    """Work until SIGTERM, SIGINT, or the death of the supervisor (`stopping`); the exit code.
 
-    Asked once, calls in flight may end within the grace; asked twice, everything is given back at once.
+    Asked once, calls in flight may end within the grace; asked twice (`hurry`), everything is given back at once.
     """
-    stopping, hurry = threading.Event(), threading.Event()
-    _stop_on_signals(stopping, hurry)
     _stop_with_parent(stopping)
     parts = build_worker(settings, stopping=stopping)
     declare_actors(parts.broker, parts.runner)
@@ -145,23 +143,26 @@ def _stop_with_parent(stopping: threading.Event) -> None:
 
 def main() -> None:
     """Entry point of a child process."""
+    # First of all: one that is told to stop while it starts leaves in order as well.
+    stopping, hurry = threading.Event(), threading.Event()
+    _stop_on_signals(stopping, hurry)
     protect_standard_streams()
     os.umask(0o077)
     configure_logging()
     log_uncaught()
-    code = _start_and_run()
+    code = _start_and_run(stopping, hurry)
     with suppress(OSError, ValueError):
         sys.stderr.flush()
     # A hard exit: threads that still wait for a model past the grace must not hold the process back.
     os._exit(code)
 
 
-def _start_and_run() -> int:
+def _start_and_run(stopping: threading.Event, hurry: threading.Event) -> int:
     """The exit code; why it cannot start goes to the supervisor, which need not read logs."""
     try:
         settings = Settings.load()
         check_settings(settings)
-        return run(settings)
+        return run(settings, stopping, hurry)
     except UsageError as error:
         log.error("worker_settings_wrong", cause=str(error))
         _say(str(error).encode())

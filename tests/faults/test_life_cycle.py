@@ -48,6 +48,7 @@ from worker.pipeline import Claimed, Line, bury
 from worker.settings import Settings
 from worker.shapes.calls import Endpoint, Reply, Request, Usage
 from worker.shapes.jobs import Task
+from worker.shapes.sizes import UNKNOWN, Capacity
 from worker.upkeep import Sweep
 
 LEASE_S = 600.0  # only `expire` ends a lease here
@@ -71,6 +72,18 @@ class Model:
 
     def choose(self) -> Endpoint:
         return self.endpoint
+
+    def expected(self, endpoint: Endpoint, model: str) -> Capacity:
+        return UNKNOWN
+
+    capacity = expected
+    told_rpm = None
+
+    def is_current(self, request: Request) -> bool:
+        return True
+
+    def is_every_call(self, request: Request, probe: Callable[[], None]) -> bool:
+        return False
 
     def open_door(self, check: Callable[[], None], sleep: Callable[[float], None]) -> Model:
         return self

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from models import AiValidationItem, AiValidationJob, AiValidationTask, LlmCall, Question
+from worker.urls import libpq_url
 
 LEGAL = {
     "queued": {"processing", "failed", "cancelled"},
@@ -136,7 +137,7 @@ def is_recent(moment: datetime | None) -> bool:
 
 def test_a_queued_job_gets_its_first_task_and_rings(jobs: Jobs) -> None:
     # Given somebody who listens
-    with psycopg.connect(jobs.url.replace("+psycopg", ""), autocommit=True) as listener:
+    with psycopg.connect(libpq_url(jobs.url.replace("+psycopg", "")), autocommit=True) as listener:
         listener.execute("LISTEN medq_task")
 
         # When any client inserts a job
@@ -263,7 +264,7 @@ def test_a_job_without_any_task_gets_its_first_one(jobs: Jobs) -> None:
 
 def test_running_again_rings(jobs: Jobs) -> None:
     jobs.add_job(status="failed")
-    with psycopg.connect(jobs.url.replace("+psycopg", ""), autocommit=True) as listener:
+    with psycopg.connect(libpq_url(jobs.url.replace("+psycopg", "")), autocommit=True) as listener:
         listener.execute("LISTEN medq_task")
         jobs.set_status("queued")
         assert [bell.payload for bell in listener.notifies(timeout=5, stop_after=1)] == ["j"]
