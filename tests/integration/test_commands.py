@@ -19,7 +19,7 @@ import pytest
 import xlsxwriter  # type: ignore[import-untyped]
 
 from bench.scripted_llm import ScriptedLlm
-from surroundings import ADMIN, Platform
+from surroundings import ADMIN, Platform, plain
 from worker.adapters.overview import count_workers
 from worker.adapters.sheets.reading import read_here
 from worker.cli import call
@@ -60,7 +60,7 @@ class Medq:
     def finish(self, process: subprocess.Popen[str], *, code: int = 0) -> Done:
         out, err = process.communicate(timeout=120)
         assert process.returncode == code, (out, err)
-        return Done(process.returncode, out, err)
+        return Done(process.returncode, plain(out), plain(err))
 
     def __call__(self, *arguments: str, code: int = 0, **more: str) -> Done:
         self.capsys.readouterr()
@@ -72,7 +72,7 @@ class Medq:
         printed = self.capsys.readouterr()
         assert found == code, (arguments, printed.out, printed.err)
         assert "Traceback" not in printed.err
-        return Done(found, printed.out, printed.err)
+        return Done(found, plain(printed.out), plain(printed.err))
 
     def json(self, *arguments: str, code: int = 0, **more: str) -> Any:
         return json.loads(self(*arguments, "--json", code=code, **more).stdout)

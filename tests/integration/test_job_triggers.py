@@ -206,7 +206,7 @@ def test_cancelling_closes_open_tasks_and_says_how_far_it_got(jobs: Jobs) -> Non
     assert (running.lease_owner, running.lease_expires_at) == (None, None)
     assert is_recent(running.completed_at)
     job = jobs.job()
-    assert job.message == "Annulé : 2 questions traitées sur 4."
+    assert job.message == "Annulé\u00a0: 2 questions traitées sur 4."
     assert is_recent(job.completed_at)
     assert is_recent(job.updated_at)
     assert jobs.items() == {"i1": "confirmed", "i2": "failed", "i3": "pending", "i4": "pending"}
@@ -215,9 +215,9 @@ def test_cancelling_closes_open_tasks_and_says_how_far_it_got(jobs: Jobs) -> Non
 @pytest.mark.parametrize(
     ("processed", "sentence"),
     [
-        (0, "Annulé : 0 question traitée sur 9."),
-        (1, "Annulé : 1 question traitée sur 9."),
-        (2, "Annulé : 2 questions traitées sur 9."),
+        (0, "Annulé\u00a0: 0 question traitée sur 9."),
+        (1, "Annulé\u00a0: 1 question traitée sur 9."),
+        (2, "Annulé\u00a0: 2 questions traitées sur 9."),
     ],
 )
 def test_the_sentence_agrees_in_number(jobs: Jobs, processed: int, sentence: str) -> None:
@@ -252,7 +252,7 @@ def test_a_job_never_prepared_is_prepared_again(jobs: Jobs) -> None:
     job = jobs.job()
     assert (job.progress, job.error_message, job.output_url) == (0, None, None)
     assert (job.started_at, job.completed_at) == (None, None)
-    assert job.message == "En file d’attente pour une reprise."
+    assert job.message == "En file d'attente pour une reprise."
     assert is_recent(job.updated_at)
 
 

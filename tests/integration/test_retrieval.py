@@ -538,7 +538,7 @@ def test_rag_false_turns_it_off(platform: Platform, llm: ScriptedLlm, courses: P
         job = platform.wait_for_job(job_id)
 
     assert (job["status"], job["ragAppliedCount"]) == ("completed", 0)
-    assert platform.value('SELECT count(*) FROM "Question" WHERE "explanation" LIKE \'%Source : %\'') == 0
+    assert platform.value('SELECT count(*) FROM "Question" WHERE "explanation" LIKE \'%Source_: %\'') == 0
 
 
 def test_a_search_that_fails_fails_no_question_and_is_counted(

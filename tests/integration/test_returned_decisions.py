@@ -13,7 +13,7 @@ import openpyxl
 import pytest
 
 from bench.scripted_llm import ScriptedLlm
-from surroundings import ADMIN, Platform
+from surroundings import ADMIN, Platform, plain
 from worker.cli import call
 
 OPTIONS = {letter: f"Proposition {letter}" for letter in "ABCDE"}
@@ -129,7 +129,7 @@ def medq(
         code = call(arguments)
         printed = capsys.readouterr()
         assert "Traceback" not in printed.err
-        return code, printed.out + printed.err
+        return code, plain(printed.out + printed.err)
 
     return run
 
@@ -253,6 +253,6 @@ def test_an_upload_says_that_the_decisions_it_holds_are_not_taken_in_and_how(
         job = platform.wait_for_job(job_id)
     assert "10 décisions non enregistrées" in job["message"]
     summary = openpyxl.load_workbook(job["outputUrl"].removeprefix("file://"))["Résumé"]
-    told = "\n".join(str(cell) for line in summary.iter_rows(values_only=True) for cell in line if cell)
+    told = plain("\n".join(str(cell) for line in summary.iter_rows(values_only=True) for cell in line if cell))
     assert "Pour qu'elles le soient, faire lire ce même classeur par « medq decisions »." in told
     assert platform.value('SELECT count(*) FROM "AiValidationDecision"') == 0

@@ -50,8 +50,8 @@ LOOK = {"key": "B", "explanation": "Parce que deux.", "option_explanations": {}}
 @pytest.mark.parametrize(
     ("action", "typed", "explanation"),
     [
-        ("keep", None, "Explication à rédiger.\n\nImage : radio.png"),
-        ("accept", None, "Parce que deux.\n\nImage : radio.png"),
+        ("keep", None, "Explication à rédiger.\n\nImage\u00a0: radio.png"),
+        ("accept", None, "Parce que deux.\n\nImage\u00a0: radio.png"),
         ("edit", "On voit radio.png.", "On voit radio.png."),
     ],
 )

@@ -165,9 +165,13 @@ def test_what_is_open_stands_on_one_screen_with_all_that_a_decision_needs() -> N
     (cells,) = sheet.rows
 
     shown = {column.header: value(cell) for column, cell in zip(sheet.columns, cells, strict=True)}
-    assert shown["question"] == "Que faire ?\n\nCas : Un garçon de 3 ans."
+    assert shown["question"] == "Que faire ?\n\nCas\u00a0: Un garçon de 3 ans."
     assert shown["options"] == "A. Rien\nC. Opérer"
-    assert [shown[name] for name in ("réponse officielle", "analyse 1", "analyse 2")] == ["A", "C (93 %)", "AC (50 %)"]
+    assert [shown[name] for name in ("réponse officielle", "analyse 1", "analyse 2")] == [
+        "A",
+        "C (93\u00a0%)",
+        "AC (50\u00a0%)",
+    ]
     assert (shown["statut"], shown["raison"]) == ("contestée", "Raison.")
     assert shown["medq"] == "medq1:c7:0123456789abcdef"
     visible = [column for column in sheet.columns if not column.is_hidden]
@@ -197,7 +201,10 @@ def test_a_short_answer_that_is_upheld_or_missing_says_so() -> None:
 
     sheet = report(rows)["À revoir"]
 
-    assert [value(sheet[0][name]) for name in ("analyse 1", "analyse 2")] == ["d'accord (90 %)", "Hernie (40 %)"]
+    assert [value(sheet[0][name]) for name in ("analyse 1", "analyse 2")] == [
+        "d'accord (90\u00a0%)",
+        "Hernie (40\u00a0%)",
+    ]
     assert [sheet[1][name] for name in ("réponse officielle", "analyse 1", "analyse 2")] == ["aucune", "", ""]
 
 
@@ -296,9 +303,9 @@ def test_uploaded_cells_stay_as_they_are_unless_corrected(status: str) -> None:
 @pytest.mark.parametrize(
     ("outcome", "before", "note"),
     [
-        ("corrected", "C", "Valeur d'origine : C"),
-        ("completed", "?", "Valeur d'origine : ?"),
-        ("completed", "", "Valeur d'origine : (vide)"),
+        ("corrected", "C", "Valeur d'origine\u00a0: C"),
+        ("completed", "?", "Valeur d'origine\u00a0: ?"),
+        ("completed", "", "Valeur d'origine\u00a0: (vide)"),
     ],
 )
 def test_a_new_key_is_coloured_and_its_note_holds_the_old_one(outcome: Outcome, before: str, note: str) -> None:
@@ -320,7 +327,7 @@ def test_a_new_open_answer_is_written_too() -> None:
         0
     ]
 
-    assert row["reponse"] == StyledCell("Hernie inguinale", "changed", "Valeur d'origine : Pas de réponse.")
+    assert row["reponse"] == StyledCell("Hernie inguinale", "changed", "Valeur d'origine\u00a0: Pas de réponse.")
 
 
 def test_the_answer_that_a_case_row_owes_to_another_row_is_shown_as_its_origin() -> None:
@@ -347,7 +354,7 @@ def test_missing_and_placeholder_explanations_are_filled_and_a_persons_stay() ->
     row = report([a_row(cells=cells, result=result, human_explanations=human)])["qcm"][0]
 
     assert row["explication"] == "De la main d'un enseignant"
-    assert row["explication a"] == StyledCell("Texte A", "changed", "Valeur d'origine : aaa")
+    assert row["explication a"] == StyledCell("Texte A", "changed", "Valeur d'origine\u00a0: aaa")
     assert row["explication b"] == StyledCell("Texte B", "changed")
     assert row["explication c"] == "Vu"
 
@@ -442,7 +449,7 @@ def test_the_summary_tells_figures_sheets_model_and_cost() -> None:
 
 
 def test_the_summary_says_when_the_demonstration_model_answered() -> None:
-    assert EMBEDDED_WARNING in texts(report([a_row()], embedded_model=True))
+    assert EMBEDDED_WARNING in texts(report([a_row()], embedded_model=True)).replace("\u00a0", " ")
 
 
 def test_an_unknown_cost_is_not_nought() -> None:

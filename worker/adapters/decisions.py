@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from models import new_id
 from worker.shapes.decisions import DecidedItem, Order, Settlement, standing_decisions
+from worker.shapes.french import typeset
 from worker.shapes.items import question_id
 from worker.shapes.questions import Question
 from worker.shapes.sentences import EXPLANATION_MISSING
@@ -286,7 +287,7 @@ def read_last_words(connection: sa.Connection, job_ids: Sequence[str]) -> dict[s
 
 def say(connection: sa.Connection, job_id: str, message: str) -> None:
     """Put a sentence on a job's row, which must be locked already."""
-    connection.execute(SAY, {"id": job_id, "message": message})
+    connection.execute(SAY, {"id": job_id, "message": typeset(message)})
 
 
 @dataclass(frozen=True, slots=True)

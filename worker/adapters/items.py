@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from psycopg.types.json import Jsonb
 
 from worker.shapes.answers import FIXES, SUCCESSES, Conclusion
+from worker.shapes.french import NO_BREAK, typeset, typeset_fields
 from worker.shapes.history import text_hash
 from worker.shapes.items import PendingItem, PlannedItem
 from worker.shapes.jobs import Task
@@ -51,7 +52,7 @@ AS_REPEAT = f"""
 "status" = 'duplicate', "questionId" = p."questionId", "updatedAt" = {NOW},
 "duplicateOfId" = CASE WHEN p."status" <> 'duplicate' THEN p."id" END,
 "reason" = CASE WHEN p."status" = 'duplicate' THEN p."reason"
-    ELSE 'Même contenu que la ligne ' || p."rowNumber" || ' de la feuille « ' || p."sheet" || ' ».'
+    ELSE 'Même contenu que la ligne ' || p."rowNumber" || ' de la feuille «{NO_BREAK}' || p."sheet" || '{NO_BREAK}».'
         || CASE WHEN p."status" IN ('failed', 'rejected') THEN ' Celle-ci n''a pas pu être analysée.' ELSE '' END END
 """
 
@@ -137,7 +138,7 @@ WITH concluded AS (
             ELSE 1 END,
         "progress" = GREATEST(j."progress", LEAST(99, GREATEST(1,
             (99.0 * (j."processedItems" + a.processed) / GREATEST(1, j."totalItems"))::int))),
-        "message" = 'Analyse en cours : ' || (j."processedItems" + a.processed)
+        "message" = 'Analyse en cours{NO_BREAK}: ' || (j."processedItems" + a.processed)
             || CASE WHEN j."processedItems" + a.processed < 2 THEN ' question traitée sur '
                     ELSE ' questions traitées sur ' END || j."totalItems" || '.',
         "updatedAt" = {NOW}
@@ -184,10 +185,10 @@ def item_rows(
             item.content_hash,
             None if item.duplicate_of is None else item_ids[item.duplicate_of],
             item.outcome or "pending",
-            item.reason,
+            typeset(item.reason),
             None if item.result is None else Jsonb(dict(item.result)),
             _returned_text(item),
-            Jsonb([asdict(finding) for finding in row.findings]),
+            Jsonb([typeset_fields(asdict(finding), "message") for finding in row.findings]),
             item.question_id,
             now,
         )
@@ -208,7 +209,7 @@ def conclude_items(connection: sa.Connection, job_id: str, concluded: Sequence[C
         {
             "id": c.item_id,
             "status": c.conclusion.outcome,
-            "reason": c.conclusion.reason,
+            "reason": typeset(c.conclusion.reason),
             "result": c.conclusion.to_json(),
             "rag": c.conclusion.excerpts_used,
             "question_id": c.question_id,
@@ -233,13 +234,15 @@ def _returned_text(item: PlannedItem) -> str | None:
 
 def add_finding(connection: sa.Connection, item_ids: Sequence[str], finding: Finding) -> None:
     """Note something on these items, once of each code. The job's row must be locked already."""
-    noted, same = json.dumps([asdict(finding)], ensure_ascii=False), json.dumps([{"code": finding.code}])
+    noted = json.dumps([typeset_fields(asdict(finding), "message")], ensure_ascii=False)
+    same = json.dumps([{"code": finding.code}])
     connection.execute(ADD_FINDING, {"ids": list(item_ids), "finding": noted, "same": same})
 
 
 def fail_pending(connection: sa.Connection, job_id: str, *, reason: str, task_id: str | None = None) -> None:
     """Every pending item of the job (or of one task) is `failed`, its duplicates with it; figures counted anew."""
-    failed = list(connection.execute(FAIL_PENDING, {"job_id": job_id, "task_id": task_id, "reason": reason}).scalars())
+    parameters = {"job_id": job_id, "task_id": task_id, "reason": typeset(reason)}
+    failed = list(connection.execute(FAIL_PENDING, parameters).scalars())
     if failed:
         connection.execute(CONCLUDE_DUPLICATES, {"ids": failed})
     count_figures(connection, job_id)
@@ -247,7 +250,7 @@ def fail_pending(connection: sa.Connection, job_id: str, *, reason: str, task_id
 
 def count_figures(connection: sa.Connection, job_id: str, *, message: str | None = None) -> None:
     """Set every figure from the items. O(items): for prepare, failures and repairs, not for each batch."""
-    connection.execute(COUNT_FIGURES, {"job_id": job_id, "message": message})
+    connection.execute(COUNT_FIGURES, {"job_id": job_id, "message": typeset(message)})
 
 
 def ready_finish(connection: sa.Connection, job_id: str) -> bool:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from worker.errors import LeaseLost
 from worker.shapes import sentences
+from worker.shapes.french import typeset
 from worker.shapes.jobs import Task
 
 NOW = "timezone('UTC', clock_timestamp())"
@@ -96,17 +97,17 @@ def begin_job(connection: sa.Connection, task: Task) -> None:
 
 def fail_now(connection: sa.Connection, job_id: str, sentence: str) -> None:
     """The job fails at once: nothing of it is worth a workbook, or the workbook itself is what failed."""
-    connection.execute(FAIL_NOW, {"id": job_id, "sentence": sentence})
+    connection.execute(FAIL_NOW, {"id": job_id, "sentence": typeset(sentence)})
 
 
 def fail_open_batches(connection: sa.Connection, job_id: str, sentence: str) -> None:
     """Close every open batch and put the cause on the job, which `finish` will then end as `failed`."""
-    connection.execute(FAIL_OPEN, {"id": job_id, "sentence": sentence})
+    connection.execute(FAIL_OPEN, {"id": job_id, "sentence": typeset(sentence)})
 
 
 def say(connection: sa.Connection, job_id: str, message: str) -> None:
     """Tell the admin something about the job as it goes."""
-    connection.execute(SAY, {"id": job_id, "message": message})
+    connection.execute(SAY, {"id": job_id, "message": typeset(message)})
 
 
 def close_job(
@@ -129,7 +130,14 @@ def close_job(
     labels = [note["label"] for note in summary.notes.get("notes", [])]
     message = sentences.with_open(sentences.finished(outcomes, left_out, labels, embedded=embedded), open_items)
     connection.execute(
-        CLOSE, {"id": job_id, "status": status, "output_url": output_url, "error": error, "message": message}
+        CLOSE,
+        {
+            "id": job_id,
+            "status": status,
+            "output_url": output_url,
+            "error": typeset(error),
+            "message": typeset(message),
+        },
     )
     return status
 

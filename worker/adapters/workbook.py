@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from xml.sax.saxutils import escape
 
+from worker.shapes.french import NO_BREAK
 from worker.shapes.reports import CellStyle, ReportCell, ReportSheet
 
 MAX_UTF16_UNITS = 32_767  # of one cell; Excel counts as UTF-16 does
@@ -46,6 +47,7 @@ _STYLES: Mapping[CellStyle, Mapping[str, Any]] = {
     "rejected": {"bg_color": "#FFC7CE", "font_color": "#9C0006"},
     "failed": {"bg_color": "#FF9999", "font_color": "#660000"},
 }
+_RULE: Mapping[str, Any] = {"bottom": 1, "bottom_color": "#BFBFBF"}
 _HEADER: Mapping[str, Any] = {**_BASE, "bold": True, "bottom": 1, "bg_color": "#D9D9D9"}
 _ADDED_HEADER: Mapping[str, Any] = {**_HEADER, "bg_color": "#BDD7EE"}
 
@@ -84,22 +86,25 @@ class _Book:
     def __init__(self, workbook: Any, max_notes: int) -> None:
         self._workbook = workbook
         self.notes_left = max_notes
-        self._made: dict[tuple[CellStyle, bool], Any] = {}
+        self._made: dict[tuple[CellStyle, bool, bool], Any] = {}
+        self.is_ruled = False  # a line under every row
         self.header = workbook.add_format(_HEADER)
         self.added_header = workbook.add_format(_ADDED_HEADER)
 
     def get(self, style: CellStyle, *, quoted: bool = False) -> Any:
         """`quoted` keeps the cell a text when somebody edits it in Excel."""
-        found = self._made.get((style, quoted))
+        found = self._made.get((style, quoted, self.is_ruled))
         if found is None:
-            found = self._workbook.add_format({**_BASE, **_STYLES[style]})
+            rule = _RULE if self.is_ruled else {}
+            found = self._workbook.add_format({**_BASE, **rule, **_STYLES[style]})
             found.set_quote_prefix(quoted)
-            self._made[style, quoted] = found
+            self._made[style, quoted, self.is_ruled] = found
         return found
 
 
 def _write_sheet(worksheet: Any, sheet: ReportSheet, book: _Book) -> None:
     worksheet.freeze_panes(1, sheet.frozen_columns)
+    book.is_ruled = sheet.fits_page
     if sheet.fits_page:
         _set_print(worksheet)
     worksheet.ignore_errors({"number_stored_as_text": "A1:XFD1048576"})
@@ -114,7 +119,7 @@ def _write_sheet(worksheet: Any, sheet: ReportSheet, book: _Book) -> None:
     for last, cells in enumerate(sheet.rows, start=1):
         _set_height(worksheet, last, cells, widths)
         for index, cell in enumerate(cells):
-            if cell != "":
+            if cell != "" or book.is_ruled:
                 _write_cell(worksheet, last, index, cell, book)
     for index, column in enumerate(sheet.columns):
         if column.choices and last:
@@ -138,7 +143,7 @@ def _offer_choices(worksheet: Any, column: int, last: int, choices: Sequence[str
         "validate": "list",
         "source": list(choices),
         "error_title": "Décision inconnue",
-        "error_message": f"Choisir dans la liste : {', '.join(choices)}.",
+        "error_message": f"Choisir dans la liste{NO_BREAK}: {', '.join(choices)}.",
     }
     worksheet.data_validation(1, column, last, column, rule)
 
@@ -200,7 +205,7 @@ def fit_text(text: str) -> str:
 
 
 def _ending(missing: int) -> str:
-    return f"… [suite : {missing} caractères coupés par Excel]"
+    return f"… [suite{NO_BREAK}: {missing} caractères coupés par Excel]"
 
 
 def _units(text: str) -> int:

@@ -22,6 +22,7 @@ from worker.shapes import sentences
 from worker.shapes.answers import Look
 from worker.shapes.calls import Endpoint, Reply, Request
 from worker.shapes.explanations import join_blocks, option_lines
+from worker.shapes.french import typeset
 from worker.shapes.jobs import JobConfig
 from worker.steps.check import check_reply
 from worker.steps.compose import compose_request
@@ -64,7 +65,9 @@ class Explainer:
         if look is None or not _explains(look, unexplained):
             log.info("not_explained", item_id=item_id)
             return False
-        text = join_blocks(sentences.EXPLAINED_BY_MODEL, option_lines(look.option_explanations), look.explanation)
+        text = join_blocks(
+            typeset(sentences.EXPLAINED_BY_MODEL), option_lines(look.option_explanations), look.explanation
+        )
         return self.database.transact(lambda c: decisions.write_explanation(c, unexplained, text))
 
     def _ask(self, request: Request, unexplained: Unexplained, config: JobConfig) -> str | None:

@@ -21,6 +21,7 @@ from worker.faults import Point
 from worker.log import get_logger
 from worker.pipeline.tools import Tools
 from worker.shapes import sentences
+from worker.shapes.french import typeset, typeset_fields
 from worker.shapes.history import EarlierItem, Standing, text_hash
 from worker.shapes.items import PlannedItem
 from worker.shapes.jobs import JobConfig, Task
@@ -50,8 +51,8 @@ def prepare(tools: Tools, task: Task) -> None:
     del sheets
     notes = {
         "read": [_sheet_note(sheet) for sheet in upload.read],
-        "leftOut": [{"name": s.name, "reason": s.reason} for s in upload.left_out],
-        "notes": [asdict(note) for note in upload.notes],
+        "leftOut": [{"name": s.name, "reason": typeset(s.reason)} for s in upload.left_out],
+        "notes": [typeset_fields(asdict(note), "message", "label") for note in upload.notes],
     }
     batched = _plan(tools, upload, config)
     try:
@@ -77,7 +78,9 @@ def _plan(tools: Tools, upload: ParsedUpload, config: JobConfig) -> list[Planned
 
 
 def _sheet_note(sheet: ReadSheet) -> dict[str, Any]:
-    unread = [{"header": column.header, "filled": column.filled, "reason": column.reason} for column in sheet.unread]
+    unread = [
+        {"header": column.header, "filled": column.filled, "reason": typeset(column.reason)} for column in sheet.unread
+    ]
     return {
         "name": sheet.name,
         "columns": list(sheet.columns),

@@ -16,12 +16,12 @@ REWRITTEN_BY_PERSON = (
 )
 NO_SUCCESS = "Aucune question n'a pu être analysée : voir la colonne « raison » du classeur corrigé."
 NO_SUCCESS_ONE_CAUSE = "Aucune question n'a pu être analysée, pour une même cause sur toutes les lignes : "
-QUARANTINED = "Ce lot a interrompu le worker trois fois de suite ; il a été mis à l'écart."
+QUARANTINED = "Ce lot a interrompu le service trois fois de suite ; il a été mis à l'écart."
 PREPARE_QUARANTINED = (
-    "La lecture du fichier a interrompu le worker trois fois de suite. Vérifier le fichier, puis relancer la tâche."
+    "La lecture du fichier a interrompu le service trois fois de suite. Vérifier le fichier, puis relancer la tâche."
 )
 FINISH_QUARANTINED = (
-    "L'écriture du classeur corrigé a interrompu le worker trois fois de suite. Les questions sont enregistrées ; "
+    "L'écriture du classeur corrigé a interrompu le service trois fois de suite. Les questions sont enregistrées ; "
     "relancer la tâche pour écrire le classeur."
 )
 RETRIEVAL_FAILED = "La recherche dans les cours a échoué : la question a été analysée sans extrait."

@@ -14,6 +14,7 @@ from worker.shapes.explanations import (
     reminder_block,
     source_lines,
 )
+from worker.shapes.french import NO_BREAK, typeset
 from worker.shapes.jobs import JobConfig
 from worker.shapes.questions import Question, fold_text
 from worker.shapes.short_answers import is_other_answer, same_answer
@@ -280,8 +281,8 @@ def _with_text(
     }
     merged = {**look.option_explanations, **human_options}
     contested = conclusion.outcome == "contested"
-    warnings = [EMBEDDED_WARNING if embedded else None, opening]
-    aside = f"Analyse : {look.explanation}" if contested and question.explanation else None
+    warnings = [typeset(EMBEDDED_WARNING) if embedded else None, typeset(opening)]
+    aside = f"Analyse{NO_BREAK}: {look.explanation}" if contested and question.explanation else None
     general = question.explanation or look.explanation
     if (contested or embedded) and not question.explanation:
         model_options = {k: v for k, v in look.option_explanations.items() if k not in human_options}

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import cast
 
 from worker.shapes.answers import FIXES, SUCCESSES
+from worker.shapes.french import NO_BREAK
 from worker.shapes.questions import QUESTION_TYPES, QuestionType, fold_name
 from worker.shapes.reports import ReportCell, ReportRow, ReportSheet, ReportSummary, StyledCell
 from worker.shapes.row_marks import MARK_HEADER, RowMark
@@ -168,7 +169,7 @@ def _kept_answer(row: ReportRow) -> str:
 
 def _note(before: str) -> str:
     text = before if len(before) <= NOTE_CHARACTERS else before[:NOTE_CHARACTERS] + "…"
-    return f"Valeur d'origine : {text}"
+    return f"Valeur d'origine{NO_BREAK}: {text}"
 
 
 def _status_cells(row: ReportRow) -> dict[str, ReportCell]:

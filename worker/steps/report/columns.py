@@ -36,7 +36,7 @@ REVIEW_WIDTHS = {
     "feuille": 9,
     "ligne": 6,
     "statut": 10,
-    "question": 32,
+    "question": 31,
     "options": 27,
     "réponse officielle": 10,
     "analyse 1": 10,
@@ -45,7 +45,7 @@ REVIEW_WIDTHS = {
     "décision": 10,
     "réponse retenue": 10,
     "explication retenue": 14,
-    "commentaire": 11,
+    "commentaire": 12,
 }
 DECISION_HEADERS = ("décision", "réponse retenue", "explication retenue", "commentaire")
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from worker.shapes.decisions import DECISION_WORDS
 from worker.shapes.explanations import join_blocks, option_lines
+from worker.shapes.french import NO_BREAK
 from worker.shapes.questions import Question
 from worker.shapes.reports import ReportCell, ReportColumn, ReportRow, ReportSheet, StyledCell
 from worker.shapes.row_marks import MARK_HEADER, ReviewMark
@@ -66,7 +67,7 @@ def _asked(question: Question | None) -> str:
     """The question first, for a row is no higher than a screen; then the case that it is about."""
     if question is None:
         return ""
-    return join_blocks(question.text, f"Cas : {question.case_text}" if question.case_text else None)
+    return join_blocks(question.text, f"Cas{NO_BREAK}: {question.case_text}" if question.case_text else None)
 
 
 def _look_cell(look: Mapping[str, Any] | None, question: Question | None) -> ReportCell:
@@ -77,7 +78,7 @@ def _look_cell(look: Mapping[str, Any] | None, question: Question | None) -> Rep
     if not said:
         said = "d'accord" if look.get("verdict") == "upholds" else NO_ANSWER
     confidence = look.get("confidence")
-    shown = said if confidence is None else f"{said} ({round(100 * confidence)} %)"
+    shown = said if confidence is None else f"{said} ({round(100 * confidence)}{NO_BREAK}%)"
     options = look.get("option_explanations") or {}
     letters = question.options if question else {}
     note = join_blocks(option_lines({k: v for k, v in options.items() if k in letters}), look.get("explanation"))

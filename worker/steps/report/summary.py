@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from worker.shapes.answers import OUTCOMES
+from worker.shapes.french import typeset
 from worker.shapes.reports import ReportCell, ReportColumn, ReportSheet, ReportSummary, StyledCell
 from worker.steps.report.cells import status_cell
 
@@ -103,7 +104,7 @@ def _job_rows(summary: ReportSummary, scan: Scan) -> Iterator[_SummaryRow]:
     if summary.instructions:
         yield ("Consignes", "", summary.instructions)
     if summary.embedded_model:
-        yield (StyledCell("Attention", "warning"), "", StyledCell(EMBEDDED_WARNING, "warning"))
+        yield (StyledCell("Attention", "warning"), "", StyledCell(typeset(EMBEDDED_WARNING), "warning"))
 
 
 def _state(summary: ReportSummary, scan: Scan) -> str:
@@ -118,14 +119,14 @@ def _figure_rows(figures: Mapping[str, int], open_rows: int) -> Iterator[_Summar
     yield ("À trancher", StyledCell(open_rows, "count"), "lignes de la feuille À revoir, qui attendent une personne")
     for name, (label, meaning) in FIGURES.items():
         if name in figures:
-            yield (label, StyledCell(figures[name], "count"), meaning)
+            yield (label, StyledCell(figures[name], "count"), typeset(meaning))
 
 
 def _status_rows(scan: Scan) -> Iterator[_SummaryRow]:
     yield _title("Statuts")
     for status in (*OUTCOMES, "pending"):
         label, meaning = STATUSES[status]
-        yield (status_cell(status), StyledCell(scan.statuses[status], "count"), f"{label} : {meaning}")
+        yield (status_cell(status), StyledCell(scan.statuses[status], "count"), typeset(f"{label} : {meaning}"))
 
 
 def _sheet_rows(summary: ReportSummary, scan: Scan) -> Iterator[_SummaryRow]:
@@ -165,13 +166,14 @@ def _model_rows(summary: ReportSummary) -> Iterator[_SummaryRow]:
 def _legend_rows() -> Iterator[_SummaryRow]:
     yield _title("Lire ce classeur")
     changed = StyledCell("cellule de cette couleur", "changed")
-    yield (changed, "", "remplie ou corrigée par l'analyse ; le texte d'origine, s'il y en avait un, est en note")
+    meaning = "remplie ou corrigée par l'analyse ; le texte d'origine, s'il y en avait un, est en note"
+    yield (changed, "", typeset(meaning))
     yield ("ligne", "", "numéro de la ligne dans le fichier envoyé, non dans ce classeur")
     yield ("réponse proposée", "", "ce que donne l'analyse quand ce n'est pas la réponse officielle")
-    yield ("confiance", "", "celle que le modèle déclare, de 0 à 100 %")
+    yield ("confiance", "", typeset("celle que le modèle déclare, de 0 à 100 %"))
     yield _title("Renvoyer ce classeur")
     for label, meaning in SENDING_BACK.items():
-        yield (label, "", meaning)
+        yield (label, "", typeset(meaning))
 
 
 def _spaced(number: int) -> str:
