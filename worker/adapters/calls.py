@@ -93,13 +93,15 @@ WHERE j."id" = :job_id AND c."taskId" = :task_id AND c."status" = 'failed' AND c
 ORDER BY at, call_id
 """)
 
-# Is somebody else asking one of these questions right now? Only a live lease counts: a dead holder is asked past.
+# Is somebody else asking one of these questions right now? Of a task that runs only a live lease counts: a dead holder is
+# asked past. Of one that was cancelled or put back meanwhile, the reply is still awaited, for as long as a call may take.
 TWIN = sa.text(f"""
 SELECT EXISTS (
-    SELECT 1 FROM "AiValidationTask" t
-    JOIN "LlmCall" c ON c."taskId" = t."id" AND c."attempt" = t."attempt" AND c."status" = 'started'
-    WHERE t."status" = 'running' AND t."leaseExpiresAt" > {NOW} AND c."id" <> :call_id AND t."id" <> :id
-      AND c."questionKeys" && CAST(:keys AS text[])
+    SELECT 1 FROM "LlmCall" c
+    LEFT JOIN "AiValidationTask" t ON t."id" = c."taskId" AND t."attempt" = c."attempt" AND t."status" = 'running'
+    WHERE c."status" = 'started' AND c."id" <> :call_id AND c."questionKeys" && CAST(:keys AS text[])
+      AND CASE WHEN t."id" IS NULL THEN c."createdAt" > {NOW} - make_interval(secs => :call_timeout_s)
+               ELSE t."id" <> :id AND t."leaseExpiresAt" > {NOW} END
 ) OR 0 < (
     -- Counted, for an EXISTS would make the planner hope for a hit in the first rows and read the whole table.
     SELECT count(*) FROM "LlmCall" c WHERE c."status" = 'succeeded' AND c."questionKeys" && CAST(:keys AS text[])
@@ -212,7 +214,13 @@ def begin_call(
 
 
 def is_asked_elsewhere(
-    connection: sa.Connection, task: Task, request: Request, *, call_id: str, known: Sequence[str]
+    connection: sa.Connection,
+    task: Task,
+    request: Request,
+    *,
+    call_id: str,
+    known: Sequence[str],
+    call_timeout_s: float,
 ) -> bool:
     """Whether another worker asks one of these questions now, or got a reply that is not among the `known` calls.
 
@@ -220,7 +228,13 @@ def is_asked_elsewhere(
     """
     keys = [asked.key for asked in request.questions]
     lock_keys(connection, keys)
-    parameters = {"id": task.id, "call_id": call_id, "keys": keys, "known": list(known)}
+    parameters = {
+        "id": task.id,
+        "call_id": call_id,
+        "keys": keys,
+        "known": list(known),
+        "call_timeout_s": call_timeout_s,
+    }
     return bool(connection.execute(TWIN, parameters).scalar_one())
 
 

@@ -48,7 +48,13 @@ def analyse(tools: Tools, task: Task, lease: Lease, batch: Batch | None) -> None
     if any(item.excerpts for item in pending):
         batch = None
     ledger = TaskLedger(
-        tools.database, task, tools.prices, config.max_cost_usd, [batch] if batch else [], tools.circuit.stored
+        tools.database,
+        task,
+        tools.prices,
+        config.max_cost_usd,
+        tools.settings.call_timeout_s,
+        [batch] if batch else [],
+        tools.circuit.stored,
     )
     asking = Asking(tools, task, config, lease, ledger)
     first = _ask(asking, "analyse", pending, generations={}, batch=batch)

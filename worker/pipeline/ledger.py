@@ -33,6 +33,7 @@ class TaskLedger:
     task: Task
     prices: Prices
     max_cost_usd: float | None
+    call_timeout_s: float
     unread: list[Batch] = field(default_factory=list)  # read with the claim, not looked at yet
     stored: Callable[[], None] = _nothing  # a reply stands on the books
     waits_for: set[str] = field(default_factory=set)  # calls that a batch will make, and this task waits for
@@ -55,7 +56,7 @@ class TaskLedger:
         ceiling_usd = self.prices.ceiling_usd(request)
 
         def write(connection: sa.Connection) -> bool:
-            if calls.is_asked_elsewhere(connection, self.task, request, call_id=call_id, known=list(self._known)):
+            if self._is_asked_elsewhere(connection, request, call_id):
                 return False
             if not self._fits_budget(connection, request, ceiling_usd, call_id=call_id):
                 return False
@@ -82,7 +83,7 @@ class TaskLedger:
             twins = batches.find_waiting(connection, keys)
             if twins:
                 return frozenset().union(*twins.values()), twins.keys()
-            if calls.is_asked_elsewhere(connection, self.task, request, call_id=call_id, known=list(self._known)):
+            if self._is_asked_elsewhere(connection, request, call_id):
                 return None
             if not self._fits_budget(connection, request, ceiling_usd, call_id=call_id):
                 # What waits already may cost less than it could: the rest is looked at when that is known.
@@ -106,6 +107,16 @@ class TaskLedger:
         self.waits_for.update(call_ids)
         faults.reached(Point.AFTER_INTENT, self.task.kind, self.task.position)
         return waiting
+
+    def _is_asked_elsewhere(self, connection: sa.Connection, request: Request, call_id: str) -> bool:
+        return calls.is_asked_elsewhere(
+            connection,
+            self.task,
+            request,
+            call_id=call_id,
+            known=list(self._known),
+            call_timeout_s=self.call_timeout_s,
+        )
 
     def _fits_budget(
         self, connection: sa.Connection, request: Request, ceiling_usd: Decimal | None, *, call_id: str
