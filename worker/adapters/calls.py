@@ -93,8 +93,8 @@ WHERE j."id" = :job_id AND c."taskId" = :task_id AND c."status" = 'failed' AND c
 ORDER BY at, call_id
 """)
 
-# Is somebody else asking one of these questions right now? Of a task that runs only a live lease counts: a dead holder is
-# asked past. Of one that was cancelled or put back meanwhile, the reply is still awaited, for as long as a call may take.
+# Is somebody else asking one of these questions right now? Of a task that runs only a live lease counts: a dead holder
+# is asked past. Of one that was cancelled or put back meanwhile the reply is awaited, for as long as a call may take.
 TWIN = sa.text(f"""
 SELECT EXISTS (
     SELECT 1 FROM "LlmCall" c
