@@ -43,7 +43,7 @@ def test_t3_rolling_sigterm(platform: Platform, llm: ScriptedLlm, nursery: Nurse
     environment = platform.worker_environment(MEDQ_THREADS="4", MEDQ_GRACE_SECONDS="10", MEDQ_LEASE_SECONDS="6")
     wanted, stops = (30 if LONG else 6), 0
     with Watcher(platform.database_url):
-        # When one of three processes after the other is told to stop, and replaced; until one had something to give back
+        # When one of three processes after the other is told to stop, and replaced; until one had something in hand
         while stops < wanted or (nursery.count("task_given_back") == 0 and stops < 5 * wanted):
             stops += 1
             while len(nursery.living) < 3:

@@ -45,16 +45,20 @@ class Look:
     citations: tuple[Citation, ...] = ()
     is_contradictory: bool = False  # QCM: its own text names another key as the right one
 
-    def to_json(self, sources: Mapping[str, str]) -> dict[str, Any]:
+    def to_json(self, sources: Mapping[str, str], *, with_texts: bool = True) -> dict[str, Any]:
         """A plain dict for jsonb, the place of each quote in words: `sources` names them by their excerpt."""
-        return {
+        said = {
             "key": self.key,
             "answer": self.answer,
             "verdict": self.verdict,
-            "explanation": self.explanation,
-            "option_explanations": self.option_explanations,
             "confidence": self.confidence,
             "model": self.model,
+        }
+        if not with_texts:
+            return said
+        return said | {
+            "explanation": self.explanation,
+            "option_explanations": self.option_explanations,
             "citations": [{"quote": c.quote, "source": sources.get(c.excerpt)} for c in self.citations],
         }
 

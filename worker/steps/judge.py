@@ -58,7 +58,11 @@ def conclude(
         conclusion = replace(conclusion, reason=reason)
     conclusion = _with_sources(conclusion, question, _citations(conclusion, question, first, second), sources or {})
     validated = conclusion.outcome == "confirmed" and config.auto_validate and not embedded
-    looks = tuple(look.to_json(sources or {}) for look in (first, second) if look is not None)
+    # What is confirmed is decided by nobody, and its text stands in the result itself: once is enough.
+    is_settled = conclusion.outcome == "confirmed"
+    looks = tuple(
+        look.to_json(sources or {}, with_texts=not is_settled) for look in (first, second) if look is not None
+    )
     model = conclusion.model or first.model
     return replace(conclusion, validated=validated, model=model, excerpts_used=excerpts_used, looks=looks)
 
