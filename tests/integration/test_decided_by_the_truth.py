@@ -147,7 +147,7 @@ def check_stored(platform: Platform, known: list[KnownQuestion], keys: list[Give
     options = [f"option{letter}" for letter in "ABCDE"]
     stored = sorted((row["questionText"], *(row[o] for o in options), row["correctAnswer"]) for row in rows)
     right = sorted(
-        (k.question.text, *(k.question.options.get(letter) for letter in "ABCDE"), key.truth)
+        (plain(k.question.text), *(plain(k.question.options.get(letter)) for letter in "ABCDE"), key.truth)
         for k, key in zip(known, keys, strict=True)
     )
     assert [row[-1] for row in stored] == [row[-1] for row in right]

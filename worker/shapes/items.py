@@ -10,6 +10,9 @@ from worker.shapes.answers import Outcome
 from worker.shapes.calls import Excerpt
 from worker.shapes.questions import ParsedRow, Question
 
+# In the result of a row whose question a person settled otherwise than the file says: the key or answer that stands.
+DECIDED = "decided"
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedItem:
@@ -26,7 +29,7 @@ class PlannedItem:
     duplicate_of: int | None = None
     question_id: str | None = None
     batch: int | None = None
-    result: Mapping[str, Any] | None = None  # of a row that has its earlier outcome again
+    result: Mapping[str, Any] | None = None  # of a row that has its earlier outcome again, or `DECIDED`
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from worker.shapes.history import EarlierItem, Standing, key_conflict
-from worker.shapes.items import PlannedItem
+from worker.shapes.items import DECIDED, PlannedItem
 from worker.shapes.questions import ParsedRow, Question
 from worker.shapes.rules import QuestionRules
 from worker.shapes.sentences import REWRITTEN_BY_PERSON, already_given, count, same_content, validated_by_person
@@ -117,10 +117,13 @@ class _Plan:
         stored, own = self.stored, _official(self.rows[position])
         if stored is None:
             return None
+        result = None
         if stored.is_rewritten:
             reason = REWRITTEN_BY_PERSON
         elif stored.by_person:
-            reason = validated_by_person(stored.official, own if _fold(own) != _fold(stored.official) else None)
+            is_other = _fold(own) != _fold(stored.official)
+            reason = validated_by_person(stored.official, own if is_other else None)
+            result = {DECIDED: stored.official} if is_other else None
         elif stored.given is not None and not self.group.answered:
             reason = already_given(stored.given, stored.file_name)
         else:
@@ -132,6 +135,7 @@ class _Plan:
             "duplicate",
             reason,
             question_id=stored.question_id,
+            result=result,
         )
 
     def _settled(self) -> PlannedItem | None:

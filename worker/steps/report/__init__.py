@@ -10,6 +10,7 @@ from typing import cast
 
 from worker.shapes.answers import FIXES, SUCCESSES
 from worker.shapes.french import NO_BREAK
+from worker.shapes.items import DECIDED
 from worker.shapes.questions import QUESTION_TYPES, QuestionType, fold_name
 from worker.shapes.reports import ReportCell, ReportRow, ReportSheet, ReportSummary, StyledCell
 from worker.shapes.row_marks import MARK_HEADER, RowMark
@@ -134,7 +135,9 @@ def _changed_cells(row: ReportRow) -> dict[str, ReportCell]:
     changed: dict[str, ReportCell] = {}
     answer = _kept_answer(row)
     before = row.cells.get("reponse", "")
-    if row.status in FIXES and answer and answer != before:
+    if row.status == "duplicate":
+        answer = result.get(DECIDED) or ""
+    if row.status in {*FIXES, "duplicate"} and answer and answer != before:
         changed["reponse"] = StyledCell(answer, "changed", _note(before or "(vide)"))
     if row.status not in SUCCESSES:
         return changed
