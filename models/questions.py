@@ -33,11 +33,6 @@ class Question(Base):
         ),
         Index("Question_specialty_level_semester_idx", "specialtyId", "level", "semester"),
         Index("Question_type_active_validated_idx", "type", "isActive", "isValidated"),
-        Index(
-            "Question_content_idx",
-            text('md5(medq_fold("questionText"))'),
-            postgresql_where=text("\"questionText\" <> ''"),
-        ),
     )
 
     id: Mapped[Id]

@@ -1,4 +1,3 @@
-DROP INDEX "Question_content_idx";
 DROP FUNCTION medq_fold(TEXT);
 DROP INDEX "AiValidationItem_textHash_idx";
 ALTER TABLE "AiValidationItem" DROP "textHash";

@@ -8,5 +8,3 @@ CREATE INDEX "AiValidationItem_textHash_idx" ON "AiValidationItem"("textHash") W
 CREATE FUNCTION medq_fold(content TEXT) RETURNS TEXT AS $$
     SELECT lower(btrim(regexp_replace(normalize(content, NFC), '\s+', ' ', 'g')));
 $$ LANGUAGE sql IMMUTABLE PARALLEL SAFE;
-
-CREATE INDEX "Question_content_idx" ON "Question"(md5(medq_fold("questionText"))) WHERE "questionText" <> '';

@@ -288,7 +288,7 @@ def test_t12_a_small_job_behind_another_users_many(
     # And how long five questions of the second take alone, at best
     alone_s = min(time_of(platform, mine) for _ in range(3 if LONG else 1))
     # When another five come behind four hundred small jobs of the first
-    many = 400 if LONG else 40
+    many = 400 if LONG else 100
     for _ in range(many):
         theirs.add()
     took_s = time_of(platform, mine)
@@ -298,7 +298,7 @@ def test_t12_a_small_job_behind_another_users_many(
     )
     nursery.stop_all()
     # Then they wait for none of them
-    assert left > many / 4, "there was no queue to wait in"
+    assert left > many / 10, "there was no queue to wait in"
     assert took_s < LATE * 3 * alone_s
     record("T12 many", alone_s=round(alone_s, 1), took_s=round(took_s, 1), jobs=many, jobs_left=left)
 

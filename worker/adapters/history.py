@@ -55,12 +55,13 @@ LEFT JOIN "Specialty" s ON s."id" = q."specialtyId"
 LEFT JOIN "Course" c ON c."id" = q."courseId"
 """
 BY_ID = sa.text(f'{STORED} WHERE q."id" = ANY(:ids)')
-BY_TEXT = sa.text(f"""{STORED} WHERE md5(medq_fold(q."questionText")) = ANY(ARRAY(
-    SELECT md5(medq_fold(wanted)) FROM unnest(CAST(:texts AS text[])) wanted))
+# By course, which has an index: one over what questions ask would cost every question that is ever written.
+BY_TEXT = sa.text(f"""{STORED} WHERE q."courseId" = ANY(CAST(:course_ids AS text[]))
+    AND medq_fold(q."questionText") IN (SELECT medq_fold(wanted) FROM unnest(CAST(:texts AS text[])) wanted)
 """)  # noqa: S608
 
 COURSES = sa.text("""
-SELECT s."name", c."name" FROM "Course" c JOIN "Specialty" s ON s."id" = c."specialtyId"
+SELECT s."name", c."name", c."id" FROM "Course" c JOIN "Specialty" s ON s."id" = c."specialtyId"
 WHERE EXISTS (SELECT 1 FROM "Question" q WHERE q."courseId" = c."id")
 """)
 
@@ -116,14 +117,19 @@ def _find_elsewhere(connection: sa.Connection, contents: Mapping[str, Question])
     if not contents:
         return {}
     # Most files bring new courses, or questions that are known by their id: then there is nothing to look for.
-    courses = {(fold_name(row[0]), fold_name(row[1])) for row in connection.execute(COURSES)}
+    courses: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for specialty, course, course_id in connection.execute(COURSES):
+        courses[fold_name(specialty), fold_name(course)].add(course_id)
     wanted = {h: q for h, q in contents.items() if (fold_name(q.specialty), fold_name(q.course)) in courses}
     found = {}
     for some in batched(wanted.items(), TEXTS_AT_ONCE):
         by_text: dict[str, list[Mapping[Any, Any]]] = defaultdict(list)
-        for row in connection.execute(
-            BY_TEXT, {"texts": [without_markup(question.text) for _, question in some]}
-        ).mappings():
+        places = {(fold_name(question.specialty), fold_name(question.course)) for _, question in some}
+        parameters = {
+            "texts": [without_markup(question.text) for _, question in some],
+            "course_ids": sorted(set().union(*(courses[place] for place in places))),
+        }
+        for row in connection.execute(BY_TEXT, parameters).mappings():
             by_text[fold_text(row["questionText"])].append(row)
         for content_hash, question in some:
             for candidate in by_text.get(fold_text(without_markup(question.text)), ()):
