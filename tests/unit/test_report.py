@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from worker.shapes.answers import OUTCOMES, Conclusion, Outcome
 from worker.shapes.decisions import DECISION_WORDS, OPEN_OUTCOMES
 from worker.shapes.questions import QUESTION_TYPES, Finding, Question, QuestionType
-from worker.shapes.reports import ReportCell, ReportRow, ReportSummary, StyledCell
+from worker.shapes.reports import ReportCell, ReportRow, ReportSummary, RowSelection, StyledCell, source_of
 from worker.shapes.uploads import LeftOutSheet, Note, ReadSheet
 from worker.steps.report import CANONICAL_HEADERS, EMBEDDED_WARNING, STATUS_HEADERS, build_report
 
@@ -25,7 +25,7 @@ def report(rows: Iterable[ReportRow], **summary: Any) -> dict[str, Sheet]:
     kept = list(rows)
     summary = {"file_name": "a.xlsx", "status": "completed", **summary}
     sheets = {}
-    for sheet in build_report(lambda: kept, ReportSummary(**summary)):
+    for sheet in build_report(source_of(kept), ReportSummary(**summary)):
         headers = [column.header for column in sheet.columns]
         assert len(set(headers)) == len(headers)
         sheets[sheet.name] = [dict(zip(headers, cells, strict=True)) for cells in sheet.rows]
@@ -33,7 +33,7 @@ def report(rows: Iterable[ReportRow], **summary: Any) -> dict[str, Sheet]:
 
 
 def headers_of(name: str, rows: list[ReportRow], **summary: Any) -> list[str]:
-    made = build_report(lambda: rows, ReportSummary("a.xlsx", "completed", **summary))
+    made = build_report(source_of(rows), ReportSummary("a.xlsx", "completed", **summary))
     return next([column.header for column in sheet.columns] for sheet in made if sheet.name == name)
 
 
@@ -106,7 +106,7 @@ def test_rows_are_made_one_at_a_time() -> None:
     # Given a source that counts what was taken from it
     taken = 0
 
-    def source() -> Iterator[ReportRow]:
+    def source(_selection: RowSelection) -> Iterator[ReportRow]:
         nonlocal taken
         for number in range(2, 1002):
             taken += 1
@@ -160,7 +160,7 @@ def test_what_is_open_stands_on_one_screen_with_all_that_a_decision_needs() -> N
     question = a_question(type="cas_qcm", case_text="Un garçon de 3 ans.", official_key="A")
     row = a_row(7, status="contested", reason="Raison.", result={"looks": looks}, question=question, official="A")
 
-    made = build_report(lambda: [row], ReportSummary("a.xlsx", "completed"))
+    made = build_report(source_of([row]), ReportSummary("a.xlsx", "completed"))
     sheet = next(sheet for sheet in made if sheet.name == "À revoir")
     (cells,) = sheet.rows
 

@@ -38,13 +38,18 @@ def test_what_a_spreadsheet_changes_in_a_cell_is_no_change_and_another_key_is_on
         *(
             "",
             "oui",
-            "medq1",
-            "medq1:c1",
-            "medq1:c1:completed",
-            "medq1:c1:completed:zzzzzzzz:",
+            "medq2",
+            "medq2:c1",
+            "medq2:c1:completed",
+            "medq2:c1:completed:zzzzzzzz:",
             "medq2:c1:0123456789abcdef",
         ),
-        *("medq1:c1:completed:01234567:y=01234567", "medq1:c1:completed:01234567:x=01234567,", None),
+        *(
+            "medq2:c1:completed:01234567:y=01234567",
+            "medq2:c1:completed:01234567:x=01234567,",
+            "medq1:c1:completed:01234567:",
+            None,
+        ),
     ],
 )
 def test_nothing_else_is_a_mark(text: str | None) -> None:
@@ -57,3 +62,10 @@ def test_the_mark_of_a_row_to_settle_holds_what_the_person_saw() -> None:
 
     assert ReviewMark.parse(mark.write()) == mark
     assert RowMark.parse(mark.write()) is None
+
+
+def test_a_mark_of_before_is_a_mark_and_says_nothing() -> None:
+    earlier = "medq1:c1:completed:01234567:x=1f0c2a9b,a=01234567"
+
+    assert is_mark(earlier)
+    assert RowMark.parse(earlier) is None

@@ -18,7 +18,16 @@ from python_calamine import CalamineWorkbook
 from worker.adapters.sheets import read_sheets
 from worker.adapters.workbook import MAX_UTF16_UNITS, clean_text, fit_text, write_workbook
 from worker.shapes.answers import OUTCOMES, Conclusion
-from worker.shapes.reports import CellStyle, ReportCell, ReportColumn, ReportRow, ReportSheet, ReportSummary, StyledCell
+from worker.shapes.reports import (
+    CellStyle,
+    ReportCell,
+    ReportColumn,
+    ReportRow,
+    ReportSheet,
+    ReportSummary,
+    StyledCell,
+    source_of,
+)
 from worker.shapes.row_marks import RowMark
 from worker.shapes.uploads import LeftOutSheet
 from worker.steps.parse import parse_upload
@@ -275,7 +284,7 @@ def a_report() -> bytes:
         "a.xlsx", "cancelled", left_out=(LeftOutSheet("Notes", "Nom inconnu."),), embedded_model=True
     )
     target = io.BytesIO()
-    write_workbook(build_report(lambda: rows, summary), target)
+    write_workbook(build_report(source_of(rows), summary), target)
     return target.getvalue()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -150,7 +150,12 @@ SELECT count(*) FROM finish
 
 REPORT_ROWS = sa.text("""
 SELECT "id", "sheet", "rowNumber", "type", "original", "status", "reason", "findings", "result", "question"
-FROM "AiValidationItem" WHERE "jobId" = :job_id ORDER BY "position"
+FROM "AiValidationItem"
+WHERE "jobId" = :job_id
+  AND (CAST(:type AS text) IS NULL OR "type" = :type)
+  AND (CAST(:statuses AS text[]) IS NULL OR "status" = ANY(:statuses))
+  AND (CAST(:ids AS text[]) IS NULL OR "id" = ANY(:ids))
+ORDER BY "position"
 """)
 
 OUTCOME_COUNTS = sa.text('SELECT "status", count(*) FROM "AiValidationItem" WHERE "jobId" = :job_id GROUP BY 1')
@@ -258,9 +263,22 @@ def ready_finish(connection: sa.Connection, job_id: str) -> bool:
     return connection.execute(READY_FINISH, {"job_id": job_id}).rowcount == 1
 
 
-def stream_report_rows(connection: sa.Connection, job_id: str) -> Iterator[Any]:
-    """The items in the order of the file, a few hundred in memory at a time."""
-    return iter(connection.execute(REPORT_ROWS.execution_options(yield_per=500), {"job_id": job_id}).mappings())
+def stream_report_rows(
+    connection: sa.Connection,
+    job_id: str,
+    *,
+    type: str | None = None,  # noqa: A002 - the column's name
+    statuses: Collection[str] | None = None,
+    ids: Collection[str] | None = None,
+) -> Iterator[Any]:
+    """The items in the order of the file, a few hundred in memory at a time; None = of every type, status, id."""
+    parameters = {
+        "job_id": job_id,
+        "type": type,
+        "statuses": None if statuses is None else list(statuses),
+        "ids": None if ids is None else list(ids),
+    }
+    return iter(connection.execute(REPORT_ROWS.execution_options(yield_per=500), parameters).mappings())
 
 
 def count_outcomes(connection: sa.Connection, job_id: str) -> dict[str, int]:

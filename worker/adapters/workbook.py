@@ -17,7 +17,9 @@ from worker.shapes.french import NO_BREAK
 from worker.shapes.reports import CellStyle, ReportCell, ReportSheet
 
 MAX_UTF16_UNITS = 32_767  # of one cell; Excel counts as UTF-16 does
+SHORT = MAX_UTF16_UNITS // 2  # characters that fit whatever they are
 FORMULA_SIGNS = ("=", "+", "-", "@")
+SPECIAL_SIGNS = (*FORMULA_SIGNS, "<")
 LINE_POINTS, MAX_LINES = 15, 27  # Excel's rows end at 409 points
 NOTE_AUTHOR = "medq"
 MAX_NOTES = 20_000  # of a workbook: they stay in memory until its end (about 1.5 kB each), and Excel opens slowly
@@ -118,9 +120,7 @@ def _write_sheet(worksheet: Any, sheet: ReportSheet, book: _Book) -> None:
     last = 0
     for last, cells in enumerate(sheet.rows, start=1):
         _set_height(worksheet, last, cells, widths)
-        for index, cell in enumerate(cells):
-            if cell != "" or book.is_ruled:
-                _write_cell(worksheet, last, index, cell, book)
+        _write_row(worksheet, last, cells, book)
     for index, column in enumerate(sheet.columns):
         if column.choices and last:
             _offer_choices(worksheet, index, last, column.choices)
@@ -150,19 +150,32 @@ def _offer_choices(worksheet: Any, column: int, last: int, choices: Sequence[str
 
 def _set_height(worksheet: Any, row: int, cells: Sequence[ReportCell], widths: Sequence[int]) -> None:
     """Room for all wrapped text: Excel finds it by itself, LibreOffice and previews lay the rows over each other."""
-    lines = max(map(_line_count, cells, widths), default=1)
+    lines = 1
+    for cell, width in zip(cells, widths, strict=True):
+        value = cell if isinstance(cell, str) else cell.value
+        if isinstance(value, str) and (len(value) > width or "\n" in value):
+            lines = max(lines, _line_count(value, width))
     if lines > 1:
         worksheet.set_row(row, LINE_POINTS * min(lines, MAX_LINES))
 
 
-def _line_count(cell: ReportCell, width: int) -> int:
-    value = cell if isinstance(cell, str) else cell.value
-    if not isinstance(value, str) or (len(value) <= width and "\n" not in value):
-        return 1
-    if len(value) > width * MAX_LINES:
+def _line_count(text: str, width: int) -> int:
+    if len(text) > width * MAX_LINES:
         return MAX_LINES
     # Words do not fill a line to its end; letters are narrower than the digits that widths are counted in.
-    return sum(1 + len(line) // width for line in value.split("\n"))
+    return sum(1 + len(line) // width for line in text.split("\n"))
+
+
+def _write_row(worksheet: Any, row: int, cells: Sequence[ReportCell], book: _Book) -> None:
+    plain, is_ruled = book.get("text"), book.is_ruled
+    for index, cell in enumerate(cells):
+        if isinstance(cell, str) and cell.isprintable() and len(cell) <= SHORT and not cell.startswith(SPECIAL_SIGNS):
+            if cell:  # nine cells of ten: nothing to clean, to cut or to quote
+                worksheet.write_string(row, index, cell, plain)
+            elif is_ruled:
+                worksheet.write_blank(row, index, None, plain)
+        else:
+            _write_cell(worksheet, row, index, cell, book)
 
 
 def _write_cell(worksheet: Any, row: int, column: int, cell: ReportCell, book: _Book) -> None:
@@ -196,7 +209,7 @@ def clean_text(text: str) -> str:
 
 def fit_text(text: str) -> str:
     """The text when Excel takes it whole; else what fits, ending with how many characters are missing."""
-    if len(text) <= MAX_UTF16_UNITS // 2 or _units(text) <= MAX_UTF16_UNITS:
+    if len(text) <= SHORT or _units(text) <= MAX_UTF16_UNITS:
         return text
     # Room for the longest ending first; the real one is not longer.
     room = MAX_UTF16_UNITS - _units(_ending(len(text)))

@@ -21,7 +21,7 @@ from worker.log import get_logger
 from worker.pipeline.tools import Tools
 from worker.shapes import sentences
 from worker.shapes.jobs import Task
-from worker.shapes.reports import ReportRow, ReportSummary
+from worker.shapes.reports import ALL_ROWS, ReportRow, ReportSummary, RowSelection, RowSource, source_of
 from worker.shapes.uploads import LeftOutSheet, Note, ReadSheet
 from worker.steps.report import build_report
 
@@ -59,9 +59,8 @@ def write_report(database: Database, storage: Storage, job_id: str, *, embedded:
         job = jobs.read_summary(connection, job_id)
         summary = _summarise(job, embedded=embedded)
         few = (job.row["totalItems"] or 0) <= ROWS_IN_MEMORY
-        versions = decisions.read_open_versions(connection, job_id)
-        kept = list(_report_rows(connection, job_id, versions)) if few else None
-        sheets = build_report(lambda: kept or _report_rows(connection, job_id, versions), summary)
+        rows = _stored_rows(connection, job_id, decisions.read_open_versions(connection, job_id))
+        sheets = build_report(source_of(list(rows(ALL_ROWS))) if few else rows, summary)
         return storage.save_result(job_id, summary.file_name, lambda target: write_workbook(sheets, target))
 
 
@@ -81,21 +80,33 @@ def _storing() -> Iterator[None]:
         raise JobFailed(sentences.STORAGE_FULL if is_full else sentences.STORAGE_REFUSED) from error
 
 
-def _report_rows(connection: sa.Connection, job_id: str, versions: Mapping[str, str]) -> Iterator[ReportRow]:
-    for row in items.stream_report_rows(connection, job_id):
-        yield ReportRow.from_stored(
-            sheet=row["sheet"],
-            row_number=row["rowNumber"],
-            type=row["type"],
-            cells=row["original"],
-            status=row["status"],
-            reason=row["reason"],
-            findings=row["findings"],
-            result=row["result"],
-            question=row["question"],
-            item_id=row["id"],
-            version=versions.get(row["id"]),
+def _stored_rows(connection: sa.Connection, job_id: str, versions: Mapping[str, str]) -> RowSource:
+    """The job's rows as the database has them, read anew whenever some are asked for."""
+
+    def select(selection: RowSelection) -> Iterator[ReportRow]:
+        open_ids = versions if selection.is_open else None
+        found = items.stream_report_rows(
+            connection, job_id, type=selection.type, statuses=selection.statuses, ids=open_ids
         )
+        return (_report_row(row, versions) for row in found)
+
+    return select
+
+
+def _report_row(row: Mapping[str, Any], versions: Mapping[str, str]) -> ReportRow:
+    return ReportRow.from_stored(
+        sheet=row["sheet"],
+        row_number=row["rowNumber"],
+        type=row["type"],
+        cells=row["original"],
+        status=row["status"],
+        reason=row["reason"],
+        findings=row["findings"],
+        result=row["result"],
+        question=row["question"],
+        item_id=row["id"],
+        version=versions.get(row["id"]),
+    )
 
 
 def _summarise(job: jobs.JobSummary, *, embedded: bool) -> ReportSummary:

@@ -5,7 +5,7 @@ Nothing here knows a file format; widths are in characters, styles are names.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal, Self
@@ -70,6 +70,32 @@ class ReportRow:
             item_id=item_id,
             version=version,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class RowSelection:
+    """Which rows of a job: those that meet every condition given."""
+
+    type: QuestionType | None = None
+    statuses: frozenset[str] | None = None
+    is_open: bool = False  # only those that wait for a person
+
+    def has(self, row: ReportRow) -> bool:
+        """Whether the row is one of them."""
+        return (
+            (self.type is None or row.type == self.type)
+            and (self.statuses is None or row.status in self.statuses)
+            and (row.version is not None or not self.is_open)
+        )
+
+
+ALL_ROWS = RowSelection()
+RowSource = Callable[[RowSelection], Iterable[ReportRow]]  # the selected rows in the order of the upload, at every call
+
+
+def source_of(rows: Sequence[ReportRow]) -> RowSource:
+    """Rows that are held in memory."""
+    return lambda selection: filter(selection.has, rows)
 
 
 def human_explanations(question: Question) -> frozenset[str]:

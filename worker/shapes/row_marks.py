@@ -1,17 +1,18 @@
 """What the hidden column `medq` of a corrected workbook says of its rows: which item each is, and what we wrote there.
 
-On the sheets of questions `medq1:ITEM:OUTCOME:KEY:TEXTS`. KEY is the digest of the cell `reponse` as written, TEXTS
+On the sheets of questions `medq2:ITEM:OUTCOME:KEY:TEXTS`. KEY is the digest of the cell `reponse` as written, TEXTS
 those of the explanations that the worker wrote (`x=1f0c2a9b,a=…`: the general one, then by option). On `À revoir`
 `medq1:ITEM:VERSION`, the version of the item as the person sees it.
 
 A digest does not change with spaces, quotation marks and case, which spreadsheets change. Nothing secret is in a mark,
-and a forged one gains nothing: it can only make a row count for less.
+and a forged one gains nothing: it can only make a row count for less. So a check sum (CRC-32) is enough; workbooks of
+before it carry `medq1:`, and are known by the texts in them.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
@@ -23,13 +24,15 @@ MARK_HEADER = "medq"
 
 _ID = r"[A-Za-z0-9_-]{1,64}"
 _DIGEST = r"[0-9a-f]{8}"
-_ROW = re.compile(rf"medq1:({_ID}):([a-z]{{1,20}}):({_DIGEST}):((?:[a-ex]={_DIGEST}(?:,(?=[a-ex])|$)){{0,6}})")
+_ROW = re.compile(rf"medq2:({_ID}):([a-z]{{1,20}}):({_DIGEST}):((?:[a-ex]={_DIGEST}(?:,(?=[a-ex])|$)){{0,6}})")
+_EARLIER_ROW = re.compile(rf"medq1:{_ID}:[a-z]{{1,20}}:{_DIGEST}:[a-ex0-9=,f]{{0,65}}")
 _REVIEW = re.compile(rf"medq1:({_ID}):([0-9a-f]{{16}})")
 
 
 def is_mark(text: str) -> bool:
-    """Whether a cell is a mark of either kind."""
-    return RowMark.parse(text) is not None or ReviewMark.parse(text) is not None
+    """Whether a cell is a mark of either kind, or of a row as it was written before."""
+    is_earlier = _EARLIER_ROW.fullmatch(text.strip()) is not None
+    return is_earlier or RowMark.parse(text) is not None or ReviewMark.parse(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class RowMark:
     def write(self) -> str:
         """The cell's text."""
         texts = ",".join(f"{_letter(header)}={digest}" for header, digest in self.texts.items())
-        return f"medq1:{self.item_id}:{self.outcome}:{self.value}:{texts}"
+        return f"medq2:{self.item_id}:{self.outcome}:{self.value}:{texts}"
 
     @property
     def has_value_of_analysis(self) -> bool:
@@ -93,7 +96,7 @@ class ReviewMark:
 
 
 def _digest(text: str) -> str:
-    return hashlib.blake2s(loosen(text).encode(errors="replace"), digest_size=4).hexdigest()
+    return f"{zlib.crc32(loosen(text).encode(errors='replace')):08x}"
 
 
 def _letter(header: str) -> str:

@@ -5,14 +5,23 @@ What a cell says, its style and its note are decided here; how they are written 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import cast
 
 from worker.shapes.answers import FIXES, SUCCESSES
 from worker.shapes.french import NO_BREAK
 from worker.shapes.items import DECIDED
 from worker.shapes.questions import QUESTION_TYPES, QuestionType, fold_name
-from worker.shapes.reports import ReportCell, ReportRow, ReportSheet, ReportSummary, StyledCell
+from worker.shapes.reports import (
+    ALL_ROWS,
+    ReportCell,
+    ReportRow,
+    ReportSheet,
+    ReportSummary,
+    RowSelection,
+    RowSource,
+    StyledCell,
+)
 from worker.shapes.row_marks import MARK_HEADER, RowMark
 from worker.steps.report.cells import NOT_PROCESSED, reason_cell, status_cell, text_of
 from worker.steps.report.columns import (
@@ -30,8 +39,6 @@ from worker.steps.report.summary import EMBEDDED_WARNING, Scan, summary_sheet
 
 __all__ = ["CANONICAL_HEADERS", "EMBEDDED_WARNING", "STATUS_HEADERS", "build_report"]
 
-RowSource = Callable[[], Iterable[ReportRow]]
-
 ERRORS_SHEET = "Erreurs"
 ERRORS = frozenset({"rejected", "failed"})
 
@@ -41,10 +48,10 @@ NOTE_CHARACTERS = 500  # a note is a glance; `réponse d'origine` has the whole 
 def build_report(rows: RowSource, summary: ReportSummary) -> Iterator[ReportSheet]:
     """The workbook's sheets, in order: one per question type that has rows, À revoir, Erreurs, Résumé.
 
-    `rows()` gives every row of the job in the order of the upload; it is called once to look at the whole and
-    once for each sheet, so that no more than one row is held at a time. Every row appears once in its type's sheet.
+    All rows are asked for once, to look at the whole, and those of each sheet once more, so that no more than one row
+    is held at a time. Every row appears once in its type's sheet.
     """
-    scan = _scan(rows(), summary)
+    scan = _scan(rows(ALL_ROWS), summary)
     for question_type in QUESTION_TYPES:
         if scan.counts[question_type]:
             yield _type_sheet(question_type, rows, scan)
@@ -95,14 +102,13 @@ def _type_sheet(question_type: QuestionType, rows: RowSource, scan: Scan) -> Rep
     headers = (*scan.columns[question_type], *STATUS_HEADERS, MARK_HEADER)
 
     def cells() -> Iterator[Sequence[ReportCell]]:
-        for row in rows():
-            if row.type == question_type:
-                yield _row_cells(row, headers)
+        for row in rows(RowSelection(type=question_type)):
+            yield _row_cells(row, headers)
 
     return ReportSheet(question_type, tuple(column(header) for header in headers), cells())
 
 
-def _extract_sheet(name: str, statuses: Collection[str], rows: RowSource, scan: Scan) -> ReportSheet:
+def _extract_sheet(name: str, statuses: frozenset[str], rows: RowSource, scan: Scan) -> ReportSheet:
     """The rows of some statuses, of all types, with where each came from and what became of it first."""
     used = dict.fromkeys(header for columns in scan.columns.values() for header in columns)
     canonical = [header for header in CANONICAL_HEADERS if header in used]
@@ -110,9 +116,8 @@ def _extract_sheet(name: str, statuses: Collection[str], rows: RowSource, scan: 
     headers = (*PLACE_HEADERS, *STATUS_HEADERS, *canonical, *unknown)
 
     def cells() -> Iterator[Sequence[ReportCell]]:
-        for row in rows():
-            if row.status in statuses:
-                yield _row_cells(row, headers)
+        for row in rows(RowSelection(statuses=statuses)):
+            yield _row_cells(row, headers)
 
     return ReportSheet(name, tuple(column(header) for header in headers), cells())
 

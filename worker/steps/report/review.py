@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from worker.shapes.decisions import DECISION_WORDS
 from worker.shapes.explanations import join_blocks, option_lines
 from worker.shapes.french import NO_BREAK
 from worker.shapes.questions import Question
-from worker.shapes.reports import ReportCell, ReportColumn, ReportRow, ReportSheet, StyledCell
+from worker.shapes.reports import ReportCell, ReportColumn, ReportRow, ReportSheet, RowSelection, RowSource, StyledCell
 from worker.shapes.row_marks import MARK_HEADER, ReviewMark
 from worker.steps.report.cells import reason_cell, status_cell
 from worker.steps.report.columns import DECISION_HEADERS, REVIEW_WIDTHS
@@ -19,13 +19,12 @@ NOTE_CHARACTERS = 1_500  # of an analysis' explanation, shown when pointing at i
 NO_ANSWER = "aucune"
 
 
-def review_sheet(rows: Callable[[], Iterable[ReportRow]]) -> ReportSheet:
+def review_sheet(rows: RowSource) -> ReportSheet:
     """All rows that wait for a person, of every type, in the order of the upload."""
 
     def cells() -> Iterator[Sequence[ReportCell]]:
-        for row in rows():
-            if row.version is not None:
-                yield _review_cells(row)
+        for row in rows(RowSelection(is_open=True)):
+            yield _review_cells(row)
 
     columns = [
         ReportColumn(
