@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from bench.scripted_llm import ScriptedLlm
+from real_servers import RealServer, explain_absence, open_server
 from surroundings import Platform
 from tests import leftovers
 
@@ -43,6 +45,22 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_report_header() -> str:
     """So that the choices of any run can be had again."""
     return f"{SEED}={os.environ[SEED]}"
+
+
+@pytest.fixture(scope="session")
+def real_server() -> Iterator[Callable[[int], RealServer]]:
+    """Gives a running PostgreSQL of a version (14, 15, 18), one for the whole session; skips where it cannot be had."""
+    started: dict[int, RealServer] = {}
+    with ExitStack() as stack:
+
+        def give(major: int) -> RealServer:
+            if reason := explain_absence(major):
+                pytest.skip(f"no PostgreSQL {major} here: {reason}")
+            if major not in started:
+                started[major] = stack.enter_context(open_server(major))
+            return started[major]
+
+        yield give
 
 
 @pytest.fixture

@@ -17,9 +17,17 @@ from tests.faults.harness import LONG
 from tests.faults.nursery import Nursery
 from tests.faults.record import VARIABLE, record
 from tests.faults.servers import Servers, open_servers
-from tests.integration.conftest import create_database, database_url, redis_url, services, template, url_of
+from tests.integration.conftest import (
+    create_database,
+    database_url,
+    given_database_url,
+    redis_url,
+    services,
+    template,
+    url_of,
+)
 
-__all__ = ["create_database", "database_url", "redis_url", "services", "template", "url_of"]
+__all__ = ["create_database", "database_url", "given_database_url", "redis_url", "services", "template", "url_of"]
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,8 @@
 """Real PostgreSQL and Redis for the integration tests, and a fresh migrated database for each test.
 
 MEDQ_TEST_DATABASE_URL and MEDQ_TEST_REDIS_URL name servers of your own (the role must be allowed to create databases,
-the Redis database is emptied); without them the embedded ones run in a temporary folder.
+the Redis database is emptied); MEDQ_TEST_POSTGRESQL=14 starts a server of that version. Without them the embedded ones
+run in a temporary folder.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import redis
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
+from real_servers import RealServer, explain_absence
 from worker.adapters.db import sqlalchemy_url
 from worker.adapters.schema import upgrade
 from worker.services import Services, open_services
@@ -27,7 +29,17 @@ numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def services() -> Iterator[Services]:
+def given_database_url(real_server: Callable[[int], RealServer]) -> str | None:
+    """The server to test on, when somebody chose one."""
+    if version := os.environ.get("MEDQ_TEST_POSTGRESQL"):
+        if reason := explain_absence(int(version)):  # it was asked for: skipping everything would look like success
+            pytest.exit(f"MEDQ_TEST_POSTGRESQL={version}: {reason}", returncode=1)
+        return real_server(int(version)).url()
+    return os.environ.get("MEDQ_TEST_DATABASE_URL")
+
+
+@pytest.fixture(scope="session")
+def services(given_database_url: str | None) -> Iterator[Services]:
     """The two servers, stopped after the last test when they are embedded."""
     # Not under pytest's own folder: as root the server runs as somebody else, and every pytest that starts on the
     # machine shuts that folder to others, under a running server too.
@@ -35,7 +47,7 @@ def services() -> Iterator[Services]:
         settings = Settings.model_validate(
             {
                 "MEDQ_HOME": home,
-                "DATABASE_URL": os.environ.get("MEDQ_TEST_DATABASE_URL"),
+                "DATABASE_URL": given_database_url,
                 "REDIS_URL": os.environ.get("MEDQ_TEST_REDIS_URL"),
             }
         )
