@@ -24,6 +24,7 @@ from worker.enqueue import enqueue_job
 from worker.services import Services, open_services
 from worker.settings import Settings
 from worker.supervisor import Workers
+from worker.urls import libpq_url
 
 ADMIN = "admin@medq.com"
 
@@ -143,7 +144,8 @@ def open_site(services: Services, folder: Path, name: str, **script: Any) -> Ite
     )
     with maintenance.connect() as connection:
         connection.exec_driver_sql(f'CREATE DATABASE "{database}" TEMPLATE "{server.database}"')
-    url = server.set(drivername="postgresql", database=database).render_as_string(hide_password=False)
+    # SQLAlchemy writes a space as `+`, which libpq does not read.
+    url = libpq_url(server.set(drivername="postgresql", database=database).render_as_string(hide_password=False))
     engine = connect(url, pool_size=4, name="bench")
     try:
         with redis.Redis.from_url(services.redis_url) as client:

@@ -26,7 +26,6 @@ from bench.meters import CpuMeter, Usage, busy_share, count_transactions, memory
 from bench.site import Site, open_ground, open_site
 from bench.uploads import write_csv, write_truth
 from worker.services import Services
-from worker.urls import libpq_url
 
 BATCH = 5
 DISTURBED = 0.15  # of the machine, used by others
@@ -263,7 +262,7 @@ def measure_polls(site: Site, pollers: int = 50) -> Result:
     stopped = threading.Event()
 
     def poll(number: int, job_id: str) -> None:
-        with psycopg.connect(libpq_url(site.database_url), autocommit=True) as connection:
+        with psycopg.connect(site.database_url, autocommit=True) as connection:
             stopped.wait(number / pollers)
             while not stopped.is_set():
                 started = time.perf_counter()

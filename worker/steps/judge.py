@@ -227,8 +227,12 @@ def _agrees(question: Question, look: Look) -> bool:
     if question.official is None or _contradicts_itself(question, look):
         return False
     if question.is_qcm:
-        return _chosen(question, look.key) == _chosen(question, question.official_key)
+        return _same_key(question, look.key, question.official_key)
     return look.verdict == "upholds"
+
+
+def _same_key(question: Question, first: str | None, second: str | None) -> bool:
+    return first == second or _chosen(question, first) == _chosen(question, second)
 
 
 def _chosen(question: Question, key: str | None) -> frozenset[str]:
@@ -238,7 +242,7 @@ def _chosen(question: Question, key: str | None) -> frozenset[str]:
 
 def _same_look(question: Question, first: Look, second: Look) -> bool:
     if question.is_qcm:
-        return _chosen(question, first.key) == _chosen(question, second.key)
+        return _same_key(question, first.key, second.key)
     return same_answer(first.answer or "", second.answer or "")
 
 
