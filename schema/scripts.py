@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
+from schema.online import run_online
+
 SQL = Path(__file__).parent / "sql"
 CREATED = re.compile(
     r'^(?:ALTER TABLE "?\w+"? ADD|CREATE(?: OR REPLACE)?(?: UNIQUE)?)\s+'
@@ -15,6 +17,8 @@ CREATED = re.compile(
     r'"?(\w+)"?',
     re.MULTILINE,
 )
+# A comment, a quoted text or name, a body between dollars, an end; a comment within a body is of the body.
+TOKENS = re.compile(r"""--[^\n]*|'[^']*'|"[^"]*"|(\$\w*\$).*?\1|;|[^-'"$;]+|.""", re.DOTALL)
 
 
 class Created(NamedTuple):
@@ -30,9 +34,22 @@ def read_sql(name: str) -> str:
 
 
 def split_statements(sql: str) -> list[str]:
-    """Split SQL without function bodies into its statements."""
-    lines = [line for line in sql.splitlines() if not line.lstrip().startswith("--")]
-    return [statement.strip() for statement in "\n".join(lines).split(";") if statement.strip()]
+    """Split SQL into its statements, without the comments between them; what is quoted (a function's body) is whole."""
+    statements: list[str] = []
+    parts: list[str] = []
+    for token in TOKENS.finditer(sql):
+        if token[0] == ";":
+            statements.append("".join(parts).strip())
+            parts = []
+        elif not token[0].startswith("--"):
+            parts.append(token[0])
+    return [statement for statement in [*statements, "".join(parts).strip()] if statement]
+
+
+def created_by(statement: str) -> Created | None:
+    """Say what one statement creates, if that has a name."""
+    found = CREATED.match(statement)
+    return Created(found[1].lower(), found[2]) if found else None
 
 
 def created_objects(*names: str) -> list[Created]:
@@ -47,28 +64,17 @@ def up_scripts() -> list[str]:
 
 
 def run_script(connection: Connection, name: str) -> None:
-    """Run one file whole, in the connection's transaction.
-
-    The driver is called without parameters, so that a `%` is only a `%` and one call may hold many statements.
-    """
-    driver = connection.connection.driver_connection
-    assert driver is not None  # noqa: S101 (an open connection has one)
-    driver.execute(read_sql(name))
-
-
-def run_statements(connection: Connection, name: str) -> None:
-    """Run one file statement by statement: for what refuses to run in a transaction. Needs autocommit."""
-    driver = connection.connection.driver_connection
-    assert driver is not None  # noqa: S101 (an open connection has one)
+    """Run one file statement by statement, each its own transaction. Needs autocommit, and statements that may be run
+    a second time: a revision that was cut off begins again at its first one."""
     for statement in split_statements(read_sql(name)):
-        driver.execute(statement)
+        run_online(connection, statement)
+
+
+def run_whole(connection: Connection, name: str) -> None:
+    """Run one file in one transaction. For tables that nobody uses yet, and for what goes down."""
+    run_online(connection, *split_statements(read_sql(name)))
 
 
 def present_objects(connection: Connection) -> set[Created]:
     """List what the current schema holds, in the kinds of `created_objects`. Half-built indexes do not count."""
     return {Created(kind, name) for kind, name in connection.execute(text(read_sql("present_objects")))}
-
-
-def invalid_indexes(connection: Connection) -> list[str]:
-    """List the indexes that a concurrent build left behind half done."""
-    return list(connection.scalars(text(read_sql("invalid_indexes"))))

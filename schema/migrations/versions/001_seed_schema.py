@@ -10,7 +10,7 @@ from __future__ import annotations
 from alembic import op
 from alembic.util import CommandError
 
-from schema.scripts import created_objects, invalid_indexes, present_objects, run_script, run_statements
+from schema.scripts import created_objects, present_objects, run_script, run_whole
 
 revision = "001"
 down_revision = None
@@ -21,25 +21,15 @@ def upgrade() -> None:
     wanted = created_objects("001_up")
     present = present_objects(op.get_bind())
     if not present.intersection(wanted):
-        run_script(op.get_bind(), "001_up")
+        run_whole(op.get_bind(), "001_up")
     elif missing := [f"{kind} {name}" for kind, name in wanted if (kind, name) not in present]:
         raise CommandError(
             "The database holds a part of the platform's tables, without: " + ", ".join(missing) + ". "
             "Complete it from schema/sql/001_up.sql, or give an empty database."
         )
-    build_concurrent_indexes()
-
-
-def build_concurrent_indexes() -> None:
-    """Build the six indexes outside any transaction, after clearing away any that was left half built."""
-    names = {name for _, name in created_objects("001_concurrently")}
-    with op.get_context().autocommit_block():
-        connection = op.get_bind()
-        for name in names.intersection(invalid_indexes(connection)):
-            connection.exec_driver_sql(f'DROP INDEX CONCURRENTLY "{name}"')
-        run_statements(connection, "001_concurrently")
+    run_script(op.get_bind(), "001_concurrently")
 
 
 def downgrade() -> None:
     """Drop everything, data included."""
-    run_script(op.get_bind(), "001_down")
+    run_whole(op.get_bind(), "001_down")

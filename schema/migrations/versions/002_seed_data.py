@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from schema.scripts import run_script
+from schema.scripts import run_whole
 
 revision = "002"
 down_revision = "001"
@@ -12,9 +12,9 @@ down_revision = "001"
 
 def upgrade() -> None:
     """Add the rows that are not there."""
-    run_script(op.get_bind(), "002_up")
+    run_whole(op.get_bind(), "002_up")
 
 
 def downgrade() -> None:
     """Take back the rows that nothing refers to."""
-    run_script(op.get_bind(), "002_down")
+    run_whole(op.get_bind(), "002_down")

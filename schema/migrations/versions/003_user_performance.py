@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from schema.scripts import run_script
+from schema.scripts import run_whole
 
 revision = "003"
 down_revision = "002"
@@ -12,9 +12,9 @@ down_revision = "002"
 
 def upgrade() -> None:
     """Replace the view."""
-    run_script(op.get_bind(), "003_up")
+    run_whole(op.get_bind(), "003_up")
 
 
 def downgrade() -> None:
     """Put the specification's view back."""
-    run_script(op.get_bind(), "003_down")
+    run_whole(op.get_bind(), "003_down")

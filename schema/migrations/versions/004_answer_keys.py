@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from schema.scripts import run_script
+from schema.scripts import run_whole
 
 revision = "004"
 down_revision = "003"
@@ -12,9 +12,9 @@ down_revision = "003"
 
 def upgrade() -> None:
     """Widen the two checks; every row that was accepted stays so."""
-    run_script(op.get_bind(), "004_up")
+    run_whole(op.get_bind(), "004_up")
 
 
 def downgrade() -> None:
     """Put the strict checks back, NOT VALID where rows break them: no question is changed or lost."""
-    run_script(op.get_bind(), "004_down")
+    run_whole(op.get_bind(), "004_down")

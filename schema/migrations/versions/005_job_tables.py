@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from schema.scripts import run_script
+from schema.scripts import run_whole
 
 revision = "005"
 down_revision = "004"
@@ -12,10 +12,10 @@ down_revision = "004"
 
 def upgrade() -> None:
     """Add the tables, then the triggers; jobs already waiting get their first task."""
-    run_script(op.get_bind(), "005_up")
-    run_script(op.get_bind(), "005_triggers")
+    run_whole(op.get_bind(), "005_up")
+    run_whole(op.get_bind(), "005_triggers")
 
 
 def downgrade() -> None:
     """Drop them; the job rows stay."""
-    run_script(op.get_bind(), "005_down")
+    run_whole(op.get_bind(), "005_down")

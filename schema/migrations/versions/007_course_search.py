@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from schema.scripts import run_script
+from schema.scripts import run_whole
 
 revision = "007"
 down_revision = "006"
@@ -12,9 +12,9 @@ down_revision = "006"
 
 def upgrade() -> None:
     """Add the columns, the vocabulary and the functions that add what needs an extension."""
-    run_script(op.get_bind(), "007_up")
+    run_whole(op.get_bind(), "007_up")
 
 
 def downgrade() -> None:
     """Drop them; documents and passages stay, unsearchable until they are ingested again."""
-    run_script(op.get_bind(), "007_down")
+    run_whole(op.get_bind(), "007_down")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from schema.scripts import run_script
+from schema.scripts import run_whole
 
 revision = "008"
 down_revision = "007"
@@ -12,9 +12,9 @@ down_revision = "007"
 
 def upgrade() -> None:
     """Add the triggers."""
-    run_script(op.get_bind(), "008_up")
+    run_whole(op.get_bind(), "008_up")
 
 
 def downgrade() -> None:
     """Drop them."""
-    run_script(op.get_bind(), "008_down")
+    run_whole(op.get_bind(), "008_down")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from schema.scripts import run_script
+from schema.scripts import run_whole
 
 revision = "009"
 down_revision = "008"
@@ -12,9 +12,9 @@ down_revision = "008"
 
 def upgrade() -> None:
     """Add the index."""
-    run_script(op.get_bind(), "009_up")
+    run_whole(op.get_bind(), "009_up")
 
 
 def downgrade() -> None:
     """Drop it."""
-    run_script(op.get_bind(), "009_down")
+    run_whole(op.get_bind(), "009_down")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from schema.scripts import run_script
+from schema.scripts import run_whole
 
 revision = "010"
 down_revision = "009"
@@ -12,9 +12,9 @@ down_revision = "009"
 
 def upgrade() -> None:
     """Replace the function that counts."""
-    run_script(op.get_bind(), "010_up")
+    run_whole(op.get_bind(), "010_up")
 
 
 def downgrade() -> None:
     """Count as before."""
-    run_script(op.get_bind(), "010_down")
+    run_whole(op.get_bind(), "010_down")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from schema.scripts import run_script
+from schema.scripts import run_whole
 
 revision = "011"
 down_revision = "010"
@@ -12,9 +12,9 @@ down_revision = "010"
 
 def upgrade() -> None:
     """Add the table, the columns and the two states."""
-    run_script(op.get_bind(), "011_up")
+    run_whole(op.get_bind(), "011_up")
 
 
 def downgrade() -> None:
     """Take them away; what waited is ready again."""
-    run_script(op.get_bind(), "011_down")
+    run_whole(op.get_bind(), "011_down")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from schema.scripts import run_script
+from schema.scripts import run_whole
 
 revision = "012"
 down_revision = "011"
@@ -12,9 +12,9 @@ down_revision = "011"
 
 def upgrade() -> None:
     """Add the table, its indexes and the view."""
-    run_script(op.get_bind(), "012_up")
+    run_whole(op.get_bind(), "012_up")
 
 
 def downgrade() -> None:
     """Take them away: what was decided is forgotten, the questions stay as they are."""
-    run_script(op.get_bind(), "012_down")
+    run_whole(op.get_bind(), "012_down")

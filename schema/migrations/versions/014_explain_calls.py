@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from schema.scripts import run_script
+from schema.scripts import run_whole
 
 revision = "014"
 down_revision = "013"
@@ -12,9 +12,9 @@ down_revision = "013"
 
 def upgrade() -> None:
     """Widen the check."""
-    run_script(op.get_bind(), "014_up")
+    run_whole(op.get_bind(), "014_up")
 
 
 def downgrade() -> None:
     """Narrow it again."""
-    run_script(op.get_bind(), "014_down")
+    run_whole(op.get_bind(), "014_down")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from schema.scripts import run_script
+from schema.scripts import run_whole
 
 revision = "015"
 down_revision = "014"
@@ -12,9 +12,9 @@ down_revision = "014"
 
 def upgrade() -> None:
     """Change two texts; nothing else of the functions that hold them."""
-    run_script(op.get_bind(), "015_up")
+    run_whole(op.get_bind(), "015_up")
 
 
 def downgrade() -> None:
     """Put them back."""
-    run_script(op.get_bind(), "015_down")
+    run_whole(op.get_bind(), "015_down")

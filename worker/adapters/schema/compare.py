@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from models import Base
 from schema.config import PRISMA_SCHEMA, head_revision
+from schema.routines import differing_routines
 from schema.scripts import created_objects, present_objects, up_scripts
 from worker.adapters.schema.catalogue import Catalogue, Part, read_as_created, read_tables
 from worker.adapters.schema.migrate import connected, read_revision
@@ -53,8 +54,11 @@ def _compare_with_prisma(connection: sa.Connection, models: sa.MetaData, text: s
 
 def _missing_objects(connection: sa.Connection) -> list[str]:
     present = present_objects(connection)
-    wanted = [made for made in created_objects(*up_scripts()) if made.kind in ("function", "trigger", "view")]
-    return [f"The database lacks the {kind} {name}." for kind, name in wanted if (kind, name) not in present]
+    views = [made for made in created_objects(*up_scripts()) if made.kind == "view"]
+    differing = differing_routines(connection)
+    return [
+        f"The database lacks the {made.kind} {made.name}." for made in (*views, *differing) if made not in present
+    ] + [f"The {made.kind} {made.name} is not the one of schema/functions." for made in differing if made in present]
 
 
 def list_differences(expected: Catalogue, found: Catalogue, source: str) -> list[str]:

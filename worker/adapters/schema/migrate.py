@@ -13,7 +13,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy.pool import NullPool
 
-from schema.config import alembic_config
+from schema.config import alembic_config, head_revision
+from schema.routines import apply_routines
 from worker.errors import UsageError
 from worker.log import get_logger
 
@@ -27,18 +28,28 @@ log = get_logger()
 def upgrade(url: str, revision: str = "head", *, patience_s: float = 600) -> str | None:
     """Bring the database at `url` (SQLAlchemy's spelling) up to `revision`; return the revision it is at then.
 
-    Does nothing when it is there or past it. Waits up to `patience_s` for another process that is migrating. Raises
-    `UsageError` for an unknown revision, or a database that holds only a part of the platform's tables.
+    Runs while the platform does: no reader or writer queues behind it for longer than a moment. At the newest
+    revision, functions and triggers become what their files say. Does nothing else when the database is there or past
+    it. Waits up to `patience_s` for another process that is migrating, and for whoever keeps a table locked. Raises
+    `UsageError` when that is not enough (what was done stays done), for an unknown revision, or for a part of
+    the platform's tables.
     """
-    return _migrate(url, lambda config: command.upgrade(config, revision), patience_s)
+
+    def run(connection: sa.Connection, config: Config) -> None:
+        command.upgrade(config, revision)
+        if read_revision(connection) == head_revision():
+            apply_routines(connection)
+
+    # Each statement is a transaction of its own: none of them keeps a lock while another one waits.
+    return _migrate(url, run, patience_s, autocommit=True)
 
 
 def downgrade(url: str, revision: str, *, patience_s: float = 600) -> str | None:
     """Take the database back to `revision` ("base" drops everything); return the revision it is at then.
 
-    Raises `UsageError` as `upgrade` does.
+    Each revision is one transaction. Waits and raises as `upgrade` does.
     """
-    return _migrate(url, lambda config: command.downgrade(config, revision), patience_s)
+    return _migrate(url, lambda _, config: command.downgrade(config, revision), patience_s, autocommit=False)
 
 
 def current_revision(url: str) -> str | None:
@@ -60,14 +71,22 @@ def connected(url: str) -> Iterator[sa.Connection]:
         yield connection
 
 
-def _migrate(url: str, run: Callable[[Config], None], patience_s: float) -> str | None:
+def _migrate(
+    url: str, run: Callable[[sa.Connection, Config], None], patience_s: float, *, autocommit: bool
+) -> str | None:
     with connected(url) as connection:
+        if autocommit:
+            connection.execution_options(isolation_level="AUTOCOMMIT")
         _wait_for_lock(connection, patience_s)
         _log_warnings(connection)
+        # An index is built for as long as it takes, whatever this role's other statements may.
+        connection.exec_driver_sql("SET statement_timeout = 0")
+        connection.commit()
+        connection.info.update(patience_s=patience_s, say_waiting=lambda why: log.warning("schema_waits", message=why))
         config = alembic_config(url)
         config.attributes["connection"] = connection
         try:
-            run(config)
+            run(connection, config)
         except CommandError as error:
             raise UsageError(str(error)) from None
         return read_revision(connection)

@@ -1,0 +1,42 @@
+-- A job is driven through its row alone, by any client: a change of "status" becomes tasks.
+-- Locks are always taken in the order job, tasks, items.
+
+CREATE OR REPLACE FUNCTION medq_job_status_changed() RETURNS TRIGGER AS $$
+BEGIN
+    IF NOT (
+        (OLD."status" = 'queued' AND NEW."status" IN ('processing', 'failed', 'cancelled'))
+        OR (OLD."status" = 'processing' AND NEW."status" IN ('completed', 'failed', 'cancelled'))
+        OR (OLD."status" IN ('completed', 'failed', 'cancelled') AND NEW."status" = 'queued')
+    ) THEN
+        RAISE EXCEPTION 'A job cannot go from "%" to "%"', OLD."status", NEW."status"
+            USING ERRCODE = 'check_violation', TABLE = 'AiValidationJob', COLUMN = 'status';
+    END IF;
+
+    IF NEW."status" = 'cancelled' THEN
+        PERFORM medq_cancel_tasks(OLD."id");
+        NEW."completedAt" = medq_now();
+        NEW."updatedAt" = medq_now();
+        NEW."message" = medq_cancelled_message(coalesce(OLD."processedItems", 0), coalesce(OLD."totalItems", 0));
+    ELSIF NEW."status" = 'queued' THEN
+        PERFORM medq_resume_tasks(OLD."id");
+        SELECT * INTO NEW."totalItems", NEW."processedItems", NEW."successfulAnalyses", NEW."failedAnalyses",
+            NEW."fixedCount", NEW."ragAppliedCount", NEW."retryAttempts", NEW."totalBatches", NEW."currentBatch"
+        FROM medq_job_figures(OLD."id");
+        NEW."progress" = 0;
+        NEW."errorMessage" = NULL;
+        NEW."outputUrl" = NULL;
+        NEW."startedAt" = NULL;
+        NEW."completedAt" = NULL;
+        NEW."updatedAt" = medq_now();
+        NEW."message" = 'En file d''attente pour une reprise.';
+        PERFORM pg_notify('medq_task', OLD."id");
+    END IF;
+    RETURN NEW;
+END;
+$$ LANGUAGE plpgsql SET search_path FROM CURRENT;
+
+CREATE OR REPLACE TRIGGER medq_job_status_trigger
+    BEFORE UPDATE OF "status" ON "AiValidationJob"
+    FOR EACH ROW
+    WHEN (OLD."status" IS DISTINCT FROM NEW."status")
+    EXECUTE FUNCTION medq_job_status_changed();

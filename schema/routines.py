@@ -1,0 +1,107 @@
+"""The database's functions and triggers as they are today: one file each, made anew at an upgrade where they differ.
+
+A file of functions/ holds one function, `CREATE OR REPLACE`, with the triggers that call it, and is named like it. What
+it replaces under another name, it drops first. Revisions after 015 hold no function on their way up; on the way down
+they put back what was before.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from schema.online import driver_of, run_online
+from schema.scripts import Created, created_by, split_statements
+
+FUNCTIONS = Path(__file__).parent / "functions"
+# A function may call one that is made after it.
+UNCHECKED = "SET LOCAL check_function_bodies = off"
+
+DEFINITIONS = """
+    SELECT 'function', proname::text, pg_get_functiondef(pg_proc.oid)
+    FROM pg_proc
+    WHERE pronamespace = %(namespace)s AND prokind = 'f'
+        AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
+    UNION ALL
+    SELECT 'trigger', tgname::text, pg_get_triggerdef(pg_trigger.oid)
+    FROM pg_trigger
+    JOIN pg_class ON pg_class.oid = tgrelid AND relnamespace = %(namespace)s
+    WHERE NOT tgisinternal AND tgenabled <> 'D'
+"""
+
+Definitions = dict[Created, str]
+
+
+def read_routines() -> dict[str, list[str]]:
+    """Read the statements of each file, by its name."""
+    return {path.stem: split_statements(path.read_text(encoding="utf-8")) for path in sorted(FUNCTIONS.glob("*.sql"))}
+
+
+def differing_routines(connection: sa.Connection) -> list[Created]:
+    """List the functions and triggers that the current schema lacks, or has otherwise than their file says."""
+    found, expected = present_routines(connection), expected_routines(connection)
+    return [made for made, definition in expected.items() if found.get(made) != definition]
+
+
+def apply_routines(connection: sa.Connection) -> None:
+    """Make what differs, and only that: the functions in one transaction, then each that has a new trigger with it."""
+    differing = set(differing_routines(connection))
+    functions, with_triggers = [], []
+    for statements in read_routines().values():
+        made = differing.intersection(filter(None, map(created_by, statements)))
+        wanted = [one for one in statements if made and ((new := created_by(one)) is None or new in made)]
+        if any(one.kind == "trigger" for one in made):
+            with_triggers.append(wanted)
+        else:
+            functions += wanted
+    for group in filter(None, (functions, *with_triggers)):
+        run_online(connection, UNCHECKED, *group)
+
+
+def present_routines(connection: sa.Connection) -> Definitions:
+    """Read the functions and triggers of the current schema, spelled by PostgreSQL, without the schema's name."""
+    driver = driver_of(connection)
+    schema = driver.execute("SELECT oid, quote_ident(nspname) FROM pg_namespace WHERE nspname = current_schema()")
+    namespace, name = schema.fetchone()
+    return _read(driver, namespace, re.escape(name))
+
+
+def expected_routines(connection: sa.Connection) -> Definitions:
+    """What the files would make, spelled by PostgreSQL: made in the session's temporary schema, and rolled back.
+
+    Only so both sides of a comparison are spelled alike. Nothing is left behind, and nobody waits for it.
+    """
+    driver = driver_of(connection)
+    statements = [statement for file in read_routines().values() for statement in file if created_by(statement)]
+    with driver.transaction(force_rollback=True):
+        driver.execute(UNCHECKED)
+        (schema,) = driver.execute("SELECT quote_ident(current_schema())").fetchone()
+        for statement in sorted(statements, key=created_by):  # type: ignore[arg-type]
+            _make_temporary(driver, schema, statement)
+        (namespace,) = driver.execute("SELECT pg_my_temp_schema()").fetchone()
+        made = _read(driver, namespace, r"pg_temp(?:_\d+)?")
+    return {one: made.get(one, "") for one in filter(None, map(created_by, statements))}
+
+
+def _make_temporary(driver: Any, schema: str, statement: str) -> None:
+    # A trigger needs its table beside it: one like it, without rows. Where that is missing, so is the trigger.
+    for table in re.findall(r'\bON ("\w+")', statement) if statement.startswith("CREATE OR REPLACE TRIGGER") else ():
+        if driver.execute("SELECT to_regclass(%s) IS NULL", (f"{schema}.{table}",)).fetchone()[0]:
+            return
+        if driver.execute("SELECT to_regclass(%s) IS NULL", (f"pg_temp.{table}",)).fetchone()[0]:
+            driver.execute(f"CREATE TEMPORARY TABLE {table} (LIKE {schema}.{table})")
+        statement = statement.replace(f"ON {table}", f"ON pg_temp.{table}", 1)
+    driver.execute(re.sub(r"\bFUNCTION (?=\w+\()", "FUNCTION pg_temp.", statement, count=1))
+
+
+def _read(driver: Any, namespace: int, schema: str) -> Definitions:
+    # The schema's name goes, but from a function's body nothing: what stands there was written, not spelled.
+    prefix = re.compile(rf'(?<![\w"]){schema}\.')
+    found: dict[Created, list[str]] = {}
+    for kind, name, text in driver.execute(DEFINITIONS, {"namespace": namespace}):
+        head, start, body = text.partition("\nAS $")
+        found.setdefault(Created(kind, name), []).append(prefix.sub("", head) + start + body)
+    return {made: "\n".join(sorted(texts)) for made, texts in found.items()}
