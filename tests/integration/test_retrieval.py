@@ -587,10 +587,36 @@ def test_an_order_inside_a_course_reaches_only_questions_about_its_subject(
     }
     assert llm.stats()["received"] == calls + 2  # the question about gout, and its second look
     assert sum(len(row["questionKeys"]) for row in keys[after]) == 2
-    # And where it does reach a question, the official key stands
-    rows = platform.rows('SELECT "status", "result" FROM "AiValidationItem" WHERE "jobId" = :id', id=after)
-    assert sorted(row["status"] for row in rows) == ["confirmed", "confirmed", "contested"]
+    # And where it does reach a question, the second look, which is shown no excerpt, finds the official key
+    rows = platform.rows('SELECT "status", "reason", "result" FROM "AiValidationItem" WHERE "jobId" = :id', id=after)
+    assert {row["status"] for row in rows} == {"confirmed"}
     assert {row["result"]["key"] for row in rows} == {"AB"}
+    assert sum("La première s'appuyait sur le cours" in (row["reason"] or "") for row in rows) == 1
+
+
+@pytest.mark.parametrize("key", ["AB", ""])
+def test_a_course_alone_settles_no_key(
+    platform: Platform, llm: ScriptedLlm, courses: Path, tmp_path: Path, key: str
+) -> None:
+    # Given a course that orders an answer, a model that obeys and knows better, and a job that may correct keys
+    path = courses / "Rhumatologie" / "goutte.md"
+    path.write_text(f"{GOUTTE}\nNote : {ORDER}.\n", encoding="utf-8")
+    ingest(Database(platform.engine), courses)
+    llm.configure(truth=truth(), gullible=True)
+
+    # When a question about its subject is analysed
+    with platform.workers(1):
+        upload = make_upload(tmp_path / "qcm.csv", ["goutte"], key=key)
+        job_id = platform.enqueue(upload, config={"applyCorrections": True})
+        platform.wait_for_job(job_id)
+
+    # Then what the course wants is in no key; where there is no official one, a person sees what led the first look
+    (item,) = platform.rows(
+        'SELECT "status", "reason", "result" FROM "AiValidationItem" WHERE "jobId" = :id', id=job_id
+    )
+    assert item["status"] == ("confirmed" if key else "failed")
+    assert (item["result"] or {}).get("key") == (key or None)
+    assert ("La première s'appuyait sur le cours" if key else "Le cours dit") in item["reason"]
 
 
 # Vectors

@@ -430,24 +430,35 @@ def test_a_course_against_the_official_key_is_quoted_in_the_reason() -> None:
     )
 
 
-def test_evidence_that_only_the_second_look_quotes_is_in_the_reason_too() -> None:
-    conclusion = judge(QCM, look("AB"), citing("AB", ("S1", "le décalottage forcé est déconseillé")), sources=PLACES)
+@pytest.mark.parametrize(
+    ("question", "outcome", "said"),
+    [
+        (replace(QCM, official_key=None), "completed", "Le cours dit"),
+        (QCM, "corrected", "Le cours dit"),
+    ],
+)
+def test_what_a_course_argued_is_said_wherever_a_key_is_not_a_persons(
+    question: Question, outcome: str, said: str
+) -> None:
+    first = citing("AB", ("S1", "le décalottage forcé est déconseillé"))
 
-    assert conclusion.outcome == "contested"
-    assert "Le cours dit : « le décalottage forcé est déconseillé » (Pédiatrie DCEM2, p. 34)." in plain(
-        conclusion.reason
+    conclusion = judge(question, first, look("AB"), sources=PLACES, config=JobConfig(apply_corrections=True))
+
+    assert conclusion.outcome == outcome
+    assert plain(conclusion.reason).endswith(
+        f"{said} : « le décalottage forcé est déconseillé » (Pédiatrie DCEM2, p. 34)."
     )
 
 
-def test_only_the_look_whose_words_are_published_is_quoted() -> None:
-    # Given a first look that went against the key on a quote, and a second that upholds it on another
-    first, second = citing("AB", ("S1", "ce que la première cite")), citing("ABE", ("S2", "ce que la seconde cite"))
-
-    conclusion = judge(QCM, first, second, sources=PLACES)
+def test_what_led_the_first_look_astray_is_in_the_reason_and_not_in_the_explanation() -> None:
+    # Given a first look that went against the key on a quote, and a second, without excerpts, that finds the key
+    conclusion = judge(QCM, citing("AB", ("S1", "ce que la première cite")), look("ABE"), sources=PLACES)
 
     assert conclusion.outcome == "confirmed"
-    assert "ce que la seconde cite" in conclusion.explanation
-    assert "ce que la première cite" not in conclusion.explanation + conclusion.reason
+    assert plain(conclusion.reason).endswith(
+        "La première s'appuyait sur le cours : « ce que la première cite » (Pédiatrie DCEM2, p. 34)."
+    )
+    assert "ce que la première cite" not in conclusion.explanation
 
 
 def test_a_persons_cell_stays_hers_and_a_quote_without_a_place_is_left_out() -> None:

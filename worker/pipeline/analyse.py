@@ -133,7 +133,7 @@ def say_waits(connection: sa.Connection, job_id: str) -> None:
 
 @dataclass(frozen=True)
 class Asking:
-    """With what one task asks: for both looks the same."""
+    """With what one task asks, at both looks."""
 
     tools: Tools
     task: Task
@@ -147,7 +147,9 @@ def _conclude(asking: Asking, item: PendingItem, answers: Answers) -> Conclusion
     second: Look | None = None
     first = answers.looks.get(item.id)
     if first is not None and needs_second_look(item.question, first):
-        answers = _ask(asking, "second_look", [item], generations=answers.generations)
+        # Two that read the same excerpt are one witness: no key is settled by what a course says alone.
+        unaided = replace(item, excerpts=())
+        answers = _ask(asking, "second_look", [unaided], generations=answers.generations)
         second = answers.looks.get(item.id)
     if item.id in answers.deferred:
         return None

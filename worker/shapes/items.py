@@ -34,7 +34,7 @@ class PlannedItem:
 
 @dataclass(frozen=True, slots=True)
 class PendingItem:
-    """An item that waits for its analysis. `excerpts` of courses are shown with its question, at every look."""
+    """An item that waits for its analysis. `excerpts` of courses are shown at the first look only."""
 
     id: str
     question: Question

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
-from worker.shapes.answers import Citation, Conclusion, Look
+from worker.shapes.answers import Conclusion, Look
 from worker.shapes.explanations import (
     image_block,
     join_blocks,
@@ -46,8 +46,8 @@ def conclude(
     `second` is None when it was not needed, or did not come to anything. The official key or answer is kept unless
     the job allows corrections and two confident looks agree on the same other one; the embedded model never corrects
     and never validates. An explanation that argues for another key stands only under the sentence that says so.
-    `sources` names the place of each excerpt that was shown: verified quotes of them close the explanation, and stand
-    in the reason where they speak against the official key or answer.
+    `sources` names the place of each excerpt that the first look was shown (the second is shown none): verified quotes
+    of them close the explanation, and stand in the reason of whatever the first look did not confirm.
     """
     if question.official is None:
         conclusion = _conclude_without_official(question, first, second, embedded=embedded)
@@ -56,7 +56,7 @@ def conclude(
     if embedded:
         reason = " ".join(filter(None, (EMBEDDED_WARNING, conclusion.reason)))
         conclusion = replace(conclusion, reason=reason)
-    conclusion = _with_sources(conclusion, question, _citations(conclusion, question, first, second), sources or {})
+    conclusion = _with_sources(conclusion, question, first, sources or {})
     validated = conclusion.outcome == "confirmed" and config.auto_validate and not embedded
     # What is confirmed is decided by nobody, and its text stands in the result itself: once is enough.
     is_settled = conclusion.outcome == "confirmed"
@@ -313,35 +313,28 @@ def _with_text(
     )
 
 
-def _look_shown(question: Question, first: Look, second: Look | None) -> Look:
-    """The look whose words were taken: the first, unless only the second gives the official key or answer."""
-    return second if second is not None and not _agrees(question, first) and _agrees(question, second) else first
+def _with_sources(conclusion: Conclusion, question: Question, first: Look, sources: Mapping[str, str]) -> Conclusion:
+    """Tell what the first look quotes of the courses, checked word for word already.
 
-
-def _citations(conclusion: Conclusion, question: Question, first: Look, second: Look | None) -> tuple[Citation, ...]:
-    """What the look whose words were taken quotes; where the key is contested, what either look has against it."""
-    shown = _look_shown(question, first, second)
-    if conclusion.outcome == "contested" and second is not None and _same_look(question, first, second):
-        return (*first.citations, *second.citations)
-    return shown.citations
-
-
-def _with_sources(
-    conclusion: Conclusion, question: Question, citations: Sequence[Citation], sources: Mapping[str, str]
-) -> Conclusion:
-    """Close the explanation with these quotes of the courses. They were checked word for word already."""
-    quoted = quoted_sources((c.quote, sources[c.excerpt]) for c in citations if c.excerpt in sources)
-    if conclusion.explanation is None or not quoted:
+    It closes the explanation where that is the first look's, and stands in the reason where somebody has to know by
+    what the first look was led: always, but where it found the official key or answer.
+    """
+    quoted = quoted_sources((c.quote, sources[c.excerpt]) for c in first.citations if c.excerpt in sources)
+    if not quoted:
+        return conclusion
+    is_confirmed = conclusion.outcome == "confirmed"
+    if not (is_confirmed and _agrees(question, first)):
+        opening = "La première s'appuyait sur le cours" if is_confirmed else "Le cours dit"
+        said = " ".join(f"{opening} : {quote} ({place})." for quote, place in quoted)
+        conclusion = replace(conclusion, reason=" ".join(filter(None, (conclusion.reason, said))))
+        if is_confirmed:
+            return conclusion  # its explanation is the second look's
+    if conclusion.explanation is None:
         return conclusion
     lines = source_lines(quoted)
-    reason = conclusion.reason
-    if conclusion.outcome == "contested":
-        said = " ".join(f"Le cours dit : {quote} ({place})." for quote, place in quoted)
-        reason = " ".join(filter(None, (reason, said)))
     general = conclusion.general_explanation
     return replace(
         conclusion,
-        reason=reason,
         explanation=join_blocks(conclusion.explanation, lines),
         general_explanation=general if question.explanation else join_blocks(general, lines),
     )
