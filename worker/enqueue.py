@@ -17,7 +17,7 @@ from worker import faults
 from worker.adapters.files import Storage
 from worker.errors import UsageError
 from worker.faults import Point
-from worker.urls import session_url
+from worker.urls import read_address
 
 INSERT_JOB = """
 INSERT INTO "AiValidationJob"
@@ -44,7 +44,7 @@ def enqueue_job(
     environment (DATABASE_URL, MEDQ_STORAGE_URL, else the folder `storage` under MEDQ_HOME). Raises `UsageError`
     when the file or the user does not exist, or `config` is no JSON; then nothing is stored and no job is created.
     """
-    import psycopg
+    from worker.sessions import begin_statement, open_session
 
     database_url = database_url or os.environ.get("DATABASE_URL")
     if not database_url:
@@ -53,7 +53,9 @@ def enqueue_job(
     storage = Storage(storage_url or default_storage_url())
     data, name = _open(file, file_name)
     job_id = new_job_id()
-    with data, psycopg.connect(session_url(database_url)) as connection:
+    address = read_address(database_url)
+    with data, open_session(address, name="medq-enqueue") as connection:
+        connection.execute(begin_statement(address))
         user_id = _find_user(connection, user)
         # Killed anywhere in between, the note lets the workers remove a file that no job came of.
         storage.announce_upload(job_id)

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from worker.adapters.files import Storage
 from worker.adapters.prices import load_prices
 from worker.errors import UsageError
-from worker.urls import libpq_url, safe_url
+from worker.urls import read_address, safe_url
 
 if TYPE_CHECKING:
     from worker.settings import Settings
@@ -43,7 +43,7 @@ def _check_database_url(url: str) -> None:
     from psycopg.conninfo import conninfo_to_dict
 
     try:
-        conninfo_to_dict(libpq_url(url))
+        conninfo_to_dict(read_address(url).url)
     except psycopg.ProgrammingError as error:
         cause = str(error).strip().split("\n", 1)[0]
         raise UsageError(

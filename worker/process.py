@@ -14,8 +14,10 @@ from functools import partial
 from types import FrameType
 
 import dramatiq
+import psycopg
 
 from worker.actors import declare_actors
+from worker.adapters.db import open_session
 from worker.children import LONGEST_CAUSE, WORKS, WRONG_SETTINGS
 from worker.errors import UsageError
 from worker.log import configure_logging, describe, get_logger, log_uncaught
@@ -162,6 +164,7 @@ def _start_and_run(stopping: threading.Event, hurry: threading.Event) -> int:
     try:
         settings = Settings.load()
         check_settings(settings)
+        _try_address(settings.database_url or "")
         return run(settings, stopping, hurry)
     except UsageError as error:
         log.error("worker_settings_wrong", cause=str(error))
@@ -171,6 +174,12 @@ def _start_and_run(stopping: threading.Event, hurry: threading.Event) -> int:
         log.error("worker_failed", exc_info=error)
         _say(describe(error).encode())
         return 1
+
+
+def _try_address(url: str) -> None:
+    """Find out what is in between, before anything works through it. A database that is away is waited for later."""
+    with suppress(psycopg.Error):
+        open_session(url, name="medq-start").close()
 
 
 if __name__ == "__main__":

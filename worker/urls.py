@@ -6,12 +6,15 @@ Nothing is connected here.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from worker import liveness
 from worker.errors import UsageError
 
 _HOST = re.compile(r"[\w.-]+|[0-9a-f:.]+(?:%\w+)?")  # a name, in any script, or an IPv6 address
+_OPTION = re.compile(r"(?<!\S)-(?:c\s*|-)([\w.-]+)=((?:\\.|\S)*)")  # of a session, as a server's command line has them
 # Parameters of Prisma's own engine, meaningless to libpq.
 PRISMA_ONLY = frozenset(
     {
@@ -19,7 +22,6 @@ PRISMA_ONLY = frozenset(
         "pool_timeout",
         "max_connection_lifetime",
         "max_idle_connection_lifetime",
-        "pgbouncer",
         "socket_timeout",
         "statement_cache_size",
         "sslidentity",
@@ -33,13 +35,89 @@ UNREADABLE = (
     "with special signs of the password percent-encoded (# as %23, / as %2F, : as %3A)."
 )
 
+PAST_THE_POOLER = (
+    "DATABASE_URL says pgbouncer=true, and this needs a session of its own, which a pooler does not give: run it with "
+    "the address of PostgreSQL itself (DATABASE_URL=postgresql://… and the command behind it)."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where sessions are opened, and what they are told: `settings` ours, `options` those of the operator's own.
+
+    Where `is_pooled`, the operator says that a connection pooler gives each transaction another session: then nothing
+    is told at the start, and whoever begins a transaction tells it.
+    """
+
+    url: str  # as libpq reads it
+    settings: Mapping[str, str]
+    options: Mapping[str, str]
+    is_pooled: bool
+
+
+def read_address(url: str) -> Address:
+    """A URL of PostgreSQL, or of a pooler before it, as this worker opens it: in UTC, in the schema that it names.
+
+    Raises `UsageError` as `libpq_url` does.
+    """
+    parsed = _parse(url)
+    options, rest = _split_options(parsed.options)
+    settings = {"search_path": _quote(parsed.schema)} if parsed.schema else {}
+    settings["TimeZone"] = "UTC"
+    if not parsed.is_pooled:  # the other end of the pooler's own connections is none of ours
+        settings |= {name: value for name, value in liveness.POSTGRESQL.items() if name not in options}
+    kept = rest if parsed.is_pooled else parsed.options
+    query = {**liveness.LIBPQ, **parsed.query, **({"options": kept} if kept else {})}
+    return Address(parsed.join(query), settings, options, parsed.is_pooled)
+
 
 def libpq_url(url: str) -> str:
-    """`postgresql://…?schema=x&connection_limit=5` → a libpq URL that looks into schema x, in UTC.
+    """`postgresql://…?schema=x&connection_limit=5` → a libpq URL that looks into schema x, in UTC: for other programs.
 
     Several hosts (`postgresql://u@first:5432,second:5432/db`) are tried in their order, at every connection anew.
     Raises `UsageError` for anything that is not a PostgreSQL URL; the sentence never holds the password.
     """
+    parsed = _parse(url)
+    options = parsed.options
+    if not parsed.is_pooled:
+        if parsed.schema:
+            options += f" -csearch_path={_escape(_quote(parsed.schema))}"
+        # Prisma and this worker write TIMESTAMP(3) without zone: both must mean UTC.
+        options += " -ctimezone=UTC"
+    return parsed.join({**parsed.query, **({"options": options.strip()} if options else {})})
+
+
+def session_url(url: str) -> str:
+    """`libpq_url`, and the time-outs of both ends of a session: for who opens one without `worker.sessions`.
+
+    What the operator's URL says of them itself stands. Idempotent. Raises `UsageError` as `libpq_url` does, and for a
+    declared pooler: what it is told at the start is lost there.
+    """
+    if _parse(url).is_pooled:
+        raise UsageError(PAST_THE_POOLER)
+    parts = urlsplit(libpq_url(url))
+    query = {**liveness.LIBPQ, **dict(parse_qsl(parts.query, keep_blank_values=True))}
+    options = query["options"]
+    missing = {name: value for name, value in liveness.POSTGRESQL.items() if f"{name}=" not in options}
+    query["options"] = " ".join([options, *(f"-c{name}={value}" for name, value in missing.items())])
+    return f"postgresql://{parts.netloc}{parts.path}?{urlencode(query, quote_via=quote)}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    """A URL in its parts: `query` is libpq's, without what is beside it here."""
+
+    place: str
+    query: Mapping[str, str]
+    schema: str
+    options: str
+    is_pooled: bool
+
+    def join(self, query: Mapping[str, str]) -> str:
+        return f"{self.place}?{urlencode(query, quote_via=quote)}" if query else self.place
+
+
+def _parse(url: str) -> _Parsed:
     parts = _split(url)
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     user, at, host = parts.netloc.rpartition("@")
@@ -54,27 +132,25 @@ def libpq_url(url: str) -> str:
         names, ports = (place.hostname or "" for place in places), (str(place.port or 5432) for place in places)
         query = {"host": ",".join(names), "port": ",".join(ports), **query}
         host = ""
-    options = query.pop("options", "")
-    if schema := query.pop("schema", ""):
-        options += f" -csearch_path={_quote_schema(schema)}"
-    # Prisma and this worker write TIMESTAMP(3) without zone: both must mean UTC.
-    options += " -ctimezone=UTC"
+    schema, options = query.pop("schema", ""), query.pop("options", "")
+    pooled = query.pop("pgbouncer", "false").lower()
+    if pooled not in ("true", "false"):
+        raise UsageError("DATABASE_URL: pgbouncer is true (a pooler in transaction mode is in between) or false.")
     kept = {name: value for name, value in query.items() if name not in PRISMA_ONLY}
-    kept["options"] = options.strip()
-    return f"postgresql://{_encode(user)}{at}{host}{parts.path}?{urlencode(kept, quote_via=quote)}"
+    place = f"postgresql://{_encode(user)}{at}{host}{parts.path}"
+    return _Parsed(place, kept, schema, options, pooled == "true")
 
 
-def session_url(url: str) -> str:
-    """The libpq URL with which a session is opened: `libpq_url`, and the time-outs of both of its ends.
+def _split_options(options: str) -> tuple[dict[str, str], str]:
+    """`-c name=value …` as settings, and what else stands there: words that some poolers read (`project=…`)."""
+    settings = {}
 
-    What the operator's URL says of them itself stands. Idempotent. Raises `UsageError` as `libpq_url` does.
-    """
-    parts = urlsplit(libpq_url(url))
-    query = {**liveness.LIBPQ, **dict(parse_qsl(parts.query, keep_blank_values=True))}
-    options = query["options"]
-    missing = {name: value for name, value in liveness.POSTGRESQL.items() if f"{name}=" not in options}
-    query["options"] = " ".join([options, *(f"-c{name}={value}" for name, value in missing.items())])
-    return f"postgresql://{parts.netloc}{parts.path}?{urlencode(query, quote_via=quote)}"
+    def take(found: re.Match[str]) -> str:
+        settings[found[1].replace("-", "_")] = re.sub(r"\\(.)", r"\1", found[2])
+        return " "
+
+    rest = _OPTION.sub(take, options)
+    return settings, " ".join(rest.split())
 
 
 def _split(url: str) -> SplitResult:
@@ -102,10 +178,15 @@ def _encode(user: str) -> str:
     return ":".join(quote(unquote(part), safe="") for part in user.split(":", 1))
 
 
-def _quote_schema(schema: str) -> str:
-    """A schema's name in `options`: quoted, since Prisma keeps its capitals; blanks escaped, since libpq cuts there."""
+def _quote(schema: str) -> str:
+    """A schema's name in a search path: quoted, since Prisma keeps its capitals."""
     quoted = schema.replace('"', '""')
-    return re.sub(r"([\\\s])", r"\\\1", f'"{quoted}"')
+    return f'"{quoted}"'
+
+
+def _escape(value: str) -> str:
+    """A value in `options`: blanks escaped, since libpq cuts there."""
+    return re.sub(r"([\\\s])", r"\\\1", value)
 
 
 def safe_url(url: str) -> str:

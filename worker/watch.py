@@ -100,7 +100,7 @@ class Watch:
     bells: Bells
     pulse: Callable[[], None] = _nothing
     name: Callable[[], str] = lambda: tasks.WATCH_SESSION
-    listen: Listen = open_session
+    listen: Listen | None = open_session  # None: through a pooler nothing is heard
     clock: Callable[[], float] = time.monotonic
 
     def run(self, stopped: threading.Event) -> None:
@@ -114,18 +114,32 @@ class Watch:
                 stopped.wait(1 + random.random())  # noqa: S311 (jitter, not a secret)
 
     def _watch(self, stopped: threading.Event) -> None:
+        if self.listen is None:
+            while not stopped.is_set():
+                self._look_until(self._sweep(), stopped)
+            return
         # A line that has died is noticed within a sweep: after it, news would be missed for as long as nobody looks.
         with self.listen(self.database_url, name=self.name(), unanswered_s=max(2.0, self.sweep_s)) as connection:
             connection.execute(f"LISTEN {tasks.CHANNEL}")
             while not stopped.is_set():
-                self.pulse()
-                faults.reached(Point.IN_WATCH)
-                # Jitter, so that a hundred processes do not sweep in the same millisecond.
-                sweep_at = self.clock() + self.sweep_s * random.uniform(0.8, 1.2)  # noqa: S311
                 name_session(connection, self.name())
-                self.sweep.run_once()
-                self.ring_ready()
-                self._answer_news(connection, sweep_at, stopped)
+                self._answer_news(connection, self._sweep(), stopped)
+
+    def _sweep(self) -> float:
+        """Sweep, ring for what is ready; when to sweep again."""
+        self.pulse()
+        faults.reached(Point.IN_WATCH)
+        # Jitter, so that a hundred processes do not sweep in the same millisecond.
+        sweep_at = self.clock() + self.sweep_s * random.uniform(0.8, 1.2)  # noqa: S311
+        self.sweep.run_once()
+        self.ring_ready()
+        return sweep_at
+
+    def _look_until(self, until: float, stopped: threading.Event) -> None:
+        """Look every `STEP_S` for what is ready until it is time to sweep again: nobody tells of it."""
+        while (left_s := until - self.clock()) > 0 and not stopped.wait(min(left_s, STEP_S)):
+            self.pulse()
+            self.ring_ready()
 
     def _answer_news(self, connection: psycopg.Connection[Any], until: float, stopped: threading.Event) -> None:
         """Ring at each notification until it is time to sweep again, however many come.

@@ -18,7 +18,7 @@ from redis.retry import Retry
 from worker.adapters import calls, tasks
 from worker.adapters.batch_api import BatchApi
 from worker.adapters.capacities import Capacities
-from worker.adapters.db import Database, connect
+from worker.adapters.db import Database, connect, open_session
 from worker.adapters.embeddings import EmbeddingClient
 from worker.adapters.files import Storage
 from worker.adapters.limits import Limits
@@ -38,6 +38,7 @@ from worker.runner import Runner
 from worker.settings import Settings
 from worker.shapes.calls import Endpoint
 from worker.upkeep import Heartbeat, Sweep, Tidy
+from worker.urls import read_address
 from worker.watch import Bells, Watch
 
 EMBEDDED_CALLS = 2  # slots of the embedded model
@@ -246,6 +247,7 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
         bells=Bells(lambda times: ring(broker, times), work=runner.drain_apart, begun=runner.begun),
         pulse=lambda: pulses.beat("watch"),
         name=lambda: tasks.watch_session(owner, is_cut_off=line.circuit.is_cut_off),
+        listen=None if read_address(database_url).is_pooled else open_session,
     )
     return Parts(
         runner=runner,

@@ -10,10 +10,9 @@ ROOT = Path(__file__).resolve().parents[2]
 # Who opens what, and why there. Whatever is embedded listens on loopback, where no packet is dropped.
 OPENERS = {
     ("worker/adapters/db.py", "create_engine"): "every pool",
-    ("worker/adapters/db.py", "psycopg.connect"): "every session outside a pool",
-    ("worker/adapters/schema/migrate.py", "create_engine"): "given `sqlalchemy_url`",
+    ("worker/sessions.py", "psycopg.connect"): "every session, in a pool or alone",
+    ("worker/adapters/schema/migrate.py", "create_engine"): "given a session of `worker.sessions`",
     ("worker/evaluate.py", "create_engine"): "given `sqlalchemy_url`",
-    ("worker/enqueue.py", "psycopg.connect"): "light: `session_url` without SQLAlchemy",
     ("worker/services/postgres.py", "psycopg.connect"): "the embedded server, on loopback",
     ("worker/broker.py", "Redis.from_url"): "bells",
     ("worker/wiring.py", "Redis.from_url"): "limits",

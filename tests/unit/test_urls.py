@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from urllib.parse import quote
 
 import pytest
 import sqlalchemy as sa
@@ -14,7 +15,7 @@ from sqlalchemy.engine import Dialect
 
 from worker.errors import UsageError
 from worker.liveness import LIBPQ, POSTGRESQL
-from worker.urls import libpq_url, safe_url, session_url
+from worker.urls import libpq_url, read_address, safe_url, session_url
 
 PSYCOPG: type[Dialect] = registry.load("postgresql.psycopg")
 PASSWORD = "s3cr3t-Ünïq"
@@ -62,7 +63,7 @@ def test_every_spelling_of_the_scheme(scheme: str) -> None:
     [
         "connection_limit=5",
         "pool_timeout=20",
-        "pgbouncer=true",
+        "pgbouncer=false",
         "socket_timeout=5",
         "statement_cache_size=0",
         "max_idle_connection_lifetime=60",
@@ -295,3 +296,59 @@ def test_a_url_made_for_a_session_can_be_made_again() -> None:
 
     assert conninfo_to_dict(session_url(once)) | {"options": ""} == conninfo_to_dict(once) | {"options": ""}
     assert session_url(once).count("tcp_user_timeout") == once.count("tcp_user_timeout")
+
+
+# -- poolers -----------------------------------------------------------------------------------------------------------
+
+
+def test_through_a_declared_pooler_nothing_is_said_at_the_start() -> None:
+    url = "postgresql://u@h:6432/d?schema=Exams&pgbouncer=true&options=-c%20statement_timeout%3D5s%20project%3Dabc"
+
+    address = read_address(url)
+
+    assert address.is_pooled
+    # What a server's command line would take goes with each transaction; other words are the pooler's own.
+    assert conninfo_to_dict(address.url)["options"] == "project=abc"
+    assert address.options == {"statement_timeout": "5s"}
+    assert address.settings == {"search_path": '"Exams"', "TimeZone": "UTC"}
+    # And other programs, which cannot tell it later, are not promised what would be lost.
+    assert conninfo_to_dict(libpq_url("postgresql://u@h/d?schema=app&pgbouncer=true")) == {
+        "user": "u",
+        "host": "h",
+        "dbname": "d",
+    }
+    with pytest.raises(UsageError, match="address of PostgreSQL itself"):
+        session_url(url)
+
+
+def test_a_session_of_its_own_is_told_everything_once_it_is_open() -> None:
+    address = read_address("postgresql+psycopg://u@h/d?schema=app&options=-ctcp_user_timeout%3D60s")
+
+    assert not address.is_pooled
+    assert conninfo_to_dict(address.url) == {**LIBPQ, "user": "u", "host": "h", "dbname": "d"} | {
+        "options": "-ctcp_user_timeout=60s"
+    }
+    # What the operator says of a time-out stands.
+    assert address.settings == {"search_path": '"app"', "TimeZone": "UTC"} | {
+        name: value for name, value in POSTGRESQL.items() if name != "tcp_user_timeout"
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "read"),
+    [
+        ("-c search_path=a", {"search_path": "a"}),
+        ("-csearch_path=a -c  work_mem=64MB", {"search_path": "a", "work_mem": "64MB"}),
+        ("--search-path=a", {"search_path": "a"}),
+        (r"-csearch_path=a\ b\\c", {"search_path": r"a b\c"}),
+        (r"-csearch_path=x\ -crole=postgres", {"search_path": "x -crole=postgres"}),
+    ],
+)
+def test_options_are_read_as_a_server_reads_its_command_line(options: str, read: dict[str, str]) -> None:
+    assert read_address(f"postgresql://u@h/d?options={quote(options)}").options == read
+
+
+@pytest.mark.parametrize("value", ["yes", "1", "session", ""])
+def test_a_word_about_the_pooler_that_is_not_understood_is_refused(value: str) -> None:
+    with pytest.raises(UsageError, match="pgbouncer is true"):
+        read_address(f"postgresql://u@h/d?pgbouncer={value}")

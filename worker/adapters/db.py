@@ -13,8 +13,10 @@ import tenacity
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from worker import sessions
 from worker.log import get_logger
-from worker.urls import session_url
+from worker.sessions import THROUGH_POOLER, Session
+from worker.urls import Address, read_address, session_url
 
 T = TypeVar("T")
 log = get_logger()
@@ -26,7 +28,6 @@ INFRASTRUCTURE_STATES = frozenset(
     # 25P03: the server ended a transaction that stood still, because this process did.
     {"57P01", "57P02", "57P03", "53300", "08000", "08003", "08006", "08001", "08004", "25P03"}
 )
-CLIENT_CHECK_MS = 10_000
 
 
 def sqlalchemy_url(url: str) -> str:
@@ -40,8 +41,10 @@ def connect(url: str, *, pool_size: int = 8, name: str = "medq", standstill_s: f
     With `standstill_s` the server ends a transaction in which nothing is asked of it for so long: a process that froze
     in the middle of one would hold its locks, and everybody else, until it thaws.
     """
+    address = read_address(url)
     engine = sa.create_engine(
-        sqlalchemy_url(url),
+        "postgresql+psycopg://",
+        creator=lambda: open_connection(address, name=name, standstill_s=standstill_s),
         pool_size=pool_size,
         max_overflow=0,
         # What a statement carried is content: an error names the statement alone.
@@ -49,51 +52,46 @@ def connect(url: str, *, pool_size: int = 8, name: str = "medq", standstill_s: f
         pool_timeout=30,
         # The connection used last has its statements prepared; those that a quiet time needs stay few.
         pool_use_lifo=True,
-        connect_args={
-            "application_name": name,
-            # What is asked once is asked for every batch: prepared at its second time instead of its sixth.
-            "prepare_threshold": 1,
-        },
+        **_through_pooler() if address.is_pooled else {},
     )
-
-    @sa.event.listens_for(engine, "connect")
-    def prepare(connection: Any, _record: object) -> None:
-        _prepare_session(connection, standstill_s=standstill_s)
-
+    if address.is_pooled:
+        sa.event.listen(engine, "begin", _begins(address, standstill_s=standstill_s))
     return engine
 
 
-def open_session(url: str, *, name: str, unanswered_s: float | None = None) -> psycopg.Connection[Any]:
-    """One connection outside any pool, in autocommit.
-
-    With `unanswered_s` it ends when what was sent to the server is not acknowledged for so long.
-    """
-    more: dict[str, Any] = {} if unanswered_s is None else {"tcp_user_timeout": int(unanswered_s * 1000)}
-    connection = psycopg.connect(session_url(url), autocommit=True, application_name=name, **more)
-    _prepare_session(connection, standstill_s=None)
+def open_connection(address: Address, *, name: str, standstill_s: float | None = None) -> Session:
+    """A connection for a pool: in transactions of the driver, or, through a declared pooler, of our own."""
+    connection = sessions.open_session(address, name=name, standstill_s=standstill_s)
+    if not address.is_pooled:
+        connection.autocommit = False
     return connection
 
 
-def name_session(connection: psycopg.Connection[Any], name: str) -> None:
+def _through_pooler() -> dict[str, Any]:
+    """The driver begins no transaction: `_begins` does, in one journey with what a session would have been told."""
+    return {"isolation_level": "AUTOCOMMIT", "execution_options": {THROUGH_POOLER: True}}
+
+
+def _begins(address: Address, *, standstill_s: float | None) -> Callable[[sa.Connection], None]:
+    settings = sessions.transaction_settings(address, standstill_s=standstill_s)
+    alone, after_begin = ("; ".join(parts).replace("%", "%%") for parts in (["BEGIN", *settings], settings))
+
+    def begin(connection: sa.Connection) -> None:
+        driver: Any = connection.connection.driver_connection
+        # With an isolation level of its own the driver begins after all.
+        connection.exec_driver_sql(alone if driver.autocommit else after_begin)
+
+    return begin
+
+
+def open_session(url: str, *, name: str, unanswered_s: float | None = None) -> Session:
+    """One connection outside any pool, in autocommit: see `sessions.open_session`."""
+    return sessions.open_session(read_address(url), name=name, unanswered_s=unanswered_s)
+
+
+def name_session(connection: Session, name: str) -> None:
     """What pg_stat_activity shows from now on. It is a journey to the server and back: a dead line is noticed."""
     connection.execute("SELECT set_config('application_name', %s, false)", (name,))
-
-
-def _prepare_session(connection: psycopg.Connection[Any], *, standstill_s: float | None) -> None:
-    """What a session is told once it is open. Not start-up options: an old server would refuse the connection."""
-    if standstill_s is not None:
-        _set(connection, "idle_in_transaction_session_timeout", int(standstill_s * 1000))
-    # A server looks after its client only between two statements: one that waits for a lock would wait, and keep the
-    # locks it has, for a client that is long gone. Some platforms cannot, and say so.
-    try:
-        _set(connection, "client_connection_check_interval", CLIENT_CHECK_MS)
-    except psycopg.Error:
-        connection.rollback()
-
-
-def _set(connection: psycopg.Connection[Any], name: str, value: int) -> None:
-    connection.execute("SELECT set_config(%s, %s, false)", (name, str(value)))
-    connection.commit()
 
 
 def is_infrastructure_fault(error: BaseException) -> bool:
@@ -123,7 +121,9 @@ class Database:
         self, engine: sa.Engine, *, patience_s: float = 60, sleep: Callable[[float], None] = time.sleep
     ) -> None:
         self.engine = engine
-        self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
+        # Through a pooler no statement is alone: what a session would have been told goes before it.
+        is_pooled = engine.get_execution_options().get(THROUGH_POOLER, False)
+        self._single = None if is_pooled else engine.execution_options(isolation_level="AUTOCOMMIT")
         self._patience_s = patience_s
         self._sleep = sleep
 
@@ -134,7 +134,7 @@ class Database:
 
         `single`: the work is one statement, which is a transaction by itself: BEGIN and COMMIT are two journeys saved.
         """
-        once = self._alone if single else self._once
+        once = self._alone if single and self._single is not None else self._once
         try:
             return once(work)
         except (DBAPIError, PoolTimeoutError) as error:
@@ -159,6 +159,7 @@ class Database:
             return work(connection)
 
     def _alone(self, work: Callable[[sa.Connection], T]) -> T:
+        assert self._single is not None  # noqa: S101 (`transact` asks)
         with self._single.connect() as connection:
             return work(connection)
 

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from models import AiValidationItem, AiValidationJob, LlmCall, User
 from models.reading import MAX_INSTRUCTIONS, MAX_NAME, TOO_LONG, bounded_text, config_text, sane_time
+from worker.sessions import THROUGH_POOLER
 from worker.shapes.answers import OUTCOMES
 
 OPEN_STATES = frozenset({"queued", "processing"})
@@ -265,14 +266,32 @@ def find_revision(engine: sa.Engine) -> str | None:
     return revision
 
 
-def count_workers(engine: sa.Engine) -> int:
-    """Worker processes at work on this database right now: each keeps one connection that listens for jobs."""
+def count_workers(engine: sa.Engine) -> int | None:
+    """Worker processes at work on this database right now: each keeps one connection that listens for jobs.
+
+    None where they cannot be counted: through a pooler none listens.
+    """
+    if engine.get_execution_options().get(THROUGH_POOLER):
+        return None
     query = sa.text("""
         SELECT count(*) FROM pg_stat_activity
         WHERE datname = current_database() AND application_name LIKE 'medq-watch%'
     """)
     with engine.connect() as connection:
         return int(connection.scalar(query) or 0)
+
+
+def waited_s(engine: sa.Engine) -> float:
+    """For how many seconds the oldest task that could be done has been there while nobody does anything; else 0."""
+    query = sa.text("""
+        SELECT extract(epoch FROM timezone('UTC', clock_timestamp()) - min(t."createdAt")) FROM "AiValidationTask" t
+        JOIN "AiValidationJob" j ON j."id" = t."jobId" AND j."status" IN ('queued', 'processing')
+        WHERE t."status" = 'ready' AND (t."notBefore" IS NULL OR t."notBefore" <= timezone('UTC', clock_timestamp()))
+          AND NOT EXISTS (SELECT 1 FROM "AiValidationTask" r WHERE r."status" = 'running'
+                          AND r."leaseExpiresAt" > timezone('UTC', clock_timestamp()))
+    """)
+    with engine.connect() as connection:
+        return float(connection.scalar(query) or 0)
 
 
 def find_cut_off(engine: sa.Engine) -> list[str]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Level = Literal["ok", "warn", "fail"]
 OLDEST_POSTGRESQL = 14
+LONG_WAIT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,7 @@ def check_database(site: Site) -> Iterator[Check]:
         yield Check("database", "fail", f"PostgreSQL {version}", f"use PostgreSQL {OLDEST_POSTGRESQL} or newer")
         return
     yield Check("database", "ok", f"{kind}, PostgreSQL {version}")
+    yield from _check_pooler(site)
     revision, head = overview.find_revision(site.engine), head_revision()
     if revision != head:
         advice = f"run `{program()} schema upgrade`" if kind == "configured" else "the next command upgrades it"
@@ -139,7 +141,7 @@ def check_database(site: Site) -> Iterator[Check]:
         return
     yield Check("schema", "ok", f"at {head}")
     yield from _check_rules(site)
-    yield from _check_workers(overview.count_workers(site.engine))
+    yield from _check_workers(site)
     if cut_off := overview.find_cut_off(site.engine):
         yield Check(
             "workers cut off",
@@ -163,11 +165,36 @@ def _check_rules(site: Site) -> Iterator[Check]:
         )
 
 
-def _check_workers(count: int) -> Iterator[Check]:
+def _check_pooler(site: Site) -> Iterator[Check]:
+    """What is in between; one in transaction mode that was not declared has refused the connection by now."""
+    from worker.sessions import THROUGH_POOLER, leads_through_pooler
+
+    is_declared = bool(site.engine.get_execution_options().get(THROUGH_POOLER))
+    with site.engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        is_there = driver is not None and leads_through_pooler(driver)
+    if is_declared and not is_there:
+        advice = "take pgbouncer=true out of DATABASE_URL: new jobs are heard of at once then"
+        yield Check("pooler", "warn", "declared, and DATABASE_URL leads straight to PostgreSQL", advice)
+    elif is_declared:
+        yield Check("pooler", "ok", "declared: new jobs are looked for every second")
+    elif is_there:
+        yield Check("pooler", "ok", "in between, with a session for each connection")
+
+
+def _check_workers(site: Site) -> Iterator[Check]:
+    from worker.adapters import overview
+
+    count = overview.count_workers(site.engine)
+    advice = f"start `{program()} worker`; `{program()} run` brings its own"
     if count:
         yield Check("workers", "ok", f"{count} at work")
+    elif count == 0:
+        yield Check("workers", "fail", "none at work", advice)
+    elif (waited_s := overview.waited_s(site.engine)) > LONG_WAIT_S:
+        yield Check("workers", "fail", f"what is to be done has waited for {waited_s:.0f} s, nobody is at it", advice)
     else:
-        yield Check("workers", "fail", "none at work", f"start `{program()} worker`; `{program()} run` brings its own")
+        yield Check("workers", "ok", "not counted behind a pooler; nothing waits for them")
 
 
 # What mends a Redis that refuses, by a word of the error's name or text.

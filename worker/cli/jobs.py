@@ -64,7 +64,7 @@ def enqueue(
 
     with open_site(create=True) as site:
         tell(create_job(site, file, user=user, instructions=instructions, config=options))
-        if not count_workers(site.engine):
+        if count_workers(site.engine) == 0:
             say(f"No worker is at work on this database: start one with `{program()} worker`.")
 
 
@@ -185,7 +185,7 @@ def retry(job_id: JobId) -> None:
         job_id = find_job(site, job_id).id
         if retry_job(site.engine, job_id):
             tell(f"Job {job_id} is queued again. Follow it with `{program()} status {job_id} --watch`.")
-            if not count_workers(site.engine):
+            if count_workers(site.engine) == 0:
                 say(f"No worker is at work on this database: start one with `{program()} worker`.")
         else:
             tell(f"Job {job_id} is {find_job(site, job_id).status}: there is nothing to do again.")

@@ -121,7 +121,7 @@ def _follow(site: Site, ids: Sequence[str], workers: Workers) -> list[JobOvervie
             if not any(job.is_open for job in found):
                 return found
             workers.raise_failure()
-            if count_workers(site.engine):
+            if count_workers(site.engine) != 0:
                 worker_seen = time.monotonic()
             elif time.monotonic() - worker_seen > NO_WORKER_S:
                 raise JobFailed(f"No worker process stays alive. Run `{program()} worker` to read why.")

@@ -17,6 +17,8 @@ from schema.config import alembic_config, head_revision
 from schema.routines import apply_routines
 from worker.errors import UsageError
 from worker.log import get_logger
+from worker.sessions import Session, open_session
+from worker.urls import PAST_THE_POOLER, read_address
 
 # "medq" in ASCII: one lock per database, shared by nobody else.
 LOCK_KEY = 0x6D656471
@@ -66,7 +68,18 @@ def read_revision(connection: sa.Connection) -> str | None:
 @contextmanager
 def connected(url: str) -> Iterator[sa.Connection]:
     """Open one connection that is really closed afterwards, and with it what the session holds."""
-    engine = sa.create_engine(url, poolclass=NullPool, hide_parameters=True)
+    address = read_address(url)
+    if address.is_pooled:
+        raise UsageError(PAST_THE_POOLER)
+
+    def open_connection() -> Session:
+        connection = open_session(address, name="medq-schema")
+        connection.autocommit = False
+        return connection
+
+    engine = sa.create_engine(
+        "postgresql+psycopg://", creator=open_connection, poolclass=NullPool, hide_parameters=True
+    )
     with engine.connect() as connection:
         yield connection
 
