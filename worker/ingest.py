@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from worker.adapters import excerpts
 from worker.adapters.db import Database
-from worker.adapters.documents import NO_TEXT, SCAN, SUFFIXES, check_size, extract_document
+from worker.adapters.documents import NO_TEXT, SCAN, SUFFIXES, DocumentReader, check_size
 from worker.errors import UsageError
 from worker.shapes.courses import CourseLabels, NewDocument
 from worker.steps.chunk import chunk_document
@@ -59,18 +59,30 @@ class IngestedFile:
 def find_files(paths: Iterable[Path]) -> list[Path]:
     """The files to read: those named, and in folders every one of a known kind, in order and once.
 
-    A folder that cannot be opened is among them, to be refused by name. Raises `UsageError` for a path that does not
+    A folder that cannot be opened is among them, to be refused by name; a link that leads out of its folder is not.
+    Raises `UsageError` for a path that does not
     exist.
     """
     found: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
-            found.update((p, None) for p in _files_below(path) if p.is_dir() or p.suffix.lower() in SUFFIXES)
+            below = (p for p in _files_below(path) if p.is_dir() or p.suffix.lower() in SUFFIXES)
+            found.update((p, None) for p in below if not _leads_out(p, path))
         elif path.exists():
             found[path] = None
         else:
             raise UsageError(f"{path}: no such file or folder. Give the path of course documents.")
     return list(found)
+
+
+def find_links_out(paths: Iterable[Path]) -> list[Path]:
+    """The links in those folders that lead to files elsewhere: whoever may write a folder may not have them read."""
+    below = ((p, folder) for folder in paths if folder.is_dir() for p in _files_below(folder))
+    return [p for p, folder in below if p.suffix.lower() in SUFFIXES and _leads_out(p, folder)]
+
+
+def _leads_out(path: Path, folder: Path) -> bool:
+    return path.is_symlink() and not path.resolve().is_relative_to(folder.resolve())
 
 
 def count_other_kinds(paths: Iterable[Path]) -> Counter[str]:
@@ -105,14 +117,15 @@ def ingest_files(database: Database, files: Iterable[Path], given: CourseLabels)
     """
     database.transact(excerpts.add_trigrams)
     seen: dict[str, Path] = {}
-    for path in files:
-        try:
-            yield _ingest_file(database, path, given, seen)
-        except UsageError as error:
-            yield IngestedFile(path, "refused", reason=str(error))
-        except OSError as error:
-            reason = f"it cannot be opened ({error.strerror or type(error).__name__})"
-            yield IngestedFile(path, "refused", reason=reason)
+    with DocumentReader() as reader:
+        for path in files:
+            try:
+                yield _ingest_file(database, reader, path, given, seen)
+            except UsageError as error:
+                yield IngestedFile(path, "refused", reason=str(error))
+            except OSError as error:
+                reason = f"it cannot be opened ({error.strerror or type(error).__name__})"
+                yield IngestedFile(path, "refused", reason=reason)
     _flush(database)
 
 
@@ -182,7 +195,7 @@ def _clean_name(name: str) -> str:
     except UnicodeEncodeError:
         text = name.encode("utf-8", errors="replace").decode("utf-8")
     shown = "".join(
-        c if unicodedata.category(c) not in ("Cc", "Cs") else " " for c in unicodedata.normalize("NFC", text)
+        c if unicodedata.category(c) not in ("Cc", "Cf", "Cs") else " " for c in unicodedata.normalize("NFC", text)
     )
     return " ".join(shown.split())
 
@@ -196,7 +209,9 @@ def _read_file(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _ingest_file(database: Database, path: Path, given: CourseLabels, seen: dict[str, Path]) -> IngestedFile:
+def _ingest_file(
+    database: Database, reader: DocumentReader, path: Path, given: CourseLabels, seen: dict[str, Path]
+) -> IngestedFile:
     data = _read_file(path)
     labels = read_labels(path, given)
     content_hash = hashlib.sha256(data).hexdigest()
@@ -220,7 +235,7 @@ def _ingest_file(database: Database, path: Path, given: CourseLabels, seen: dict
 
     if status := database.transact(relabel):
         return IngestedFile(path, status, labels=labels)
-    extracted = extract_document(path, data)
+    extracted = reader.read(path, data)
     chunks = chunk_document(extracted)
     if not chunks:
         # What there was stands on every page alike: the mark of a scanner, or page numbers.

@@ -17,6 +17,8 @@ BOUNDED_OTHERWISE = {
     "supervisor.py: self.process.wait()": "just killed",
     "isolation.py: child.wait()": "just killed",
     "adapters/embedded_llm.py: child.wait()": "just killed",
+    "adapters/documents/child.py: child.wait()": "it was killed just before",
+    "adapters/documents/child.py: sys.stdin.buffer.readline()": "in the child: a closed pipe ends it",
     "adapters/sheets/child.py: child.wait()": "a timer kills it after TIMEOUT_S",
     "adapters/sheets/child.py: sys.stdin.buffer.readline()": "in the child, which a timer kills; its parent sends it",
     "adapters/sheets/child.py: sys.stdin.buffer.read()": "as before; MEDQ_MAX_FILE_MB at most",

@@ -34,6 +34,7 @@ from worker.ingest import (
     count_other_kinds,
     embed_chunks,
     find_files,
+    find_links_out,
     ingest_files,
     list_courses,
     remove_courses,
@@ -275,14 +276,27 @@ def test_names_are_text_whatever_wrote_them(database: Database, tmp_path: Path) 
     assert listed == {(name, "Pédiatrie", f"DCEM2/Pédiatrie/{name}.md") for name in ("prématuré", "génétique")}
 
 
-def test_a_library_of_links_has_the_labels_of_its_folders(database: Database, courses: Path, tmp_path: Path) -> None:
+def test_a_link_that_is_named_has_the_labels_of_its_own_folders(
+    database: Database, courses: Path, tmp_path: Path
+) -> None:
     linked = tmp_path / "liens" / "DCEM3" / "Urgences"
     linked.mkdir(parents=True)
     (linked / "torsion.md").symlink_to(courses / "Urologie" / "torsion.md")
 
-    (file,) = ingest(database, tmp_path / "liens")
+    (file,) = ingest(database, linked / "torsion.md")
 
     assert (file.labels.level, file.labels.specialty) == ("DCEM3", "Urgences")
+
+
+def test_a_link_out_of_its_folder_is_not_followed(courses: Path, tmp_path: Path) -> None:
+    library = tmp_path / "liens"
+    library.mkdir()
+    (library / "dehors.md").symlink_to(courses / "Urologie" / "torsion.md")
+    (library / "dedans.md").write_text("# Dedans\n", encoding="utf-8")
+    (library / "encore.md").symlink_to(library / "dedans.md")
+
+    assert [path.name for path in find_files([library])] == ["dedans.md", "encore.md"]
+    assert find_links_out([library]) == [library / "dehors.md"]
 
 
 def test_what_is_no_file_is_refused_at_once(database: Database, tmp_path: Path) -> None:

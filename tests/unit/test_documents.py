@@ -17,7 +17,9 @@ from pypdf import PdfReader, PdfWriter
 from pypdf.constants import UserAccessPermissions
 
 from bench.pdfs import make_pdf
-from worker.adapters.documents import MAX_UNPACKED_MB, SUFFIXES, extract_document
+from worker.adapters.documents import SUFFIXES, DocumentReader, extract_document
+from worker.adapters.documents.child import ENDED, LATE
+from worker.adapters.documents.reading import MAX_UNPACKED_MB
 from worker.errors import UsageError
 from worker.shapes.courses import ExtractedDocument
 
@@ -283,3 +285,80 @@ def test_a_damaged_file_is_one_sentence(suffix: str) -> None:
 def test_nothing_to_read_is_one_sentence(name: str, data: bytes) -> None:
     with pytest.raises(UsageError):
         read(name, data)
+
+
+# Files that end their reader
+
+
+def make_bomb(depth: int, width: int) -> bytes:
+    """A PDF of 3 kB whose page shows a form, which shows another `width` times, and so on `depth` times."""
+    shown = b"/X Do " * width
+
+    def stream(head: bytes, body: bytes) -> bytes:
+        return b"<<%s/Length %d>>stream\n%s\nendstream" % (head, len(body), body)
+
+    def form(resources: bytes, body: bytes) -> bytes:
+        return stream(b"/Type/XObject/Subtype/Form/BBox[0 0 600 800]/Resources<<%s>>" % resources, body)
+
+    objects = [
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Resources<</XObject<</X 6 0 R>>>>/Contents 4 0 R>>",
+        stream(b"", shown),
+        b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+        *(form(b"/XObject<</X %d 0 R>>" % (7 + level), shown) for level in range(depth - 1)),
+        form(b"/Font<</F 5 0 R>>", b"BT /F 10 Tf 10 10 Td (bonjour le monde) Tj ET "),
+    ]
+    out, places = b"%PDF-1.4\n", []
+    for number, body in enumerate(objects, start=1):
+        places.append(len(out))
+        out += b"%d 0 obj\n%s\nendobj\n" % (number, body)
+    table = b"".join(b"%010d 00000 n \n" % place for place in places)
+    size = len(objects) + 1
+    end = b"trailer<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF" % (size, len(out))
+    return out + b"xref\n0 %d\n0000000000 65535 f \n" % size + table + end
+
+
+def test_a_file_that_ends_its_reader_is_refused_and_the_next_one_is_read() -> None:
+    with DocumentReader() as reader:
+        assert reader.read(Path("a.pdf"), make_bomb(2, 2)).page_count == 1
+        with pytest.raises(UsageError) as caught:
+            reader.read(Path("b.pdf"), make_bomb(8, 20))  # asks for all the memory there is
+        after = reader.read(Path("c.md"), "# Après\n\nLe suivant est lu.\n".encode())
+
+    assert str(caught.value) == ENDED
+    assert [line.text for line in after.pages[0].lines if line.text] == ["Après", "Le suivant est lu."]
+
+
+def test_a_file_that_is_never_read_to_its_end_is_given_up() -> None:
+    with DocumentReader(timeout_s=0.5) as reader, pytest.raises(UsageError) as caught:
+        reader.read(Path("b.pdf"), make_bomb(8, 20))
+
+    assert str(caught.value) == LATE
+
+
+def test_what_the_child_reads_is_what_is_read_here() -> None:
+    files = [
+        ("a.pdf", make_pdf([[TEXT], ["Page deux"]])),
+        ("b.md", b"# Un\n\ndeux\n"),
+        ("c.html", b"<h1>Un</h1><p>deux"),
+    ]
+    with DocumentReader() as reader:
+        for name, data in files:
+            assert reader.read(Path(name), data) == read(name, data)
+
+
+@pytest.mark.parametrize(("name", "data"), [("a.pdf", b"%PDF-1.7 nothing"), ("b.exe", b"MZ"), ("c.md", b"")])
+def test_the_childs_refusals_are_those_of_here(name: str, data: bytes) -> None:
+    with pytest.raises(UsageError) as here:
+        read(name, data)
+    with DocumentReader() as reader, pytest.raises(UsageError) as there:
+        reader.read(Path(name), data)
+    assert str(there.value) == str(here.value)
+
+
+def test_a_document_of_too_many_pages_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("worker.adapters.documents.pdf.MAX_PAGES", 1)
+
+    with pytest.raises(UsageError, match="it has 2 pages, and 1 are read"):
+        read("a.pdf", make_pdf([["Un"], ["Deux"]]))

@@ -678,14 +678,14 @@ def test_what_the_child_refuses_is_refused_in_its_words() -> None:
 
 
 def test_a_child_that_is_killed_from_outside_says_nothing_about_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    start = child._start
+    start = child.start_reader
 
-    def start_and_kill() -> subprocess.Popen[bytes]:
-        started = start()
+    def start_and_kill(module: str) -> subprocess.Popen[bytes]:
+        started = start(module)
         started.kill()
         return started
 
-    monkeypatch.setattr(child, "_start", start_and_kill)
+    monkeypatch.setattr(child, "start_reader", start_and_kill)
     with pytest.raises(ReaderKilled):
         read_sheets(TEXT.encode(), "x.csv", max_bytes=20_000_000, max_rows=1000)
 
@@ -693,7 +693,7 @@ def test_a_child_that_is_killed_from_outside_says_nothing_about_the_file(monkeyp
 def test_the_child_that_reads_what_strangers_wrote_is_given_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     monkeypatch.setenv("DATABASE_URL", "postgresql://medq:secret@db/medq")
-    started = child._start()
+    started = child.start_reader(child.__name__)
     try:
         # Until it has become another program, what is read there is that of this process.
         ours = Path("/proc/self/cmdline").read_bytes()

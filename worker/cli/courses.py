@@ -58,7 +58,7 @@ def ingest(
     """
     from worker.adapters.db import Database
     from worker.cli.site import open_site
-    from worker.ingest import count_other_kinds, find_files, ingest_files
+    from worker.ingest import count_other_kinds, find_files, find_links_out, ingest_files
     from worker.shapes.courses import CourseLabels
 
     files = find_files(paths)
@@ -66,6 +66,9 @@ def ingest(
         say(
             "Left out, as files of other kinds: " + ", ".join(f"{n} {kind}" for kind, n in sorted(others.items())) + "."
         )
+    if links := find_links_out(paths):
+        named = ", ".join(str(link) for link in links[:5]) + (" …" if len(links) > 5 else "")
+        say(f"Left out, as links out of their folder: {named}. Name the files themselves to have them read.")
     if not files:
         raise UsageError("There is no course document in there. PDF, DOCX, PPTX, HTML, MD and TXT files are read.")
     given = CourseLabels(level=level, specialty=specialty, course=course, source=source)

@@ -10,6 +10,7 @@ from worker.errors import UsageError
 from worker.shapes.courses import ExtractedDocument, Line, Page
 
 MAY_EXTRACT = 1 << 4  # permission bit 5 of ISO 32000-1, table 22
+MAX_PAGES = 5_000
 HYPHEN = "\ufffe"  # what PDFium puts for a hyphen at the end of a line
 
 
@@ -24,6 +25,8 @@ def read_pdf(data: bytes) -> ExtractedDocument:
     try:
         if not pdfium.FPDF_GetDocPermissions(document.raw) & MAY_EXTRACT:
             raise UsageError("its author forbids taking text out of it: ask for a copy that allows it")
+        if len(document) > MAX_PAGES:
+            raise UsageError(f"it has {len(document):,} pages, and {MAX_PAGES:,} are read: cut it into parts")
         pages = tuple(_read_page(document, index) for index in range(len(document)))
     finally:
         document.close()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -17,20 +16,17 @@ from array import array
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import asdict
-from pathlib import Path
 from typing import IO, Any
 
 from worker.adapters.sheets.containers import CORRUPT
 from worker.adapters.sheets.reading import SHARED_LENGTH, read_here
-from worker.children import python_command
 from worker.errors import JobFailed
+from worker.readers import confine, start_reader
 from worker.shapes.uploads import Note, RawSheet
 
 MEMORY_BYTES = 1 << 30  # of the child
 TIMEOUT_S = 120
 AT_ONCE = 2  # children of one worker process
-# What Python needs to start. Keys and passwords are not for a process that reads what strangers wrote.
-HANDED_DOWN = ("PATH", "LD_LIBRARY_PATH", "PYTHONHOME", "TMPDIR", "LANG", "LC_ALL", "TZ")
 
 _places = threading.BoundedSemaphore(AT_ONCE)
 
@@ -48,7 +44,7 @@ def read_sheets(data: bytes, file_name: str, *, max_bytes: int, max_rows: int) -
     """
     limits = {"file_name": file_name, "max_bytes": max_bytes, "max_rows": max_rows}
     with _places:
-        child = _start()
+        child = start_reader(__name__)
         was_late = threading.Event()
 
         def give_up() -> None:
@@ -72,18 +68,6 @@ def read_sheets(data: bytes, file_name: str, *, max_bytes: int, max_rows: int) -
     raise JobFailed(CORRUPT)
 
 
-def _start() -> subprocess.Popen[bytes]:
-    environment = {name: os.environ[name] for name in HANDED_DOWN if name in os.environ}
-    return subprocess.Popen(
-        python_command("-c", f"from {__name__} import answer_parent; answer_parent()"),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,  # the library's last words are no log line
-        env={**environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        start_new_session=True,
-    )
-
-
 def _order(child: subprocess.Popen[bytes], limits: dict[str, Any], data: bytes) -> None:
     if child.stdin is None:
         return
@@ -96,7 +80,10 @@ def _receive(child: subprocess.Popen[bytes]) -> list[RawSheet] | None:
     """What the child read; None when it ended before the end. Raises the `JobFailed` that it met."""
     found: list[tuple[dict[str, Any], list[Any]]] = []
     shared: dict[str, str] = {}  # the same specialty, course, level … on every row: one text instead of 50,000
-    for kind, *rest in map(json.loads, child.stdout or ()):
+    for line in child.stdout or ():
+        if not line.endswith(b"\n"):
+            break  # its last words
+        kind, *rest = json.loads(line)
         if kind == "row":
             number, cells = rest
             row = tuple(shared.setdefault(cell, cell) if len(cell) <= SHARED_LENGTH else cell for cell in cells)
@@ -139,11 +126,7 @@ def _to_sheet(around: dict[str, Any], rows: list[Any]) -> RawSheet:
 
 def answer_parent() -> None:
     """The child's side: limits and bytes on standard input, what they hold on standard output, a JSON list a line."""
-    with suppress(OSError):  # if memory runs out, this process is the one to go
-        Path("/proc/self/oom_score_adj").write_text("1000")
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (TIMEOUT_S, TIMEOUT_S))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    confine(memory_bytes=MEMORY_BYTES, cpu_s=TIMEOUT_S)
     limits = json.loads(sys.stdin.buffer.readline())
     with suppress(BrokenPipeError):  # the worker is gone
         for line in _answers(sys.stdin.buffer.read(), limits):

@@ -14,6 +14,7 @@ TEXT_WEIGHT, OPTION_WEIGHT, CASE_WEIGHT, COURSE_WEIGHT = 1.0, 0.6, 0.4, 0.3
 NUMBER_FACTOR = 0.3
 MAX_TERMS = 60
 MAX_QUERY_TEXT = 2000
+_GLUED_NUMBER = re.compile(r"(?<=[^\W\d_])(?=\d)")
 
 
 def compose_query(item_id: str, question: Question) -> CourseQuery:
@@ -35,8 +36,8 @@ def compose_query(item_id: str, question: Question) -> CourseQuery:
 
 
 def fold_specialty(name: str | None) -> str | None:
-    """The key under which documents and questions of one specialty meet: `Pédiatrie 2*` is `pediatrie 2`."""
-    return (fold_name(name) if name else "") or None
+    """The key under which documents and questions of one specialty meet: `Pédiatrie 2*` and `Pediatrie2` are one."""
+    return _GLUED_NUMBER.sub(" ", fold_name(name)) or None if name else None
 
 
 def _parts(question: Question) -> Iterator[tuple[str, float]]:
