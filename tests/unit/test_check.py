@@ -364,7 +364,7 @@ def test_only_verbatim_quotes_of_a_shown_excerpt_are_citations() -> None:
 
     look = check(result(citations=citations)).looks["item-1"]
 
-    assert look.citations == (Citation("S1", "disparaît le plus souvent  avant 4 ans"),)
+    assert look.citations == (Citation("S1", "disparaît le plus souvent avant 4 ans"),)
 
 
 def test_control_characters_go_and_line_breaks_stay() -> None:

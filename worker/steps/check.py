@@ -15,11 +15,10 @@ from worker.shapes.calls import ILLEGIBLE, AskedQuestion, CheckedReply, Request
 from worker.shapes.completions import DECODER, Ambiguous, Completion, parse_json, read_completion
 from worker.shapes.letters import is_negative, named_letters, stated_key
 from worker.shapes.markup import without_markup
-from worker.shapes.questions import fold_text
+from worker.shapes.quotes import find_quote
 
 MIN_LETTERS_EXPLANATION = 20
 MIN_LETTERS_OPTION = 10
-MIN_LETTERS_QUOTE = 12
 MIN_LETTERS_EMBEDDED = 8  # its strings are bounded to a few words
 BEGINNING = 48  # characters in which every placeholder shows
 LEAK_WORDS = 10  # as many words of the system message in a row are a quotation of it
@@ -37,7 +36,6 @@ _FENCE = re.compile(r"```[a-zA-Z]*\s*\n?(.*?)(?:```|\Z)", re.S)
 _THINK, _THOUGHT = "<think>", "</think>"
 _OWN_LETTER = re.compile(r"^(?:\([A-E]\)|[A-E]\s*+[—–:)]|[A-E]\s++-)\s*")
 _RESULTS = re.compile(r'"results"\s*:\s*\[')
-_STRAIGHT = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "«": '"', "»": '"', "\u00a0": " ", "\u202f": " "})
 _BETWEEN = re.compile(r"[\s,]*")
 _UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # categories Cc and Cs, but \n and \t
 _WORD = re.compile(r"[^\W_]+")
@@ -283,25 +281,19 @@ def _confidence_in_words(text: str) -> float | None:
 
 
 def _read_citations(value: object, asked: AskedQuestion) -> Iterator[Citation]:
-    """Only quotes that are in the excerpt they name, word for word; an invented one is dropped, not the answer.
-
-    So is one too short to say anything: its words would be in any text.
+    """Only quotes that are in the excerpt they name, in the excerpt's own words; an invented one is dropped, not the
+    answer. So is one too short to say anything: its words would be in any text.
     """
-    texts = {excerpt.id: _quotable(excerpt.text) for excerpt in asked.excerpts}
+    texts = {excerpt.id: excerpt.text for excerpt in asked.excerpts}
     for item in value if isinstance(value, list) else ():
         if not isinstance(item, Mapping):
             continue
         name, quote = item.get("excerpt"), item.get("quote")
         if not isinstance(name, str) or not isinstance(quote, str):
             continue
-        quote = clean_text(quote)
-        if sum(c.isalnum() for c in quote) >= MIN_LETTERS_QUOTE and _quotable(quote) in texts.get(name, ""):
-            yield Citation(excerpt=name, quote=quote)
-
-
-def _quotable(text: str) -> str:
-    """Models straighten the quotes and apostrophes of what they copy."""
-    return fold_text(text.translate(_STRAIGHT))
+        found = find_quote(clean_text(quote), texts.get(name, ""))
+        if found is not None:
+            yield Citation(excerpt=name, quote=found)
 
 
 # --- texts ------------------------------------------------------------------------------------------------------
