@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator
 
 MIN_LETTERS = 12  # of each part of a quote: fewer stand in any text
-_LEFT_OUT = re.compile(r"\s*(?:\[\s*(?:…|\.{3,})\s*\]|\(\s*(?:…|\.{3,})\s*\)|…|\.{3,})\s*")
+_LEFT_OUT = re.compile(r"[\[(]?\s?(?:…|\.{3,})\s?[\])]?")
 JOINED = " … "
 
 # What a model straightens, and print does not say the same way twice.
