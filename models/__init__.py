@@ -7,9 +7,12 @@ from models.jobs import (
     AiValidationDecision,
     AiValidationItem,
     AiValidationJob,
+    AiValidationProvenance,
     AiValidationTask,
+    AiValidationTombstone,
     LlmBatch,
     LlmCall,
+    LlmTotal,
 )
 from models.questions import Question
 from models.sessions import Session, SessionQuestion, UserQuestionAnswer, UserSession
@@ -19,7 +22,9 @@ __all__ = [
     "AiValidationDecision",
     "AiValidationItem",
     "AiValidationJob",
+    "AiValidationProvenance",
     "AiValidationTask",
+    "AiValidationTombstone",
     "Base",
     "ClinicalCase",
     "Course",
@@ -28,6 +33,7 @@ __all__ = [
     "CourseTerm",
     "LlmBatch",
     "LlmCall",
+    "LlmTotal",
     "Question",
     "Session",
     "SessionQuestion",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ARRAY, CheckConstraint, Index, Numeric, Text, text
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Index, Numeric, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, Count, Id, created_at_column, reference, updated_at_column, utc_now
@@ -244,6 +244,62 @@ class LlmCall(Base):
     error: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime] = created_at_column()
     completed_at: Mapped[datetime | None] = mapped_column("completedAt")
+
+
+class LlmTotal(Base):
+    """What the calls whose rows were removed came to: so no total of the books changes. One row per day (UTC) and kind.
+
+    `code` says why there was no reply (empty where there was one). Costs are None where no price was known.
+    """
+
+    __tablename__ = "LlmTotal"
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    model: Mapped[str] = mapped_column(primary_key=True)
+    purpose: Mapped[str] = mapped_column(primary_key=True)
+    endpoint: Mapped[str] = mapped_column(primary_key=True)
+    status: Mapped[str] = mapped_column(primary_key=True)
+    code: Mapped[str] = mapped_column(primary_key=True)
+    calls: Mapped[int] = mapped_column(BigInteger)
+    retries: Mapped[int] = mapped_column(BigInteger)
+    batch_calls: Mapped[int] = mapped_column("batchCalls", BigInteger)
+    questions: Mapped[int] = mapped_column(BigInteger)
+    prompt_tokens: Mapped[int] = mapped_column("promptTokens", BigInteger)
+    cached_tokens: Mapped[int] = mapped_column("cachedTokens", BigInteger)
+    completion_tokens: Mapped[int] = mapped_column("completionTokens", BigInteger)
+    cost_usd: Mapped[Decimal | None] = mapped_column("costUsd", Numeric(18, 6))
+    batch_cost_usd: Mapped[Decimal | None] = mapped_column("batchCostUsd", Numeric(18, 6))
+
+
+class AiValidationProvenance(Base):
+    """What a removed item told of its question's key and text: whose they are stays known. Each fact is one row.
+
+    `official` is the key or answer that the file gave, `value` the one that the item came to, `text_hash` that of the
+    general explanation which the analysis wrote; `has_text`: the file brought an explanation of its own.
+    """
+
+    __tablename__ = "AiValidationProvenance"
+
+    id: Mapped[Id]
+    content_hash: Mapped[str] = mapped_column("contentHash", index=True)
+    question_id: Mapped[str | None] = mapped_column("questionId", index=True)
+    status: Mapped[str]
+    official: Mapped[str | None]
+    value: Mapped[str | None]
+    text_hash: Mapped[str | None] = mapped_column("textHash", index=True)
+    has_text: Mapped[bool] = mapped_column("hasText")
+    created_at: Mapped[datetime] = mapped_column("createdAt")
+
+
+class AiValidationTombstone(Base):
+    """A job whose row is gone and whose files are not yet. A trigger writes it, whoever deletes the job."""
+
+    __tablename__ = "AiValidationTombstone"
+
+    job_id: Mapped[str] = mapped_column("jobId", primary_key=True)
+    file_url: Mapped[str | None] = mapped_column("fileUrl")
+    output_url: Mapped[str | None] = mapped_column("outputUrl")
+    created_at: Mapped[datetime] = created_at_column()
 
 
 class LlmBatch(Base):

@@ -111,6 +111,7 @@ class Settings(BaseSettings):
     grace_s: float = Field(default=25, ge=0, validation_alias=_named("MEDQ_GRACE_SECONDS"))
     wedged_s: float = Field(default=120, gt=0, validation_alias=_named("MEDQ_WEDGED_SECONDS"))
     stray_s: float = Field(default=86_400, gt=0, validation_alias=_named("MEDQ_STRAY_SECONDS"))
+    keep_days: int = Field(default=400, ge=1, le=36_500, validation_alias=_named("MEDQ_KEEP_DAYS"))
     max_file_mb: float = Field(default=50, gt=0, validation_alias=_named("MEDQ_MAX_FILE_MB"))
     max_rows: int = Field(default=100_000, ge=1, validation_alias=_named("MEDQ_MAX_ROWS"))
 

@@ -19,6 +19,7 @@ from worker.faults import Point
 from worker.leases import Leases
 from worker.log import get_logger
 from worker.pipeline import quarantine
+from worker.retention import Retention
 
 log = get_logger()
 
@@ -135,7 +136,9 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Tidy:
-    """Removes uploads that no job came of: their producer was killed between storing the file and inserting the row."""
+    """Removes uploads that no job came of (their producer was killed between storing the file and inserting the row),
+    and the files of jobs whose rows somebody deleted.
+    """
 
     database: Database
     storage: Storage
@@ -151,6 +154,8 @@ class Tidy:
 
     def run_once(self) -> None:
         """One round. Safe to run in any number of processes at once."""
+        if count := Retention(self.database, self.storage).tidy(older_than_s=self.stray_s):
+            log.info("stray_files_removed", jobs=count)
         for job_id in self.storage.unsettled_uploads(self.stray_s):
             if self.database.transact(lambda c, job_id=job_id: jobs.exists(c, job_id)):  # type: ignore[misc]
                 self.storage.settle_upload(job_id)

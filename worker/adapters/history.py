@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from worker.shapes.history import EarlierItem, Standing
+from worker.shapes.history import EarlierItem, Standing, Trace
 from worker.shapes.items import question_id
 from worker.shapes.markup import without_markup
 from worker.shapes.questions import LETTERS, Question, fold_name, fold_text
@@ -70,11 +70,29 @@ GIVERS = sa.text("""
 SELECT i."questionId", i."status", i."jobId", j."originalFileName" AS file_name,
        COALESCE(i."question" ->> 'official_key', i."question" ->> 'official_answer') AS official,
        COALESCE(i."result" ->> 'key', i."result" ->> 'answer') AS value,
-       i."question" ->> 'explanation' IS NOT NULL OR i."question" -> 'option_explanations' <> '{}'::jsonb AS has_text
+       i."question" ->> 'explanation' IS NOT NULL OR i."question" -> 'option_explanations' <> '{}'::jsonb AS has_text,
+       i."createdAt" AS at, i."id"
 FROM "AiValidationItem" i JOIN "AiValidationJob" j ON j."id" = i."jobId"
 WHERE i."questionId" = ANY(:ids) AND i."status" IN ('confirmed', 'contested', 'corrected', 'completed')
-ORDER BY i."createdAt" DESC, i."id"
+UNION ALL
+SELECT gone."questionId", gone."status", NULL, NULL, gone."official", gone."value", gone."hasText", gone."createdAt",
+       gone."id"
+FROM "AiValidationProvenance" gone WHERE gone."questionId" = ANY(:ids)
+ORDER BY at DESC, "id"
 """)
+
+TRACES = sa.text("""
+SELECT gone."contentHash", gone."official", gone."textHash",
+       CASE WHEN gone."status" IN ('completed', 'corrected') THEN gone."value" END AS value
+FROM "AiValidationProvenance" gone
+WHERE gone."contentHash" = ANY(CAST(:hashes AS text[])) OR gone."textHash" = ANY(CAST(:texts AS text[]))
+""")
+
+
+def find_traces(connection: sa.Connection, *, hashes: Collection[str], texts: Collection[str]) -> list[Trace]:
+    """What is known of removed rows with these contents, or with one of these texts of ours."""
+    rows = connection.execute(TRACES, {"hashes": list(hashes), "texts": list(texts)})
+    return [Trace(row.contentHash, row.official, row.value, row.textHash) for row in rows]
 
 
 def find_earlier(

@@ -92,10 +92,10 @@ ONE_QUESTION = Invariant(
     "one question",
     "No two questions that the worker wrote have the same content.",
     """
-    SELECT NULL::text, format('%s questions with one content: %s', count(*), string_agg(q."id", ', '))
-    FROM "Question" q WHERE q."id" ~ '^q[0-9a-f]{24}$'
-    GROUP BY q."type", q."questionText", q."optionA", q."optionB", q."optionC", q."optionD", q."optionE",
-             q."courseId", q."clinicalCaseId", q."specialtyId" HAVING count(*) > 1
+    SELECT NULL::text, format('%s questions with one content: %s', count(*), string_agg(alike."id", ', '))
+    FROM "Question" alike WHERE alike."id" ~ '^q[0-9a-f]{24}$'
+    GROUP BY alike."type", alike."questionText", alike."optionA", alike."optionB", alike."optionC", alike."optionD",
+             alike."optionE", alike."courseId", alike."clinicalCaseId", alike."specialtyId" HAVING count(*) > 1
     """,
 )
 
@@ -164,8 +164,8 @@ NO_OPEN_CALL = Invariant(
     SELECT c."jobId", format('call %s is open since %s', c."id", c."createdAt")
     FROM "LlmCall" c
     WHERE c."status" = 'started' AND c."createdAt" < medq_now() - make_interval(secs => :grace_s)
-      AND NOT EXISTS (SELECT FROM "AiValidationTask" t WHERE t."id" = c."taskId" AND t."attempt" = c."attempt"
-                      AND t."status" = 'running')
+      AND NOT EXISTS (SELECT FROM "AiValidationTask" holder WHERE holder."id" = c."taskId"
+                      AND holder."attempt" = c."attempt" AND holder."status" = 'running')
     """,
     at_rest=True,
 )
@@ -177,8 +177,9 @@ WAITING = Invariant(
     SELECT t."jobId", format('task %s waits for nothing', t."id")
     FROM "AiValidationTask" t
     WHERE t."status" = 'waiting' AND NOT EXISTS (
-        SELECT FROM "LlmCall" c LEFT JOIN "LlmBatch" b ON b."id" = c."batchId"
-        WHERE c."id" = ANY(t."waitsFor") AND (c."status" = 'waiting' OR b."status" IN ('waiting', 'submitted')))
+        SELECT FROM "LlmCall" awaited LEFT JOIN "LlmBatch" b ON b."id" = awaited."batchId"
+        WHERE awaited."id" = ANY(t."waitsFor")
+          AND (awaited."status" = 'waiting' OR b."status" IN ('waiting', 'submitted')))
     UNION ALL
     SELECT c."jobId", format('call %s waits in batch %s, which is %s', c."id", b."id", b."status")
     FROM "LlmCall" c JOIN "LlmBatch" b ON b."id" = c."batchId"
@@ -208,9 +209,12 @@ ONLY_A_PERSON_SETTLES = Invariant(
       AND COALESCE(i."result" ->> 'key', i."result" ->> 'answer') = COALESCE(q."correctAnswer", q."answer")
       AND NOT EXISTS (SELECT 1 FROM "AiValidationDecision" d WHERE d."questionId" = q."id")
       AND NOT EXISTS (
-        SELECT 1 FROM "AiValidationItem" c WHERE c."questionId" = q."id" AND c."status" = 'confirmed'
-          AND COALESCE(c."question" ->> 'official_key', c."question" ->> 'official_answer')
+        SELECT 1 FROM "AiValidationItem" giver WHERE giver."questionId" = q."id" AND giver."status" = 'confirmed'
+          AND COALESCE(giver."question" ->> 'official_key', giver."question" ->> 'official_answer')
               = COALESCE(q."correctAnswer", q."answer"))
+      AND NOT EXISTS (
+        SELECT 1 FROM "AiValidationProvenance" gone WHERE gone."questionId" = q."id" AND gone."status" = 'confirmed'
+          AND gone."official" = COALESCE(q."correctAnswer", q."answer"))
     UNION ALL
     SELECT i."jobId", format('item %s is confirmed with %s, which no look gives', i."id",
                COALESCE(i."question" ->> 'official_key', i."question" ->> 'official_answer'))
@@ -243,6 +247,26 @@ INVARIANTS = (
 )
 
 
+# What a look at some jobs reads instead of whole tables: the rows of these jobs, calls that are open wherever they are,
+# and questions that ask the same as one of theirs. Other aliases stand for rows of any job.
+OF_JOBS = {
+    '"AiValidationJob" j': '(SELECT * FROM "AiValidationJob" WHERE "id" = ANY(:job_ids)) j',
+    '"AiValidationTask" p': '(SELECT * FROM "AiValidationTask" WHERE "jobId" = ANY(:job_ids)) p',
+    '"AiValidationTask" t': '(SELECT * FROM "AiValidationTask" WHERE "jobId" = ANY(:job_ids)) t',
+    '"AiValidationItem" i': '(SELECT * FROM "AiValidationItem" WHERE "jobId" = ANY(:job_ids)) i',
+    '"LlmCall" c': """(SELECT * FROM "LlmCall" WHERE "jobId" = ANY(:job_ids) UNION ALL
+        SELECT * FROM "LlmCall" WHERE "status" = 'started' AND ("jobId" = ANY(:job_ids)) IS NOT TRUE) c""",
+    '"Question" alike': """(SELECT * FROM "Question" WHERE "questionText" IN (
+        SELECT s."questionText" FROM "AiValidationItem" i JOIN "Question" s ON s."id" = i."questionId"
+        WHERE i."jobId" = ANY(:job_ids))) alike""",
+}
+
+STIRRING = sa.text("""
+SELECT "id" FROM "AiValidationJob"
+WHERE "status" IN ('queued', 'processing') OR "completedAt" > medq_now() - make_interval(secs => :within_s)
+""")
+
+
 def find_violations(
     connection: sa.Connection,
     invariants: Sequence[Invariant] = INVARIANTS,
@@ -252,15 +276,14 @@ def find_violations(
 ) -> list[Violation]:
     """Everything that is broken in one snapshot. `grace_s`: how long a recovery may take before it counts.
 
-    `job_ids`: look only at what is of these jobs, which costs little however many others there are.
+    `job_ids`: look only at these jobs, their questions, and open calls: it costs little however many others there are.
     The connection must be in a REPEATABLE READ transaction when the queries are to see the same moment.
     """
     statement = " UNION ALL ".join(
-        f"SELECT '{invariant.name}', broken.* FROM ({invariant.sql}) AS broken (job_id, detail)"  # noqa: S608
+        f"SELECT '{invariant.name}', broken.* FROM ({sql}) AS broken (job_id, detail)"  # noqa: S608
         for invariant in invariants
+        for sql in [invariant.sql if job_ids is None else _of_jobs(invariant.sql)]
     )
-    if job_ids is not None:
-        statement = f"SELECT * FROM ({statement}) AS found (name, job_id, detail) WHERE job_id = ANY(:job_ids)"  # noqa: S608
     rows = connection.execute(sa.text(statement), _parameters(statement, grace_s, job_ids)).all()
     return [Violation(invariant=row[0], job_id=row[1], detail=row[2]) for row in rows]
 
@@ -271,12 +294,24 @@ def look(
     *,
     grace_s: float = 60,
     job_ids: Sequence[str] | None = None,
+    within_s: float | None = None,
 ) -> list[Violation]:
-    """Everything that is broken now, read in one snapshot of its own."""
+    """Everything that is broken now, read in one snapshot of its own.
+
+    `within_s`: only of jobs that are open, or ended within so many seconds.
+    """
     with engine.execution_options(isolation_level="REPEATABLE READ").connect() as connection:
+        if within_s is not None:
+            job_ids = list(connection.execute(STIRRING, {"within_s": within_s}).scalars())
         return find_violations(connection, invariants, grace_s=grace_s, job_ids=job_ids)
+
+
+def _of_jobs(statement: str) -> str:
+    for whole, part in OF_JOBS.items():
+        statement = statement.replace(whole, part)
+    return statement
 
 
 def _parameters(statement: str, grace_s: float, job_ids: Sequence[str] | None) -> dict[str, Any]:
     parameters: dict[str, Any] = {"grace_s": grace_s} if ":grace_s" in statement else {}
-    return parameters if job_ids is None else {**parameters, "job_ids": list(job_ids)}
+    return {**parameters, "job_ids": list(job_ids)} if ":job_ids" in statement and job_ids is not None else parameters

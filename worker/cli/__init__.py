@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from worker.cli import check, checks, courses, decisions, evaluate, jobs, processes, runs, schemas
+from worker.cli import check, checks, courses, decisions, evaluate, jobs, processes, retention, runs, schemas
 from worker.cli.output import program, say, tell
 from worker.errors import MedqError, UsageError
 from worker.streams import protect_standard_streams
@@ -80,6 +80,8 @@ app.command("ingest")(courses.ingest)
 app.add_typer(courses.app, name="courses")
 app.command("eval")(evaluate.evaluate)
 app.command("check")(check.check)
+app.command("prune")(retention.prune)
+app.command("forget")(retention.forget)
 app.command("doctor")(checks.doctor)
 
 

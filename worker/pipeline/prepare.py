@@ -22,7 +22,7 @@ from worker.log import get_logger
 from worker.pipeline.tools import Tools
 from worker.shapes import sentences
 from worker.shapes.french import typeset, typeset_fields
-from worker.shapes.history import EarlierItem, Standing, text_hash
+from worker.shapes.history import EarlierItem, Standing, Trace, text_hash
 from worker.shapes.items import PlannedItem
 from worker.shapes.jobs import JobConfig, Task
 from worker.shapes.questions import ParsedRow, ParsedUpload, Question
@@ -111,23 +111,27 @@ def _take_out_ours(tools: Tools, rows: Sequence[ParsedRow]) -> tuple[Sequence[Pa
         some = rows[start : start + ROWS_AT_ONCE]
         earlier = _find_earlier(tools, some)
         for position, row in enumerate(some, start=start):
-            found = restore_row(row, earlier(row))
+            found = restore_row(row, *earlier(row))
             restored.append(found.row)
             if found.returns:
                 returns[position] = found.returns
     return restored, returns
 
 
-def _find_earlier(tools: Tools, rows: Sequence[ParsedRow]) -> Callable[[ParsedRow], Sequence[EarlierItem]]:
+Before = tuple[Sequence[EarlierItem], Sequence[Trace]]
+
+
+def _find_earlier(tools: Tools, rows: Sequence[ParsedRow]) -> Callable[[ParsedRow], Before]:
     """What came before with the content of each of these, with the same explanation, or under the id of its mark."""
     shown = [r for r in rows if r.question and (r.mark or is_explained(r.question))]
     questions = [row.question for row in shown if row.question]
     if not questions:
-        return lambda _row: ()
+        return lambda _row: ((), ())
     hashes = {question.content_hash() for question in questions}
     texts = {text_hash(question.explanation) for question in questions if question.explanation}
     ids = {mark.item_id for row in shown if (mark := RowMark.parse(row.mark))}
     found = tools.database.transact(lambda c: history.find_earlier(c, hashes=hashes, texts=texts, ids=ids))
+    traces = _find_traces(tools, hashes, texts)
     by_id = {item.id: item for item in found}
     by_content: dict[str, list[EarlierItem]] = defaultdict(list)
     by_text: dict[str, list[EarlierItem]] = defaultdict(list)
@@ -136,15 +140,32 @@ def _find_earlier(tools: Tools, rows: Sequence[ParsedRow]) -> Callable[[ParsedRo
         if text := item.result.get("general_explanation"):
             by_text[text_hash(text)].append(item)
 
-    def earlier(row: ParsedRow) -> Sequence[EarlierItem]:
+    def earlier(row: ParsedRow) -> Before:
         if (question := row.question) is None:
-            return ()
+            return (), ()
         mark = RowMark.parse(row.mark)
         marked = [by_id[mark.item_id]] if mark and mark.item_id in by_id else []
         same_text = by_text[text_hash(question.explanation)] if question.explanation else []
-        return list({e.id: e for e in [*marked, *by_content[question.content_hash()], *same_text]}.values())
+        items = {e.id: e for e in [*marked, *by_content[question.content_hash()], *same_text]}
+        return list(items.values()), traces(question)
 
     return earlier
+
+
+def _find_traces(tools: Tools, hashes: set[str], texts: set[str]) -> Callable[[Question], Sequence[Trace]]:
+    """The same of rows that were removed since."""
+    found = tools.database.transact(lambda c: history.find_traces(c, hashes=hashes, texts=texts))
+    by_content: dict[str, list[Trace]] = defaultdict(list)
+    by_text: dict[str, list[Trace]] = defaultdict(list)
+    for trace in found:
+        by_content[trace.content_hash].append(trace)
+        by_text[trace.text_hash or ""].append(trace)
+
+    def traces(question: Question) -> Sequence[Trace]:
+        same_text = by_text[text_hash(question.explanation)] if question.explanation else []
+        return [*by_content[question.content_hash()], *same_text]
+
+    return traces
 
 
 def _store_plan(connection: sa.Connection, task: Task, planned: Sequence[PlannedItem], notes: Any) -> None:

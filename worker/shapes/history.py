@@ -51,6 +51,18 @@ class EarlierItem:
 
 
 @dataclass(frozen=True, slots=True)
+class Trace:
+    """What is still known of a row that was removed with its job: the key or answer that its file gave (`official`),
+    and, where the analysis wrote them, its own (`value`) and its general explanation, by hash.
+    """
+
+    content_hash: str
+    official: str | None
+    value: str | None
+    text_hash: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """The question that is stored with a content.
 

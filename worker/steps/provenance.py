@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from worker.shapes.history import EarlierItem, loosen
+from worker.shapes.history import EarlierItem, Trace, loosen, text_hash
 from worker.shapes.questions import ParsedRow, Question
 from worker.shapes.row_marks import RowMark
 
@@ -25,23 +25,25 @@ def is_explained(question: Question) -> bool:
     return any(True for _ in _explanations(question))
 
 
-def restore_row(row: ParsedRow, earlier: Sequence[EarlierItem]) -> Restored:
+def restore_row(row: ParsedRow, earlier: Sequence[EarlierItem], traces: Sequence[Trace] = ()) -> Restored:
     """Take out of a row what the worker put into the workbook it comes from.
 
     `earlier` are rows of the same content, with the same text, or the one that the workbook's hidden column names;
     newest first. Explanations of ours are none. A key that the analysis put there is none either, or the official one
     that it replaced, where anything else in the row shows that it comes from us: an independent file that says the
-    same stays a person's. Of a row whose item is gone, its mark alone says what was ours.
+    same stays a person's. Of a row whose item is gone, its mark alone says what was ours, or what was kept of such
+    rows (`traces`).
     """
     question, mark = row.question, RowMark.parse(row.mark)
-    if question is None or not (earlier or mark):
+    if question is None or not (earlier or mark or traces):
         return Restored(row)
-    ours = dict(_our_texts(question, earlier, mark))
+    ours = dict(_our_texts(question, earlier, traces, mark))
     is_untouched = mark is not None and mark.has_value(row.cells.get("reponse", ""))
     source, is_lost = None, False
-    if not _is_known_from_a_file(question, earlier):
+    if not _is_known_from_a_file(question, earlier, traces):
         source = _find_source(question, earlier, mark.item_id if mark and is_untouched else None)
-        is_lost = source is None and is_untouched and _is_of_a_gone_item(mark, earlier)
+        is_gone = (is_untouched and _is_of_a_gone_item(mark, earlier)) or _is_of_a_trace(question, traces)
+        is_lost = source is None and is_gone
     if not ours and source is None and not is_lost:
         return Restored(row)
     cells = dict(row.cells)
@@ -63,10 +65,12 @@ def restore_row(row: ParsedRow, earlier: Sequence[EarlierItem]) -> Restored:
     return Restored(replace(row, question=question, cells=cells), returns)
 
 
-def _is_known_from_a_file(question: Question, earlier: Sequence[EarlierItem]) -> bool:
+def _is_known_from_a_file(question: Question, earlier: Sequence[EarlierItem], traces: Sequence[Trace]) -> bool:
     """Whether a file brought this very key or answer for this content before: then it is a person's."""
     content_hash = question.content_hash()
-    return any(_same_value(question, e.question.official) for e in earlier if e.content_hash == content_hash)
+    officials = [e.question.official for e in earlier if e.content_hash == content_hash]
+    officials += [trace.official for trace in traces if trace.content_hash == content_hash]
+    return any(_same_value(question, official) for official in officials)
 
 
 def _find_source(question: Question, earlier: Sequence[EarlierItem], marked: str | None) -> EarlierItem | None:
@@ -85,14 +89,24 @@ def _is_of_a_gone_item(mark: RowMark | None, earlier: Sequence[EarlierItem]) -> 
     return mark is not None and mark.has_value_of_analysis and all(item.id != mark.item_id for item in earlier)
 
 
+def _is_of_a_trace(question: Question, traces: Sequence[Trace]) -> bool:
+    """Whether the analysis gave this key, and wrote this explanation, in a row that was removed since."""
+    return any(_same_value(question, trace.value) and _is_text_of(trace, question.explanation) for trace in traces)
+
+
+def _is_text_of(trace: Trace, text: str | None) -> bool:
+    return text is not None and len(text) >= MIN_LETTERS and trace.text_hash == text_hash(text)
+
+
 def _our_texts(
-    question: Question, earlier: Sequence[EarlierItem], mark: RowMark | None
+    question: Question, earlier: Sequence[EarlierItem], traces: Sequence[Trace], mark: RowMark | None
 ) -> Iterator[tuple[str, EarlierItem | None]]:
     """Header → the earlier row (None: it is gone), for every explanation that the worker wrote."""
     for header, text in _explanations(question):
         wanted = loosen(text)
         found = next((item for item in earlier if wanted in _texts_of(item, header)), None)
-        if found or (mark and mark.wrote(header, text)):
+        is_traced = header == "explication" and any(_is_text_of(trace, text) for trace in traces)
+        if found or is_traced or (mark and mark.wrote(header, text)):
             yield header, found
 
 

@@ -70,18 +70,18 @@ class Storage:
             else:
                 shutil.copyfileobj(data, target, 1024 * 1024)
 
-        return self._root.put(f"uploads/{_safe_id(job_id)}/{safe_name(file_name)}", fill)
+        return self._root.put(f"uploads/{safe_id(job_id)}/{safe_name(file_name)}", fill)
 
     def announce_upload(self, job_id: str) -> None:
         """Note that an upload is about to be stored for a job that does not exist yet.
 
         A producer that is killed between storing and inserting leaves this note, by which its file is found.
         """
-        self._root.put(f"{PENDING}/{_safe_id(job_id)}", lambda target: target.write(job_id.encode()))
+        self._root.put(f"{PENDING}/{safe_id(job_id)}", lambda target: target.write(job_id.encode()))
 
     def settle_upload(self, job_id: str) -> None:
         """Forget the note: the job exists, or nothing of it does."""
-        self._root.remove(self._root.place(f"{PENDING}/{_safe_id(job_id)}"))
+        self._root.remove(self._root.place(f"{PENDING}/{safe_id(job_id)}"))
 
     def unsettled_uploads(self, older_than_s: float) -> list[str]:
         """The ids of announced uploads whose note is older than that. None where a storage keeps no times."""
@@ -93,8 +93,14 @@ class Storage:
 
     def discard_upload(self, job_id: str) -> None:
         """Remove whatever was stored for a job that never came to exist, and then its note."""
-        self._root.remove_folder(f"uploads/{_safe_id(job_id)}")
+        self._root.remove_folder(f"uploads/{safe_id(job_id)}")
         self.settle_upload(job_id)
+
+    def discard_job(self, job_id: str, *, keep_upload: bool = False) -> None:
+        """Remove the workbook of a job that is gone, and its upload. Raises when the storage does not take that."""
+        folder = safe_id(job_id)
+        for name in ("results",) if keep_upload else ("results", "uploads"):
+            self._root.remove_folder(f"{name}/{folder}", is_sure=True)
 
     def save_result(self, job_id: str, file_name: str, source: Fill | Path) -> str:
         """Store a job's workbook as `<original stem>-corrige.xlsx`, whole or not at all, over an earlier one; its URL.
@@ -110,7 +116,7 @@ class Storage:
             else:
                 source(target)
 
-        return self._root.put(f"results/{_safe_id(job_id)}/{result_name(file_name)}", fill)[0]
+        return self._root.put(f"results/{safe_id(job_id)}/{result_name(file_name)}", fill)[0]
 
     def read(self, url: str | None, max_bytes: int) -> bytes:
         """The bytes of an upload. Raises `JobFailed` when it is missing, not allowed or larger than `max_bytes`.
@@ -214,7 +220,7 @@ def _cut(text: str, characters: int, size: int) -> str:
     return text[:characters].encode()[:size].decode(errors="ignore").rstrip(". ")
 
 
-def _safe_id(job_id: str) -> str:
+def safe_id(job_id: str) -> str:
     """Job ids are ours; one that some client made up must not become a path."""
     if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", job_id):
         return job_id
@@ -236,7 +242,7 @@ class _Root(Protocol):
     def remove(self, path: str) -> None: ...
     def place(self, key: str) -> str: ...
     def ages(self, folder: str) -> list[tuple[str, float]]: ...
-    def remove_folder(self, folder: str) -> None: ...
+    def remove_folder(self, folder: str, *, is_sure: bool = False) -> None: ...
     def is_away(self, path: str) -> bool: ...
     def reopen(self) -> None: ...
 
@@ -343,8 +349,12 @@ class _Folder:
                     found.append((entry.name, time.time() - entry.stat().st_mtime))
         return found
 
-    def remove_folder(self, folder: str) -> None:
-        shutil.rmtree(self._folder / folder, ignore_errors=True)
+    def remove_folder(self, folder: str, *, is_sure: bool = False) -> None:
+        """With `is_sure` it is gone afterwards, or this raises."""
+        if is_sure and not self._folder.is_dir():
+            raise StorageUnavailable("NotADirectoryError")  # a disk that is not mounted holds it still
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self._folder / folder, ignore_errors=not is_sure)
 
 
 class _Remote:
@@ -451,7 +461,7 @@ class _Remote:
                     found.append((path.rsplit("/", 1)[-1], time.time() - changed.timestamp()))
         return found
 
-    def remove_folder(self, folder: str) -> None:
+    def remove_folder(self, folder: str, *, is_sure: bool = False) -> None:  # noqa: ARG002 (it always is)
         with suppress(FileNotFoundError):
             self._fs.rm(self.place(folder), recursive=True)
 

@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql
 COMMENT = re.compile(r'("[^"]*")|//.*$')
 MODEL = re.compile(r"^model\s+(\w+)\s*\{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
 FIELD = re.compile(r'^(\w+)\s+(\w+(?:\("\w+"\))?)(\[\]|\?)?\s*(.*)$')
-BLOCK = re.compile(r"^@@(unique|index)\(\[(.*?)\](?:,\s*type:\s*(\w+))?(?:,\s*map:\s*\"(\w+)\")?\)$")
+BLOCK = re.compile(r"^@@(id|unique|index)\(\[(.*?)\](?:,\s*type:\s*(\w+))?(?:,\s*map:\s*\"(\w+)\")?\)$")
 RELATION = re.compile(
     r'@relation\((?:"(\w+)",?\s*)?(?:fields:\s*\[(\w+)\],\s*references:\s*\[(\w+)\],\s*onDelete:\s*(\w+))?\)'
 )
@@ -26,6 +26,7 @@ DECIMAL = re.compile(r"@db\.Decimal\((\d+),\s*(\d+)\)")
 TYPES: dict[str, sa.types.TypeEngine[Any]] = {
     "String": sa.Text(),
     "Int": sa.Integer(),
+    "BigInt": sa.BigInteger(),
     "Boolean": sa.Boolean(),
     "DateTime": postgresql.TIMESTAMP(precision=3),
     "Json": postgresql.JSONB(),
@@ -93,6 +94,8 @@ def _read_model(metadata: sa.MetaData, name: str, lines: list[str], models: Coll
 def _add_column(table: sa.Table, field: str, type_name: str, suffix: str, attributes: str) -> None:
     decimal = DECIMAL.search(attributes)
     type_ = sa.Numeric(int(decimal[1]), int(decimal[2])) if decimal else TYPES[type_name]
+    if "@db.Date" in attributes:
+        type_ = sa.Date()
     column: sa.Column[Any] = sa.Column(
         field,
         sa.ARRAY(type_) if suffix == "[]" else type_,
@@ -147,6 +150,9 @@ def _add_index(table: sa.Table, line: str) -> None:
     ordered = [
         sa.desc(table.c[n]) if "sort: Desc" in part else table.c[n] for n, part in zip(names, parts, strict=True)
     ]
+    if kind == "id":
+        table.append_constraint(sa.PrimaryKeyConstraint(*names, name=f"{table.name}_pkey"))
+        return
     suffix = "key" if kind == "unique" else "idx"
     name = mapped or f"{table.name}_{'_'.join(names)}_{suffix}"
     sa.Index(name, *ordered, unique=kind == "unique", postgresql_using=method.lower() or None)
