@@ -22,12 +22,12 @@ OPTIONS = (
 KEYS = ("A", "BD", "ACE", "C", "ABDE", "E", "BC")
 
 
-def write_csv(path: Path, count: int) -> Path:
-    """`count` questions as CSV: the file kind that costs the bench itself least."""
+def write_csv(path: Path, count: int, *, start: int = 1) -> Path:
+    """`count` questions as CSV, from number `start`: the file kind that costs the bench itself least."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(HEADER)
-        writer.writerows(_rows(count))
+        writer.writerows(_rows(count, start))
     return path
 
 
@@ -42,13 +42,13 @@ def write_xlsx(path: Path, count: int) -> Path:
     return path
 
 
-def write_truth(count: int) -> dict[str, list[str]]:
+def write_truth(count: int, *, start: int = 1) -> dict[str, list[str]]:
     """What the scripted model must know to give every official key."""
-    return {_stem(n): [_option(letter, n) for letter in _key(n)] for n in range(1, count + 1)}
+    return {_stem(n): [_option(letter, n) for letter in _key(n)] for n in range(start, start + count)}
 
 
-def _rows(count: int) -> Iterator[list[str]]:
-    for n in range(1, count + 1):
+def _rows(count: int, start: int = 1) -> Iterator[list[str]]:
+    for n in range(start, start + count):
         course = COURSES[n // 200 % len(COURSES)]
         source = f"(Tunis {2000 + n % 25}, [Niveau {1 + n % 5}])"
         options = [_option(letter, n) for letter in "ABCDE"]
