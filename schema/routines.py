@@ -14,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from schema.online import driver_of, run_online
-from schema.scripts import Created, created_by, split_statements
+from schema.scripts import Created, created_by, kept_names, split_statements
 
 FUNCTIONS = Path(__file__).parent / "functions"
 # A function may call one that is made after it.
@@ -48,7 +48,8 @@ def differing_routines(connection: sa.Connection) -> list[Created]:
 
 def apply_routines(connection: sa.Connection) -> None:
     """Make what differs, and only that: the functions in one transaction, then each that has a new trigger with it."""
-    differing = set(differing_routines(connection))
+    kept = kept_names(connection)
+    differing = {made for made in differing_routines(connection) if made.name not in kept}
     functions, with_triggers = [], []
     for statements in read_routines().values():
         made = differing.intersection(filter(None, map(created_by, statements)))

@@ -21,6 +21,9 @@ CREATED = re.compile(
 TOKENS = re.compile(r"""--[^\n]*|'[^']*'|"[^"]*"|(\$\w*\$).*?\1|;|[^-'"$;]+|.""", re.DOTALL)
 
 
+NAME = re.compile(r"\w+")
+
+
 class Created(NamedTuple):
     """Something a SQL file creates: its kind in lower case ("table", "trigger", …) and its name."""
 
@@ -71,8 +74,19 @@ def run_script(connection: Connection, name: str) -> None:
 
 
 def run_whole(connection: Connection, name: str) -> None:
-    """Run one file in one transaction. For tables that nobody uses yet, and for what goes down."""
-    run_online(connection, *split_statements(read_sql(name)))
+    """Run one file in one transaction. For tables that nobody uses yet, and for what goes down.
+
+    What a platform has otherwise under a name of the specification is its own, and stays (see adopted.py).
+    """
+    kept = kept_names(connection)
+    run_online(connection, *(one for one in split_statements(read_sql(name)) if kept.isdisjoint(NAME.findall(one))))
+
+
+def kept_names(connection: Connection) -> set[str]:
+    """List what a platform made otherwise than the specification says: none of it is replaced."""
+    if not connection.scalar(text("SELECT to_regclass('medq_adopted') IS NOT NULL")):
+        return set()
+    return set(connection.scalars(text('SELECT "name" FROM medq_adopted WHERE "differs"')))
 
 
 def present_objects(connection: Connection) -> set[Created]:

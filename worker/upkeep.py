@@ -24,6 +24,7 @@ from worker.retention import Retention
 log = get_logger()
 
 TIDY_S = 3600.0
+ABANDONED_S = 3600.0
 LOCK_WAIT_S = 0.5
 SWEEP_MOST_S = 10.0  # then the rest is the next sweep's: ready work waits to be rung for meanwhile
 PATIENCE_S = 10.0  # with a database that is away; whoever sweeps comes back by itself
@@ -138,6 +139,8 @@ class Sweep:
 class Tidy:
     """Removes uploads that no job came of (their producer was killed between storing the file and inserting the row),
     and the files of jobs whose rows somebody deleted.
+
+    And ends jobs that another service began before this one came, once nothing moves them on.
     """
 
     database: Database
@@ -154,6 +157,8 @@ class Tidy:
 
     def run_once(self) -> None:
         """One round. Safe to run in any number of processes at once."""
+        if ended := self.database.transact(lambda c: jobs.end_abandoned(c, untouched_s=ABANDONED_S)):
+            log.warning("abandoned_jobs_failed", jobs=len(ended))
         if count := Retention(self.database, self.storage).tidy(older_than_s=self.stray_s):
             log.info("stray_files_removed", jobs=count)
         for job_id in self.storage.unsettled_uploads(self.stray_s):

@@ -2,9 +2,13 @@
 -- Locks are always taken in the order job, tasks, items.
 
 CREATE OR REPLACE FUNCTION medq_job_status_changed() RETURNS TRIGGER AS $$
+DECLARE
+    -- A job of before this project came: whoever began it may end it, until it is queued again.
+    is_adopted BOOLEAN := EXISTS (SELECT FROM medq_adopted WHERE "kind" = 'job' AND "name" = OLD."id");
 BEGIN
     IF NOT (
-        (OLD."status" = 'queued' AND NEW."status" IN ('processing', 'failed', 'cancelled'))
+        (is_adopted AND OLD."status" <> 'queued')
+        OR (OLD."status" = 'queued' AND NEW."status" IN ('processing', 'failed', 'cancelled'))
         OR (OLD."status" = 'processing' AND NEW."status" IN ('completed', 'failed', 'cancelled'))
         OR (OLD."status" IN ('completed', 'failed', 'cancelled') AND NEW."status" = 'queued')
     ) THEN
@@ -19,10 +23,6 @@ BEGIN
         NEW."message" = medq_cancelled_message(coalesce(OLD."processedItems", 0), coalesce(OLD."totalItems", 0));
     ELSIF NEW."status" = 'queued' THEN
         PERFORM medq_resume_tasks(OLD."id");
-        SELECT * INTO NEW."totalItems", NEW."processedItems", NEW."successfulAnalyses", NEW."failedAnalyses",
-            NEW."fixedCount", NEW."ragAppliedCount", NEW."retryAttempts", NEW."totalBatches", NEW."currentBatch"
-        FROM medq_job_figures(OLD."id");
-        NEW."progress" = 0;
         NEW."errorMessage" = NULL;
         NEW."outputUrl" = NULL;
         NEW."startedAt" = NULL;
@@ -30,6 +30,14 @@ BEGIN
         NEW."updatedAt" = medq_now();
         NEW."message" = 'En file d''attente pour une reprise.';
         PERFORM pg_notify('medq_task', OLD."id");
+    END IF;
+
+    IF NEW."status" = 'queued' OR (is_adopted AND NEW."status" = 'processing') THEN
+        DELETE FROM medq_adopted WHERE is_adopted AND "kind" = 'job' AND "name" = OLD."id";
+        SELECT * INTO NEW."totalItems", NEW."processedItems", NEW."successfulAnalyses", NEW."failedAnalyses",
+            NEW."fixedCount", NEW."ragAppliedCount", NEW."retryAttempts", NEW."totalBatches", NEW."currentBatch"
+        FROM medq_job_figures(OLD."id");
+        NEW."progress" = 0;
     END IF;
     RETURN NEW;
 END;

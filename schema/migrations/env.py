@@ -6,10 +6,12 @@ from alembic import context
 from sqlalchemy import Connection, create_engine
 from sqlalchemy.pool import NullPool
 
+from schema import VERSION_TABLE
+
 
 def run(connection: Connection) -> None:
     """Run what Alembic was asked for."""
-    context.configure(connection=connection, transaction_per_migration=True)
+    context.configure(connection=connection, transaction_per_migration=True, version_table=VERSION_TABLE)
     with context.begin_transaction():
         context.run_migrations()
 

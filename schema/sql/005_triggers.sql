@@ -170,3 +170,7 @@ CREATE TRIGGER medq_job_status_trigger
 
 -- Jobs that were already waiting when these triggers arrived.
 SELECT medq_add_task("id", 'prepare') FROM "AiValidationJob" WHERE "status" = 'queued';
+
+-- Jobs of before: the platform's, until they are queued again or, waiting, begun by a worker.
+INSERT INTO medq_adopted ("kind", "table", "name") SELECT 'job', 'AiValidationJob', "id" FROM "AiValidationJob"
+ON CONFLICT DO NOTHING;

@@ -6,8 +6,8 @@ import pytest
 import sqlalchemy as sa
 
 from models import Base
+from schema.catalogue import Part
 from schema.config import PRISMA_SCHEMA
-from worker.adapters.schema.catalogue import Part
 from worker.adapters.schema.compare import list_differences
 from worker.adapters.schema.prisma import PrismaSyntaxError, read_prisma
 

@@ -11,7 +11,9 @@ WHERE "id" = :id AND "status" IN ('queued', 'processing')
 """)
 RETRY = sa.text("""
 UPDATE "AiValidationJob" SET "status" = 'queued', "updatedAt" = timezone('UTC', clock_timestamp())
-WHERE "id" = :id AND ("status" IN ('failed', 'cancelled') OR ("status" = 'completed' AND "failedAnalyses" > 0))
+WHERE "id" = :id AND ("status" IN ('failed', 'cancelled') OR ("status" = 'completed' AND "failedAnalyses" > 0)
+    -- One that somebody else began before this project came, and that nobody works on any more.
+    OR ("status" = 'processing' AND EXISTS (SELECT FROM medq_adopted WHERE "kind" = 'job' AND "name" = :id)))
 """)
 
 

@@ -47,6 +47,15 @@ WITH failed AS (
 UPDATE "AiValidationJob" SET "errorMessage" = :sentence, "updatedAt" = {NOW} WHERE "id" = :id
 """)  # noqa: S608
 
+# Begun before this project came, and untouched for an hour: whoever worked on it is gone.
+END_ABANDONED = sa.text(f"""
+UPDATE "AiValidationJob" SET "status" = 'failed', "errorMessage" = :sentence, "message" = 'Échec de la tâche.',
+       "completedAt" = {NOW}, "updatedAt" = {NOW}
+WHERE "status" = 'processing' AND "updatedAt" < {NOW} - make_interval(secs => :untouched_s)
+  AND "id" IN (SELECT "name" FROM medq_adopted WHERE "kind" = 'job')
+RETURNING "id"
+""")  # noqa: S608
+
 SAY = sa.text(f'UPDATE "AiValidationJob" SET "message" = :message, "updatedAt" = {NOW} WHERE "id" = :id')  # noqa: S608
 
 REASONS = sa.text('SELECT DISTINCT "reason" FROM "AiValidationItem" WHERE "jobId" = :id LIMIT 2')
@@ -98,6 +107,12 @@ def begin_job(connection: sa.Connection, task: Task) -> None:
 def fail_now(connection: sa.Connection, job_id: str, sentence: str) -> None:
     """The job fails at once: nothing of it is worth a workbook, or the workbook itself is what failed."""
     connection.execute(FAIL_NOW, {"id": job_id, "sentence": typeset(sentence)})
+
+
+def end_abandoned(connection: sa.Connection, *, untouched_s: float) -> list[str]:
+    """Fail the jobs of before this project came that nobody has moved on for so long; they can be queued again."""
+    parameters = {"sentence": typeset(sentences.BEGUN_BEFORE), "untouched_s": untouched_s}
+    return list(connection.execute(END_ABANDONED, parameters).scalars())
 
 
 def fail_open_batches(connection: sa.Connection, job_id: str, sentence: str) -> None:

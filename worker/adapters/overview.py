@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from models import AiValidationItem, AiValidationJob, LlmCall, User
 from models.reading import MAX_INSTRUCTIONS, MAX_NAME, TOO_LONG, bounded_text, config_text, sane_time
+from schema import VERSION_TABLE
 from worker.sessions import THROUGH_POOLER
 from worker.shapes.answers import OUTCOMES
 
@@ -260,10 +261,20 @@ def find_default_user(engine: sa.Engine) -> str | None:
 def find_revision(engine: sa.Engine) -> str | None:
     """The revision of the schema in this database; None when `medq schema upgrade` never ran."""
     with engine.connect() as connection:
-        if not connection.scalar(sa.text("SELECT to_regclass('alembic_version') IS NOT NULL")):
+        if not connection.scalar(sa.text(f"SELECT to_regclass('{VERSION_TABLE}') IS NOT NULL")):
             return None
-        revision: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+        revision: str | None = connection.scalar(sa.text(f"SELECT version_num FROM {VERSION_TABLE}"))  # noqa: S608
     return revision
+
+
+def find_begun_before(engine: sa.Engine) -> list[str]:
+    """Ids of the jobs in `processing` that somebody began before this project came, and that have no task."""
+    query = sa.text("""
+        SELECT j."id" FROM "AiValidationJob" j JOIN medq_adopted a ON a."kind" = 'job' AND a."name" = j."id"
+        WHERE j."status" = 'processing' ORDER BY j."createdAt", j."id"
+    """)
+    with engine.connect() as connection:
+        return list(connection.scalars(query))
 
 
 def count_workers(engine: sa.Engine) -> int | None:

@@ -151,6 +151,7 @@ def check_database(site: Site) -> Iterator[Check]:
         return
     yield Check("schema", "ok", f"at {head}")
     yield from _check_rules(site)
+    yield from _check_taken_over(site)
     yield from _check_workers(site)
     if cut_off := overview.find_cut_off(site.engine):
         yield Check(
@@ -172,6 +173,30 @@ def _check_rules(site: Site) -> Iterator[Check]:
             "warn",
             "the database keeps the seed's strict checks: rows they would refuse are rejected",
             "apply revision 004, or accept it",
+        )
+
+
+def _check_taken_over(site: Site) -> Iterator[Check]:
+    """What a platform's own rows still have of before: rules that some break, jobs that nobody ends."""
+    from schema.rules import find_unvalidated
+    from worker.adapters import overview
+
+    with site.engine.connect() as connection:
+        rules = [f'"{rule.conname}"' for rule in find_unvalidated(connection)]
+    if rules:
+        yield Check(
+            "older rows",
+            "warn",
+            f"some break {', '.join(rules)}, and are refused when they are changed",
+            f"correct them and run `{program()} schema upgrade`, which names them",
+        )
+    if jobs := overview.find_begun_before(site.engine):
+        yield Check(
+            "jobs of before",
+            "warn",
+            f"{len(jobs)} in processing that no worker of this project began, {jobs[0]} first; untouched for an hour "
+            "they fail",
+            f"`{program()} retry {jobs[0]}` queues one again, `{program()} cancel {jobs[0]}` ends it",
         )
 
 

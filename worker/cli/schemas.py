@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from worker.cli.output import program, say, tell, tell_json
 from worker.errors import UsageError
+
+if TYPE_CHECKING:
+    from worker.cli.site import Site
 
 app = typer.Typer(
     help="The database's schema: upgrade, downgrade, check.",
@@ -22,6 +25,8 @@ def upgrade(
 ) -> None:
     """Bring the database up to REVISION, or to the newest. `001` stops at the exact seed. Idempotent.
 
+    A database that the platform made is completed: nothing of it is dropped, no row is changed or added.
+
     \b
     Examples:
       medq schema upgrade
@@ -33,12 +38,12 @@ def upgrade(
     from worker.cli.site import open_site
 
     with open_site(create=True, check_schema=False) as site:
-        before = find_revision(site.engine)
-        after = upgrade_schema(sqlalchemy_url(site.services.database_url), revision)
+        before, found = find_revision(site.engine), _describe_unversioned(site)
+        after = upgrade_schema(sqlalchemy_url(site.services.database_url), revision, say=tell)
     if before == after:
         tell(f"The database is at {after} already.")
     else:
-        tell(f"The database went from {before or 'an empty schema'} to {after}.")
+        tell(f"The database went from {before or found} to {after}.")
 
 
 @app.command("downgrade")
@@ -60,7 +65,15 @@ def downgrade(
         raise UsageError(f"Going back to {revision} loses what newer revisions hold. Add --yes if you mean it.")
     with open_site(check_schema=False) as site:
         after = downgrade_schema(sqlalchemy_url(site.services.database_url), revision)
-    tell(f"The database is at {after or 'an empty schema'}.")
+        found = _describe_unversioned(site)
+    tell(f"The database is at {after or found}.")
+
+
+def _describe_unversioned(site: Site) -> str:
+    from schema.adoption import is_there
+
+    with site.engine.connect() as connection:
+        return "the platform's own tables" if is_there(connection) else "an empty schema"
 
 
 @app.command("check")

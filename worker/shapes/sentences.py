@@ -24,6 +24,10 @@ FINISH_QUARANTINED = (
     "L'écriture du classeur corrigé a interrompu le service trois fois de suite. Les questions sont enregistrées ; "
     "relancer la tâche pour écrire le classeur."
 )
+BEGUN_BEFORE = (
+    "Cette tâche avait été commencée avant l'installation du service, et rien ne l'a fait avancer depuis une heure : "
+    "la remettre en file d'attente pour la traiter."
+)
 RETRIEVAL_FAILED = "La recherche dans les cours a échoué : la question a été analysée sans extrait."
 STORAGE_FULL = (
     "L'espace de stockage est plein : le classeur corrigé n'a pas pu être écrit. Les questions sont enregistrées ; "

@@ -1,35 +1,40 @@
 """The platform's schema exactly as its specification gives it.
 
-A database that holds the platform's tables already is taken over when nothing is missing, and refused with the names
-of what is missing otherwise. That also mends an upgrade cut off between the tables and the concurrent indexes, which
-cannot share a transaction.
+A database that holds tables of it already is taken over: see schema/adoption.py. That also mends an upgrade cut off
+between the tables and the concurrent indexes, which cannot share a transaction.
 """
 
 from __future__ import annotations
 
 from alembic import op
-from alembic.util import CommandError
 
-from schema.scripts import created_objects, present_objects, run_script, run_whole
+from schema.adopted import RECORD_TABLE, has_record, recorded, take_back
+from schema.adoption import adopt, is_there
+from schema.online import run_online
+from schema.scripts import read_sql, run_script, run_whole, split_statements
 
 revision = "001"
 down_revision = None
 
 
 def upgrade() -> None:
-    """Build the schema, or take over one that is complete."""
-    wanted = created_objects("001_up")
-    present = present_objects(op.get_bind())
-    if not present.intersection(wanted):
-        run_whole(op.get_bind(), "001_up")
-    elif missing := [f"{kind} {name}" for kind, name in wanted if (kind, name) not in present]:
-        raise CommandError(
-            "The database holds a part of the platform's tables, without: " + ", ".join(missing) + ". "
-            "Complete it from schema/sql/001_up.sql, or give an empty database."
-        )
-    run_script(op.get_bind(), "001_concurrently")
+    """Build the schema, or complete the platform's."""
+    connection = op.get_bind()
+    began_here = has_record(connection) and not recorded(connection)
+    if is_there(connection) and not began_here:
+        for note in adopt(connection):
+            connection.info.get("say", str)(note)
+        return
+    if not began_here:
+        run_online(connection, RECORD_TABLE, *split_statements(read_sql("001_up")))
+    run_script(connection, "001_concurrently")
 
 
 def downgrade() -> None:
-    """Drop everything, data included."""
-    run_whole(op.get_bind(), "001_down")
+    """Drop everything, data included; of a database that was taken over, only what was added to it."""
+    connection = op.get_bind()
+    if recorded(connection):
+        take_back(connection)
+    else:
+        run_whole(connection, "001_down")
+        connection.exec_driver_sql("DROP TABLE IF EXISTS medq_adopted")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
+from schema.adopted import recorded
 from schema.scripts import run_whole
 
 revision = "002"
@@ -11,10 +12,12 @@ down_revision = "001"
 
 
 def upgrade() -> None:
-    """Add the rows that are not there."""
-    run_whole(op.get_bind(), "002_up")
+    """Add them to an empty platform; one that was there before has its own."""
+    if not recorded(op.get_bind()):
+        run_whole(op.get_bind(), "002_up")
 
 
 def downgrade() -> None:
     """Take back the rows that nothing refers to."""
-    run_whole(op.get_bind(), "002_down")
+    if not recorded(op.get_bind()):
+        run_whole(op.get_bind(), "002_down")

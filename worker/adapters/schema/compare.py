@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
+
 import sqlalchemy as sa
 
 from models import Base
+from schema.catalogue import Catalogue, Part, read_as_created, read_tables
 from schema.config import PRISMA_SCHEMA, head_revision
 from schema.routines import differing_routines
 from schema.scripts import created_objects, present_objects, up_scripts
-from worker.adapters.schema.catalogue import Catalogue, Part, read_as_created, read_tables
 from worker.adapters.schema.migrate import connected, read_revision
 from worker.adapters.schema.prisma import PrismaSyntaxError, read_prisma
 
@@ -16,40 +19,52 @@ from worker.adapters.schema.prisma import PrismaSyntaxError, read_prisma
 UNKNOWN_TO_PRISMA = frozenset({"check", "partial index"})
 # Made only where the server has the extension it needs, so neither its presence nor its absence is a difference.
 OPTIONAL = frozenset({"CourseTerm_term_trgm_idx"})
+# Tables of the platform in which the worker writes rows, and how a column reads without which it cannot.
+WRITTEN = frozenset({"AiValidationJob", "ClinicalCase", "Course", "Question", "Specialty"})
+OBLIGATORY = re.compile(r" NOT NULL$")
 
 
 def check(url: str, *, models: sa.MetaData = Base.metadata, prisma: str | None = None) -> list[str]:
     """List the differences between database, models and Prisma schema in plain sentences; empty when they are equal.
 
-    `url` is in SQLAlchemy's spelling, `prisma` the text of a Prisma schema (the project's own by default). Tables that
-    neither side knows are not looked at: the platform may have its own. A database at another revision gets the one
-    sentence that says so.
+    `url` is in SQLAlchemy's spelling, `prisma` the text of a Prisma schema (the project's own by default). What neither
+    side knows is the platform's own, and no difference: tables, and further columns, indexes and rules of the tables
+    that the specification gives, unless the worker could write no row for them. A database at another revision gets
+    the one sentence that says so.
     """
     with connected(url) as connection:
         revision, head = read_revision(connection), head_revision()
         if revision != head:
             return [f"The database is at revision {revision or 'none'}, this version needs {head}: upgrade it."]
+        try:
+            tables = read_prisma(prisma or PRISMA_SCHEMA.read_text(encoding="utf-8"))
+        except PrismaSyntaxError as error:
+            return [f"The Prisma schema cannot be read: {error}."]
+        modelled, described = read_as_created(connection, models), read_as_created(connection, tables)
+        found = read_tables(connection, {*models.tables, *tables.tables})
+        own = _find_own_parts(found, {*modelled, *described})
+        ours = {part: text for part, text in found.items() if part not in own}
+        in_models = {part: text for part, text in ours.items() if part.table in models.tables}
+        in_prisma = {part: text for part, text in ours.items() if part.kind not in UNKNOWN_TO_PRISMA}
         return [
-            *_compare_with_models(connection, models),
-            *_compare_with_prisma(connection, models, prisma or PRISMA_SCHEMA.read_text(encoding="utf-8")),
+            *list_differences(modelled, in_models, "models/"),
+            *list_differences(described, in_prisma, "schema.prisma"),
+            *(_obstacle(part) for part in sorted(own) if part.table in WRITTEN and OBLIGATORY.search(found[part])),
             *_missing_objects(connection),
         ]
 
 
-def _compare_with_models(connection: sa.Connection, models: sa.MetaData) -> list[str]:
-    expected = read_as_created(connection, models)
-    return list_differences(expected, read_tables(connection, models.tables.keys()), "models/")
+def _find_own_parts(found: Catalogue, known: Collection[Part]) -> set[Part]:
+    """What the platform added to its own tables."""
+    platform = {name for kind, name in created_objects("001_up") if kind == "table"}
+    return {part for part in found if part.table in platform and part not in known}
 
 
-def _compare_with_prisma(connection: sa.Connection, models: sa.MetaData, text: str) -> list[str]:
-    try:
-        described = read_prisma(text)
-    except PrismaSyntaxError as error:
-        return [f"The Prisma schema cannot be read: {error}."]
-    expected = read_as_created(connection, described)
-    found = read_tables(connection, {*models.tables, *described.tables})
-    seen = {part: text for part, text in found.items() if part.kind not in UNKNOWN_TO_PRISMA}
-    return list_differences(expected, seen, "schema.prisma")
+def _obstacle(column: Part) -> str:
+    return (
+        f"The platform's own {_name(column)} must be filled by whoever writes a row, and the worker does not know it: "
+        "give it a default, or let it be empty."
+    )
 
 
 def _missing_objects(connection: sa.Connection) -> list[str]:

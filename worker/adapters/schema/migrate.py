@@ -13,8 +13,12 @@ from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy.pool import NullPool
 
+from schema import VERSION_TABLE
+from schema.adoption import look_ahead
 from schema.config import alembic_config, head_revision
 from schema.routines import apply_routines
+from schema.rules import validate_rules
+from schema.version import move_version
 from worker.errors import UsageError
 from worker.log import get_logger
 from worker.sessions import Session, open_session
@@ -27,7 +31,13 @@ LOCK_POLL_S = 0.2
 log = get_logger()
 
 
-def upgrade(url: str, revision: str = "head", *, patience_s: float = 600) -> str | None:
+def _log_note(sentence: str) -> None:
+    log.warning("schema_note", message=sentence)
+
+
+def upgrade(
+    url: str, revision: str = "head", *, patience_s: float = 600, say: Callable[[str], None] = _log_note
+) -> str | None:
     """Bring the database at `url` (SQLAlchemy's spelling) up to `revision`; return the revision it is at then.
 
     Runs while the platform does: no reader or writer queues behind it for longer than a moment. At the newest
@@ -38,9 +48,14 @@ def upgrade(url: str, revision: str = "head", *, patience_s: float = 600) -> str
     """
 
     def run(connection: sa.Connection, config: Config) -> None:
+        connection.info["say"] = say
+        if read_revision(connection) is None:
+            look_ahead(connection)
         command.upgrade(config, revision)
         if read_revision(connection) == head_revision():
             apply_routines(connection)
+        for broken in validate_rules(connection):
+            say(str(broken))
 
     # Each statement is a transaction of its own: none of them keeps a lock while another one waits.
     return _migrate(url, run, patience_s, autocommit=True)
@@ -62,7 +77,7 @@ def current_revision(url: str) -> str | None:
 
 def read_revision(connection: sa.Connection) -> str | None:
     """Return the revision that `connection`'s database is at."""
-    return MigrationContext.configure(connection).get_current_revision()
+    return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_revision()
 
 
 @contextmanager
@@ -99,6 +114,8 @@ def _migrate(
         config = alembic_config(url)
         config.attributes["connection"] = connection
         try:
+            move_version(connection)
+            connection.commit()
             run(connection, config)
         except CommandError as error:
             raise UsageError(str(error)) from None

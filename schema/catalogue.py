@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import NamedTuple
+import re
+from collections.abc import Collection, Iterable
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -18,6 +19,11 @@ class Part(NamedTuple):
 
 Catalogue = dict[Part, str]
 
+# A temporary schema is spelled with its number by servers before 15.
+TEMPORARY = r"\bpg_temp(?:_\d+)?\."
+# Whether older rows were looked at is no property of a rule: see `medq doctor`.
+NOT_VALID = re.compile(r" NOT VALID$")
+
 PARTS = sa.text("""
     WITH wanted AS (
         SELECT oid, relname::text AS name FROM pg_class
@@ -27,6 +33,7 @@ PARTS = sa.text("""
     UNION ALL
     SELECT wanted.name, 'column', attname::text,
         format_type(atttypid, atttypmod) || CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END
+        || CASE WHEN attidentity <> '' THEN ' IDENTITY' ELSE '' END
         || coalesce(' DEFAULT ' || pg_get_expr(adbin, adrelid), '')
     FROM wanted
     JOIN pg_attribute ON attrelid = wanted.oid AND attnum > 0 AND NOT attisdropped
@@ -38,6 +45,9 @@ PARTS = sa.text("""
         conname::text, pg_get_constraintdef(pg_constraint.oid)
     FROM wanted
     JOIN pg_constraint ON conrelid = wanted.oid AND contype IN ('p', 'f', 'c', 'u', 'x')
+    UNION ALL
+    SELECT '', 'view', relname::text, pg_get_viewdef(oid)
+    FROM pg_class WHERE relkind = 'v' AND relnamespace = :namespace AND relname = ANY (:names)
     UNION ALL
     SELECT wanted.name, CASE WHEN indpred IS NULL THEN 'index' ELSE 'partial index' END, relname::text,
         pg_get_indexdef(indexrelid) || CASE WHEN indisvalid THEN '' ELSE ' INVALID' END
@@ -52,7 +62,18 @@ def read_tables(connection: sa.Connection, names: Collection[str]) -> Catalogue:
     namespace = connection.execute(
         sa.text("SELECT oid, quote_ident(nspname) FROM pg_namespace WHERE nspname = current_schema()")
     ).one()
-    return _read(connection, namespace[0], f"{namespace[1]}.", names)
+    return _read(connection, namespace[0], re.escape(f"{namespace[1]}."), names)
+
+
+def read_as_written(connection: sa.Connection, statements: Iterable[str], names: Collection[str]) -> Catalogue:
+    """Read the named tables as `statements` would make them: in the temporary schema, and rolled back."""
+    driver: Any = connection.connection.driver_connection
+    with driver.transaction(force_rollback=True):
+        driver.execute("SET LOCAL search_path = pg_temp")
+        for statement in statements:
+            driver.execute(statement)
+        (namespace,) = driver.execute("SELECT pg_my_temp_schema()").fetchone()
+        return _read(connection, namespace, TEMPORARY, names)
 
 
 def read_as_created(connection: sa.Connection, metadata: sa.MetaData) -> Catalogue:
@@ -64,11 +85,11 @@ def read_as_created(connection: sa.Connection, metadata: sa.MetaData) -> Catalog
         in_temp = connection.execution_options(schema_translate_map={None: "pg_temp"})
         metadata.create_all(in_temp, checkfirst=False)
         namespace = connection.scalar(sa.text("SELECT pg_my_temp_schema()"))
-        found = _read(connection, namespace, "pg_temp.", metadata.tables.keys())
+        found = _read(connection, namespace, TEMPORARY, metadata.tables.keys())
         attempt.rollback()
         return found
 
 
 def _read(connection: sa.Connection, namespace: int, prefix: str, names: Collection[str]) -> Catalogue:
     rows = connection.execute(PARTS, {"namespace": namespace, "names": sorted(names)})
-    return {Part(table, kind, name): text.replace(prefix, "") for table, kind, name, text in rows}
+    return {Part(table, kind, name): NOT_VALID.sub("", re.sub(prefix, "", text)) for table, kind, name, text in rows}
