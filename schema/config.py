@@ -8,6 +8,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+MONITORING = Path(__file__).parent / "monitoring"
 PRISMA_SCHEMA = Path(__file__).parent / "prisma" / "schema.prisma"
 
 

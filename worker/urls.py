@@ -30,6 +30,9 @@ PRISMA_ONLY = frozenset(
     }
 )
 
+# What a session may ask of the server's log whatever its role: no values of statements that fail.
+DISCREET = {"log_parameter_max_length_on_error": "0"}
+
 UNREADABLE = (
     "DATABASE_URL cannot be read. Write it as postgresql://user:password@host:5432/database, "
     "with special signs of the password percent-encoded (# as %23, / as %2F, : as %3A)."
@@ -63,9 +66,10 @@ def read_address(url: str) -> Address:
     parsed = _parse(url)
     options, rest = _split_options(parsed.options)
     settings = {"search_path": _quote(parsed.schema)} if parsed.schema else {}
-    settings["TimeZone"] = "UTC"
-    if not parsed.is_pooled:  # the other end of the pooler's own connections is none of ours
-        settings |= {name: value for name, value in liveness.POSTGRESQL.items() if name not in options}
+    # The other end of a pooler's own connections is none of ours.
+    ends = {} if parsed.is_pooled else liveness.POSTGRESQL
+    told = {name: value for name, value in {**DISCREET, **ends}.items() if name not in options}
+    settings = {**settings, "TimeZone": "UTC", **told}
     kept = rest if parsed.is_pooled else parsed.options
     query = {**liveness.LIBPQ, **parsed.query, **({"options": kept} if kept else {})}
     return Address(parsed.join(query), settings, options, parsed.is_pooled)
@@ -88,7 +92,7 @@ def libpq_url(url: str) -> str:
 
 
 def session_url(url: str) -> str:
-    """`libpq_url`, and the time-outs of both ends of a session: for who opens one without `worker.sessions`.
+    """`libpq_url`, the time-outs of both ends of a session, `DISCREET`: for who opens one without `worker.sessions`.
 
     What the operator's URL says of them itself stands. Idempotent. Raises `UsageError` as `libpq_url` does, and for a
     declared pooler: what it is told at the start is lost there.
@@ -98,7 +102,7 @@ def session_url(url: str) -> str:
     parts = urlsplit(libpq_url(url))
     query = {**liveness.LIBPQ, **dict(parse_qsl(parts.query, keep_blank_values=True))}
     options = query["options"]
-    missing = {name: value for name, value in liveness.POSTGRESQL.items() if f"{name}=" not in options}
+    missing = {name: value for name, value in {**liveness.POSTGRESQL, **DISCREET}.items() if f"{name}=" not in options}
     query["options"] = " ".join([options, *(f"-c{name}={value}" for name, value in missing.items())])
     return f"postgresql://{parts.netloc}{parts.path}?{urlencode(query, quote_via=quote)}"
 
@@ -187,6 +191,15 @@ def _quote(schema: str) -> str:
 def _escape(value: str) -> str:
     """A value in `options`: blanks escaped, since libpq cuts there."""
     return re.sub(r"([\\\s])", r"\\\1", value)
+
+
+def passwordless_url(url: str) -> str:
+    """The libpq URL without its password, for a command line that is shown; libpq then asks for it."""
+    parts = urlsplit(libpq_url(url))
+    user, at, place = parts.netloc.rpartition("@")
+    query = {name: value for name, value in parse_qsl(parts.query) if name != "password"}
+    plain = f"postgresql://{user.partition(':')[0]}{at}{place}{parts.path}"
+    return f"{plain}?{urlencode(query, quote_via=quote)}" if query else plain
 
 
 def safe_url(url: str) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import typer
 
+from schema.config import head_revision
+from worker.adapters.monitoring import QUERIES, read_query
 from worker.cli import app
 from worker.settings import Settings
 from worker.shapes.answers import OUTCOMES
@@ -134,6 +136,35 @@ def test_every_command_is_in_the_readme_or_the_operations_page() -> None:
     }
 
     assert set(find_commands()) - shown == set()
+
+
+# -- monitoring --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_monitoring_queries_are_those_that_doctor_runs(name: str) -> None:
+    assert read_query(name) in (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+
+
+# -- revisions ---------------------------------------------------------------------------------------------------------
+
+REVISION = re.compile(r"\b(?:revisions?|schema upgrade|downgrade|schema: at|at) `?(0\d\d)\b")
+
+
+def test_every_revision_stands_in_the_readme() -> None:
+    revisions = {path.name[:3] for path in (ROOT / "schema/migrations/versions").glob("[0-9]*.py")}
+
+    rows = re.findall(r"^\| (0\d\d[^|]*)\|", README.read_text(encoding="utf-8"), re.MULTILINE)
+    assert {"001", *re.findall(r"\d+", " ".join(rows))} == revisions  # 001 is the specification, and has its own words
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_no_page_names_a_revision_that_is_not_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+
+    assert {found for found in REVISION.findall(text) if found > head_revision()} == set()
+    shown = set(re.findall(r"schema: at (\d+)", text))
+    assert shown <= {head_revision()}, "what doctor shows there is of another revision: write the newest"
 
 
 # -- links -------------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 import xlsxwriter  # type: ignore[import-untyped]
 
 from bench.scripted_llm import ScriptedLlm
@@ -23,6 +24,7 @@ from surroundings import ADMIN, Platform, plain
 from worker.adapters.overview import count_workers
 from worker.adapters.sheets.reading import read_here
 from worker.cli import call
+from worker.urls import libpq_url
 
 MEDQ = Path(sys.executable).with_name("medq")
 CSV = """matiere;cours;question n;texte de la question;option a;option b;reponse;niveau;semestre
@@ -93,7 +95,9 @@ def enqueue(medq: Medq) -> str:
 
 
 def test_run_takes_a_file_through_the_whole_line(medq: Medq) -> None:
-    done = medq.finish(medq.start("run", "questions - qcm.csv", "-o", "out"))
+    # Given an address as Prisma writes it
+    prisma = libpq_url(medq.platform.database_url) + "&schema=public&connection_limit=5"
+    done = medq.finish(medq.start("run", "questions - qcm.csv", "-o", "out", DATABASE_URL=prisma))
 
     (job,) = medq.json("jobs")
     assert job["status"] == "completed"
@@ -105,6 +109,13 @@ def test_run_takes_a_file_through_the_whole_line(medq: Medq) -> None:
     (workbook,) = (medq.folder / "out").iterdir()
     assert workbook.name == "questions - qcm-corrige.xlsx"
     assert f"Copied to: {workbook.relative_to(medq.folder)}" in done.stdout
+    # The line for psql works as it is printed, and holds no password
+    (line,) = [line.strip() for line in done.stdout.splitlines() if "psql" in line]
+    password = sa.make_url(medq.platform.database_url).password or ""
+    assert password not in line
+    environment = {**os.environ, "PGPASSWORD": password}
+    shown = subprocess.run(["sh", "-c", line], env=environment, capture_output=True, text=True, timeout=30, check=False)
+    assert "(3 rows)" in shown.stdout, shown.stderr
 
 
 def test_what_of_a_file_was_not_used_is_said_on_the_row_in_the_workbook_and_by_status(medq: Medq) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Dialect
 
 from worker.errors import UsageError
 from worker.liveness import LIBPQ, POSTGRESQL
-from worker.urls import libpq_url, read_address, safe_url, session_url
+from worker.urls import DISCREET, libpq_url, passwordless_url, read_address, safe_url, session_url
 
 PSYCOPG: type[Dialect] = registry.load("postgresql.psycopg")
 PASSWORD = "s3cr3t-Ünïq"
@@ -310,7 +310,7 @@ def test_through_a_declared_pooler_nothing_is_said_at_the_start() -> None:
     # What a server's command line would take goes with each transaction; other words are the pooler's own.
     assert conninfo_to_dict(address.url)["options"] == "project=abc"
     assert address.options == {"statement_timeout": "5s"}
-    assert address.settings == {"search_path": '"Exams"', "TimeZone": "UTC"}
+    assert address.settings == {"search_path": '"Exams"', "TimeZone": "UTC", **DISCREET}
     # And other programs, which cannot tell it later, are not promised what would be lost.
     assert conninfo_to_dict(libpq_url("postgresql://u@h/d?schema=app&pgbouncer=true")) == {
         "user": "u",
@@ -329,7 +329,7 @@ def test_a_session_of_its_own_is_told_everything_once_it_is_open() -> None:
         "options": "-ctcp_user_timeout=60s"
     }
     # What the operator says of a time-out stands.
-    assert address.settings == {"search_path": '"app"', "TimeZone": "UTC"} | {
+    assert address.settings == {"search_path": '"app"', "TimeZone": "UTC", **DISCREET} | {
         name: value for name, value in POSTGRESQL.items() if name != "tcp_user_timeout"
     }
 
@@ -352,3 +352,22 @@ def test_options_are_read_as_a_server_reads_its_command_line(options: str, read:
 def test_a_word_about_the_pooler_that_is_not_understood_is_refused(value: str) -> None:
     with pytest.raises(UsageError, match="pgbouncer is true"):
         read_address(f"postgresql://u@h/d?pgbouncer={value}")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:s3cr3t@h:5432/d?schema=app&connection_limit=5",
+        "postgresql+psycopg://u:s3cr3t@h/d",
+        "postgres://u:s3%40cr3t@h,i:5433/d?sslmode=require",
+        "postgresql://h/d?user=u&password=s3cr3t",
+        "postgresql://u:s3cr3t@h/d?pgbouncer=true",
+    ],
+)
+def test_a_url_to_be_shown_leads_to_the_same_place_without_the_password(url: str) -> None:
+    shown = passwordless_url(url)
+
+    assert "cr3t" not in shown
+    expected = opened_by_libpq(url)
+    expected.pop("password")
+    assert {name: str(value) for name, value in conninfo_to_dict(shown).items()} == expected

@@ -171,9 +171,11 @@ class Database:
 def copy_rows(connection: sa.Connection, table: str, columns: Mapping[str, str], rows: Iterable[Sequence[Any]]) -> None:
     """Insert many rows by COPY, inside the caller's transaction. `columns`: name → PostgreSQL type, in row order."""
     quoted = ", ".join(f'"{column}"' for column in columns)
+    # Of rows sent as text the server quotes the one it is at, in its log, whenever it is stopped or told to stop.
+    statement = f'COPY "{table}" ({quoted}) FROM STDIN (FORMAT binary)'
     driver: Any = connection.connection.driver_connection
     try:
-        with driver.cursor() as cursor, cursor.copy(f'COPY "{table}" ({quoted}) FROM STDIN') as copy:
+        with driver.cursor() as cursor, cursor.copy(statement) as copy:
             copy.set_types(list(columns.values()))
             for row in rows:
                 copy.write_row(row)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from worker.cli import monitoring
 from worker.cli.output import program, tell, tell_json
 from worker.errors import MedqError
 
@@ -43,6 +44,9 @@ def doctor(
         ),
     ] = False,
     whole: Annotated[bool, typer.Option("--whole", help="With --invariants: of every job in the database.")] = False,
+    database: Annotated[
+        bool, typer.Option("--database", help="Show how the server does instead: sessions, queries, tables, indexes.")
+    ] = False,
 ) -> None:
     """Check everything a job needs and say what to do.
 
@@ -54,7 +58,11 @@ def doctor(
       medq doctor --json
       medq doctor --invariants
       medq doctor --invariants --whole
+      medq doctor --database
     """
+    if database:
+        monitoring.look_at_database(as_json=as_json)
+        return
     found = list(check_invariants(whole=whole) if invariants or whole else examine())
     if as_json:
         tell_json({"ok": all(check.level != "fail" for check in found), "checks": [asdict(check) for check in found]})

@@ -208,8 +208,7 @@ def _show_way_in(site: Site, ended: Sequence[JobOverview]) -> None:
     tell("Look at it again:")
     for job in ended:
         tell(f"  {program()} status {job.id}")
-    if "postgresql" in site.services.embedded:
+    embedded = "postgresql" in site.services.embedded
+    if embedded:
         tell(f"  {program()} services start    # the embedded database sleeps between commands")
-        tell(f"  {shell([*psql_command(site.services.database_url), '-c', query])}")
-    else:
-        tell(f"  psql \"$DATABASE_URL\" -c '{query}'")
+    tell(f"  {shell([*psql_command(site.services.database_url, password=embedded), '-c', query])}")

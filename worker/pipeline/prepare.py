@@ -170,7 +170,7 @@ def _find_traces(tools: Tools, hashes: set[str], texts: set[str]) -> Callable[[Q
 
 def _store_plan(connection: sa.Connection, task: Task, planned: Sequence[PlannedItem], notes: Any) -> None:
     tasks.end_task(connection, task, result=json.dumps(notes, ensure_ascii=False))
-    now = utc_now()
+    now = utc_now().replace(tzinfo=None)  # a `timestamp`, and all of them are UTC
     batch_count = 1 + max((item.batch for item in planned if item.batch is not None), default=-1)
     task_ids = {batch: new_id() for batch in range(batch_count)}
     copy_rows(

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from worker.services import postgres, redis
 from worker.services.caretaker import start_caretaker
 from worker.services.home import Home
-from worker.urls import libpq_url
+from worker.services.postgres import embedded_programs
+from worker.urls import libpq_url, passwordless_url
 
 if TYPE_CHECKING:
     from worker.settings import Settings
@@ -108,10 +109,15 @@ def has_database(settings: Settings) -> bool:
     return postgres.exists(Home(settings.home))
 
 
-def psql_command(database_url: str) -> list[str]:
-    """The command line that opens `database_url` in psql: the machine's own psql, else the embedded one's."""
+def psql_command(database_url: str, *, password: bool = True) -> list[str]:
+    """The command line that opens `database_url` in psql: the machine's own psql, else the embedded one's.
+
+    Without `password` psql asks for it: that of a database which is not ours belongs in no terminal's history.
+    """
     embedded = postgres.find_binaries()
     psql = "psql" if shutil.which("psql") or embedded is None else str(embedded / "psql")
+    if not password:
+        return [psql, passwordless_url(database_url)]
     # psql refuses Prisma's own parameters and SQLAlchemy's scheme; a URL that it takes as it is stays short.
     plain = database_url.startswith("postgresql://") and "?" not in database_url
     return [psql, database_url if plain else libpq_url(database_url)]
@@ -150,6 +156,7 @@ __all__ = [
     "ServiceStatus",
     "Services",
     "Stopping",
+    "embedded_programs",
     "has_database",
     "open_services",
     "psql_command",

