@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from worker.cli import check, checks, courses, decisions, evaluate, jobs, processes, retention, runs, schemas
+from worker.cli import backups, check, checks, courses, decisions, evaluate, jobs, processes, retention, runs, schemas
 from worker.cli.output import program, say, tell
 from worker.errors import MedqError, UsageError
 from worker.streams import protect_standard_streams
@@ -74,6 +74,8 @@ app.command("download")(jobs.download)
 app.command("items")(decisions.items)
 app.command("decide")(decisions.decide)
 app.command("decisions")(decisions.take_in)
+app.command("backup")(backups.backup)
+app.command("restore")(backups.restore)
 app.add_typer(schemas.app, name="schema")
 app.add_typer(processes.services, name="services")
 app.command("ingest")(courses.ingest)
