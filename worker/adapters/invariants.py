@@ -75,6 +75,22 @@ FIGURES = Invariant(
     """,  # noqa: S608 (a constant of this file)
 )
 
+MESSAGE = Invariant(
+    "message",
+    "What the job's message says of its questions is what its figures say.",
+    """
+    SELECT j."id", format('"%s" with %s of %s', j."message", j."processedItems", j."totalItems")
+    FROM "AiValidationJob" j
+    CROSS JOIN LATERAL (
+        SELECT regexp_match(j."message",
+                   '^(Analyse en cours|Annulé).{0,2}: ([0-9]{1,9}) questions? traitées? sur ([0-9]{1,9})') AS progress,
+               regexp_match(j."message", '^(Terminé.{0,2}: )?([0-9]{1,9}) questions? ([(]|lues?,)') AS whole
+    ) said
+    WHERE (said.progress[2]::int, said.progress[3]::int) <> (j."processedItems", j."totalItems")
+       OR said.whole[2]::int <> j."totalItems"
+    """,
+)
+
 ONE_OUTCOME = Invariant(
     "one outcome",
     "An item has one accepted outcome with its result, and no two items of a job were accepted for the same content.",
@@ -237,6 +253,7 @@ ONLY_A_PERSON_SETTLES = Invariant(
 INVARIANTS = (
     CONSERVATION,
     FIGURES,
+    MESSAGE,
     ONE_OUTCOME,
     ONE_QUESTION,
     PROGRESS,

@@ -80,7 +80,7 @@ UPDATE "AiValidationJob" j SET
     "retryAttempts" = f."retryAttempts",
     "progress" = GREATEST(j."progress", LEAST(99, GREATEST(1,
         (99.0 * f."processedItems" / GREATEST(1, f."totalItems"))::int))),
-    "message" = COALESCE(:message, j."message"), "updatedAt" = {NOW}
+    "message" = COALESCE(:message, medq_progress_message(f."processedItems", f."totalItems")), "updatedAt" = {NOW}
 FROM medq_job_figures(:job_id) f
 WHERE j."id" = :job_id
 """)  # noqa: S608
@@ -138,9 +138,7 @@ WITH concluded AS (
             ELSE 1 END,
         "progress" = GREATEST(j."progress", LEAST(99, GREATEST(1,
             (99.0 * (j."processedItems" + a.processed) / GREATEST(1, j."totalItems"))::int))),
-        "message" = 'Analyse en cours{NO_BREAK}: ' || (j."processedItems" + a.processed)
-            || CASE WHEN j."processedItems" + a.processed < 2 THEN ' question traitée sur '
-                    ELSE ' questions traitées sur ' END || j."totalItems" || '.',
+        "message" = medq_progress_message(j."processedItems" + a.processed::int, j."totalItems"),
         "updatedAt" = {NOW}
     FROM added a
     WHERE j."id" = :job_id
@@ -254,7 +252,10 @@ def fail_pending(connection: sa.Connection, job_id: str, *, reason: str, task_id
 
 
 def count_figures(connection: sa.Connection, job_id: str, *, message: str | None = None) -> None:
-    """Set every figure from the items. O(items): for prepare, failures and repairs, not for each batch."""
+    """Set every figure from the items, and the message with them: `message`, else how far the job is.
+
+    O(items): for prepare, failures and repairs, not for each batch.
+    """
     connection.execute(COUNT_FIGURES, {"job_id": job_id, "message": typeset(message)})
 
 

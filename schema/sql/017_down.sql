@@ -1,0 +1,1 @@
+DROP FUNCTION IF EXISTS medq_progress_message(INTEGER, INTEGER);
