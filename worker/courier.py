@@ -293,10 +293,7 @@ class Courier:
             self.api.download(file_id, file, model=batch.model)
             file.seek(0)
             for lines in _in_parts(read_lines(file), LINES_AT_ONCE):
-                refusals += self.database.transact(
-                    lambda c, lines=lines: self._store_lines(c, batch, lines),  # type: ignore[misc]
-                    patience_s=600,
-                )
+                refusals += self.database.transact(lambda c, lines=lines: self._store_lines(c, batch, lines))  # type: ignore[misc]
                 faults.reached(Point.LINES_STORED)
         return refusals
 

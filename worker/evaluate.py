@@ -18,7 +18,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from worker.adapters.db import connect, sqlalchemy_url
+from worker.adapters.db import connect, is_infrastructure_fault, sqlalchemy_url
 from worker.adapters.schema import upgrade
 from worker.adapters.sheets import read_sheets
 from worker.adapters.workbook import write_workbook
@@ -157,6 +157,8 @@ def scratch_database(database_url: str) -> Iterator[str]:
         with engine.connect() as connection:
             connection.exec_driver_sql(f'CREATE DATABASE "{name}"')
     except sa.exc.DBAPIError as error:
+        if is_infrastructure_fault(error):
+            raise
         raise UsageError(
             "No scratch database could be made for the evaluation: let the role of DATABASE_URL create databases "
             f"(ALTER ROLE … CREATEDB), or unset DATABASE_URL to use the embedded one. ({error.orig})"

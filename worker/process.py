@@ -32,7 +32,7 @@ log = get_logger()
 WEDGED = 70  # exit code of a process whose own threads have stopped
 WATCH_S = 0.5
 LEAVING_S = 5.0  # for threads that have nothing in hand
-STUCK_S = 900.0  # beyond one call: the longest wait for a database that is away, and some
+STUCK_S = 900.0  # beyond one call, with a database that is well: what it waits for there has no end
 
 
 def run(settings: Settings, stopping: threading.Event, hurry: threading.Event) -> int:
@@ -98,7 +98,7 @@ def _find_wedge(worker: dramatiq.Worker, parts: Parts, settings: Settings) -> st
         return f"{dead} threads ended"
     if silent := parts.pulses.silent(max(settings.wedged_s, 2 * settings.lease_s)):
         return f"silent: {', '.join(silent)}"
-    if parts.runner.leases.untouched_s() > settings.call_timeout_s + STUCK_S:
+    if min(parts.runner.leases.untouched_s(), parts.health.well_for_s()) > settings.call_timeout_s + STUCK_S:
         return "a task is stuck"
     return None
 

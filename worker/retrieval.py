@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from worker.adapters import excerpts
-from worker.adapters.db import Database
+from worker.adapters.db import Database, is_infrastructure_fault
 from worker.adapters.embeddings import EmbeddingClient
 from worker.adapters.excerpts import Vectors
 from worker.errors import ProviderUnavailable
@@ -58,17 +58,20 @@ class Retrieval:
         return self._corpus.documents > 0
 
     def find_excerpts(self, items: Sequence[PendingItem]) -> Retrieved:
-        """Search the courses for a whole batch at once. Raises nothing: a fault is logged and told."""
+        """Search the courses for a whole batch at once. A fault of the search is logged and told.
+
+        Of a database that is at fault nothing is concluded: it is waited for, as everywhere, and then raised.
+        """
         try:
             corpus = self._read_corpus()
             if not corpus.documents or not items:
                 return Retrieved()
             queries = [query for item in items if (query := compose_query(item.id, item.question)).terms]
             vectors = self._embed(queries, corpus)
-            found = self._database.transact(
-                lambda c: excerpts.search_passages(c, queries, corpus, vectors=vectors), patience_s=1
-            )
-        except Exception as error:  # noqa: BLE001 (whatever it is, the questions go on without excerpts)
+            found = self._database.transact(lambda c: excerpts.search_passages(c, queries, corpus, vectors=vectors))
+        except Exception as error:  # (whatever else it is, the questions go on without excerpts)
+            if is_infrastructure_fault(error):
+                raise
             log.warning("retrieval_failed", error=type(error).__name__, items=len(items))
             return Retrieved(failed=True)
         chosen = {item_id: choose_excerpts(passages) for item_id, passages in found.items()}
@@ -79,7 +82,7 @@ class Retrieval:
             now = self._clock()
             if self._read_at is None or now - self._read_at >= CORPUS_S:
                 model = self._embedder.model if self._embedder else None
-                self._corpus = self._database.transact(lambda c: excerpts.read_corpus(c, model=model), patience_s=1)
+                self._corpus = self._database.transact(lambda c: excerpts.read_corpus(c, model=model))
                 self._read_at = now
             return self._corpus
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -24,7 +25,6 @@ from worker.shapes.jobs import Task
 log = get_logger()
 
 MAX_ISOLATIONS = 2  # each is a whole process
-GIVE_BACK_PATIENCE_S = 600
 
 
 @dataclass
@@ -143,15 +143,17 @@ class Runner:
         def claim(connection: sa.Connection, *, bare: bool = False) -> Claimed | None:
             return self.line.claim(connection, owner=owner, lease_s=self.lease_s, is_again=next(tries) > 0, bare=bare)
 
+        # A claim of which nobody knows whether it was made is asked about until the server says so.
+        stopped = self.stopping.is_set
         try:
             try:
-                return self.database.transact(claim)
+                return self.database.transact(claim, give_up=stopped)
             except Exception as error:
                 if is_infrastructure_fault(error):
                     raise
                 # What is read with a task fails, for what its rows hold: the task meets that again, and is to blame.
                 log.warning("claimed_bare", error=type(error).__name__)
-                return self.database.transact(lambda c: claim(c, bare=True))
+                return self.database.transact(lambda c: claim(c, bare=True), give_up=stopped)
         except Exception as error:
             if not is_infrastructure_fault(error):
                 raise
@@ -171,8 +173,8 @@ class Runner:
             self._isolations.release()
 
     def _give_back(self, task: Task, *, delay_s: float = 0) -> None:
-        # Worth waiting for: a task that is not given back costs a lease, and is counted as a death.
-        self.database.transact(lambda c: tasks.give_back(c, task, delay_s=delay_s), patience_s=GIVE_BACK_PATIENCE_S)
+        # However long the server is away: a task that is not given back costs a lease, and is counted as a death.
+        self.database.transact(lambda c: tasks.give_back(c, task, delay_s=delay_s), patience_s=math.inf)
 
     def _give_up(self, task: Task, error: Exception) -> None:
         """A fault of the infrastructure is nobody's: the task goes back. Any other counts as a death of the task."""

@@ -6,7 +6,8 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 
 import sqlalchemy as sa
 
@@ -16,10 +17,12 @@ from worker.adapters.db import Database, is_lock_timeout
 from worker.adapters.files import Storage
 from worker.courier import Courier
 from worker.faults import Point
+from worker.health import ServerHealth, Waiting
 from worker.leases import Leases
 from worker.log import get_logger
 from worker.pipeline import quarantine
 from worker.retention import Retention
+from worker.shapes import sentences
 
 log = get_logger()
 
@@ -28,6 +31,8 @@ ABANDONED_S = 3600.0
 LOCK_WAIT_S = 0.5
 SWEEP_MOST_S = 10.0  # then the rest is the next sweep's: ready work waits to be rung for meanwhile
 PATIENCE_S = 10.0  # with a database that is away; whoever sweeps comes back by itself
+PAUSE_S = 2.0  # at most, after a beat that failed: a lease is to be renewed as soon as the server lets it
+TELL_S = 20.0  # so long a job's row says nothing of a server that is waited for
 
 
 def _nothing() -> None:
@@ -43,15 +48,21 @@ class Heartbeat:
     owner: str
     lease_s: float
     pulse: Callable[[], None] = _nothing
+    health: ServerHealth = field(default_factory=ServerHealth)
+    waiting: Callable[[], Waiting | None] = lambda: None  # what the work waits for
 
     def run(self, stopped: threading.Event) -> None:
         """Beat until `stopped`; a database that is away is waited for, never given up on."""
-        while not stopped.wait(self.lease_s / 3):
+        pause_s = self.lease_s / 3
+        while not stopped.wait(pause_s):
+            pause_s = self.lease_s / 3
             self.pulse()
             try:
                 self.beat()
+                self.tell()
             except Exception as error:  # noqa: BLE001 (the heartbeat outlives any fault: without it all leases end)
                 log.warning("heartbeat_failed", error=type(error).__name__)
+                pause_s = min(pause_s, PAUSE_S)
 
     def beat(self) -> None:
         """Renew what is held now; mark what is not ours any more."""
@@ -62,8 +73,22 @@ class Heartbeat:
         renewed = self.database.transact(
             lambda c: tasks.renew_leases(c, held, process=self.owner, lease_s=self.lease_s), patience_s=self.lease_s
         )
+        if renewed:
+            self.health.wrote(within_s=self.lease_s)
         # A task that ended between the two statements is among them too; the runner says so when one was truly lost.
         self.leases.mark_lost(renewed, held)
+
+    def tell(self) -> None:
+        """Say on the rows of the jobs at work what their tasks have long been waiting for, as far as it can be said."""
+        waiting, held = self.waiting(), self.leases.held()
+        if waiting is None or waiting.for_s < TELL_S or not held:
+            return
+
+        def say(connection: sa.Connection) -> None:
+            since = calls.read_clock(connection) - timedelta(seconds=waiting.for_s)
+            jobs.say_of_tasks(connection, list(held), sentences.database_waits(waiting.state.french, since))
+
+        self.database.transact(say, patience_s=0)
 
 
 @dataclass(frozen=True)
@@ -76,6 +101,7 @@ class Sweep:
     courier: Courier | None = None
     pulse: Callable[[], None] = _nothing
     clock: Callable[[], float] = time.monotonic
+    health: ServerHealth | None = None  # without it, a lease that ran out is taken for that of a dead worker at once
 
     def run_once(self) -> None:
         """One sweep. Safe to run in any number of processes at once."""
@@ -83,7 +109,7 @@ class Sweep:
         found, is_batch_due = self.database.transact(self._look, patience_s=PATIENCE_S)
         if self.courier is not None and is_batch_due:
             self.courier.due.set()
-        if not found:
+        if not found or not self._is_sound(found):
             return
         if ended := self.database.transact(lambda c: tasks.end_standstill(c, found, lease_s=self.lease_s)):
             log.warning("standstill_ended", sessions=ended)
@@ -96,6 +122,18 @@ class Sweep:
             self.pulse()
             if expired.job_id not in locked and not self._return(expired):
                 locked.add(expired.job_id)
+
+    def _is_sound(self, expired: Sequence[tasks.ExpiredTask]) -> bool:
+        """Whether the owners of these tasks could have renewed their leases: the server has taken writes for a while.
+
+        Where this process has not written of late, it begins to find out.
+        """
+        if self.health is None or self.health.is_sound(self.lease_s):
+            return True
+        log.info("leases_spared", expired=len(expired))
+        if self.database.transact(lambda c: tasks.try_to_write(c, expired), patience_s=0):
+            self.health.wrote(within_s=self.lease_s)
+        return False
 
     def _look(self, connection: sa.Connection) -> tuple[Sequence[tasks.ExpiredTask], bool]:
         # One transaction: an idle worker sweeps all day.

@@ -136,6 +136,9 @@ def _parse(url: str) -> _Parsed:
         names, ports = (place.hostname or "" for place in places), (str(place.port or 5432) for place in places)
         query = {"host": ",".join(names), "port": ",".join(ports), **query}
         host = ""
+    if "," in query.get("host", ""):
+        # Of several, the one that takes writes: never a standby, nor what was the primary before.
+        query.setdefault("target_session_attrs", "read-write")
     schema, options = query.pop("schema", ""), query.pop("options", "")
     pooled = query.pop("pgbouncer", "false").lower()
     if pooled not in ("true", "false"):

@@ -18,7 +18,7 @@ from redis.retry import Retry
 from worker.adapters import calls, tasks
 from worker.adapters.batch_api import BatchApi
 from worker.adapters.capacities import Capacities
-from worker.adapters.db import Database, connect, open_session
+from worker.adapters.db import Database, connect, is_infrastructure_fault, open_session
 from worker.adapters.embeddings import EmbeddingClient
 from worker.adapters.files import Storage
 from worker.adapters.limits import Limits
@@ -29,8 +29,10 @@ from worker.circuit import Circuit, Recovery, State
 from worker.courier import Courier, Patience
 from worker.errors import UsageError
 from worker.gateway import Gateway, Outlet
+from worker.health import ServerHealth, Waiting
 from worker.isolation import run_isolated
 from worker.leases import Leases
+from worker.log import get_logger
 from worker.pipeline import Explainer, Line
 from worker.pulses import Pulses
 from worker.retrieval import Retrieval
@@ -41,8 +43,12 @@ from worker.upkeep import Heartbeat, Sweep, Tidy
 from worker.urls import read_address
 from worker.watch import Bells, Watch
 
+log = get_logger()
+
 EMBEDDED_CALLS = 2  # slots of the embedded model
 POOL, UPKEEP_POOL = 8, 2  # connections for work, and for what keeps it moving
+LEAST_PATIENCE_S = 60.0  # with the database, of a task
+SAY_WAITS_S = 5.0  # so long nobody is told of what a process waits for: it passes by itself
 CONNECTIONS_OF_A_PROCESS = POOL + UPKEEP_POOL + 1  # one listens
 
 
@@ -58,12 +64,18 @@ class Parts:
     courier: Courier | None  # none for an endpoint without batches
     broker: BellBroker
     upkeep: Database
+    health: ServerHealth  # of the database, as the work sees it
     pulses: Pulses
     threads: int
 
     def release(self) -> None:
         """Give back what this process still holds, so that another takes it at once and no death is counted."""
-        self.upkeep.transact(lambda c: tasks.give_back_all(c, process=self.runner.owner), patience_s=1)
+        try:
+            self.upkeep.transact(lambda c: tasks.give_back_all(c, process=self.runner.owner), patience_s=1)
+        except Exception as error:
+            if not is_infrastructure_fault(error):
+                raise
+            log.warning("leases_not_given_back", error=type(error).__name__)
 
     def close(self) -> None:
         """Drop every connection: for whoever goes on living after the work. A worker process just ends."""
@@ -126,7 +138,7 @@ def build_gateway(settings: Settings, endpoint: Endpoint, circuit: Circuit) -> G
     return Gateway(outlets, slots=slots, grace_s=settings.grace_s, circuit=circuit)
 
 
-def build_line(settings: Settings, *, pool_size: int, owner: str) -> Line:
+def build_line(settings: Settings, *, pool_size: int, owner: str, health: ServerHealth | None = None) -> Line:
     """The line alone: what a process needs that runs one task and neither listens, sweeps nor renews.
 
     `owner` names the process, as its leases do, so that its sessions are known should it freeze.
@@ -138,7 +150,8 @@ def build_line(settings: Settings, *, pool_size: int, owner: str) -> Line:
         name=tasks.session_name(owner),
         standstill_s=_standstill_s(settings),
     )
-    database = Database(engine)
+    # Work waits for a server that is at fault as long as it would for a model.
+    database = Database(engine, patience_s=max(LEAST_PATIENCE_S, settings.outage_s), health=health)
     embedder = EmbeddingClient(settings) if settings.embedding_model else None
     circuit = Circuit()
     return Line(
@@ -151,6 +164,12 @@ def build_line(settings: Settings, *, pool_size: int, owner: str) -> Line:
         prices=load_prices(settings.prices),
         retrieval=Retrieval(database, embedder),
     )
+
+
+def _waited_for(*waits: Waiting | None) -> str | None:
+    """The SQLSTATE that is waited for longest, once it is worth saying."""
+    long = [waiting for waiting in waits if waiting is not None and waiting.for_s >= SAY_WAITS_S]
+    return max(long, key=lambda waiting: waiting.for_s).state.code if long else None
 
 
 def _standstill_s(settings: Settings) -> float:
@@ -212,10 +231,12 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
     calls_at_once = _calls_at_once(settings, endpoint)
     threads = calls_at_once + _spare_threads(calls_at_once)
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-    line = build_line(settings, pool_size=min(POOL, threads + 1), owner=owner)
+    health, upkeep_health = ServerHealth(), ServerHealth()
+    line = build_line(settings, pool_size=min(POOL, threads + 1), owner=owner, health=health)
     # Its own connections: leases are renewed even when every other one is busy.
     upkeep = Database(
-        connect(database_url, pool_size=UPKEEP_POOL, name="medq-upkeep", standstill_s=_standstill_s(settings))
+        connect(database_url, pool_size=UPKEEP_POOL, name="medq-upkeep", standstill_s=_standstill_s(settings)),
+        health=upkeep_health,
     )
     leases = Leases(stopping)
     runner = Runner(
@@ -240,13 +261,16 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
             call_timeout_s=settings.call_timeout_s,
             courier=courier,
             pulse=lambda: pulses.beat("watch"),
+            health=upkeep_health,
         ),
         database_url=database_url,
         sweep_s=settings.sweep_s,
         idle_threads=runner.idle_threads,
         bells=Bells(lambda times: ring(broker, times), work=runner.drain_apart, begun=runner.begun),
         pulse=lambda: pulses.beat("watch"),
-        name=lambda: tasks.watch_session(owner, is_cut_off=line.circuit.is_cut_off),
+        name=lambda: tasks.watch_session(
+            owner, is_cut_off=line.circuit.is_cut_off, waits_for=_waited_for(health.longest(), upkeep_health.longest())
+        ),
         listen=None if read_address(database_url).is_pooled else open_session,
     )
     return Parts(
@@ -257,6 +281,8 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
             owner=owner,
             lease_s=settings.lease_s,
             pulse=lambda: pulses.beat("heartbeat"),
+            health=upkeep_health,
+            waiting=health.longest,
         ),
         watch=watch,
         tidy=Tidy(database=upkeep, storage=line.storage, stray_s=settings.stray_s),
@@ -264,6 +290,7 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
         courier=courier,
         broker=broker,
         upkeep=upkeep,
+        health=health,
         pulses=pulses,
         threads=threads,
     )

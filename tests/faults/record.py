@@ -67,6 +67,12 @@ FAULTS = {
     "hostile addresses": "hostile addresses",
     "damaged workbooks": "workbooks damaged at random",
     "redis refuses": "Redis full, read-only, without rights, of another type, gone",
+    "server read-only": "PostgreSQL read-only",
+    "server statement_timeout": "`statement_timeout` of 1 ms",
+    "server lock_timeout": "`lock_timeout` of 20 ms, and the job's row locked",
+    "server connections used up": "every session ended, and no connection left",
+    "server disk full": "the database's disk full",
+    "server failover": "the primary gone, its standby promoted",
     "soak": "everyday use: cancelled, resumed, renamed, edited by hand",
 }
 

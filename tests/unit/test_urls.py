@@ -240,17 +240,16 @@ def test_a_password_with_raw_signs_is_not_shown_in_part(sign: str) -> None:
 # -- sessions ----------------------------------------------------------------------------------------------------------
 
 
-def test_several_hosts_are_tried_in_their_order() -> None:
+def test_of_several_hosts_the_first_that_takes_writes_is_used_unless_the_address_says_otherwise() -> None:
+    both = {"user": "u", "host": "first,second", "port": "5432,6432", "dbname": "d"}
     assert_opens(
-        "postgresql://u:p%40@first:5432,second:6432/d?target_session_attrs=read-write",
-        user="u",
+        "postgresql://u:p%40@first:5432,second:6432/d?target_session_attrs=any",
         password="p@",
-        host="first,second",
-        port="5432,6432",
-        dbname="d",
-        target_session_attrs="read-write",
+        target_session_attrs="any",
+        **both,
     )
-    assert_opens("postgresql://u@first,second:6432/d", user="u", host="first,second", port="5432,6432", dbname="d")
+    for url in ("postgresql://u@first,second:6432/d", "postgresql://u@/d?host=first,second&port=5432,6432"):
+        assert_opens(url, target_session_attrs="read-write", **both)
 
 
 @pytest.mark.parametrize("hosts", ["first:5432,second:x", "first:99999,second"])

@@ -93,15 +93,16 @@ WHERE j."id" = :job_id AND c."taskId" = :task_id AND c."status" = 'failed' AND c
 ORDER BY at, call_id
 """)
 
-# Is somebody else asking one of these questions right now? Of a task that runs only a live lease counts: a dead holder
-# is asked past. Of one that was cancelled or put back meanwhile the reply is awaited, for as long as a call may take.
+# Is somebody else asking one of these questions right now? The call of a task that runs counts until its owner is taken
+# for dead, which closes it: a lease that ran out may be one that the server let nobody renew, with the reply in hand.
+# Of a task that was cancelled or put back meanwhile the reply is awaited, for as long as a call may take.
 TWIN = sa.text(f"""
 SELECT EXISTS (
     SELECT 1 FROM "LlmCall" c
     LEFT JOIN "AiValidationTask" t ON t."id" = c."taskId" AND t."attempt" = c."attempt" AND t."status" = 'running'
     WHERE c."status" = 'started' AND c."id" <> :call_id AND c."questionKeys" && CAST(:keys AS text[])
       AND CASE WHEN t."id" IS NULL THEN c."createdAt" > {NOW} - make_interval(secs => :call_timeout_s)
-               ELSE t."id" <> :id AND t."leaseExpiresAt" > {NOW} END
+               ELSE t."id" <> :id END
 ) OR 0 < (
     -- Counted, for an EXISTS would make the planner hope for a hit in the first rows and read the whole table.
     SELECT count(*) FROM "LlmCall" c WHERE c."status" = 'succeeded' AND c."questionKeys" && CAST(:keys AS text[])

@@ -5,29 +5,25 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import psycopg
 import sqlalchemy as sa
 import tenacity
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from worker import sessions
 from worker.log import get_logger
 from worker.sessions import THROUGH_POOLER, Session
+from worker.shapes.server_states import AWAY, BUSY, Remedy, ServerState, find_state
 from worker.urls import Address, read_address, session_url
 
 T = TypeVar("T")
 log = get_logger()
 
-# Serialisation failure, deadlock, lock not available: the same transaction may well pass the next time.
-RETRYABLE_STATES = frozenset({"40001", "40P01", "55P03"})
-# Server starting, stopping, out of connections, or the session killed by an operator.
-INFRASTRUCTURE_STATES = frozenset(
-    # 25P03: the server ended a transaction that stood still, because this process did.
-    {"57P01", "57P02", "57P03", "53300", "08000", "08003", "08006", "08001", "08004", "25P03"}
-)
+# What a transaction that a limit of the database cut short is given instead: every one of ours has an end.
+MORE_TIME = sa.text("SELECT set_config('statement_timeout', '15min', true), set_config('lock_timeout', '30s', true)")
 
 
 def sqlalchemy_url(url: str) -> str:
@@ -56,6 +52,13 @@ def connect(url: str, *, pool_size: int = 8, name: str = "medq", standstill_s: f
     )
     if address.is_pooled:
         sa.event.listen(engine, "begin", _begins(address, standstill_s=standstill_s))
+
+    @sa.event.listens_for(engine, "handle_error")
+    def renew(context: sa.engine.ExceptionContext) -> None:
+        # No session that leads to such a server, or was opened before this one, is used again.
+        if _is_to_be_renewed(context.original_exception):
+            context.is_disconnect = True
+
     return engine
 
 
@@ -94,19 +97,22 @@ def name_session(connection: Session, name: str) -> None:
     connection.execute("SELECT set_config('application_name', %s, false)", (name,))
 
 
+def server_state(error: BaseException) -> ServerState | None:
+    """What this error says of the server; None when the statement, or whoever wrote it, is at fault."""
+    if isinstance(error, PoolTimeoutError):
+        return BUSY
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if not isinstance(cause, psycopg.Error):
+        return None
+    is_lost = isinstance(error, DBAPIError) and error.connection_invalidated
+    if cause.sqlstate is None:  # no server said it: there was none, or no connection to it
+        return AWAY if is_lost or isinstance(cause, psycopg.OperationalError) else None
+    return find_state(cause.sqlstate) or (AWAY if is_lost else None)
+
+
 def is_infrastructure_fault(error: BaseException) -> bool:
     """True when the database, not the statement, is at fault: waiting and trying again can mend it."""
-    if isinstance(error, PoolTimeoutError):
-        return True
-    if not isinstance(error, DBAPIError):
-        return False
-    state = getattr(error.orig, "sqlstate", None)
-    return (
-        error.connection_invalidated
-        or state in RETRYABLE_STATES
-        or state in INFRASTRUCTURE_STATES
-        or (isinstance(error, OperationalError) and state is None)
-    )
+    return server_state(error) is not None
 
 
 def is_lock_timeout(error: BaseException) -> bool:
@@ -114,48 +120,110 @@ def is_lock_timeout(error: BaseException) -> bool:
     return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) == "55P03"
 
 
+def _is_to_be_renewed(error: BaseException) -> bool:
+    state = server_state(error)
+    return state is not None and state.remedy is Remedy.RENEW
+
+
+class Health(Protocol):
+    """Who is told what transactions wait for: `worker.health.ServerHealth`."""
+
+    def met(self, state: ServerState) -> None:
+        """A transaction of the calling thread met this state, and waits."""
+
+    def passed(self) -> None:
+        """What it waited for is over."""
+
+
 class Database:
     """Runs short transactions. Every function given to it is idempotent, so that a lost COMMIT reply is harmless."""
 
     def __init__(
-        self, engine: sa.Engine, *, patience_s: float = 60, sleep: Callable[[float], None] = time.sleep
+        self,
+        engine: sa.Engine,
+        *,
+        patience_s: float = 60,
+        sleep: Callable[[float], None] = time.sleep,
+        health: Health | None = None,
     ) -> None:
+        """`patience_s`: for how long a server that is at fault is waited for, unless a transaction says otherwise."""
         self.engine = engine
         # Through a pooler no statement is alone: what a session would have been told goes before it.
         is_pooled = engine.get_execution_options().get(THROUGH_POOLER, False)
         self._single = None if is_pooled else engine.execution_options(isolation_level="AUTOCOMMIT")
         self._patience_s = patience_s
         self._sleep = sleep
+        self._health = health
 
     def transact(
-        self, work: Callable[[sa.Connection], T], *, patience_s: float | None = None, single: bool = False
+        self,
+        work: Callable[[sa.Connection], T],
+        *,
+        patience_s: float | None = None,
+        single: bool = False,
+        give_up: Callable[[], bool] = lambda: False,
     ) -> T:
         """Run `work` in one transaction and commit; again, with backoff and jitter, while the server is at fault.
 
         `single`: the work is one statement, which is a transaction by itself: BEGIN and COMMIT are two journeys saved.
+        `give_up`: looked at between two tries. What is at fault is told by `worker.shapes.server_states` alone.
         """
         once = self._alone if single and self._single is not None else self._once
         try:
             return once(work)
         except (DBAPIError, PoolTimeoutError) as error:
-            if not is_infrastructure_fault(error):
+            state = server_state(error)
+            if state is None:
                 raise
-            log.warning("database_retry", tries=1)
-            self._sleep(random.uniform(0, 0.05))  # noqa: S311 (jitter, not a secret)
+            self._note(state, tries=1)
+        self._sleep(random.uniform(0, 0.05))  # noqa: S311 (jitter, not a secret)
         # The first try needs none of this, and is all there is on a good day.
+        return self._persist(work, state, self._patience_s if patience_s is None else patience_s, give_up)
+
+    def _persist(
+        self, work: Callable[[sa.Connection], T], met: ServerState, patience_s: float, give_up: Callable[[], bool]
+    ) -> T:
+        wants_time = met.remedy is Remedy.LONGER
+
+        def again() -> T:
+            nonlocal met, wants_time
+            try:
+                return self._once(work, more_time=wants_time)
+            except (DBAPIError, PoolTimeoutError) as error:
+                if found := server_state(error):
+                    met, wants_time = found, wants_time or found.remedy is Remedy.LONGER
+                raise
+
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(is_infrastructure_fault),
-            stop=tenacity.stop_after_delay(self._patience_s if patience_s is None else patience_s),
+            stop=lambda state: give_up() or (state.seconds_since_start or 0) >= patience_s,
             wait=tenacity.wait_random_exponential(multiplier=0.05, max=2),
             sleep=self._sleep,
-            before_sleep=lambda state: log.warning("database_retry", tries=state.attempt_number),
+            before_sleep=lambda state: self._note(met, tries=1 + state.attempt_number),
             reraise=True,
         )
-        result: T = retrying(once, work)
+        is_waiting = False
+        try:
+            result: T = retrying(again)
+        except BaseException as error:
+            # Given up by this transaction; what it met is still there, and the next one goes on waiting for it.
+            is_waiting = is_infrastructure_fault(error) and not met.is_conflict
+            raise
+        finally:
+            if self._health is not None and not is_waiting:
+                self._health.passed()
         return result
 
-    def _once(self, work: Callable[[sa.Connection], T]) -> T:
+    def _note(self, state: ServerState, *, tries: int) -> None:
+        if self._health is not None:
+            self._health.met(state)
+        if tries & (tries - 1) == 0:  # the first, and ever fewer of those that follow
+            log.warning("database_retry", state=state.code, tries=tries)
+
+    def _once(self, work: Callable[[sa.Connection], T], *, more_time: bool = False) -> T:
         with self.engine.begin() as connection:
+            if more_time:
+                connection.execute(MORE_TIME)
             return work(connection)
 
     def _alone(self, work: Callable[[sa.Connection], T]) -> T:
@@ -181,7 +249,7 @@ def copy_rows(connection: sa.Connection, table: str, columns: Mapping[str, str],
                 copy.write_row(row)
     except psycopg.Error as error:
         # The driver's own way, around SQLAlchemy: its faults are told apart and retried like any other's.
-        is_lost = bool(driver.closed)
+        is_lost = bool(driver.closed) or _is_to_be_renewed(error)
         if is_lost:
             connection.invalidate(error)
         wrapped = DBAPIError.instance(

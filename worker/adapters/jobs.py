@@ -27,7 +27,8 @@ FIGURES = (
 
 BEGIN = sa.text(f"""
 UPDATE "AiValidationJob" SET "status" = 'processing', "startedAt" = {NOW}, "updatedAt" = {NOW},
-       "message" = 'Lecture du fichier.', "errorMessage" = NULL
+       "message" = CASE WHEN :kind = 'prepare' THEN 'Lecture du fichier.'
+                        ELSE medq_progress_message("processedItems", "totalItems") END, "errorMessage" = NULL
 WHERE "id" = :id AND "status" = 'queued'
 """)  # noqa: S608 (constants of this file)
 
@@ -57,6 +58,16 @@ RETURNING "id"
 """)  # noqa: S608
 
 SAY = sa.text(f'UPDATE "AiValidationJob" SET "message" = :message, "updatedAt" = {NOW} WHERE "id" = :id')  # noqa: S608
+
+# Of jobs whose rows nobody has locked: to tell is not worth a wait.
+SAY_OF_TASKS = sa.text(f"""
+UPDATE "AiValidationJob" j SET "message" = :message, "updatedAt" = {NOW}
+FROM (SELECT "id" FROM "AiValidationJob"
+      WHERE "id" IN (SELECT "jobId" FROM "AiValidationTask" WHERE "id" = ANY(CAST(:task_ids AS text[])))
+        AND "status" = 'processing' AND "message" IS DISTINCT FROM :message
+      ORDER BY "id" FOR NO KEY UPDATE SKIP LOCKED) waits
+WHERE j."id" = waits."id"
+""")  # noqa: S608
 
 REASONS = sa.text('SELECT DISTINCT "reason" FROM "AiValidationItem" WHERE "jobId" = :id LIMIT 2')
 
@@ -101,7 +112,7 @@ def exists(connection: sa.Connection, job_id: str) -> bool:
 
 def begin_job(connection: sa.Connection, task: Task) -> None:
     """`queued` → `processing`, by whichever task comes first."""
-    connection.execute(BEGIN, {"id": task.job.id})
+    connection.execute(BEGIN, {"id": task.job.id, "kind": task.kind})
 
 
 def fail_now(connection: sa.Connection, job_id: str, sentence: str) -> None:
@@ -123,6 +134,11 @@ def fail_open_batches(connection: sa.Connection, job_id: str, sentence: str) -> 
 def say(connection: sa.Connection, job_id: str, message: str) -> None:
     """Tell the admin something about the job as it goes."""
     connection.execute(SAY, {"id": job_id, "message": typeset(message)})
+
+
+def say_of_tasks(connection: sa.Connection, task_ids: Sequence[str], message: str) -> None:
+    """Tell the admins something about the jobs of these tasks, where their rows can be had at once."""
+    connection.execute(SAY_OF_TASKS, {"task_ids": list(task_ids), "message": typeset(message)})
 
 
 def close_job(

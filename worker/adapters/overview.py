@@ -315,6 +315,47 @@ def find_cut_off(engine: sa.Engine) -> list[str]:
         return list(connection.scalars(query, {"name": "medq-watch cut off "}))
 
 
+def find_waiting(engine: sa.Engine) -> dict[str, list[str]]:
+    """SQLSTATE → host and pid of the worker processes that wait for the server because of it."""
+    query = sa.text("""
+        SELECT split_part(rest, ' ', 1) AS state, split_part(rest, ' ', 2) AS place
+        FROM (SELECT substr(application_name, length(:name) + 1) AS rest FROM pg_stat_activity
+              WHERE datname = current_database() AND starts_with(application_name, :name)) waiting ORDER BY 1, 2
+    """)
+    found: dict[str, list[str]] = {}
+    with engine.connect() as connection:
+        for state, place in connection.execute(query, {"name": "medq-watch waits "}):
+            found.setdefault(state, []).append(place)
+    return found
+
+
+def try_to_write(engine: sa.Engine) -> None:
+    """Write a call of some size, and take it back. Raises what the server says when it takes no writes."""
+    statement = sa.text("""
+        INSERT INTO "LlmCall" ("id", "attempt", "purpose", "requestHash", "questionKeys", "model", "endpoint", "status",
+                               "questionCount", "response", "createdAt")
+        SELECT 'medq doctor ' || gen_random_uuid(), 0, 'explain', 'medq doctor', '{}', 'medq doctor', 'medq doctor',
+               'succeeded', 0, string_agg(md5(random()::text), ''), timezone('UTC', clock_timestamp())
+        FROM generate_series(1, 1000)
+    """)
+    with engine.connect() as connection:  # never committed
+        connection.execute(statement)
+
+
+def read_limits(engine: sa.Engine) -> dict[str, int]:
+    """`statement_timeout` and `lock_timeout` in milliseconds (0: none), `max_connections`, and how many are `free`."""
+    query = sa.text("""
+        SELECT name, setting::bigint FROM pg_settings
+        WHERE name IN ('statement_timeout', 'lock_timeout', 'max_connections')
+        UNION ALL
+        SELECT 'free', sum(CASE WHEN name = 'max_connections' THEN setting::bigint ELSE -setting::bigint END)
+               - (SELECT sum(numbackends) FROM pg_stat_database)
+        FROM pg_settings WHERE name IN ('max_connections', 'superuser_reserved_connections', 'reserved_connections')
+    """)
+    with engine.connect() as connection:
+        return {name: int(value) for name, value in connection.execute(query)}
+
+
 def server_version(engine: sa.Engine) -> int:
     """The server's major version."""
     with engine.connect() as connection:

@@ -28,6 +28,7 @@ from worker.shapes.jobs import Job, Task, TaskKind
 NOW = "timezone('UTC', clock_timestamp())"
 CHANNEL = "medq_task"
 CUT_OFF_SESSION = "medq-watch cut off "  # the same of one that cannot reach the LLM; host and pid follow
+WAITING_SESSION = "medq-watch waits "  # the same of one that waits for the server; SQLSTATE, host and pid follow
 WATCH_SESSION = "medq-watch"  # what pg_stat_activity shows of the session with which a worker process listens
 MAX_DEATHS = 3  # of which the last was seen: the task alone in a process, which died
 MAX_LOSSES = 30  # workers that vanished with it, whatever took them: operators may kill often
@@ -166,6 +167,14 @@ WHERE datname = current_database() AND application_name = ANY(CAST(:sessions AS 
   AND xact_start < clock_timestamp() - make_interval(secs => :lease_s)
 """)
 
+# A write where the owners of these leases would write; it changes nothing. Who is at work on a row is not waited for.
+TRY_TO_WRITE = sa.text("""
+UPDATE "AiValidationTask" t SET "leaseExpiresAt" = t."leaseExpiresAt"
+FROM (SELECT "id" FROM "AiValidationTask" WHERE "id" = ANY(CAST(:ids AS text[])) AND "status" = 'running'
+      ORDER BY "id" FOR UPDATE SKIP LOCKED) expired
+WHERE t."id" = expired."id"
+""")
+
 LOCK_TIMEOUT = sa.text("SELECT set_config('lock_timeout', :wait_ms, true)")
 
 RETURN_EXPIRED = sa.text(f"""
@@ -227,9 +236,11 @@ def session_name(owner: str) -> str:
     return f"medq-worker {':'.join(owner.split(':')[1:3])}"
 
 
-def watch_session(owner: str, *, is_cut_off: bool) -> str:
-    """What pg_stat_activity shows for the session with which this process listens."""
+def watch_session(owner: str, *, is_cut_off: bool, waits_for: str | None = None) -> str:
+    """What pg_stat_activity shows for the session with which this process listens. `waits_for`: a SQLSTATE, or None."""
     host, pid = owner.split(":")[:2]
+    if waits_for is not None:
+        return f"{WAITING_SESSION}{waits_for} {host[:30]}:{pid}"
     return f"{CUT_OFF_SESSION}{host[:30]}:{pid}" if is_cut_off else WATCH_SESSION
 
 
@@ -362,6 +373,11 @@ def find_expired(connection: sa.Connection, *, lease_s: float) -> Sequence[Expir
     """The tasks whose lease ran out, by the database's clock."""
     rows = connection.execute(EXPIRED, {"lease_s": lease_s}).all()
     return [ExpiredTask(id=r[0], job_id=r[1], kind=r[2], attempt=r[3], deaths=r[4], owner=r[5]) for r in rows]
+
+
+def try_to_write(connection: sa.Connection, expired: Sequence[ExpiredTask]) -> bool:
+    """Write where the owners of these tasks would, and change nothing; whether anything was written."""
+    return connection.execute(TRY_TO_WRITE, {"ids": [task.id for task in expired]}).rowcount > 0
 
 
 def end_standstill(connection: sa.Connection, expired: Sequence[ExpiredTask], *, lease_s: float) -> int:

@@ -148,11 +148,22 @@ def _usage_sentence(error: TyperException) -> str:
 def _fault_sentence(error: Exception) -> str:
     kind = f"{type(error).__module__}.{type(error).__name__}"
     cause = str(getattr(error, "orig", None) or error).strip().split("\n", 1)[0].rstrip(".")
+    if kind.startswith(("sqlalchemy.", "psycopg.")) and (meaning := _server_meaning(error)):
+        return f"The database {meaning} ({cause}). See `{program()} doctor`, then try again."
     if kind.endswith(("OperationalError", "InterfaceError")):
         return f"The database does not answer ({cause}). Check DATABASE_URL with `{program()} doctor`."
     if kind.startswith("redis."):
         return f"Redis does not answer ({cause}). Check REDIS_URL with `{program()} doctor`."
     return f"Unexpected fault ({type(error).__name__}: {cause}). Set MEDQ_DEBUG=1 to see where."
+
+
+def _server_meaning(error: Exception) -> str | None:
+    """What is the matter with a server that answers, but will not do what it is asked."""
+    from worker.adapters.db import server_state
+    from worker.shapes.server_states import AWAY
+
+    state = server_state(error)
+    return None if state is None or state is AWAY else state.meaning
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

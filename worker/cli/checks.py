@@ -143,6 +143,7 @@ def check_database(site: Site) -> Iterator[Check]:
     """Reachable, recent enough, at the right revision, with or without the seed's strict checks, with workers."""
     from schema.config import head_revision
     from worker.adapters import overview
+    from worker.cli.server_state import check_server
 
     kind = "embedded" if "postgresql" in site.services.embedded else "configured"
     version = overview.server_version(site.engine)
@@ -168,6 +169,7 @@ def check_database(site: Site) -> Iterator[Check]:
             f"{', '.join(cut_off)}: no reply from the LLM, while other processes have one",
             "check the network, proxy and names of that machine; it goes on by itself",
         )
+    yield from check_server(site)
 
 
 def _check_rules(site: Site) -> Iterator[Check]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -135,10 +136,10 @@ class TaskLedger:
         return ceiling_usd + reserved_usd <= left_usd
 
     def succeed(self, call_id: str, request: Request, reply: Reply) -> None:
-        """See `Ledger.succeed`. A paid reply is worth waiting long for a database that is away."""
+        """See `Ledger.succeed`. A paid reply is kept until the database takes it, however long that is."""
         cost_usd = self.prices.cost_usd(request, reply)
         self.database.transact(
-            lambda c: calls.succeed_calls(c, {call_id: (reply, cost_usd)}), patience_s=600, single=True
+            lambda c: calls.succeed_calls(c, {call_id: (reply, cost_usd)}), patience_s=math.inf, single=True
         )
         self.stored()
         faults.reached(Point.REPLY_STORED, self.task.kind, self.task.position)

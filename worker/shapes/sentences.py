@@ -185,6 +185,14 @@ def storage_away(retry_at: datetime, until: datetime) -> str:
     )
 
 
+def database_waits(cause: str, since: datetime) -> str:
+    """Said while the job waits for the database, as far as its row can be written. `cause`: of `ServerState`. UTC."""
+    return (
+        f"La base de données {cause} depuis {hour(since)} : le service attend et reprend dès que possible. Prévenir "
+        "l'exploitant si cela dure. Rien n'est perdu."
+    )
+
+
 def storage_outage(down_s: float) -> str:
     """The cause of a job that waited for the storage as long as it may."""
     return (
