@@ -103,9 +103,20 @@ def _spare_threads(calls_at_once: int) -> int:
     return max(2, calls_at_once // 2)
 
 
-def build_gateway(settings: Settings, endpoint: Endpoint, circuit: Circuit) -> Gateway:
-    """The way out to the endpoint, and to its stand-in when there is one. The operator's limits are the first's."""
-    limits_redis = redis.Redis.from_url(
+def build_limits(settings: Settings) -> list[Limits]:
+    """The limits of the endpoints that are called, to be looked at; none of the embedded model, which has none."""
+    client = _limits_client(settings)
+    endpoint = resolve_endpoint(settings, settings.embedded_llm_url or "embedded")
+    if endpoint.embedded:
+        return []
+    found = [Limits(client, endpoint.name, rpm=settings.rpm, tpm=settings.tpm)]
+    if settings.has_fallback:
+        found.append(Limits(client, resolve_endpoint(settings.for_fallback(), None).name))
+    return found
+
+
+def _limits_client(settings: Settings) -> redis.Redis:
+    return redis.Redis.from_url(
         settings.redis_url or "",
         # Redis away must cost a call next to nothing: the process then goes on within its own share.
         socket_timeout=1,
@@ -113,6 +124,11 @@ def build_gateway(settings: Settings, endpoint: Endpoint, circuit: Circuit) -> G
         retry=Retry(NoBackoff(), 0),
         **stay_alive(settings.redis_url or ""),
     )
+
+
+def build_gateway(settings: Settings, endpoint: Endpoint, circuit: Circuit) -> Gateway:
+    """The way out to the endpoint, and to its stand-in when there is one. The operator's limits are the first's."""
+    limits_redis = _limits_client(settings)
 
     def outlet(endpoint: Endpoint, settings: Settings, rpm: int | None, tpm: int | None) -> Outlet:
         limits = Limits(limits_redis, endpoint.name, rpm=rpm, tpm=tpm, processes=settings.processes)

@@ -197,10 +197,29 @@ class Pacer:
         return (self.rate or 0.0) * (1 + GROWTH_PER_S * max(0.0, now - self.at))
 
 
+# → seconds of pause left, requests and tokens a minute that hold now (0: no limit is known)
+STATE = (
+    _RATE
+    + """
+local rpm, tpm = least(configured(1), get('rpm')), least(configured(2), get('tpm'))
+return {tostring(math.max(0, (get('pause') or 0) - now)), tostring(least(rpm, grown()) or 0), tostring(tpm or 0)}
+"""
+)
+
+
 class Script(Protocol):
     """A Lua script that Redis keeps."""
 
     def __call__(self, keys: list[str], args: list[Any]) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LimitState:
+    """Seconds that calls are paused for; requests and tokens a minute that are allowed, 0 where no limit is known."""
+
+    pause_s: float
+    requests: float
+    tokens: float
 
 
 @dataclass
@@ -264,6 +283,12 @@ class Limits:
     def told_rpm(self) -> float | None:
         """The requests a minute that the endpoint's own headers allow; None where it does not say."""
         return self._adopted.requests
+
+    def read_state(self) -> LimitState | None:
+        """What holds for every process now; None where Redis does not say."""
+        client = self.client
+        answer = self._ask(client.register_script(STATE) if client is not None else None, [])
+        return None if answer is None else LimitState(*map(float, answer))
 
     def try_out(self) -> None:
         """Take a turn as any call does, and forget it. Raises `redis.RedisError` where it cannot be shared."""

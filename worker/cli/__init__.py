@@ -12,7 +12,20 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from worker.cli import backups, check, checks, courses, decisions, evaluate, jobs, processes, retention, runs, schemas
+from worker.cli import (
+    backups,
+    check,
+    checks,
+    courses,
+    decisions,
+    evaluate,
+    jobs,
+    metrics,
+    processes,
+    retention,
+    runs,
+    schemas,
+)
 from worker.cli.output import program, say, tell
 from worker.errors import MedqError, UsageError
 from worker.streams import protect_standard_streams
@@ -85,6 +98,7 @@ app.command("check")(check.check)
 app.command("prune")(retention.prune)
 app.command("forget")(retention.forget)
 app.command("doctor")(checks.doctor)
+app.command("metrics")(metrics.metrics)
 
 
 def main() -> None:
