@@ -17,7 +17,7 @@ from worker.adapters.db import Database, is_lock_timeout
 from worker.adapters.files import Storage
 from worker.courier import Courier
 from worker.faults import Point
-from worker.health import ServerHealth, Waiting
+from worker.health import SHOW_ALIVE_S, ServerHealth, Waiting
 from worker.leases import Leases
 from worker.log import get_logger
 from worker.pipeline import quarantine
@@ -109,7 +109,7 @@ class Sweep:
         found, is_batch_due = self.database.transact(self._look, patience_s=PATIENCE_S)
         if self.courier is not None and is_batch_due:
             self.courier.due.set()
-        if not found or not self._is_sound(found):
+        if not found or not (found := self._of_the_dead(found)):
             return
         if ended := self.database.transact(lambda c: tasks.end_standstill(c, found, lease_s=self.lease_s)):
             log.warning("standstill_ended", sessions=ended)
@@ -123,17 +123,22 @@ class Sweep:
             if expired.job_id not in locked and not self._return(expired):
                 locked.add(expired.job_id)
 
-    def _is_sound(self, expired: Sequence[tasks.ExpiredTask]) -> bool:
-        """Whether the owners of these tasks could have renewed their leases: the server has taken writes for a while.
+    def _of_the_dead(self, expired: Sequence[tasks.ExpiredTask]) -> Sequence[tasks.ExpiredTask]:
+        """Those of these tasks whose owner could have renewed its lease: the server has taken writes for a while.
 
-        Where this process has not written of late, it begins to find out.
+        This process may know from its own writes, or from those of others. Else it begins to find out.
         """
         if self.health is None or self.health.is_sound(self.lease_s):
-            return True
-        log.info("leases_spared", expired=len(expired))
-        if self.database.transact(lambda c: tasks.try_to_write(c, expired), patience_s=0):
-            self.health.wrote(within_s=self.lease_s)
-        return False
+            return expired
+        grace_s = min(self.lease_s, SHOW_ALIVE_S)
+        dead = self.database.transact(
+            lambda c: tasks.could_have_renewed(c, expired, lease_s=self.lease_s, grace_s=grace_s), patience_s=PATIENCE_S
+        )
+        if spared := [task for task in expired if task.id not in dead]:
+            log.info("leases_spared", expired=len(spared))
+            if self.database.transact(lambda c: tasks.try_to_write(c, spared), patience_s=0):
+                self.health.wrote(within_s=self.lease_s)
+        return [task for task in expired if task.id in dead]
 
     def _look(self, connection: sa.Connection) -> tuple[Sequence[tasks.ExpiredTask], bool]:
         # One transaction: an idle worker sweeps all day.

@@ -253,6 +253,7 @@ def test_doctor_finds_this_platform_well_once_somebody_works(medq: Medq) -> None
         "database": "ok",
         "schema": "ok",
         "workers": "fail",
+        "database writes": "ok",
         "redis": "ok",
         "storage": "ok",
         "llm": levels["llm"],

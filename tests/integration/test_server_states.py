@@ -141,9 +141,35 @@ def test_a_lease_that_nobody_could_renew_is_spared_until_its_owner_could_have(
     sweep.run_once()
     assert platform.rows(task) == [{"status": "running", "deaths": 0}]
     # And when it is really gone
+    assert health.is_sound(2)
     platform.execute("""UPDATE "AiValidationTask" SET "leaseExpiresAt" = "leaseExpiresAt" - interval '1 hour'""")
     sweep.run_once()
     assert platform.rows(task) == [{"status": "ready", "deaths": 1}]
+
+
+def test_what_others_wrote_shows_that_an_owner_could_have_renewed(platform: Platform, held: dict[str, Any]) -> None:
+    # Given a process that has just started, on a server to which others have written
+    sweep = Sweep(database=Database(platform.engine), lease_s=2, call_timeout_s=1, health=ServerHealth())
+    state = """SELECT "status", "deaths" FROM "AiValidationTask" WHERE "kind" = 'prepare'"""
+
+    def write(ago_s: int) -> None:
+        platform.execute("""DELETE FROM "AiValidationTask" WHERE "kind" = 'finish'""")
+        platform.execute(
+            """INSERT INTO "AiValidationTask" ("id", "jobId", "kind", "position", "status", "startedAt")
+               SELECT 'other', "jobId", 'finish', 0, 'ready', medq_now() - make_interval(secs => :ago_s)
+               FROM "AiValidationTask" WHERE "kind" = 'prepare'""",
+            ago_s=ago_s,
+        )
+
+    # When that was before the lease was to be renewed, or a moment ago, then nobody knows
+    for ago_s in (2 * 3600, 1):
+        write(ago_s)
+        sweep.run_once()
+        assert platform.rows(state) == [{"status": "running", "deaths": 0}]
+    # And when it was in between, then the owner is dead
+    write(60)
+    sweep.run_once()
+    assert platform.rows(state) == [{"status": "ready", "deaths": 1}]
 
 
 def test_the_row_says_what_is_waited_for(platform: Platform, held: dict[str, Any]) -> None:

@@ -175,6 +175,20 @@ FROM (SELECT "id" FROM "AiValidationTask" WHERE "id" = ANY(CAST(:ids AS text[]))
 WHERE t."id" = expired."id"
 """)
 
+# Whose owner had a chance: since it was to renew (a third of a lease after it last did, and a pause) somebody has
+# written to this table, and that is longer ago than a living owner needs to do the same.
+COULD_HAVE_RENEWED = sa.text(f"""
+WITH written AS (
+    SELECT max(w.at) AS at
+    FROM "AiValidationJob" j JOIN "AiValidationTask" t ON t."jobId" = j."id"
+    CROSS JOIN LATERAL (VALUES (t."startedAt"), (t."completedAt")) w(at)
+    WHERE j."status" IN ('queued', 'processing') AND w.at <= {NOW} - make_interval(secs => :grace_s)
+)
+SELECT t."id" FROM "AiValidationTask" t, written
+WHERE t."id" = ANY(CAST(:ids AS text[])) AND t."status" = 'running'
+  AND t."leaseExpiresAt" - make_interval(secs => :lease_s * 2 / 3) + interval '2 seconds' <= written.at
+""")  # noqa: S608
+
 LOCK_TIMEOUT = sa.text("SELECT set_config('lock_timeout', :wait_ms, true)")
 
 RETURN_EXPIRED = sa.text(f"""
@@ -373,6 +387,14 @@ def find_expired(connection: sa.Connection, *, lease_s: float) -> Sequence[Expir
     """The tasks whose lease ran out, by the database's clock."""
     rows = connection.execute(EXPIRED, {"lease_s": lease_s}).all()
     return [ExpiredTask(id=r[0], job_id=r[1], kind=r[2], attempt=r[3], deaths=r[4], owner=r[5]) for r in rows]
+
+
+def could_have_renewed(
+    connection: sa.Connection, expired: Sequence[ExpiredTask], *, lease_s: float, grace_s: float
+) -> set[str]:
+    """The ids of those tasks whose owner, were it alive, would have renewed: the server took writes of others."""
+    parameters = {"ids": [task.id for task in expired], "lease_s": lease_s, "grace_s": grace_s}
+    return set(connection.execute(COULD_HAVE_RENEWED, parameters).scalars())
 
 
 def try_to_write(connection: sa.Connection, expired: Sequence[ExpiredTask]) -> bool:
