@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from real_servers import VERSIONS, RealServer
 from surroundings import Platform
-from worker.adapters.schema import upgrade
+from worker.adapters.db import sqlalchemy_url
+from worker.adapters.schema import check, upgrade
 from worker.backups.programs import find_programs
 from worker.cli import call
 from worker.services import Services
@@ -176,8 +178,6 @@ def test_a_plain_role_saves_and_restores_a_schema_of_its_own(
     plain_url: str, empty_database_url: str, medq: Medq
 ) -> None:
     # Given a platform in the schema "App one", and a table of somebody else's in another
-    from worker.adapters.db import sqlalchemy_url
-
     url = sqlalchemy_url(plain_url)
     execute(url, 'CREATE SCHEMA "App one"', "CREATE SCHEMA other", "CREATE TABLE other.foreign_table (n int)")
     upgrade(url)
@@ -227,6 +227,28 @@ def test_programs_get_no_password_on_their_command_line(database_url: str, medq:
     assert {Path(line.split()[0]).name for line in called.splitlines()} == {"pg_dump", "pg_restore", "psql"}
     assert "dbname=" in called
     assert password not in called
+
+
+# -- versions ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("major", VERSIONS)
+def test_the_newest_programs_restore_what_any_version_of_the_server_holds(
+    major: int, real_server: Callable[[int], RealServer], medq: Medq
+) -> None:
+    # Given a platform of a plain role on a server of this version
+    server, role = real_server(major), f"keeper_{major}"
+    server.execute(f"CREATE ROLE {role} LOGIN", *(f"CREATE DATABASE {role}{n} OWNER {role}" for n in (1, 2)))
+    one, two = (sqlalchemy_url(server.url(f"{role}{n}", role)) for n in (1, 2))
+    upgrade(one)
+
+    # When it is saved with programs of its version or the next, and restored with the newest of this machine
+    saved = medq("backup", "saved", url=one)
+    medq("restore", medq.folder / saved.files[0], url=two)
+
+    # Then all is there, the objects too
+    assert read_all(two) == read_all(one)
+    assert check(two) == []
 
 
 # -- what is refused ---------------------------------------------------------------------------------------------------

