@@ -77,31 +77,31 @@ class Blocker(NamedTuple):
         return f"session {self.pid} ({', '.join(part for part in known if part)})"
 
 
-def run_online(connection: sa.Connection, *statements: str) -> None:
+def run_online(connection: sa.Connection, *statements: str) -> int:
     """Run `statements` in one transaction, again until they have their locks. A concurrent one runs alone, in none.
 
+    Returns how many rows the last of them changed.
     Raises `CommandError`, naming the table and who holds it, when that lasts for `connection.info["patience_s"]`.
     """
-    if len(statements) == 1 and _is_done(connection, statements[0]):
-        return
+    if not statements or (len(statements) == 1 and _is_done(connection, statements[0])):
+        return 0
     patience_s = connection.info.get("patience_s", PATIENCE_S)
     blockers: list[Blocker] = []
 
-    def attempt() -> None:
+    def attempt() -> int:
         if _still_there(connection, blockers):
             raise LockNotAvailable
         with _watching(connection, blockers):
             if any(map(CONCURRENT.match, statements)):
-                _run_concurrently(connection, statements, patience_s)
-            else:
-                _run_together(connection, statements, patience_s)
+                return _run_concurrently(connection, statements, patience_s)
+            return _run_together(connection, statements, patience_s)
 
     def say_once(state: tenacity.RetryCallState) -> None:
         if state.attempt_number == 1 and (say := connection.info.get("say_waiting")):
             say(f"{_held(statements, blockers)}: waiting, at most {patience_s:.0f} s.")
 
     try:
-        tenacity.Retrying(
+        return tenacity.Retrying(
             retry=tenacity.retry_if_exception_type((LockNotAvailable, DeadlockDetected)),
             wait=tenacity.wait_random_exponential(multiplier=0.2, max=LONGEST_PAUSE_S),
             stop=tenacity.stop_after_delay(patience_s),
@@ -125,18 +125,18 @@ def _transaction(connection: sa.Connection) -> AbstractContextManager[Any]:
     return driver.transaction() if driver.autocommit else connection.begin_nested()
 
 
-def _run_together(connection: sa.Connection, statements: Sequence[str], patience_s: float) -> None:
+def _run_together(connection: sa.Connection, statements: Sequence[str], patience_s: float) -> int:
     driver = driver_of(connection)
     with _transaction(connection):
         driver.execute(f"SET LOCAL lock_timeout = {_ms(patience_s)}")
         for (lock,) in connection.execute(WEAK_LOCKS, {"names": _tables(statements)}).all():
             driver.execute(lock)
         driver.execute(f"SET LOCAL lock_timeout = {_ms(LOCK_TIMEOUT_S)}")
-        for statement in statements:
-            driver.execute(statement)
+        changed = [driver.execute(statement).rowcount for statement in statements]
+    return max(0, int(changed[-1]))
 
 
-def _run_concurrently(connection: sa.Connection, statements: Sequence[str], patience_s: float) -> None:
+def _run_concurrently(connection: sa.Connection, statements: Sequence[str], patience_s: float) -> int:
     # It waits for every transaction that is open, and nobody queues behind it: it may wait for long.
     driver = driver_of(connection)
     driver.execute(f"SET lock_timeout = {_ms(patience_s)}")
@@ -148,6 +148,7 @@ def _run_concurrently(connection: sa.Connection, statements: Sequence[str], pati
             driver.execute(statement)
     finally:
         driver.execute("RESET lock_timeout")
+    return 0
 
 
 def _is_done(connection: sa.Connection, statement: str) -> bool:

@@ -69,17 +69,29 @@ def up_scripts() -> list[str]:
 def run_script(connection: Connection, name: str) -> None:
     """Run one file statement by statement, each its own transaction. Needs autocommit, and statements that may be run
     a second time: a revision that was cut off begins again at its first one."""
-    for statement in split_statements(read_sql(name)):
+    for statement in _wanted_statements(connection, name):
         run_online(connection, statement)
 
 
-def run_whole(connection: Connection, name: str) -> None:
-    """Run one file in one transaction. For tables that nobody uses yet, and for what goes down.
+def run_in_batches(connection: Connection, name: str) -> None:
+    """Run each statement of one file until it changes no further row: for what fills in rows that are there.
 
-    What a platform has otherwise under a name of the specification is its own, and stays (see adopted.py).
+    Each finds by itself what is still to do, and takes only some of it at once (`LIMIT`).
     """
+    for statement in split_statements(read_sql(name)):
+        while run_online(connection, statement):
+            pass
+
+
+def run_whole(connection: Connection, name: str) -> None:
+    """Run one file in one transaction. For tables that nobody uses yet, and for what goes down."""
+    run_online(connection, *_wanted_statements(connection, name))
+
+
+def _wanted_statements(connection: Connection, name: str) -> list[str]:
+    # What a platform has otherwise under a name of the specification is its own, and stays (see adopted.py).
     kept = kept_names(connection)
-    run_online(connection, *(one for one in split_statements(read_sql(name)) if kept.isdisjoint(NAME.findall(one))))
+    return [statement for statement in split_statements(read_sql(name)) if kept.isdisjoint(NAME.findall(statement))]
 
 
 def kept_names(connection: Connection) -> set[str]:

@@ -3,13 +3,14 @@
 -- Every row that the strict checks accept, these accept; a platform that had none of its own may have others, so older
 -- rows are looked at when the upgrade is done.
 
-ALTER TABLE "Question" DROP CONSTRAINT IF EXISTS "Question_correct_answer_check";
-ALTER TABLE "Question" ADD CONSTRAINT "Question_correct_answer_check"
-    CHECK ("correctAnswer" IS NULL OR "correctAnswer" ~ '^(?=.)A?B?C?D?E?$') NOT VALID;
+ALTER TABLE "Question"
+    DROP CONSTRAINT IF EXISTS "Question_correct_answer_check",
+    ADD CONSTRAINT "Question_correct_answer_check"
+        CHECK ("correctAnswer" IS NULL OR "correctAnswer" ~ '^(?=.)A?B?C?D?E?$') NOT VALID;
 
-ALTER TABLE "Question" DROP CONSTRAINT IF EXISTS "Question_qcm_fields_check";
-ALTER TABLE "Question" ADD CONSTRAINT "Question_qcm_fields_check"
-    CHECK (
+ALTER TABLE "Question"
+    DROP CONSTRAINT IF EXISTS "Question_qcm_fields_check",
+    ADD CONSTRAINT "Question_qcm_fields_check" CHECK (
         "type" NOT LIKE '%qcm' OR (
             "correctAnswer" IS NOT NULL
             AND num_nonnulls("optionA", "optionB", "optionC", "optionD", "optionE") >= 2

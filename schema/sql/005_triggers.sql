@@ -1,16 +1,16 @@
 -- A job is driven through its row alone, by any client: these triggers turn a change of "status" into tasks.
 -- Times are UTC whatever the session's zone. Locks are always taken in the order job, tasks, items.
 
-CREATE FUNCTION medq_now() RETURNS TIMESTAMP(3) AS $$
+CREATE OR REPLACE FUNCTION medq_now() RETURNS TIMESTAMP(3) AS $$
     SELECT timezone('UTC', clock_timestamp())::timestamp(3);
 $$ LANGUAGE sql VOLATILE;
 
-CREATE FUNCTION medq_new_id() RETURNS TEXT AS $$
+CREATE OR REPLACE FUNCTION medq_new_id() RETURNS TEXT AS $$
     SELECT 'c' || substr(replace(gen_random_uuid()::text, '-', ''), 1, 24);
 $$ LANGUAGE sql VOLATILE;
 
 -- The figures of a job as its items, tasks and calls give them: what the job row must say at every commit.
-CREATE FUNCTION medq_job_figures(job_id TEXT)
+CREATE OR REPLACE FUNCTION medq_job_figures(job_id TEXT)
 RETURNS TABLE (
     "totalItems" INTEGER, "processedItems" INTEGER, "successfulAnalyses" INTEGER, "failedAnalyses" INTEGER,
     "fixedCount" INTEGER, "ragAppliedCount" INTEGER, "retryAttempts" INTEGER,
@@ -48,12 +48,12 @@ RETURNS TABLE (
     ) AS calls;
 $$ LANGUAGE sql STABLE SET search_path FROM CURRENT;
 
-CREATE FUNCTION medq_add_task(job_id TEXT, task_kind TEXT) RETURNS VOID AS $$
+CREATE OR REPLACE FUNCTION medq_add_task(job_id TEXT, task_kind TEXT) RETURNS VOID AS $$
     INSERT INTO "AiValidationTask" ("id", "jobId", "kind", "position", "status", "createdAt")
     VALUES (medq_new_id(), job_id, task_kind, 0, 'ready', medq_now());
 $$ LANGUAGE sql SET search_path FROM CURRENT;
 
-CREATE FUNCTION medq_job_inserted() RETURNS TRIGGER AS $$
+CREATE OR REPLACE FUNCTION medq_job_inserted() RETURNS TRIGGER AS $$
 BEGIN
     PERFORM medq_add_task(NEW."id", 'prepare');
     PERFORM pg_notify('medq_task', NEW."id");
@@ -61,19 +61,19 @@ BEGIN
 END;
 $$ LANGUAGE plpgsql SET search_path FROM CURRENT;
 
-CREATE TRIGGER medq_job_inserted_trigger
+CREATE OR REPLACE TRIGGER medq_job_inserted_trigger
     AFTER INSERT ON "AiValidationJob"
     FOR EACH ROW
     WHEN (NEW."status" = 'queued')
     EXECUTE FUNCTION medq_job_inserted();
 
-CREATE FUNCTION medq_cancel_tasks(job_id TEXT) RETURNS VOID AS $$
+CREATE OR REPLACE FUNCTION medq_cancel_tasks(job_id TEXT) RETURNS VOID AS $$
     UPDATE "AiValidationTask"
     SET "status" = 'cancelled', "completedAt" = medq_now(), "leaseOwner" = NULL, "leaseExpiresAt" = NULL
     WHERE "jobId" = job_id AND "status" IN ('ready', 'running');
 $$ LANGUAGE sql SET search_path FROM CURRENT;
 
-CREATE FUNCTION medq_ready_tasks(task_ids TEXT[]) RETURNS VOID AS $$
+CREATE OR REPLACE FUNCTION medq_ready_tasks(task_ids TEXT[]) RETURNS VOID AS $$
     UPDATE "AiValidationTask"
     SET "status" = 'ready', "deaths" = 0, "leaseOwner" = NULL, "leaseExpiresAt" = NULL, "notBefore" = NULL,
         "errorMessage" = NULL, "startedAt" = NULL, "completedAt" = NULL
@@ -81,7 +81,7 @@ CREATE FUNCTION medq_ready_tasks(task_ids TEXT[]) RETURNS VOID AS $$
 $$ LANGUAGE sql SET search_path FROM CURRENT;
 
 -- Makes ready what a job has not done, and only that. What has an outcome other than "failed" stays as it is.
-CREATE FUNCTION medq_resume_tasks(job_id TEXT) RETURNS VOID AS $$
+CREATE OR REPLACE FUNCTION medq_resume_tasks(job_id TEXT) RETURNS VOID AS $$
 DECLARE
     prepare_id TEXT;
     prepare_status TEXT;
@@ -121,14 +121,14 @@ BEGIN
 END;
 $$ LANGUAGE plpgsql SET search_path FROM CURRENT;
 
-CREATE FUNCTION medq_cancelled_message(processed INTEGER, total INTEGER) RETURNS TEXT AS $$
+CREATE OR REPLACE FUNCTION medq_cancelled_message(processed INTEGER, total INTEGER) RETURNS TEXT AS $$
     SELECT format(
         CASE WHEN processed < 2 THEN 'Annulé : %s question traitée sur %s.'
              ELSE 'Annulé : %s questions traitées sur %s.' END,
         processed, total);
 $$ LANGUAGE sql IMMUTABLE;
 
-CREATE FUNCTION medq_job_status_changed() RETURNS TRIGGER AS $$
+CREATE OR REPLACE FUNCTION medq_job_status_changed() RETURNS TRIGGER AS $$
 BEGIN
     IF NOT (
         (OLD."status" = 'queued' AND NEW."status" IN ('processing', 'failed', 'cancelled'))
@@ -162,14 +162,16 @@ BEGIN
 END;
 $$ LANGUAGE plpgsql SET search_path FROM CURRENT;
 
-CREATE TRIGGER medq_job_status_trigger
+CREATE OR REPLACE TRIGGER medq_job_status_trigger
     BEFORE UPDATE OF "status" ON "AiValidationJob"
     FOR EACH ROW
     WHEN (OLD."status" IS DISTINCT FROM NEW."status")
     EXECUTE FUNCTION medq_job_status_changed();
 
 -- Jobs that were already waiting when these triggers arrived.
-SELECT medq_add_task("id", 'prepare') FROM "AiValidationJob" WHERE "status" = 'queued';
+SELECT medq_add_task(job."id", 'prepare')
+FROM "AiValidationJob" job
+WHERE job."status" = 'queued' AND NOT EXISTS (SELECT FROM "AiValidationTask" task WHERE task."jobId" = job."id");
 
 -- Jobs of before: the platform's, until they are queued again or, waiting, begun by a worker.
 INSERT INTO medq_adopted ("kind", "table", "name") SELECT 'job', 'AiValidationJob', "id" FROM "AiValidationJob"

@@ -1,6 +1,6 @@
 -- Course documents cut into passages, for retrieval. How they are searched is added by a later revision.
 
-CREATE TABLE "CourseDocument" (
+CREATE TABLE IF NOT EXISTS "CourseDocument" (
     "id" TEXT NOT NULL,
     "title" TEXT NOT NULL,
     "fileName" TEXT NOT NULL,
@@ -14,9 +14,9 @@ CREATE TABLE "CourseDocument" (
     "updatedAt" TIMESTAMP(3) NOT NULL,
     CONSTRAINT "CourseDocument_pkey" PRIMARY KEY ("id")
 );
-CREATE UNIQUE INDEX "CourseDocument_contentHash_key" ON "CourseDocument"("contentHash");
+CREATE UNIQUE INDEX IF NOT EXISTS "CourseDocument_contentHash_key" ON "CourseDocument"("contentHash");
 
-CREATE TABLE "CourseChunk" (
+CREATE TABLE IF NOT EXISTS "CourseChunk" (
     "id" TEXT NOT NULL,
     "documentId" TEXT NOT NULL,
     "position" INTEGER NOT NULL,
@@ -27,4 +27,4 @@ CREATE TABLE "CourseChunk" (
     CONSTRAINT "CourseChunk_documentId_fkey"
         FOREIGN KEY ("documentId") REFERENCES "CourseDocument"("id") ON DELETE CASCADE ON UPDATE CASCADE
 );
-CREATE UNIQUE INDEX "CourseChunk_documentId_position_key" ON "CourseChunk"("documentId", "position");
+CREATE UNIQUE INDEX IF NOT EXISTS "CourseChunk_documentId_position_key" ON "CourseChunk"("documentId", "position");

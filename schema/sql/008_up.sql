@@ -1,6 +1,6 @@
 -- The job's row tells the truth whoever writes it: nothing goes backwards within a run, and a repeated call shows.
 
-CREATE FUNCTION medq_job_never_back() RETURNS TRIGGER AS $$
+CREATE OR REPLACE FUNCTION medq_job_never_back() RETURNS TRIGGER AS $$
 BEGIN
     RAISE EXCEPTION 'A job''s figures cannot go back: progress % to %, processedItems % to %',
         OLD."progress", NEW."progress", OLD."processedItems", NEW."processedItems"
@@ -9,7 +9,7 @@ END;
 $$ LANGUAGE plpgsql SET search_path FROM CURRENT;
 
 -- A run begins with "queued", where both return to 0.
-CREATE TRIGGER medq_job_never_back_trigger
+CREATE OR REPLACE TRIGGER medq_job_never_back_trigger
     BEFORE UPDATE ON "AiValidationJob"
     FOR EACH ROW
     WHEN (NEW."status" <> 'queued'
@@ -17,14 +17,14 @@ CREATE TRIGGER medq_job_never_back_trigger
     EXECUTE FUNCTION medq_job_never_back();
 
 -- "retryAttempts" counts these rows: it changes in the transaction that writes one.
-CREATE FUNCTION medq_call_repeated() RETURNS TRIGGER AS $$
+CREATE OR REPLACE FUNCTION medq_call_repeated() RETURNS TRIGGER AS $$
 BEGIN
     UPDATE "AiValidationJob" SET "retryAttempts" = COALESCE("retryAttempts", 0) + 1 WHERE "id" = NEW."jobId";
     RETURN NULL;
 END;
 $$ LANGUAGE plpgsql SET search_path FROM CURRENT;
 
-CREATE TRIGGER medq_call_repeated_trigger
+CREATE OR REPLACE TRIGGER medq_call_repeated_trigger
     AFTER INSERT ON "LlmCall"
     FOR EACH ROW
     WHEN (NEW."isRetry" AND NEW."jobId" IS NOT NULL)

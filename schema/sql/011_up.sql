@@ -1,6 +1,6 @@
 -- Batch mode: calls that wait for the provider's Batch API, and the tasks that wait for those calls.
 
-CREATE TABLE "LlmBatch" (
+CREATE TABLE IF NOT EXISTS "LlmBatch" (
     "id" TEXT NOT NULL,
     "jobId" TEXT,
     "endpoint" TEXT NOT NULL,
@@ -24,33 +24,43 @@ CREATE TABLE "LlmBatch" (
     "cancelledAt" TIMESTAMP(3),
     "completedAt" TIMESTAMP(3),
     CONSTRAINT "LlmBatch_pkey" PRIMARY KEY ("id"),
-    -- What is under way at the provider is paid for, whatever becomes of the job.
-    CONSTRAINT "LlmBatch_jobId_fkey"
-        FOREIGN KEY ("jobId") REFERENCES "AiValidationJob"("id") ON DELETE SET NULL ON UPDATE CASCADE,
     CONSTRAINT "LlmBatch_status_check"
         CHECK ("status" IN ('waiting', 'submitted', 'completed', 'expired', 'failed', 'cancelled'))
 );
-CREATE INDEX "LlmBatch_jobId_idx" ON "LlmBatch"("jobId");
-CREATE INDEX "LlmBatch_open_idx" ON "LlmBatch"("nextLookAt") WHERE "status" IN ('waiting', 'submitted');
+CREATE INDEX IF NOT EXISTS "LlmBatch_jobId_idx" ON "LlmBatch"("jobId");
+CREATE INDEX IF NOT EXISTS "LlmBatch_open_idx" ON "LlmBatch"("nextLookAt")
+    WHERE "status" IN ('waiting', 'submitted');
+-- What is under way at the provider is paid for, whatever becomes of the job.
+ALTER TABLE "LlmBatch" ADD CONSTRAINT "LlmBatch_jobId_fkey"
+    FOREIGN KEY ("jobId") REFERENCES "AiValidationJob"("id") ON DELETE SET NULL ON UPDATE CASCADE NOT VALID;
+ALTER TABLE "LlmBatch" VALIDATE CONSTRAINT "LlmBatch_jobId_fkey";
 
 -- A call waits from its intent until its line came back; "request" is the body to send, dropped when it did.
-ALTER TABLE "LlmCall" ADD "batchId" TEXT;
-ALTER TABLE "LlmCall" ADD "request" TEXT;
+ALTER TABLE "LlmCall"
+    ADD COLUMN IF NOT EXISTS "batchId" TEXT,
+    ADD COLUMN IF NOT EXISTS "request" TEXT,
+    DROP CONSTRAINT IF EXISTS "LlmCall_status_check",
+    ADD CONSTRAINT "LlmCall_status_check"
+        CHECK ("status" IN ('waiting', 'started', 'succeeded', 'failed')) NOT VALID;
+ALTER TABLE "LlmCall" VALIDATE CONSTRAINT "LlmCall_status_check";
+CREATE INDEX CONCURRENTLY IF NOT EXISTS "LlmCall_batchId_idx" ON "LlmCall"("batchId");
+CREATE INDEX CONCURRENTLY IF NOT EXISTS "LlmCall_uncollected_idx" ON "LlmCall"("jobId")
+    WHERE "status" = 'waiting' AND "batchId" IS NULL;
+CREATE INDEX CONCURRENTLY IF NOT EXISTS "LlmCall_waiting_idx" ON "LlmCall" USING gin ("questionKeys")
+    WHERE "status" = 'waiting';
 ALTER TABLE "LlmCall" ADD CONSTRAINT "LlmCall_batchId_fkey"
-    FOREIGN KEY ("batchId") REFERENCES "LlmBatch"("id") ON DELETE SET NULL ON UPDATE CASCADE;
-ALTER TABLE "LlmCall" DROP CONSTRAINT "LlmCall_status_check";
-ALTER TABLE "LlmCall" ADD CONSTRAINT "LlmCall_status_check"
-    CHECK ("status" IN ('waiting', 'started', 'succeeded', 'failed'));
-CREATE INDEX "LlmCall_batchId_idx" ON "LlmCall"("batchId");
-CREATE INDEX "LlmCall_uncollected_idx" ON "LlmCall"("jobId") WHERE "status" = 'waiting' AND "batchId" IS NULL;
-CREATE INDEX "LlmCall_waiting_idx" ON "LlmCall" USING gin ("questionKeys") WHERE "status" = 'waiting';
+    FOREIGN KEY ("batchId") REFERENCES "LlmBatch"("id") ON DELETE SET NULL ON UPDATE CASCADE NOT VALID;
+ALTER TABLE "LlmCall" VALIDATE CONSTRAINT "LlmCall_batchId_fkey";
 
 -- A parked task: nobody's, and not claimed, until none of the calls in "waitsFor" waits any more.
-ALTER TABLE "AiValidationTask" ADD "waitsFor" TEXT[] NOT NULL DEFAULT '{}';
-ALTER TABLE "AiValidationTask" DROP CONSTRAINT "AiValidationTask_status_check";
-ALTER TABLE "AiValidationTask" ADD CONSTRAINT "AiValidationTask_status_check"
-    CHECK ("status" IN ('ready', 'running', 'waiting', 'done', 'failed', 'cancelled'));
-CREATE INDEX "AiValidationTask_waiting_idx" ON "AiValidationTask"("jobId") WHERE "status" = 'waiting';
+ALTER TABLE "AiValidationTask"
+    ADD COLUMN IF NOT EXISTS "waitsFor" TEXT[] NOT NULL DEFAULT '{}',
+    DROP CONSTRAINT IF EXISTS "AiValidationTask_status_check",
+    ADD CONSTRAINT "AiValidationTask_status_check"
+        CHECK ("status" IN ('ready', 'running', 'waiting', 'done', 'failed', 'cancelled')) NOT VALID;
+ALTER TABLE "AiValidationTask" VALIDATE CONSTRAINT "AiValidationTask_status_check";
+CREATE INDEX CONCURRENTLY IF NOT EXISTS "AiValidationTask_waiting_idx" ON "AiValidationTask"("jobId")
+    WHERE "status" = 'waiting';
 
 CREATE OR REPLACE FUNCTION medq_cancel_tasks(job_id TEXT) RETURNS VOID AS $$
     UPDATE "AiValidationTask"

@@ -1,7 +1,7 @@
 -- What outlives the rows that are removed: the totals of their calls, whose a key was, and where their files lie.
 
 -- Of calls whose rows are gone; those that are there are counted as they stand: see the view.
-CREATE TABLE "LlmTotal" (
+CREATE TABLE IF NOT EXISTS "LlmTotal" (
     "day" DATE NOT NULL,
     "model" TEXT NOT NULL,
     "purpose" TEXT NOT NULL,
@@ -22,7 +22,7 @@ CREATE TABLE "LlmTotal" (
     CONSTRAINT "LlmTotal_pkey" PRIMARY KEY ("day", "model", "purpose", "endpoint", "status", "code")
 );
 
-CREATE VIEW "LlmDailyTotal" AS
+CREATE OR REPLACE VIEW "LlmDailyTotal" AS
 SELECT "day", "model", "purpose", "endpoint", "status", "code", sum("calls")::bigint AS "calls",
        sum("retries")::bigint AS "retries", sum("batchCalls")::bigint AS "batchCalls",
        sum("questions")::bigint AS "questions", sum("promptTokens")::bigint AS "promptTokens",
@@ -43,7 +43,7 @@ FROM (
 GROUP BY 1, 2, 3, 4, 5, 6;
 
 -- Whose words a question's key and explanation are, of rows that were removed with their job. Each fact once.
-CREATE TABLE "AiValidationProvenance" (
+CREATE TABLE IF NOT EXISTS "AiValidationProvenance" (
     "id" TEXT NOT NULL,
     "contentHash" TEXT NOT NULL,
     "questionId" TEXT,
@@ -56,12 +56,13 @@ CREATE TABLE "AiValidationProvenance" (
     "createdAt" TIMESTAMP(3) NOT NULL,
     CONSTRAINT "AiValidationProvenance_pkey" PRIMARY KEY ("id")
 );
-CREATE INDEX "AiValidationProvenance_contentHash_idx" ON "AiValidationProvenance"("contentHash");
-CREATE INDEX "AiValidationProvenance_questionId_idx" ON "AiValidationProvenance"("questionId");
-CREATE INDEX "AiValidationProvenance_textHash_idx" ON "AiValidationProvenance"("textHash");
+CREATE INDEX IF NOT EXISTS "AiValidationProvenance_contentHash_idx"
+    ON "AiValidationProvenance"("contentHash");
+CREATE INDEX IF NOT EXISTS "AiValidationProvenance_questionId_idx" ON "AiValidationProvenance"("questionId");
+CREATE INDEX IF NOT EXISTS "AiValidationProvenance_textHash_idx" ON "AiValidationProvenance"("textHash");
 
 -- A job whose row is gone and whose files are not yet.
-CREATE TABLE "AiValidationTombstone" (
+CREATE TABLE IF NOT EXISTS "AiValidationTombstone" (
     "jobId" TEXT NOT NULL,
     "fileUrl" TEXT,
     "outputUrl" TEXT,

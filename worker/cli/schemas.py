@@ -22,9 +22,14 @@ app = typer.Typer(
 @app.command("upgrade")
 def upgrade(
     revision: Annotated[str, typer.Argument(metavar="[REVISION]", help="001, 002, … or head.")] = "head",
+    patience_s: Annotated[
+        float,
+        typer.Option("--patience", metavar="SECONDS", min=0, help="How long to wait for who keeps a table locked."),
+    ] = 600,
 ) -> None:
     """Bring the database up to REVISION, or to the newest. `001` stops at the exact seed. Idempotent.
 
+    It may run while the platform and the workers do: nobody waits for it longer than a moment.
     A database that the platform made is completed: nothing of it is dropped, no row is changed or added.
 
     \b
@@ -39,7 +44,8 @@ def upgrade(
 
     with open_site(create=True, check_schema=False) as site:
         before, found = find_revision(site.engine), _describe_unversioned(site)
-        after = upgrade_schema(sqlalchemy_url(site.services.database_url), revision, say=tell)
+        url = sqlalchemy_url(site.services.database_url)
+        after = upgrade_schema(url, revision, patience_s=patience_s, say=tell)
     if before == after:
         tell(f"The database is at {after} already.")
     else:

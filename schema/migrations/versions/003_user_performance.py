@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from schema.scripts import run_whole
+from schema.scripts import run_script, run_whole
 
 revision = "003"
 down_revision = "002"
@@ -12,7 +12,7 @@ down_revision = "002"
 
 def upgrade() -> None:
     """Replace the view."""
-    run_whole(op.get_bind(), "003_up")
+    run_script(op.get_bind(), "003_up")
 
 
 def downgrade() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from schema.scripts import run_whole
+from schema.scripts import run_script, run_whole
 
 revision = "004"
 down_revision = "003"
@@ -12,7 +12,7 @@ down_revision = "003"
 
 def upgrade() -> None:
     """Widen the two checks; every row that was accepted stays so."""
-    run_whole(op.get_bind(), "004_up")
+    run_script(op.get_bind(), "004_up")
 
 
 def downgrade() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from schema.scripts import run_whole
+from schema.scripts import run_script, run_whole
 
 revision = "005"
 down_revision = "004"
@@ -12,8 +12,8 @@ down_revision = "004"
 
 def upgrade() -> None:
     """Add the tables, then the triggers; jobs already waiting get their first task."""
-    run_whole(op.get_bind(), "005_up")
-    run_whole(op.get_bind(), "005_triggers")
+    run_script(op.get_bind(), "005_up")
+    run_script(op.get_bind(), "005_triggers")
 
 
 def downgrade() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from schema.scripts import run_whole
+from schema.scripts import run_script, run_whole
 
 revision = "006"
 down_revision = "005"
@@ -12,7 +12,7 @@ down_revision = "005"
 
 def upgrade() -> None:
     """Add the tables."""
-    run_whole(op.get_bind(), "006_up")
+    run_script(op.get_bind(), "006_up")
 
 
 def downgrade() -> None:

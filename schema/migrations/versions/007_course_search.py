@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from schema.scripts import run_whole
+from schema.scripts import run_script, run_whole
 
 revision = "007"
 down_revision = "006"
@@ -12,7 +12,7 @@ down_revision = "006"
 
 def upgrade() -> None:
     """Add the columns, the vocabulary and the functions that add what needs an extension."""
-    run_whole(op.get_bind(), "007_up")
+    run_script(op.get_bind(), "007_up")
 
 
 def downgrade() -> None:

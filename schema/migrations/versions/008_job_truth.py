@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from schema.scripts import run_whole
+from schema.scripts import run_script, run_whole
 
 revision = "008"
 down_revision = "007"
@@ -12,7 +12,7 @@ down_revision = "007"
 
 def upgrade() -> None:
     """Add the triggers."""
-    run_whole(op.get_bind(), "008_up")
+    run_script(op.get_bind(), "008_up")
 
 
 def downgrade() -> None:

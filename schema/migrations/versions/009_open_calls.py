@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from schema.scripts import run_whole
+from schema.scripts import run_script, run_whole
 
 revision = "009"
 down_revision = "008"
@@ -12,7 +12,7 @@ down_revision = "008"
 
 def upgrade() -> None:
     """Add the index."""
-    run_whole(op.get_bind(), "009_up")
+    run_script(op.get_bind(), "009_up")
 
 
 def downgrade() -> None:

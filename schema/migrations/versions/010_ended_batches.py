@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from schema.scripts import run_whole
+from schema.scripts import run_script, run_whole
 
 revision = "010"
 down_revision = "009"
@@ -12,7 +12,7 @@ down_revision = "009"
 
 def upgrade() -> None:
     """Replace the function that counts."""
-    run_whole(op.get_bind(), "010_up")
+    run_script(op.get_bind(), "010_up")
 
 
 def downgrade() -> None:

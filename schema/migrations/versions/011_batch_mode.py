@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from schema.scripts import run_whole
+from schema.scripts import run_script, run_whole
 
 revision = "011"
 down_revision = "010"
@@ -12,7 +12,7 @@ down_revision = "010"
 
 def upgrade() -> None:
     """Add the table, the columns and the two states."""
-    run_whole(op.get_bind(), "011_up")
+    run_script(op.get_bind(), "011_up")
 
 
 def downgrade() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from schema.scripts import run_whole
+from schema.scripts import run_script, run_whole
 
 revision = "012"
 down_revision = "011"
@@ -12,7 +12,7 @@ down_revision = "011"
 
 def upgrade() -> None:
     """Add the table, its indexes and the view."""
-    run_whole(op.get_bind(), "012_up")
+    run_script(op.get_bind(), "012_up")
 
 
 def downgrade() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from schema.scripts import run_whole
+from schema.scripts import run_script, run_whole
 
 revision = "013"
 down_revision = "012"
@@ -12,7 +12,7 @@ down_revision = "012"
 
 def upgrade() -> None:
     """Add the column, the function and their indexes."""
-    run_whole(op.get_bind(), "013_up")
+    run_script(op.get_bind(), "013_up")
 
 
 def downgrade() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from schema.scripts import run_whole
+from schema.scripts import run_script, run_whole
 
 revision = "014"
 down_revision = "013"
@@ -12,7 +12,7 @@ down_revision = "013"
 
 def upgrade() -> None:
     """Widen the check."""
-    run_whole(op.get_bind(), "014_up")
+    run_script(op.get_bind(), "014_up")
 
 
 def downgrade() -> None:

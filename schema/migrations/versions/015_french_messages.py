@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from schema.scripts import run_whole
+from schema.scripts import run_script, run_whole
 
 revision = "015"
 down_revision = "014"
@@ -12,7 +12,7 @@ down_revision = "014"
 
 def upgrade() -> None:
     """Change two texts; nothing else of the functions that hold them."""
-    run_whole(op.get_bind(), "015_up")
+    run_script(op.get_bind(), "015_up")
 
 
 def downgrade() -> None:

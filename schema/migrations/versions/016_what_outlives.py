@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from schema.scripts import run_whole
+from schema.scripts import run_script, run_whole
 
 revision = "016"
 down_revision = "015"
@@ -12,7 +12,7 @@ down_revision = "015"
 
 def upgrade() -> None:
     """Add the tables and the view; the triggers that fill them are in functions/."""
-    run_whole(op.get_bind(), "016_up")
+    run_script(op.get_bind(), "016_up")
 
 
 def downgrade() -> None:
