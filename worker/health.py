@@ -11,7 +11,18 @@ from dataclasses import dataclass, field
 from worker.shapes.server_states import ServerState
 
 FORGOTTEN_S = 15.0  # a thread that waits tries again far more often
-SHOW_ALIVE_S = 8.0  # so long an owner needs to renew its lease once the server lets it: a pause, and a new connection
+LONGEST_PAUSE_S = 2.0
+SHOW_ALIVE_S = 8.0
+
+
+def pause_s(lease_s: float) -> float:
+    """For how long, at most, who could not renew a lease of so many seconds waits until it tries again."""
+    return min(LONGEST_PAUSE_S, lease_s / 6)
+
+
+def show_alive_s(lease_s: float) -> float:
+    """How long an owner needs to renew once the server lets it: a pause, a new connection, and a moment more."""
+    return min(SHOW_ALIVE_S, lease_s / 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,4 +86,4 @@ class ServerHealth:
         with self._lock:
             if self._sound_since is None or self.clock() - self._written_at > lease_s:
                 return False
-            return self.clock() - self._sound_since >= min(lease_s, SHOW_ALIVE_S)
+            return self.clock() - self._sound_since >= show_alive_s(lease_s)

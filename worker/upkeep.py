@@ -17,7 +17,7 @@ from worker.adapters.db import Database, is_lock_timeout
 from worker.adapters.files import Storage
 from worker.courier import Courier
 from worker.faults import Point
-from worker.health import SHOW_ALIVE_S, ServerHealth, Waiting
+from worker.health import ServerHealth, Waiting, pause_s, show_alive_s
 from worker.leases import Leases
 from worker.log import get_logger
 from worker.pipeline import quarantine
@@ -31,7 +31,6 @@ ABANDONED_S = 3600.0
 LOCK_WAIT_S = 0.5
 SWEEP_MOST_S = 10.0  # then the rest is the next sweep's: ready work waits to be rung for meanwhile
 PATIENCE_S = 10.0  # with a database that is away; whoever sweeps comes back by itself
-PAUSE_S = 2.0  # at most, after a beat that failed: a lease is to be renewed as soon as the server lets it
 TELL_S = 20.0  # so long a job's row says nothing of a server that is waited for
 
 
@@ -53,16 +52,16 @@ class Heartbeat:
 
     def run(self, stopped: threading.Event) -> None:
         """Beat until `stopped`; a database that is away is waited for, never given up on."""
-        pause_s = self.lease_s / 3
-        while not stopped.wait(pause_s):
-            pause_s = self.lease_s / 3
+        until_next_s = self.lease_s / 3
+        while not stopped.wait(until_next_s):
+            until_next_s = self.lease_s / 3
             self.pulse()
             try:
                 self.beat()
                 self.tell()
             except Exception as error:  # noqa: BLE001 (the heartbeat outlives any fault: without it all leases end)
                 log.warning("heartbeat_failed", error=type(error).__name__)
-                pause_s = min(pause_s, PAUSE_S)
+                until_next_s = pause_s(self.lease_s)
 
     def beat(self) -> None:
         """Renew what is held now; mark what is not ours any more."""
@@ -130,10 +129,8 @@ class Sweep:
         """
         if self.health is None or self.health.is_sound(self.lease_s):
             return expired
-        grace_s = min(self.lease_s, SHOW_ALIVE_S)
-        dead = self.database.transact(
-            lambda c: tasks.could_have_renewed(c, expired, lease_s=self.lease_s, grace_s=grace_s), patience_s=PATIENCE_S
-        )
+        times = {"lease_s": self.lease_s, "pause_s": pause_s(self.lease_s), "grace_s": show_alive_s(self.lease_s)}
+        dead = self.database.transact(lambda c: tasks.could_have_renewed(c, expired, **times), patience_s=PATIENCE_S)
         if spared := [task for task in expired if task.id not in dead]:
             log.info("leases_spared", expired=len(spared))
             if self.database.transact(lambda c: tasks.try_to_write(c, spared), patience_s=0):

@@ -29,7 +29,7 @@ from worker.circuit import Circuit, Recovery, State
 from worker.courier import Courier, Patience
 from worker.errors import UsageError
 from worker.gateway import Gateway, Outlet
-from worker.health import ServerHealth, Waiting
+from worker.health import ServerHealth, Waiting, pause_s
 from worker.isolation import run_isolated
 from worker.leases import Leases
 from worker.log import get_logger
@@ -253,6 +253,7 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
     upkeep = Database(
         connect(database_url, pool_size=UPKEEP_POOL, name="medq-upkeep", standstill_s=_standstill_s(settings)),
         health=upkeep_health,
+        longest_pause_s=pause_s(settings.lease_s),
     )
     leases = Leases(stopping)
     runner = Runner(

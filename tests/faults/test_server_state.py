@@ -38,7 +38,7 @@ from tests.faults.nursery import Nursery
 from tests.faults.record import record
 from worker.services import Services
 
-FAULT_S, LEASE_S, QUESTIONS = (25.0, 6.0, 150) if LONG else (2.5, 1.0, 60)
+FAULT_S, LEASE_S, QUESTIONS = (25.0, 6.0, 150) if LONG else (3.5, 3.0, 60)
 ALL_JOBS = 'SELECT 1 FROM "AiValidationJob" FOR NO KEY UPDATE'
 
 Spoil = Callable[[Cluster], AbstractContextManager[None]]

@@ -145,8 +145,12 @@ class Database:
         patience_s: float = 60,
         sleep: Callable[[float], None] = time.sleep,
         health: Health | None = None,
+        longest_pause_s: float = 2,
     ) -> None:
-        """`patience_s`: for how long a server that is at fault is waited for, unless a transaction says otherwise."""
+        """`patience_s`: for how long a server that is at fault is waited for, unless a transaction says otherwise.
+
+        `longest_pause_s`: between two tries.
+        """
         self.engine = engine
         # Through a pooler no statement is alone: what a session would have been told goes before it.
         is_pooled = engine.get_execution_options().get(THROUGH_POOLER, False)
@@ -154,6 +158,7 @@ class Database:
         self._patience_s = patience_s
         self._sleep = sleep
         self._health = health
+        self._longest_pause_s = longest_pause_s
 
     def transact(
         self,
@@ -197,7 +202,7 @@ class Database:
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(is_infrastructure_fault),
             stop=lambda state: give_up() or (state.seconds_since_start or 0) >= patience_s,
-            wait=tenacity.wait_random_exponential(multiplier=0.05, max=2),
+            wait=tenacity.wait_random_exponential(multiplier=0.05, max=self._longest_pause_s),
             sleep=self._sleep,
             before_sleep=lambda state: self._note(met, tries=1 + state.attempt_number),
             reraise=True,

@@ -186,7 +186,7 @@ WITH written AS (
 )
 SELECT t."id" FROM "AiValidationTask" t, written
 WHERE t."id" = ANY(CAST(:ids AS text[])) AND t."status" = 'running'
-  AND t."leaseExpiresAt" - make_interval(secs => :lease_s * 2 / 3) + interval '2 seconds' <= written.at
+  AND t."leaseExpiresAt" + make_interval(secs => :pause_s - :lease_s * 2 / 3) <= written.at
 """)  # noqa: S608
 
 LOCK_TIMEOUT = sa.text("SELECT set_config('lock_timeout', :wait_ms, true)")
@@ -390,10 +390,13 @@ def find_expired(connection: sa.Connection, *, lease_s: float) -> Sequence[Expir
 
 
 def could_have_renewed(
-    connection: sa.Connection, expired: Sequence[ExpiredTask], *, lease_s: float, grace_s: float
+    connection: sa.Connection, expired: Sequence[ExpiredTask], *, lease_s: float, pause_s: float, grace_s: float
 ) -> set[str]:
-    """The ids of those tasks whose owner, were it alive, would have renewed: the server took writes of others."""
-    parameters = {"ids": [task.id for task in expired], "lease_s": lease_s, "grace_s": grace_s}
+    """The ids of those tasks whose owner, were it alive, would have renewed: the server took writes of others.
+
+    Where a renewal fails it is tried again after `pause_s` at most, and comes through within `grace_s` once it can.
+    """
+    parameters = {"ids": [task.id for task in expired], "lease_s": lease_s, "pause_s": pause_s, "grace_s": grace_s}
     return set(connection.execute(COULD_HAVE_RENEWED, parameters).scalars())
 
 
