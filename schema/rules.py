@@ -39,7 +39,7 @@ class BrokenRule(NamedTuple):
     def __str__(self) -> str:
         shown = "; ".join(f"{row} has {value}" for row, value in self.examples)
         more = f" and {self.rows - len(self.examples)} more" if self.rows > len(self.examples) else ""
-        rows = f'{self.rows} row{"" if self.rows == 1 else "s"} of "{self.table}"'
+        rows = f'{self.rows} row{" breaks" if self.rows == 1 else "s break"} it in "{self.table}"'
         return f'The rule "{self.name}" holds for what is written from now on; {rows}: {shown}{more}.'
 
 

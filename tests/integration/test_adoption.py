@@ -73,8 +73,7 @@ def platform_url(empty: str) -> str:
 # Taken over
 
 
-@pytest.mark.parametrize("major", VERSIONS)
-@pytest.mark.parametrize("role", ["owner", "member"])
+@pytest.mark.parametrize(("major", "role"), [(14, "member"), (15, "owner"), (18, "member")])
 def test_a_platform_is_taken_over_without_a_row_changed(
     major: int, role: str, new_database: Callable[..., tuple[str, str]]
 ) -> None:
@@ -95,7 +94,7 @@ def test_a_platform_is_taken_over_without_a_row_changed(
 
     # And the rows that break a rule are counted and shown; the rule binds what is written from now on
     (about_keys,) = [line for line in said if "Question_correct_answer_check" in line]
-    assert f'{len(REFUSED_KEYS)} rows of "Question"' in about_keys
+    assert f'{len(REFUSED_KEYS)} rows break it in "Question"' in about_keys
     assert "qcm4 has \"correctAnswer\" 'A, C'" in about_keys
     with pytest.raises(CheckViolation, match="Question_correct_answer_check"):
         execute(owner, 'UPDATE "Question" SET "correctAnswer" = \'A C\' WHERE "id" = \'qcm0\'')
@@ -123,23 +122,27 @@ def test_an_empty_platform_gets_no_user_either(empty: str) -> None:
     assert check(alchemy(empty)) == []
 
 
-LACKING = [
-    'DROP TABLE "SessionQuestion"',
-    'DROP TABLE "UserQuestionAnswer", "UserSession", "SessionQuestion", "Session"',
-    'ALTER TABLE "AiValidationJob" DROP "instructions", DROP "ragAppliedCount", DROP "config"',
-    'ALTER TABLE "Question" DROP "courseId"',
-    'ALTER TABLE "ClinicalCase" DROP CONSTRAINT "ClinicalCase_specialtyId_fkey"',
-    'DROP INDEX "Course_name_specialtyId_key", "Question_difficulty_idx"',
-]
+def test_whatever_is_missing_is_added_and_what_was_dropped_since_again(platform_url: str) -> None:
+    execute(
+        platform_url,
+        'DROP TABLE "UserQuestionAnswer", "UserSession"',
+        'ALTER TABLE "AiValidationJob" DROP "instructions", DROP "ragAppliedCount", DROP "config"',
+        'ALTER TABLE "Question" DROP "courseId"',
+        'ALTER TABLE "ClinicalCase" DROP CONSTRAINT "ClinicalCase_specialtyId_fkey"',
+        'DROP INDEX "Course_name_specialtyId_key", "Question_difficulty_idx"',
+    )
+    upgrade(alchemy(platform_url), say=str)
+    assert check(alchemy(platform_url)) == []
 
-
-@pytest.mark.parametrize("lacking", LACKING)
-def test_whatever_is_missing_is_added(empty: str, lacking: str) -> None:
-    platforms.build(empty)
-    execute(empty, lacking)
-
-    upgrade(alchemy(empty), say=str)
-    assert check(alchemy(empty)) == []
+    execute(
+        platform_url,
+        'DROP INDEX "AiValidationJob_userId_status_idx", "UserSession_user_completed_idx"',
+        'ALTER TABLE "User" DROP CONSTRAINT "User_role_check"',
+    )
+    said: list[str] = []
+    upgrade(alchemy(platform_url), say=said.append)
+    assert check(alchemy(platform_url)) == []
+    assert sum("was added" in line for line in said) == 3
 
 
 def test_a_column_that_rows_cannot_fill_is_added_without_its_demand(platform_url: str) -> None:
@@ -252,7 +255,7 @@ def test_what_the_platform_made_otherwise_is_left_as_it_is(platform_url: str) ->
 # Given back
 
 
-@pytest.mark.parametrize("revision", ["base", "001", "003", "008"])
+@pytest.mark.parametrize("revision", ["base", "003"])
 def test_going_back_leaves_everything_that_was_there(platform_url: str, revision: str) -> None:
     # Given a platform that lacks a column and a table
     execute(platform_url, 'ALTER TABLE "Question" DROP "difficulty"', 'DROP TABLE "SessionQuestion"')
@@ -338,7 +341,7 @@ def test_a_job_that_nobody_moves_on_fails_after_an_hour_and_can_be_queued(platfo
 
 
 def test_a_platforms_own_alembic_is_undisturbed(platform_url: str) -> None:
-    for own in ("3f2a9c01be77", "002", "015"):
+    for own in ("002", "015"):
         execute(
             platform_url,
             "CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL"
@@ -401,9 +404,8 @@ def test_check_names_a_column_that_the_worker_could_not_fill(platform_url: str) 
     assert 'the column "ward" of "ClinicalCase" must be filled' in sentence
 
 
-@pytest.mark.parametrize("major", VERSIONS)
-def test_check_finds_no_difference_on_any_version(major: int, new_database: Callable[..., tuple[str, str]]) -> None:
-    owner, _ = new_database(major)
+def test_check_finds_no_difference_on_the_oldest_version(new_database: Callable[..., tuple[str, str]]) -> None:
+    owner, _ = new_database(min(VERSIONS))
     upgrade(alchemy(owner))
 
     assert check(alchemy(owner)) == []

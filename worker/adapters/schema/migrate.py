@@ -14,7 +14,7 @@ from alembic.util import CommandError
 from sqlalchemy.pool import NullPool
 
 from schema import VERSION_TABLE
-from schema.adoption import look_ahead
+from schema.adoption import look_ahead, mend
 from schema.config import alembic_config, head_revision
 from schema.routines import apply_routines
 from schema.rules import validate_rules
@@ -41,16 +41,21 @@ def upgrade(
     """Bring the database at `url` (SQLAlchemy's spelling) up to `revision`; return the revision it is at then.
 
     Runs while the platform does: no reader or writer queues behind it for longer than a moment. At the newest
-    revision, functions and triggers become what their files say. Does nothing else when the database is there or past
-    it. Waits up to `patience_s` for another process that is migrating, and for whoever keeps a table locked. Raises
-    `UsageError` when that is not enough (what was done stays done), for an unknown revision, or for a part of
-    the platform's tables.
+    revision, functions and triggers become what their files say, and what somebody dropped of the platform's indexes
+    and rules is added again. Does nothing else when the database is there or past it. Waits up to `patience_s` for
+    another process that is migrating, and for whoever keeps a table locked. Raises `UsageError` when that is not
+    enough (what was done stays done), for an unknown revision, or, before anything is changed, with what is in the way
+    of a takeover. `say` is told what was added, and which rows break which rule.
     """
 
     def run(connection: sa.Connection, config: Config) -> None:
         connection.info["say"] = say
-        if read_revision(connection) is None:
+        before = read_revision(connection)
+        if before is None:
             look_ahead(connection)
+        elif before == head_revision():
+            for note in mend(connection):
+                say(note)
         command.upgrade(config, revision)
         if read_revision(connection) == head_revision():
             apply_routines(connection)
