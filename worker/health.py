@@ -22,7 +22,7 @@ def pause_s(lease_s: float) -> float:
 
 def show_alive_s(lease_s: float) -> float:
     """How long an owner needs to renew once the server lets it: a pause, a new connection, and a moment more."""
-    return min(SHOW_ALIVE_S, lease_s / 2)
+    return min(SHOW_ALIVE_S, lease_s / 3)
 
 
 @dataclass(frozen=True, slots=True)
