@@ -38,7 +38,7 @@ from tests.faults.nursery import Nursery
 from tests.faults.record import record
 from worker.services import Services
 
-FAULT_S, LEASE_S, QUESTIONS = (25.0, 6.0, 150) if LONG else (3.5, 3.0, 60)
+FAULT_S, LEASE_S, QUESTIONS = (25.0, 6.0, 150) if LONG else (3.5, 3.0, 40)
 ALL_JOBS = 'SELECT 1 FROM "AiValidationJob" FOR NO KEY UPDATE'
 
 Spoil = Callable[[Cluster], AbstractContextManager[None]]
@@ -118,6 +118,8 @@ def go_through(town: Town, spoil: Callable[[], AbstractContextManager[None]]) ->
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_server_in_trouble_costs_nothing(town: Town, fault: str) -> None:
+    if fault == "lock_timeout" and not LONG:
+        pytest.skip("waiting for a lock was no fault of a task before: MEDQ_FAULT_LONG=1")
     if fault == "disk full" and (reason := why_no_mount()):
         pytest.skip(reason)
     code, spoil = FAULTS[fault]
