@@ -122,7 +122,21 @@ MUTANTS = (
         "if isinstance(error, Interrupted) or is_infrastructure_fault(error):",
         "if isinstance(error, Interrupted):",
         "test_infrastructure.py -k sessions",
-        "transactions are retried for a minute before it would matter",
+        "transactions are retried for as long as a job may wait before it would matter",
+    ),
+    Mutant(
+        "knowing that a server which is read-only is no fault of the task",
+        "worker/shapes/server_states.py",
+        '    ServerState("25006", "is read-only", "est en lecture seule", Remedy.RENEW),  # perhaps a standby by now\n',
+        "",
+        "test_server_state.py -k read-only",
+    ),
+    Mutant(
+        "sparing a lease that nobody could renew",
+        "worker/upkeep.py",
+        "if self.health is None or self.health.is_sound(self.lease_s):",
+        "if self.lease_s:",
+        "test_server_state.py",
     ),
 )
 
