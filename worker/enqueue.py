@@ -5,6 +5,7 @@ Redis is not needed here: the inserted row's trigger creates the first task and 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -37,11 +38,13 @@ def enqueue_job(
     config: Mapping[str, Any] | None = None,
     database_url: str | None = None,
     storage_url: str | None = None,
+    idempotency_key: str | None = None,
 ) -> str:
     """Store `file`, insert its `queued` job, return the job's id.
 
     `user` is the e-mail or the id of a row of "User". `database_url` and `storage_url` default to the
-    environment (DATABASE_URL, MEDQ_STORAGE_URL, else the folder `storage` under MEDQ_HOME). Raises `UsageError`
+    environment (DATABASE_URL, MEDQ_STORAGE_URL, else the folder `storage` under MEDQ_HOME). Given again with the same
+    `idempotency_key` by the same user, nothing is stored and the id is that of the first time. Raises `UsageError`
     when the file or the user does not exist, or `config` is no JSON; then nothing is stored and no job is created.
     """
     from worker.sessions import begin_statement, open_session
@@ -52,11 +55,13 @@ def enqueue_job(
     dumped = _dump(config)
     storage = Storage(storage_url or default_storage_url())
     data, name = _open(file, file_name)
-    job_id = new_job_id()
     address = read_address(database_url)
     with data, open_session(address, name="medq-enqueue") as connection:
         connection.execute(begin_statement(address))
         user_id = _find_user(connection, user)
+        job_id = new_job_id() if idempotency_key is None else job_id_of(user_id, idempotency_key)
+        if idempotency_key is not None and _is_there(connection, job_id):
+            return job_id
         # Killed anywhere in between, the note lets the workers remove a file that no job came of.
         storage.announce_upload(job_id)
         faults.reached(Point.ANNOUNCED)
@@ -88,6 +93,18 @@ def default_storage_url() -> str:
 def new_job_id() -> str:
     """An id shaped like the cuid() that Prisma makes: `c` and 24 lower-case letters or digits."""
     return "c" + secrets.token_hex(12)
+
+
+def job_id_of(user_id: str, idempotency_key: str) -> str:
+    """The id of the one job that this user's key makes, shaped like any other."""
+    return "c" + hashlib.sha256(f"{user_id}\n{idempotency_key}".encode(errors="surrogatepass")).hexdigest()[:24]
+
+
+def _is_there(connection: Any, job_id: str) -> bool:
+    """Whether the job exists. Whoever asks for the same one meanwhile waits until this transaction ends."""
+    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('medq-enqueue:' || %s, 0))", (job_id,))
+    found = connection.execute('SELECT 1 FROM "AiValidationJob" WHERE "id" = %s', (job_id,)).fetchone()
+    return found is not None
 
 
 def _open(file: str | os.PathLike[str] | BinaryIO, file_name: str | None) -> tuple[BinaryIO, str]:

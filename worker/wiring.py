@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -201,6 +201,19 @@ def build_explainer(settings: Settings, engine: sa.Engine) -> Iterator[Explainer
         yield Explainer(Database(engine), gateway, endpoint, load_prices(settings.prices))
     finally:
         gateway.close()
+
+
+def can_explain(settings: Settings) -> bool:
+    """Whether a model is configured that could explain what a person kept. The embedded one never does."""
+    return not resolve_endpoint(settings, "embedded").embedded
+
+
+def explain_decided(settings: Settings, engine: sa.Engine, item_ids: Iterable[str]) -> int:
+    """Have the model explain what was settled about these rows and nobody has explained; how many questions it was."""
+    if not can_explain(settings):
+        return 0
+    with build_explainer(settings, engine) as explainer:
+        return sum(explainer.explain(item_id) for item_id in item_ids)
 
 
 def build_courier(settings: Settings, line: Line) -> Courier | None:

@@ -298,6 +298,7 @@ class ItemView:
     job_id: str
     sheet: str
     row_number: int
+    position: int  # in the whole file, from 0
     type: str
     status: str
     reason: str | None
@@ -313,8 +314,8 @@ class ItemView:
 
 
 LIST = f"""
-SELECT i."id", i."jobId" AS job_id, i."sheet", i."rowNumber" AS row_number, i."type", i."status", i."reason",
-       i."findings", i."question", i."result", i."questionId" AS question_id,
+SELECT i."id", i."jobId" AS job_id, i."sheet", i."rowNumber" AS row_number, i."position", i."type", i."status",
+       i."reason", i."findings", i."question", i."result", i."questionId" AS question_id,
        CASE WHEN q."id" IS NOT NULL THEN jsonb_build_object('official', COALESCE(q."correctAnswer", q."answer"),
            'explanation', q."explanation", 'isActive', q."isActive", 'isValidated', q."isValidated",
            'validatedBy', q."validatedBy") END AS stored,
@@ -327,23 +328,29 @@ SELECT i."id", i."jobId" AS job_id, i."sheet", i."rowNumber" AS row_number, i."t
        {VERSION} AS version, i."updatedAt" AS updated_at
 FROM "AiValidationItem" i {ITS_QUESTION}
 """  # noqa: S608 (constants of this file)
-OF_JOB = sa.text(f"""{LIST} WHERE i."jobId" = :job_id AND (CAST(:status AS text) IS NULL OR i."status" = :status)
-ORDER BY i."position"
-""")
+ITS_PAGE = """(CAST(:status AS text) IS NULL OR i."status" = :status) AND i."position" > :after
+ORDER BY i."position" LIMIT CAST(:limit AS integer)"""
+OF_JOB = sa.text(f"""{LIST} WHERE i."jobId" = :job_id AND {ITS_PAGE}""")
 OPEN_OF_JOB = sa.text(f"""{LIST} JOIN "AiValidationOpenItem" w ON w."id" = i."id"
-WHERE w."jobId" = :job_id AND (CAST(:status AS text) IS NULL OR i."status" = :status) ORDER BY i."position"
-""")
+WHERE w."jobId" = :job_id AND {ITS_PAGE}""")
 BY_ID = sa.text(f'{LIST} WHERE i."id" = ANY(:ids) ORDER BY i."id"')
 # The ids alone, which an index holds: in most collations it cannot find a beginning, and the rows are large.
 PREFIXED = sa.text('SELECT "id" FROM "AiValidationItem" WHERE "id" LIKE :prefix ORDER BY "id" LIMIT 2')
 
 
 def list_items(
-    connection: sa.Connection, job_id: str, *, status: str | None = None, open_only: bool = False
+    connection: sa.Connection,
+    job_id: str,
+    *,
+    status: str | None = None,
+    open_only: bool = False,
+    after: int = -1,
+    limit: int | None = None,
 ) -> list[ItemView]:
-    """The rows of a job in the order of its file."""
+    """The rows of a job in the order of its file; those that follow the position `after`, `limit` at most."""
     statement = OPEN_OF_JOB if open_only else OF_JOB
-    rows = connection.execute(statement, {"job_id": job_id, "status": status}).mappings()
+    wanted = {"job_id": job_id, "status": status, "after": after, "limit": limit}
+    rows = connection.execute(statement, wanted).mappings()
     return [ItemView(**row) for row in rows]
 
 

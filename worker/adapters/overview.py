@@ -140,11 +140,28 @@ class Spending:
         return tuple(line.model for line in self.by_model if line.cost_usd is None)
 
 
-def list_jobs(engine: sa.Engine, *, limit: int = 20, status: str | None = None) -> list[JobOverview]:
-    """The newest jobs first, at most `limit`; only those in `status` when given."""
-    query = sa.select(*_columns()).order_by(AiValidationJob.created_at.desc(), AiValidationJob.id).limit(limit)
+def list_jobs(
+    engine: sa.Engine,
+    *,
+    limit: int = 20,
+    status: str | None = None,
+    user_id: str | None = None,
+    name_holds: str | None = None,
+    after: tuple[datetime, str] | None = None,
+) -> list[JobOverview]:
+    """The newest jobs first, at most `limit`; only those in `status`, of a user, with a text in their file's name.
+
+    `after`: `createdAt` and id of the last job that was seen; those that follow it.
+    """
+    query = sa.select(*_columns()).order_by(AiValidationJob.created_at.desc(), AiValidationJob.id.desc()).limit(limit)
     if status is not None:
         query = query.where(AiValidationJob.status == status)
+    if user_id is not None:
+        query = query.where(AiValidationJob.user_id == user_id)
+    if name_holds:
+        query = query.where(AiValidationJob.original_file_name.icontains(name_holds, autoescape=True))
+    if after is not None:
+        query = query.where(sa.tuple_(AiValidationJob.created_at, AiValidationJob.id) < sa.tuple_(*after))
     with engine.connect() as connection:
         return [_overview(tuple(row)) for row in connection.execute(query)]
 
@@ -154,6 +171,56 @@ def get_job(engine: sa.Engine, job_id: str) -> JobOverview | None:
     with engine.connect() as connection:
         row = connection.execute(sa.select(*_columns()).where(AiValidationJob.id == job_id)).one_or_none()
     return None if row is None else _overview(tuple(row))
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """Everything of a job that changes while it goes on, read in one snapshot. `cost_usd`: what is known of it."""
+
+    job: JobOverview
+    outcomes: dict[str, int]  # every outcome present, `pending` first
+    open_items: int
+    cost_usd: float | None
+
+    def seconds_left(self, now: datetime) -> float | None:
+        """How long the rest takes at the pace until now; None where there is no pace to speak of."""
+        job = self.job
+        if job.status != "processing" or job.started_at is None or not job.processed_items:
+            return None
+        elapsed_s = max(0.0, (now - job.started_at).total_seconds())
+        return elapsed_s / job.processed_items * max(0, job.total_items - job.processed_items)
+
+
+def read_versions(engine: sa.Engine, job_ids: Sequence[str]) -> dict[str, str]:
+    """Job id → a word that changes whenever its row does; without those that do not exist."""
+    query = sa.text('SELECT "id", xmin::text FROM "AiValidationJob" WHERE "id" = ANY(:ids)')
+    with engine.connect() as connection:
+        return {row[0]: row[1] for row in connection.execute(query, {"ids": list(job_ids)})}
+
+
+def read_states(engine: sa.Engine, job_ids: Sequence[str]) -> dict[str, JobState]:
+    """The states of these jobs, all in one statement; without those that do not exist."""
+    query = sa.select(*_columns(), *(sa.literal_column(text) for text in _STATE)).where(
+        AiValidationJob.id.in_(list(job_ids))
+    )
+    with engine.connect() as connection:
+        rows: list[tuple[Any, ...]] = [tuple(row) for row in connection.execute(query)]
+    states = {}
+    for *job, found, open_items, cost in rows:
+        outcomes = {outcome: (found or {}).get(outcome, 0) for outcome in ("pending", *OUTCOMES)}
+        overview = _overview(job)
+        states[overview.id] = JobState(overview, outcomes, open_items, None if cost is None else float(cost))
+    return states
+
+
+# A call under way holds the most it can cost, which nobody has paid yet.
+_STATE = (
+    """(SELECT jsonb_object_agg(s."status", s.n) FROM (SELECT i."status", count(*) AS n FROM "AiValidationItem" i
+        WHERE i."jobId" = "AiValidationJob"."id" GROUP BY 1) s)""",
+    """(SELECT count(*) FROM "AiValidationOpenItem" o WHERE o."jobId" = "AiValidationJob"."id")""",
+    """(SELECT sum(c."costUsd") FROM "LlmCall" c WHERE c."jobId" = "AiValidationJob"."id"
+        AND c."status" NOT IN ('started', 'waiting'))""",
+)
 
 
 def find_job_ids(engine: sa.Engine, prefix: str) -> list[str]:

@@ -180,19 +180,15 @@ def _keep_log_quiet() -> None:
 
 
 def _read_review(file: Path) -> Sequence[RawSheet]:
-    from worker.adapters.sheets import read_sheets
+    from worker.pipeline import read_review
     from worker.settings import Settings
-    from worker.steps.parse.returned import is_review
 
     if not file.is_file():
         raise UsageError(f"{file}: no such file.")
-    settings = Settings.load()
-    max_bytes = int(settings.max_file_mb * 1024 * 1024)
     try:
-        sheets = read_sheets(file.read_bytes(), file.name, max_bytes=max_bytes, max_rows=settings.max_rows)
+        found = read_review(file.read_bytes(), file.name, Settings.load())
     except JobFailed as error:
         raise UsageError(f"{file}: {error}") from error
-    found = [sheet for sheet in sheets if is_review(sheet)]
     if not found:
         raise UsageError(f"{file}: no sheet « À revoir » with a column « décision ». Is it a corrected workbook?")
     return found
@@ -213,20 +209,17 @@ def _told(row: TakenIn) -> str:
 
 def explains() -> bool:
     """Whether a model is configured that could explain what a person kept. The embedded one never does."""
-    from worker.adapters.llm import resolve_endpoint
     from worker.settings import Settings
+    from worker.wiring import can_explain
 
-    return not resolve_endpoint(Settings.load(), "embedded").embedded
+    return can_explain(Settings.load())
 
 
 def explain(site: Site, item_ids: Sequence[str]) -> int:
     """Have the model explain what was settled about these rows and nobody has explained; how many questions it was."""
-    if not explains():
-        return 0
-    from worker.wiring import build_explainer
+    from worker.wiring import explain_decided
 
-    with build_explainer(site.settings, site.engine) as explainer:
-        return sum(explainer.explain(item_id) for item_id in item_ids)
+    return explain_decided(site.settings, site.engine, item_ids)
 
 
 def find_item(site: Site, item_id: str) -> ItemView:

@@ -281,14 +281,12 @@ def find_job(site: Site, job_id: str) -> JobOverview:
 
 def copy_workbook(site: Site, job: JobOverview, target: Path) -> Path:
     """Copy the job's workbook to a file or into a folder; one made from the rows when the job has none yet."""
-    url = job.output_url
-    if url is None or job.is_open:
-        if not job.total_items:
-            raise JobFailed(f"Job {job.id} is {job.status} and has no row yet: there is no workbook to download.")
-        from worker.adapters.db import Database
-        from worker.pipeline import write_report
+    from worker.adapters.db import Database
+    from worker.pipeline import find_workbook
 
-        url = write_report(Database(site.engine), site.storage, job.id, embedded=uses_embedded_model(site))
+    if not job.total_items and (job.output_url is None or job.is_open):
+        raise JobFailed(f"Job {job.id} is {job.status} and has no row yet: there is no workbook to download.")
+    url = find_workbook(Database(site.engine), site.storage, job, embedded=uses_embedded_model(site))
     is_folder = target.is_dir() or (target.suffix.lower() != ".xlsx" and not target.exists())
     path = target / url.rpartition("/")[2] if is_folder else target
     path.parent.mkdir(parents=True, exist_ok=True)

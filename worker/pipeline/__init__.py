@@ -7,9 +7,9 @@ from worker.pipeline.claiming import Claimed
 from worker.pipeline.deciding import decide
 from worker.pipeline.explaining import Explainer
 from worker.pipeline.failing import bury, fail_job, quarantine
-from worker.pipeline.finish import write_report
+from worker.pipeline.finish import find_workbook, write_report
 from worker.pipeline.line import Line
-from worker.pipeline.returned import TakenIn, settle_returned
+from worker.pipeline.returned import TakenIn, read_review, settle_returned
 
 __all__ = [
     "Claimed",
@@ -19,7 +19,9 @@ __all__ = [
     "bury",
     "decide",
     "fail_job",
+    "find_workbook",
     "quarantine",
+    "read_review",
     "say_waits",
     "settle_returned",
     "write_report",

@@ -14,6 +14,7 @@ from worker import faults
 from worker.adapters import decisions, items, jobs, tasks
 from worker.adapters.db import Database
 from worker.adapters.files import Storage
+from worker.adapters.overview import JobOverview
 from worker.adapters.workbook import write_workbook
 from worker.errors import JobFailed
 from worker.faults import Point
@@ -37,6 +38,18 @@ def finish(tools: Tools, task: Task) -> None:
     faults.reached(Point.IN_FINISH)
     tools.database.transact(lambda c: _close(c, task, url, embedded=tools.endpoint.embedded))
     log.info("job_finished")
+
+
+def find_workbook(database: Database, storage: Storage, job: JobOverview, *, embedded: bool) -> str:
+    """Where the workbook of a job is stored; one made from its rows now when it has none yet, or goes on.
+
+    Raises `JobFailed` for a job without a row, and as `write_report` does.
+    """
+    if job.output_url is not None and not job.is_open:
+        return job.output_url
+    if not job.total_items:
+        raise JobFailed(sentences.NO_WORKBOOK)
+    return write_report(database, storage, job.id, embedded=embedded)
 
 
 def _close(connection: sa.Connection, task: Task, url: str, *, embedded: bool) -> None:

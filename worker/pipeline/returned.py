@@ -8,13 +8,16 @@ from typing import Literal
 
 from worker.adapters import decisions
 from worker.adapters.db import Database
+from worker.adapters.decisions import ItemView
+from worker.adapters.sheets import read_sheets
 from worker.errors import DecisionRefused
 from worker.pipeline.deciding import decide
+from worker.settings import Settings
 from worker.shapes import sentences
 from worker.shapes.decisions import Action, Decided, Order
 from worker.shapes.questions import Question
 from worker.shapes.uploads import RawSheet
-from worker.steps.parse.returned import TypedDecision, read_decisions, read_value
+from worker.steps.parse.returned import TypedDecision, is_review, read_decisions, read_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,36 +33,50 @@ class TakenIn:
     decided: Decided | None = None
 
 
-def settle_returned(database: Database, sheets: Sequence[RawSheet], user: str) -> Iterator[TakenIn]:
+def read_review(data: bytes, file_name: str, settings: Settings) -> Sequence[RawSheet]:
+    """The sheets `À revoir` of a corrected workbook, if it has any. Raises `JobFailed` as `read_sheets` does."""
+    max_bytes = int(settings.max_file_mb * 1024 * 1024)
+    sheets = read_sheets(data, file_name, max_bytes=max_bytes, max_rows=settings.max_rows)
+    return [sheet for sheet in sheets if is_review(sheet)]
+
+
+def settle_returned(
+    database: Database, sheets: Sequence[RawSheet], user: str, *, job_id: str | None = None
+) -> Iterator[TakenIn]:
     """Settle what `À revoir` decides, in the order of its rows; a row that is refused stops nothing.
 
-    `user` is an e-mail or an id. Raises `DecisionRefused` when this user may not decide at all. A decision stands on
-    what the person saw in the workbook: a question that changed since is refused.
+    `user` is an e-mail or an id. With `job_id` rows of any other job are refused. Raises `DecisionRefused` when this
+    user may not decide at all. A decision stands on what the person saw in the workbook: a question that changed since
+    is refused.
     """
     if database.transact(lambda c: decisions.find_user(c, user)) is None:
         raise DecisionRefused(sentences.may_not_decide(user))
     for sheet in sheets:
         for typed in read_decisions(sheet):
-            yield _settle(database, typed, user)
+            yield _settle(database, typed, user, job_id)
 
 
-def _settle(database: Database, typed: TypedDecision, user: str) -> TakenIn:
+def _settle(database: Database, typed: TypedDecision, user: str, job_id: str | None) -> TakenIn:
     item_id = typed.mark.item_id if typed.mark else None
     try:
-        decided = decide(database, _order(database, typed, user))
+        decided = decide(database, _order(database, typed, user, job_id))
     except DecisionRefused as error:
         return TakenIn(typed.sheet, typed.row_number, item_id, typed.word, "refused", reason=str(error))
     state: Literal["settled", "stands"] = "settled" if decided.is_new else "stands"
     return TakenIn(typed.sheet, typed.row_number, item_id, typed.word, state, decided=decided)
 
 
-def _order(database: Database, typed: TypedDecision, user: str) -> Order:
+def _order(database: Database, typed: TypedDecision, user: str, job_id: str | None) -> Order:
     action: Action = typed.action
     if typed.mark is None:
         raise DecisionRefused(sentences.ROW_NOT_KNOWN)
     key, answer = None, None
-    if action == "edit":
-        key, answer = read_value(typed, _find_question(database, typed.mark.item_id))
+    if action == "edit" or job_id is not None:
+        item = _find_item(database, typed.mark.item_id)
+        if job_id not in (None, item.job_id):
+            raise DecisionRefused(sentences.ROW_OF_ANOTHER_JOB)
+        if action == "edit":
+            key, answer = read_value(typed, Question.from_json(item.question or {}))
     return Order(
         typed.mark.item_id,
         action,
@@ -73,9 +90,9 @@ def _order(database: Database, typed: TypedDecision, user: str) -> Order:
     )
 
 
-def _find_question(database: Database, item_id: str) -> Question:
+def _find_item(database: Database, item_id: str) -> ItemView:
     found = database.transact(lambda c: decisions.find_items(c, item_id))
-    question = next((item.question for item in found if item.id == item_id), None)
-    if question is None:
+    item = next((item for item in found if item.id == item_id), None)
+    if item is None or item.question is None:
         raise DecisionRefused(sentences.NO_SUCH_ITEM)
-    return Question.from_json(question)
+    return item

@@ -74,6 +74,13 @@ QUESTION_REWRITTEN = (
 )
 NO_SUCH_ITEM = "Cette question n'existe plus : sa tâche a été supprimée."
 
+ROW_OF_ANOTHER_JOB = "Cette ligne vient du classeur d'une autre tâche : l'envoyer sur la page de cette tâche-là."
+NOT_A_REVIEW = (
+    "Ce classeur n'a pas de feuille « À revoir » avec une colonne « décision » : envoyer le classeur corrigé d'une "
+    "tâche, tel qu'il a été téléchargé, avec les décisions inscrites."
+)
+NO_WORKBOOK = "Aucune ligne du fichier n'est encore lue : il n'y a pas de classeur à télécharger."
+
 ROW_NOT_KNOWN = (
     "La colonne masquée « medq » ne dit plus de quelle question il s'agit : reprendre le classeur tel qu'il a été "
     "téléchargé, et y inscrire la décision."

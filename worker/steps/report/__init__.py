@@ -37,7 +37,7 @@ from worker.steps.report.columns import (
 from worker.steps.report.review import review_sheet
 from worker.steps.report.summary import EMBEDDED_WARNING, Scan, summary_sheet
 
-__all__ = ["CANONICAL_HEADERS", "EMBEDDED_WARNING", "STATUS_HEADERS", "build_report"]
+__all__ = ["CANONICAL_HEADERS", "EMBEDDED_WARNING", "STATUS_HEADERS", "build_report", "template_sheets"]
 
 ERRORS_SHEET = "Erreurs"
 ERRORS = frozenset({"rejected", "failed"})
@@ -58,6 +58,13 @@ def build_report(rows: RowSource, summary: ReportSummary) -> Iterator[ReportShee
     yield review_sheet(rows)
     yield _extract_sheet(ERRORS_SHEET, ERRORS, rows, scan)
     yield summary_sheet(summary, scan)
+
+
+def template_sheets() -> Iterator[ReportSheet]:
+    """An empty workbook to fill in: a sheet per question type, with the headers that are read for sure."""
+    for question_type in QUESTION_TYPES:
+        headers = [header for header in CANONICAL_HEADERS if _makes_sense(header, question_type)]
+        yield ReportSheet(question_type, tuple(column(header) for header in headers), iter(()))
 
 
 # -- what columns there are ----------------------------------------------------------------------------------------
