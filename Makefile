@@ -16,13 +16,16 @@ PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench faults lock clean
+.PHONY: help run serve test bench faults lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
 
 run: $(VENV)/.ready ## validate a workbook end to end: FILE=path for your own
 	@$(BIN)/medq run "$(FILE)"
+
+serve: $(VENV)/.ready ## the page and the API, on this machine alone, over what `make run` left
+	@$(BIN)/medq serve
 
 test: $(VENV)/.ready ## every check and every test
 	@echo "Format and lint…" && $(BIN)/ruff format --check -q . && $(BIN)/ruff check -q .

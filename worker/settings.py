@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +18,7 @@ from worker.urls import check_http_url
 
 DEFAULT_MODEL = "gpt-5.4-mini"
 ENV_FILE = ".env"
+SHORTEST_TOKEN = 16
 LONGEST_S = 10 * 365 * 86_400.0  # beyond any wait that is meant; endless ones break arithmetic
 
 
@@ -41,7 +44,7 @@ class Settings(BaseSettings):
         default=(), validation_alias=_named("MEDQ_ALLOWED_ROOTS")
     )
 
-    @field_validator("allowed_roots", mode="before")
+    @field_validator("allowed_roots", "web_trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -114,6 +117,41 @@ class Settings(BaseSettings):
     keep_days: int = Field(default=400, ge=1, le=36_500, validation_alias=_named("MEDQ_KEEP_DAYS"))
     max_file_mb: float = Field(default=50, gt=0, validation_alias=_named("MEDQ_MAX_FILE_MB"))
     max_rows: int = Field(default=100_000, ge=1, validation_alias=_named("MEDQ_MAX_ROWS"))
+
+    web_token: str | None = Field(default=None, repr=False, validation_alias=_named("MEDQ_WEB_TOKEN"))
+    web_user_header: str | None = Field(default=None, validation_alias=_named("MEDQ_WEB_USER_HEADER"))
+    web_trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), validation_alias=_named("MEDQ_WEB_TRUSTED_PROXIES")
+    )
+
+    @field_validator("web_token")
+    @classmethod
+    def _check_token(cls, value: str | None) -> str | None:
+        token = (value or "").strip()
+        if not token:
+            return None
+        if len(token) < SHORTEST_TOKEN or not all("!" <= character <= "~" for character in token):
+            raise ValueError(
+                f"a token has at least {SHORTEST_TOKEN} characters, none of them blank, control or accented"
+            )
+        return token
+
+    @field_validator("web_user_header")
+    @classmethod
+    def _check_header(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9-]+", value):
+            raise ValueError("a header's name holds letters, digits and hyphens")
+        return value
+
+    @field_validator("web_trusted_proxies", mode="after")
+    @classmethod
+    def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for network in value:
+            try:
+                ipaddress.ip_network(network)
+            except ValueError:
+                raise ValueError(f"{network!r} is no address or network, write 10.0.0.5 or 10.0.0.0/24") from None
+        return value
 
     time_zone: str = Field(default=DEFAULT_ZONE, validation_alias=_named("MEDQ_TIME_ZONE"))
 

@@ -24,6 +24,8 @@ BOUNDED_OTHERWISE = {
     "adapters/sheets/child.py: sys.stdin.buffer.read()": "as before; MEDQ_MAX_FILE_MB at most",
     "isolated.py: sys.stdin.readline()": "its parent sends it at once, or is dead",
     "transport.py: response.read()": "within Bounds: bytes and seconds",
+    "web/live.py: viewer.news.wait()": "within LONGEST_S, and told at shutdown",
+    "web/api/files.py: upload.file.read()": "a temporary file of ours, of MEDQ_MAX_FILE_MB at most",
     "services/postgres.py: file.read()": "what initdb or pg_ctl said, in a file of ours",
 }
 

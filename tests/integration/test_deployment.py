@@ -30,7 +30,12 @@ PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(enco
 # -- Procfile ----------------------------------------------------------------------------------------------------------
 
 
-NO_LLM_IS_ASKED = {"OPENAI_API_KEY": "test", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "MEDQ_GRACE_SECONDS": "2"}
+NO_LLM_IS_ASKED = {
+    "OPENAI_API_KEY": "test",
+    "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
+    "MEDQ_GRACE_SECONDS": "2",
+    "PORT": "0",
+}
 
 
 def start_and_stop_with_honcho(folder: Path, **environment: str) -> str:
@@ -49,12 +54,21 @@ def start_and_stop_with_honcho(folder: Path, **environment: str) -> str:
         )
         try:
             deadline = time.monotonic() + 120
-            while "worker_started" not in log.read_text() and process.poll() is None and time.monotonic() < deadline:
+            while (
+                not {"worker_started", "Serving on"} <= _said(log)
+                and process.poll() is None
+                and time.monotonic() < deadline
+            ):
                 time.sleep(0.1)
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(60)
     return log.read_text()
+
+
+def _said(log: Path) -> set[str]:
+    text = log.read_text()
+    return {word for word in ("worker_started", "Serving on") if word in text}
 
 
 def test_honcho_starts_a_worker_on_a_database_without_tables(
@@ -64,6 +78,8 @@ def test_honcho_starts_a_worker_on_a_database_without_tables(
 
     assert "worker_started" in printed
     assert "worker.1 stopped (rc=0)" in printed
+    assert "Serving on http://127.0.0.1:" in printed
+    assert "web.1 stopped (rc=0)" in printed
 
 
 @pytest.mark.skipif(not LONG, reason="makes and starts both servers twice: MEDQ_FAULT_LONG=1")
@@ -81,7 +97,7 @@ def test_honcho_starts_a_worker_where_nothing_is_configured() -> None:
 # -- docker-compose.yml ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("service", ["worker", "migrate"])
+@pytest.mark.parametrize("service", ["worker", "web", "migrate"])
 def test_composes_storage_follows_the_file_of_variables(service: str) -> None:
     assert environment_of(service)["MEDQ_STORAGE_URL"] == "/data/storage"
     assert environment_of(service, MEDQ_STORAGE_URL="s3://bucket/medq")["MEDQ_STORAGE_URL"] == "s3://bucket/medq"
@@ -91,7 +107,7 @@ def test_every_image_is_a_version_and_every_log_has_an_end() -> None:
     images = {name: service["image"] for name, service in COMPOSE["services"].items()}
     bases = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
 
-    assert images["worker"] == images["migrate"] == f"medq-worker:{PROJECT['version']}"
+    assert images["worker"] == images["web"] == images["migrate"] == f"medq-worker:{PROJECT['version']}"
     assert len(set(bases)) == 1
     for image in (images["postgres"], images["redis"], *bases):
         assert re.fullmatch(r"\w+:\d+\.\d+(\.\d+)?-[a-z-]+", image), image

@@ -196,7 +196,7 @@ def test_the_example_environment_names_every_setting() -> None:
     example = (Path(__file__).parents[2] / ".env.example").read_text()
     named = set(re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE))
     known = {str(field.validation_alias.choices[0]) for field in Settings.model_fields.values()}  # type: ignore[union-attr]
-    assert named - {"POSTGRES_PASSWORD", "POSTGRES_PORT"} == known
+    assert named - {"POSTGRES_PASSWORD", "POSTGRES_PORT", "WEB_PORT"} == known
 
 
 def test_a_narrow_terminal_shows_ids_of_documents_whole_and_titles_as_they_are() -> None:

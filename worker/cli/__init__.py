@@ -79,6 +79,7 @@ medq.__doc__ = HELP
 app.command("run")(runs.run)
 app.command("enqueue")(jobs.enqueue)
 app.command("worker")(processes.worker)
+app.command("serve")(processes.serve)
 app.command("jobs")(jobs.list_all)
 app.command("status")(jobs.status)
 app.command("cancel")(jobs.cancel)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from worker.cli.output import EMBEDDED_MODEL_WARNING, program, say, shell, tell, tell_json
+from worker.errors import UsageError
 from worker.private import make_folder
 
 if TYPE_CHECKING:
@@ -38,6 +39,45 @@ def worker() -> None:
         settings = site.settings
         site.engine.dispose()  # the supervisor asks the database nothing more
         raise typer.Exit(serve(Workers(settings.processes, environment, settings.grace_s)))
+
+
+def serve(
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen on; this machine alone unless access is set up.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes any that is free.")] = 8080,
+    user: Annotated[
+        str | None,
+        typer.Option("--user", metavar="EMAIL", help="For whom the one-time link opens; default: the oldest admin."),
+    ] = None,
+) -> None:
+    """Serve the page and the API until SIGTERM; needs the extra `web`.
+
+    Closed by default: without MEDQ_WEB_TOKEN or a trusted proxy (MEDQ_WEB_USER_HEADER, MEDQ_WEB_TRUSTED_PROXIES) it
+    listens on this machine alone and prints a link that opens once.
+
+    \b
+    Examples:
+      medq serve
+      MEDQ_WEB_TOKEN=… medq serve --host 0.0.0.0 --port 8080
+    """
+    from worker.cli.site import open_site
+    from worker.log import configure_logging
+
+    try:
+        from worker.web import serving
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"The page needs a package that is not installed ({error.name}). Install the extra web: "
+            "pip install 'medq-worker[web]'."
+        ) from None
+    configure_logging()
+    with open_site(broker=True, create=True) as site:
+        site.engine.dispose()
+        storage_url = site.environment()["MEDQ_STORAGE_URL"]
+        raise typer.Exit(
+            serving.serve(site.settings, host=host, port=port, user=user, storage_url=storage_url, tell=say)
+        )
 
 
 @contextmanager

@@ -1,0 +1,241 @@
+"""Who may do what over HTTP: every route of the application against everybody who may ask."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import quote
+
+import pytest
+from fastapi.routing import APIRoute, iter_route_contexts
+
+from surroundings import Platform
+from web_server import TOKEN, Web, serving
+from worker.errors import UsageError
+from worker.settings import Settings
+from worker.web.access import Access, read_access
+from worker.web.guard import ASSETS, OPEN
+
+MAINTAINER, ADMIN, FORMER, STUDENT = "prof@medq.test", "chef@medq.test", "parti@medq.test", "eleve@medq.test"
+ADMIN_ONLY = {
+    ("DELETE", "/api/v1/jobs/{job_id}"),
+    ("POST", "/api/v1/jobs/{job_id}/cancel"),
+    ("POST", "/api/v1/jobs/{job_id}/resume"),
+    ("GET", "/api/v1/stats"),
+    ("GET", "/metrics"),
+}
+
+
+def add_people(platform: Platform) -> None:
+    for email, role, active in (
+        (MAINTAINER, "maintainer", True),
+        (ADMIN, "admin", True),
+        (FORMER, "admin", False),
+        (STUDENT, "user", True),
+    ):
+        platform.execute(
+            'INSERT INTO "User" ("id", "email", "name", "role", "isActive", "updatedAt") '
+            "VALUES (:id, :email, :name, :role, :active, now())",
+            id=email.partition("@")[0], email=email, name=email.partition("@")[0].title(), role=role, active=active,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def web(platform: Platform) -> Iterator[Web]:
+    add_people(platform)
+    with serving(platform.worker_environment()) as server:
+        yield server
+
+
+def routes(web: Web) -> list[tuple[str, str]]:
+    """Method and path of every route, the document's own included."""
+    found = [
+        (method, context.path)
+        for context in iter_route_contexts(web.server.app.routes)
+        if isinstance(context.route, APIRoute)
+        for method in context.methods or ()
+    ]
+    return [*found, ("GET", "/api/v1/openapi.json")]
+
+
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+NOBODY: dict[str, dict[str, str]] = {
+    "nobody": {},
+    "wrong token": {"Authorization": "Bearer jeton-faux-0123456789", "X-Medq-User": ADMIN},
+    "another scheme": {"Authorization": f"Basic {TOKEN}", "X-Medq-User": ADMIN},
+    "token without user": BEARER,
+    "inactive user": {**BEARER, "X-Medq-User": FORMER},
+    "student": {**BEARER, "X-Medq-User": STUDENT},
+    "unknown user": {**BEARER, "X-Medq-User": "personne@medq.test"},
+    "forged header": {"X-Medq-User": ADMIN},
+    "forged proxy": {"X-Forwarded-User": ADMIN, "X-Forwarded-For": "10.0.0.1"},
+    "forged cookie": {"Cookie": "medq_session=WyJhIiwiY2hlZiJd.aaaa.bbbb"},
+}
+
+
+def test_every_route_is_closed_to_whoever_is_not_let_in(web: Web) -> None:
+    found = routes(web)
+    closed = [(m, p) for m, p in found if p not in OPEN and not p.startswith(ASSETS)]
+    assert len(closed) >= 15
+    assert set(closed) >= ADMIN_ONLY
+    for method, path in closed:
+        asked = re.sub(r"\{\w+\}", "cnichtda", path)
+        for who, headers in NOBODY.items():
+            answer = web.ask(asked, method=method, headers=headers)
+            assert answer.status == 401, (method, path, who)
+            assert not set(answer.headers) & {"Set-Cookie", "set-cookie"}
+        as_maintainer = web.ask(asked, method=method, user=MAINTAINER, data=b"" if method == "POST" else None)
+        as_admin = web.ask(asked, method=method, user=ADMIN, data=b"" if method == "POST" else None)
+        assert (as_maintainer.status == 403) == ((method, path) in ADMIN_ONLY), (method, path)
+        assert as_admin.status not in (401, 403, 500), (method, path)
+
+
+def test_what_does_not_exist_is_closed_too(web: Web) -> None:
+    for path in ("/api/v1/nichts", "/docs", "/redoc", "/openapi.json", "/../etc/passwd", "/healthz/", "/entrer/x"):
+        assert web.ask(path).status == 401
+        assert web.ask(path, user=ADMIN).status in (404, 307)
+
+
+def test_health_tells_nothing_and_needs_nobody(web: Web, platform: Platform) -> None:
+    assert web.ask("/healthz").json() == {"status": "ok"}
+    ready = web.ask("/readyz", headers={"Host": "10.1.2.3"})
+    assert (ready.status, ready.json()["status"]) == (200, "ok")
+    platform.execute("UPDATE medq_version SET version_num = '001'")
+    assert web.ask("/readyz").status == 503
+
+
+def test_a_door_is_told_in_french_and_binds_the_browser(web: Web) -> None:
+    answer = web.ask("/api/v1/jobs")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["detail"].replace("\u00a0", " ").startswith("L'accès est fermé : ")
+    policy = answer.headers["content-security-policy"]
+    assert "unsafe" not in policy
+    assert "default-src 'none'" in policy
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "server" not in {name.lower() for name in answer.headers}
+
+
+def test_a_user_who_is_deactivated_is_out_at_once(web: Web, platform: Platform) -> None:
+    assert web.ask("/api/v1/jobs", user=MAINTAINER).status == 200
+    platform.execute('UPDATE "User" SET "isActive" = false WHERE "email" = :email', email=MAINTAINER)
+    assert web.ask("/api/v1/jobs", user=MAINTAINER).status == 401
+
+
+def test_an_email_is_known_whatever_its_case_unless_two_could_be_meant(web: Web, platform: Platform) -> None:
+    assert web.ask("/api/v1/jobs", user=MAINTAINER.upper()).status == 200
+    platform.execute(
+        'INSERT INTO "User" ("id", "email", "role", "updatedAt") VALUES (\'zwei\', :email, \'admin\', now())',
+        email=MAINTAINER.title(),
+    )
+    assert web.ask("/api/v1/jobs", user=MAINTAINER.upper()).status == 401
+    assert web.ask("/api/v1/jobs", user=MAINTAINER).status == 200
+
+
+# -- a browser ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def local(platform: Platform) -> Iterator[Web]:
+    """Without token and proxy: the link alone opens."""
+    add_people(platform)
+    with serving(platform.worker_environment(), link_user=ADMIN, MEDQ_WEB_TOKEN="") as server:
+        yield server
+
+
+def enter(web: Web, link: str, **headers: str) -> str | None:
+    answer = web.ask(f"/entrer?jeton={quote(link)}", headers=headers)
+    if answer.status != 303:
+        assert answer.status == 401
+        return None
+    kept = answer.headers["set-cookie"]
+    assert "HttpOnly" in kept
+    assert "SameSite=strict" in kept
+    return kept.partition(";")[0]
+
+
+def test_the_link_opens_once(local: Web) -> None:
+    link = local.access.new_link()
+    cookie = enter(local, link, Cookie="medq_session=vorher-gesetzt")
+    assert cookie is not None
+    assert "vorher" not in cookie
+    assert enter(local, link) is None
+    assert enter(local, local.access.new_link()) not in (None, cookie)
+    assert enter(local, "falsch") is None
+    assert local.ask("/api/v1/jobs", headers={"Cookie": cookie}).status == 200
+    assert local.ask("/api/v1/jobs", headers={"Cookie": cookie[:-2] + "xx"}).status == 401
+    # A token that was never configured opens nothing
+    assert local.ask("/api/v1/jobs", headers={"Authorization": "Bearer ", "X-Medq-User": ADMIN}).status == 401
+
+
+def test_what_a_browser_sends_by_itself_changes_nothing_without_our_pages_token(local: Web) -> None:
+    cookie = enter(local, local.access.new_link())
+    other = enter(local, local.access.new_link())
+    assert cookie
+    assert other
+
+    def resume(**headers: str) -> int:
+        return local.ask("/api/v1/jobs/cnichtda/resume", method="POST", data=b"", headers=headers).status
+
+    signer = local.access._signer("csrf")
+    nonce = local.access._signer("session").loads(cookie.partition("=")[2])[0]
+    token = signer.dumps(f"session:{nonce}")
+    assert resume(Cookie=cookie) == 403
+    assert resume(Cookie=cookie, **{"X-CSRF-Token": "falsch"}) == 403
+    assert resume(Cookie=other, **{"X-CSRF-Token": token}) == 403
+    assert resume(Cookie=cookie, **{"X-CSRF-Token": token, "Sec-Fetch-Site": "cross-site"}) == 403
+    assert resume(Cookie=cookie, **{"X-CSRF-Token": token, "Sec-Fetch-Site": "same-origin"}) == 404
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "localhost.evil.example", "127.0.0.1.nip.io", "["])
+def test_a_page_elsewhere_does_not_reach_it_under_its_own_name(local: Web, host: str) -> None:
+    cookie = enter(local, local.access.new_link()) or ""
+    assert local.ask("/api/v1/jobs", headers={"Cookie": cookie, "Host": "localhost:1234"}).status == 200
+    assert local.ask("/api/v1/jobs", headers={"Cookie": cookie, "Host": host}).status == 421
+    assert local.ask(f"/entrer?jeton={quote(local.access.new_link())}", headers={"Host": host}).status == 421
+
+
+# -- a proxy -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_header_is_believed_from_the_named_proxies_alone(platform: Platform) -> None:
+    add_people(platform)
+    named = {"MEDQ_WEB_TOKEN": "", "MEDQ_WEB_USER_HEADER": "X-Forwarded-User"}
+    with serving(platform.worker_environment(), MEDQ_WEB_TRUSTED_PROXIES="127.0.0.0/8", **named) as web:
+        asked = {"X-Forwarded-User": ADMIN, "Host": "medq.example"}
+        assert web.ask("/api/v1/jobs", headers=asked).status == 200
+        assert web.ask("/api/v1/jobs", headers={"X-Forwarded-User": STUDENT}).status == 401
+        assert web.ask("/api/v1/jobs", headers={"X-Forwarded-User": ""}).status == 401
+        # The proxy's session is sent by browsers of their own accord
+        assert web.ask("/api/v1/jobs/c/resume", method="POST", data=b"", headers=asked).status == 403
+    with serving(platform.worker_environment(), MEDQ_WEB_TRUSTED_PROXIES="10.0.0.0/8,::1", **named) as web:
+        assert web.ask("/api/v1/jobs", headers={"X-Forwarded-User": ADMIN}).status == 401
+
+
+# -- where it may listen -----------------------------------------------------------------------------------------------
+
+
+def doors(host: str, **settings: str) -> Access:
+    return read_access(Settings.model_validate(settings), lambda _user: None, host=host, link_user=ADMIN)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7", "medq.example", "192.168.1.1"])  # noqa: S104
+def test_without_token_or_proxy_it_listens_on_this_machine_alone(host: str) -> None:
+    with pytest.raises(UsageError, match="this machine alone"):
+        doors(host)
+    assert doors(host, MEDQ_WEB_TOKEN=TOKEN).link_user is None
+    assert doors(host, MEDQ_WEB_USER_HEADER="X-User", MEDQ_WEB_TRUSTED_PROXIES="10.0.0.1").link_user is None
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.8.9.1"])
+def test_on_this_machine_the_link_opens(host: str) -> None:
+    assert doors(host).link_user == ADMIN
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"MEDQ_WEB_USER_HEADER": "X-User"}, {"MEDQ_WEB_TRUSTED_PROXIES": "10.0.0.1"}],
+)
+def test_half_a_proxy_is_refused(settings: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match="belong together"):
+        doors("127.0.0.1", **settings)

@@ -1,0 +1,189 @@
+"""Jobs: create, list, look at, cancel, resume, delete."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Header, Query, Response, UploadFile
+
+from worker.adapters import overview
+from worker.adapters.controls import cancel_job, retry_job
+from worker.adapters.overview import JobOverview
+from worker.enqueue import enqueue_job, job_id_of
+from worker.retention import Retention, StillRunning
+from worker.web.access import Admin, Anyone, Visitor
+from worker.web.bodies import Job, JobDetail, JobPage, JobStatus, Text
+from worker.web.forms import (
+    FRAME,
+    Cursor,
+    Id,
+    Search,
+    read_config,
+    read_file,
+    read_instructions,
+    read_job_cursor,
+    write_cursor,
+)
+from worker.web.parts import Given, Parts
+from worker.web.problems import NO_SUCH_JOB, Refused
+
+OTHER_REQUEST = (
+    "Cette clé « Idempotency-Key » a déjà servi à un autre envoi : en choisir une nouvelle, ou renvoyer le même "
+    "fichier avec les mêmes consignes et la même configuration."
+)
+NOT_CANCELLED = "Cette tâche est déjà terminée : il n'y a rien à arrêter."
+NOT_RESUMED = "Il ne reste rien à refaire dans cette tâche."
+STILL_OPEN = (
+    "Cette tâche, ou un de ses appels au modèle, est en cours : l'arrêter, attendre quelques minutes, puis la "
+    "supprimer."
+)
+
+
+Answers = dict[int | str, dict[str, Any]]
+
+
+def build_router(max_upload_bytes: int) -> APIRouter:
+    """Routes on jobs; an upload is refused by its length before a byte of it is read."""
+    router = APIRouter(tags=["jobs"])
+    conflict: Answers = {409: {"description": "The job is not in a state in which this can be done."}}
+    missing: Answers = {404: {"description": "There is no such job."}}
+    router.post(
+        "/jobs",
+        status_code=201,
+        responses={200: {"description": "This key was used before: the job that it made.", "model": Job}},
+        max_body_size=max_upload_bytes + FRAME,
+    )(create)
+    router.get("/jobs")(list_all)
+    router.get("/jobs/{job_id}", responses=missing)(show)
+    router.delete("/jobs/{job_id}", status_code=204, responses={**missing, **conflict})(delete)
+    router.post("/jobs/{job_id}/cancel", responses={**missing, **conflict})(cancel)
+    router.post("/jobs/{job_id}/resume", responses={**missing, **conflict})(resume)
+    return router
+
+
+def create(
+    *,
+    parts: Given,
+    visitor: Anyone,
+    response: Response,
+    file: UploadFile,
+    instructions: Annotated[Text | None, Form()] = None,
+    config: Annotated[Text | None, Form(description="JSON object of the job's options.")] = None,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+) -> Job:
+    """Store a file and create its job. Sent again with the same `Idempotency-Key`, it makes no second one."""
+    job, is_new = store(parts, visitor, file=file, instructions=instructions, config=config, key=idempotency_key)
+    response.status_code = 201 if is_new else 200
+    response.headers["Location"] = f"/api/v1/jobs/{job.id}"
+    return Job.of(job)
+
+
+def store(
+    parts: Parts,
+    visitor: Visitor,
+    *,
+    file: UploadFile | None,
+    instructions: str | None,
+    config: str | None,
+    key: str | None = None,
+) -> tuple[JobOverview, bool]:
+    """The job of this upload, and whether it is new; for the page too."""
+    upload = read_file(file, parts.max_upload_bytes)
+    options, words = read_config(config), read_instructions(instructions)
+    before = None if key is None else overview.get_job(parts.engine, job_id_of(visitor.person.id, key))
+    if before is None:
+        job_id = enqueue_job(
+            upload.file,
+            user=visitor.person.id,
+            file_name=upload.filename,
+            instructions=words,
+            config=options,
+            database_url=parts.settings.database_url,
+            storage_url=parts.storage_url,
+            idempotency_key=key,
+        )
+    else:
+        job_id = before.id
+    job = get_job(parts, job_id)
+    if key is not None and not _is_request_of(job, upload, words, options):
+        raise Refused(422, OTHER_REQUEST)
+    return job, before is None
+
+
+def _is_request_of(job: JobOverview, upload: UploadFile, words: str | None, options: object) -> bool:
+    """Whether this job came of the same request, as far as its row tells."""
+    stored = (job.original_file_name, job.file_size, job.instructions or None, job.config or None)
+    return stored == (upload.filename, upload.size, words, options or None)
+
+
+def list_all(
+    *,
+    parts: Given,
+    visitor: Anyone,  # noqa: ARG001 (every route names whom it is for)
+    status: JobStatus | None = None,
+    user: Search = None,
+    q: Search = None,
+    cursor: Cursor = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+) -> JobPage:
+    """The newest jobs first. `user` is an id, `q` a part of the file's name."""
+    found = overview.list_jobs(
+        parts.engine, limit=limit + 1, status=status, user_id=user, name_holds=q, after=read_job_cursor(cursor)
+    )
+    page = found[:limit]
+    last = page[-1] if len(found) > limit else None
+    return JobPage(
+        jobs=[Job.of(job) for job in page],
+        next=None if last is None else write_cursor(last.created_at.isoformat(), last.id),
+    )
+
+
+def get_job(parts: Parts, job_id: str) -> JobOverview:
+    """The job, or a 404."""
+    job = overview.get_job(parts.engine, job_id)
+    if job is None:
+        raise Refused(404, NO_SUCH_JOB)
+    return job
+
+
+def describe(parts: Parts, job_id: str) -> JobDetail:
+    """Everything about a job; for the page too."""
+    state = overview.read_states(parts.engine, [job_id]).get(job_id)
+    if state is None:
+        raise Refused(404, NO_SUCH_JOB)
+    return JobDetail.of_whole(
+        state,
+        overview.count_findings(parts.engine, job_id),
+        overview.read_notes(parts.engine, job_id),
+        overview.sum_spending(parts.engine, job_id),
+    )
+
+
+def show(parts: Given, visitor: Anyone, job_id: Id) -> JobDetail:  # noqa: ARG001
+    """One job: figures, outcomes, findings, what of the file was not used, cost."""
+    return describe(parts, job_id)
+
+
+def delete(parts: Given, visitor: Admin, job_id: Id) -> None:  # noqa: ARG001
+    """Remove a job with its rows and files; not what its calls cost, nor what people decided. Cancel it first."""
+    get_job(parts, job_id)
+    settings = parts.settings
+    retention = Retention(parts.database, parts.storage, straggle_s=settings.call_timeout_s + settings.lease_s)
+    try:
+        retention.forget(job_id)
+    except StillRunning:
+        raise Refused(409, STILL_OPEN) from None
+
+
+def cancel(parts: Given, visitor: Admin, job_id: Id) -> Job:  # noqa: ARG001
+    """Stop a job; what is done stays. Of a cancelled one nothing is asked."""
+    if not cancel_job(parts.engine, job_id) and get_job(parts, job_id).status != "cancelled":
+        raise Refused(409, NOT_CANCELLED)
+    return Job.of(get_job(parts, job_id))
+
+
+def resume(parts: Given, visitor: Admin, job_id: Id) -> Job:  # noqa: ARG001
+    """Run again what is not done; of an open one nothing is asked."""
+    if not retry_job(parts.engine, job_id) and not get_job(parts, job_id).is_open:
+        raise Refused(409, NOT_RESUMED)
+    return Job.of(get_job(parts, job_id))

@@ -1,0 +1,57 @@
+"""The application, put together: routes, the guard before them, and what an error becomes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from fastapi import Depends, FastAPI
+
+from worker.adapters.overview import read_states, read_versions
+from worker.metrics import Exporter
+from worker.web import doors, problems
+from worker.web.access import Access
+from worker.web.api import build_router
+from worker.web.forms import SMALL
+from worker.web.guard import Guard, check_csrf
+from worker.web.live import Live
+from worker.web.parts import Parts
+
+TITLE = "medq-worker"
+ABOUT = (
+    "Jobs of exam questions: upload, watch, decide, download. Errors are problem+json with a French `detail`. "
+    "Every request names an active admin or maintainer: `Authorization: Bearer MEDQ_WEB_TOKEN` with `X-Medq-User`."
+)
+
+
+def build_app(parts: Parts, access: Access) -> FastAPI:
+    """The application of these parts. Nothing is connected yet."""
+    app = FastAPI(
+        title=TITLE,
+        description=ABOUT,
+        version="1",
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,  # its page is made of files from elsewhere
+        redoc_url=None,
+        dependencies=[Depends(check_csrf)],
+        max_body_size=SMALL,
+        lifespan=_lifespan,
+    )
+    app.state.parts = parts
+    app.state.access = access
+    engine = parts.engine
+    app.state.exporter = Exporter(engine, parts.limits)
+    app.state.live = Live(partial(read_versions, engine), partial(read_states, engine))
+    app.include_router(doors.router)
+    app.include_router(build_router(parts.max_upload_bytes))
+    problems.install(app)
+    app.add_middleware(Guard, access=access)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    app.state.live.close()
+    app.state.parts.close()

@@ -1,0 +1,30 @@
+"""The OpenAPI document as it stands in docs/openapi.json: `python -m worker.web.document > docs/openapi.json`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from types import SimpleNamespace
+from typing import Any, cast
+
+from worker.adapters.db import connect
+from worker.settings import Settings
+from worker.web.access import Access
+from worker.web.app import build_app
+from worker.web.parts import Parts
+
+
+def write_document() -> str:
+    """The document, with the default limits; the same text for the same routes."""
+    parts = SimpleNamespace(
+        settings=Settings.model_construct(),
+        engine=connect("postgresql://nobody.invalid/none"),
+        limits=(),
+        max_upload_bytes=50 * 1024 * 1024,
+    )
+    document: dict[str, Any] = build_app(cast(Parts, parts), Access(find=lambda _user: None)).openapi()
+    return json.dumps(document, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(write_document())

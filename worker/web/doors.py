@@ -1,0 +1,58 @@
+"""What stands outside the API and the pages: health, and the one-time link."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+
+from schema.config import head_revision
+from worker.adapters.overview import find_revision
+from worker.log import describe, get_logger
+from worker.metrics import CONTENT_TYPE, Exporter
+from worker.web.access import COOKIE, SESSION_S, Access, Admin
+from worker.web.parts import Given
+from worker.web.problems import Refused
+
+log = get_logger()
+router = APIRouter(include_in_schema=False)
+
+LINK_SPENT = "Ce lien a déjà servi ou n'est plus valable : relancer « medq serve » pour en obtenir un autre."
+
+
+@router.get("/healthz")
+async def healthz() -> JSONResponse:
+    """This process answers; nothing is asked of anybody."""
+    return JSONResponse({"status": "ok"})
+
+
+@router.get("/readyz")
+def readyz(parts: Given) -> JSONResponse:
+    """The database answers, and its schema is the one that this code knows."""
+    try:
+        revision = find_revision(parts.engine)
+    except sa.exc.SQLAlchemyError as error:
+        log.warning("web_not_ready", error=describe(error))
+        return JSONResponse({"status": "unavailable", "database": "away"}, 503)
+    is_current = revision == head_revision()
+    body = {"status": "ok" if is_current else "unavailable", "database": "ok", "schema": revision}
+    return JSONResponse(body, 200 if is_current else 503)
+
+
+@router.get("/metrics")
+def metrics(request: Request, visitor: Admin) -> Response:  # noqa: ARG001
+    """What `medq metrics` prints, an admin's like all figures over all jobs; read from the rows once in 15 s."""
+    exporter: Exporter = request.app.state.exporter
+    return Response(exporter.render(), media_type=CONTENT_TYPE)
+
+
+@router.get("/entrer")
+async def enter(request: Request, jeton: str = "") -> Response:
+    """Follow the one-time link: a new session, and on to the jobs without the link in the address."""
+    access: Access = request.app.state.access
+    cookie = access.follow_link(jeton)
+    if cookie is None:
+        raise Refused(401, LINK_SPENT)
+    answer = RedirectResponse("/api/v1/jobs", 303)
+    answer.set_cookie(COOKIE, cookie, max_age=SESSION_S, httponly=True, samesite="strict", path="/")
+    return answer
