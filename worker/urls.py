@@ -97,9 +97,7 @@ def session_url(url: str) -> str:
     What the operator's URL says of them itself stands. Idempotent. Raises `UsageError` as `libpq_url` does, and for a
     declared pooler: what it is told at the start is lost there.
     """
-    if _parse(url).is_pooled:
-        raise UsageError(PAST_THE_POOLER)
-    parts = urlsplit(libpq_url(url))
+    parts = urlsplit(libpq_url(past_pooler(url)))
     query = {**liveness.LIBPQ, **dict(parse_qsl(parts.query, keep_blank_values=True))}
     options = query["options"]
     missing = {name: value for name, value in {**liveness.POSTGRESQL, **DISCREET}.items() if f"{name}=" not in options}
@@ -194,6 +192,13 @@ def _quote(schema: str) -> str:
 def _escape(value: str) -> str:
     """A value in `options`: blanks escaped, since libpq cuts there."""
     return re.sub(r"([\\\s])", r"\\\1", value)
+
+
+def past_pooler(url: str) -> str:
+    """The URL as it is; `UsageError` when it declares a pooler: for what needs a session of its own."""
+    if _parse(url).is_pooled:
+        raise UsageError(PAST_THE_POOLER)
+    return url
 
 
 def passwordless_url(url: str) -> str:

@@ -217,6 +217,13 @@ def with_schema(url: str, schema: str) -> str:
     return sa.make_url(url).update_query_dict({"schema": schema}).render_as_string(hide_password=False)
 
 
+def test_a_backup_goes_past_the_pooler(platform: Platform, ask: Callable[..., str], tmp_path: Path) -> None:
+    with pgbouncer(platform.database_url, mode="transaction") as url:
+        told = ask("backup", str(tmp_path / "backups"), DATABASE_URL=f"{url}?pgbouncer=true")
+    assert "run it with the address of PostgreSQL itself" in told
+    assert not (tmp_path / "backups").exists()
+
+
 # -- a session for each client is as good as none in between ----------------------------------------------------------
 
 

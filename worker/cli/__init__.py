@@ -31,6 +31,7 @@ from worker.errors import MedqError, UsageError
 from worker.streams import protect_standard_streams
 
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+NOT_PERMITTED = "42501"  # SQLSTATE insufficient_privilege
 
 HELP = """
 Validates uploaded French medical exam questions with an LLM.
@@ -165,6 +166,11 @@ def _fault_sentence(error: Exception) -> str:
     cause = str(getattr(error, "orig", None) or error).strip().split("\n", 1)[0].rstrip(".")
     if kind.startswith(("sqlalchemy.", "psycopg.")) and (meaning := _server_meaning(error)):
         return f"The database {meaning} ({cause}). See `{program()} doctor`, then try again."
+    if getattr(getattr(error, "orig", None), "sqlstate", None) == NOT_PERMITTED:
+        return (
+            f"The role of DATABASE_URL may not do that ({cause}). `{program()} doctor` names all that it lacks, "
+            f"`{program()} schema grants --worker ROLE` prints it for the owner of the tables."
+        )
     if kind.endswith(("OperationalError", "InterfaceError")):
         return f"The database does not answer ({cause}). Check DATABASE_URL with `{program()} doctor`."
     if kind.startswith("redis."):

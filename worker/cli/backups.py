@@ -76,7 +76,9 @@ def restore(
 
 
 def _direct(site: Site) -> str:
-    return site.services.database_url
+    from worker.urls import past_pooler
+
+    return past_pooler(site.services.database_url)
 
 
 def _say_what_is_left_out(site: Site, contents: Contents) -> None:

@@ -152,6 +152,9 @@ def check_database(site: Site) -> Iterator[Check]:
         return
     yield Check("database", "ok", f"{kind}, PostgreSQL {version}")
     yield from _check_pooler(site)
+    if lacking := list(_check_rights(site)):
+        yield from lacking
+        return
     revision, head = overview.find_revision(site.engine), head_revision()
     if revision != head:
         advice = f"run `{program()} schema upgrade`" if kind == "configured" else "the next command upgrades it"
@@ -225,6 +228,24 @@ def _check_pooler(site: Site) -> Iterator[Check]:
         yield Check("pooler", "ok", "declared: new jobs are looked for every second")
     elif is_there:
         yield Check("pooler", "ok", "in between, with a session for each connection")
+
+
+def _check_rights(site: Site) -> Iterator[Check]:
+    """What the roles may not do that they have to: without it the checks that follow could not be made."""
+    from worker.adapters.schema import rights
+
+    with site.engine.connect() as connection:
+        place, role = rights.read_place(connection), rights.current_role(connection)
+        missing = rights.find_missing(connection, rights.worker_rights(place), role, place)
+        weak = rights.find_weak_owners(connection, place)
+    if missing:
+        advice = f"as the owner of the tables run what `{program()} schema grants --worker {role}` prints"
+        yield Check("rights", "fail", f"{role} lacks {rights.describe(missing)}", advice)
+    for owner, lacked in weak.items():
+        advice = f"run `{program()} schema upgrade` as the owner of the tables, or give {owner} these rights"
+        yield Check(
+            "rights", "fail", f"triggers run with the rights of {owner}, who lacks {rights.describe(lacked)}", advice
+        )
 
 
 def _check_workers(site: Site) -> Iterator[Check]:

@@ -1,4 +1,4 @@
-"""Commands on the database's schema: upgrade, downgrade, check. The revisions themselves are in the package schema."""
+"""Commands on the database's schema. The revisions themselves are in the package schema."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from worker.cli.site import Site
 
 app = typer.Typer(
-    help="The database's schema: upgrade, downgrade, check.",
+    help="The database's schema: upgrade, downgrade, check, grants.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -110,3 +110,30 @@ def check(
         tell(f"The database is at {revision}; models, database and Prisma schema agree.")
     if differences:
         raise typer.Exit(1)
+
+
+@app.command("grants")
+def grants(
+    worker: Annotated[str | None, typer.Option("--worker", metavar="ROLE", help="The role of the workers.")] = None,
+    web: Annotated[str | None, typer.Option("--web", metavar="ROLE", help="The role of the web app.")] = None,
+) -> None:
+    """Print the GRANTs that a worker's role and a web app's role need, and no more. Changes nothing.
+
+    Give them to psql as the owner of the tables, and again after each `medq schema upgrade`.
+
+    \b
+    Examples:
+      medq schema grants --worker medq_worker --web web_app
+      medq schema grants --worker medq_worker | psql postgresql://owner@db/medq
+    """
+    from worker.adapters.schema import rights
+    from worker.cli.site import open_site
+
+    if not worker and not web:
+        raise UsageError("Name a role: --worker ROLE, --web ROLE, or both. It has to be there (CREATE ROLE … LOGIN).")
+    with open_site() as site, site.engine.connect() as connection:
+        place = rights.read_place(connection)
+        wanted = ((worker, rights.worker_rights(place)), (web, rights.web_rights(place)))
+        for role, of_role in wanted:
+            for line in rights.print_grants(connection, of_role, role, place) if role else ():
+                tell(line)

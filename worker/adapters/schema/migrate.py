@@ -22,7 +22,7 @@ from schema.version import move_version
 from worker.errors import UsageError
 from worker.log import get_logger
 from worker.sessions import Session, open_session
-from worker.urls import PAST_THE_POOLER, read_address
+from worker.urls import past_pooler, read_address
 
 # "medq" in ASCII: one lock per database, shared by nobody else.
 LOCK_KEY = 0x6D656471
@@ -88,9 +88,7 @@ def read_revision(connection: sa.Connection) -> str | None:
 @contextmanager
 def connected(url: str) -> Iterator[sa.Connection]:
     """Open one connection that is really closed afterwards, and with it what the session holds."""
-    address = read_address(url)
-    if address.is_pooled:
-        raise UsageError(PAST_THE_POOLER)
+    address = read_address(past_pooler(url))
 
     def open_connection() -> Session:
         connection = open_session(address, name="medq-schema")

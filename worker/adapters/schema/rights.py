@@ -1,0 +1,218 @@
+"""What the roles of a worker and of a web app may do in the database: one table, printed as GRANTs and looked after.
+
+A privilege stands here when a statement of that role needs it; triggers run with their owner's rights and need none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal
+
+import sqlalchemy as sa
+
+from schema import VERSION_TABLE
+
+Kind = Literal["database", "schema", "table", "function"]
+
+# What is read of a user: never the password.
+USER_COLUMNS = ("id", "email", "name", "role", "isActive", "createdAt")
+# What of a job the web app changes: its status, and with what it is resumed. Figures are the worker's.
+JOB_COLUMNS = ("status", "instructions", "config", "updatedAt")
+
+WORKER: Mapping[str, str] = {
+    "AiValidationJob": "SELECT, INSERT, UPDATE, DELETE",
+    "AiValidationTask": "SELECT, INSERT, UPDATE",
+    "AiValidationItem": "SELECT, INSERT, UPDATE",
+    "AiValidationDecision": "SELECT, INSERT",
+    "AiValidationOpenItem": "SELECT",
+    "AiValidationProvenance": "SELECT",
+    "AiValidationTombstone": "SELECT, DELETE",
+    "LlmCall": "SELECT, INSERT, UPDATE, DELETE",
+    "LlmBatch": "SELECT, INSERT, UPDATE, DELETE",
+    "LlmTotal": "SELECT, INSERT, UPDATE",
+    "Question": "SELECT, INSERT, UPDATE, DELETE",
+    "ClinicalCase": "SELECT, INSERT",
+    "Course": "SELECT, INSERT",
+    "Specialty": "SELECT, INSERT",
+    "SessionQuestion": "SELECT",
+    "UserQuestionAnswer": "SELECT",
+    "CourseDocument": "SELECT, INSERT, UPDATE, DELETE",
+    "CourseChunk": "SELECT, INSERT",
+    "CourseTerm": "SELECT, INSERT, UPDATE, DELETE",
+    "CourseVector": "SELECT, INSERT",
+    "medq_adopted": "SELECT",
+    VERSION_TABLE: "SELECT",
+}
+WORKER_FUNCTIONS = (
+    "medq_fold",
+    "medq_job_figures",
+    "medq_now",
+    "medq_progress_message",
+    "medq_add_course_trigrams",
+    "medq_add_course_vectors",
+)
+# What a web app does with its own tables is the platform's; this is what it needs for jobs.
+WEB: Mapping[str, str] = {
+    "AiValidationJob": "SELECT, INSERT, DELETE",
+    "AiValidationItem": "SELECT",
+    "AiValidationOpenItem": "SELECT",
+    "AiValidationDecision": "SELECT",
+}
+# What triggers do with the rights of their owner, whoever set them off.
+TRIGGERS: Mapping[str, str] = {
+    "AiValidationJob": "SELECT, UPDATE",
+    "AiValidationTask": "SELECT, INSERT, UPDATE, DELETE",
+    "AiValidationItem": "SELECT, UPDATE",
+    "AiValidationProvenance": "SELECT, INSERT, UPDATE",
+    "AiValidationTombstone": "SELECT, INSERT, UPDATE",
+    "LlmCall": "SELECT",
+    "medq_adopted": "SELECT, DELETE",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """One privilege on one object; `columns` where less than the whole table will do."""
+
+    privilege: str
+    kind: Kind
+    name: str
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The database and the schema that a connection leads to, whether it may look into them or not."""
+
+    database: str
+    schema: str
+
+
+def read_place(connection: sa.Connection) -> Place:
+    """Where unqualified names of this connection lead."""
+    row = connection.execute(PLACE).one()
+    return Place(row[0], row[1])
+
+
+def worker_rights(place: Place) -> tuple[Right, ...]:
+    """Every right that a worker's role needs, the commands of an operator among what it does."""
+    return (
+        Right("CONNECT", "database", place.database),
+        Right("USAGE", "schema", place.schema),
+        *_of_tables(WORKER),
+        Right("SELECT", "table", "User", USER_COLUMNS),
+        Right("UPDATE", "table", "AiValidationDecision", ("userId",)),  # a name is taken off what was decided
+        *(Right("EXECUTE", "function", name) for name in WORKER_FUNCTIONS),
+    )
+
+
+def web_rights(place: Place) -> tuple[Right, ...]:
+    """Every right that a web app's role needs to create, follow, cancel, resume and delete jobs."""
+    return (
+        Right("CONNECT", "database", place.database),
+        Right("USAGE", "schema", place.schema),
+        *_of_tables(WEB),
+        Right("UPDATE", "table", "AiValidationJob", JOB_COLUMNS),
+        Right("SELECT", "table", "User", ("id", "email")),
+    )
+
+
+def _of_tables(table: Mapping[str, str]) -> Iterator[Right]:
+    for name, privileges in table.items():
+        yield from (Right(privilege, "table", name) for privilege in privileges.split(", "))
+
+
+def print_grants(connection: sa.Connection, rights: Sequence[Right], role: str, place: Place) -> list[str]:
+    """The GRANT statements of these rights, one for each object, for the objects that are there."""
+    present = _read_present(connection, place.schema)
+    lines = []
+    for (kind, name, columns), same in groupby(rights, key=lambda right: (right.kind, right.name, right.columns)):
+        if kind in ("table", "function") and name not in present:
+            continue
+        listed = f" ({', '.join(map(_quote, columns))})" if columns else ""
+        privileges = ", ".join(f"{right.privilege}{listed}" for right in same)
+        is_within = kind in ("table", "function")
+        target = f"{_quote(place.schema)}.{_quote(name)}{present[name]}" if is_within else _quote(name)
+        lines.append(f"GRANT {privileges} ON {kind.upper()} {target} TO {_quote(role)};")
+    return lines
+
+
+def _read_present(connection: sa.Connection, schema: str) -> dict[str, str]:
+    """The tables and views of the schema, and its functions with their arguments: what can be granted."""
+    return {row[0]: row[1] for row in connection.execute(PRESENT, {"schema": schema})}
+
+
+def current_role(connection: sa.Connection) -> str:
+    """Whose rights this connection has."""
+    return str(connection.execute(sa.text("SELECT current_user")).scalar_one())
+
+
+def find_missing(connection: sa.Connection, rights: Sequence[Right], role: str, place: Place) -> list[Right]:
+    """Which of these a role lacks; an object that is not there is not missed."""
+    return [right for right in rights if connection.scalar(HAS[right.kind], _parameters(right, role, place)) is False]
+
+
+def find_weak_owners(connection: sa.Connection, place: Place) -> dict[str, list[Right]]:
+    """Owners of triggers' functions → what they lack of the rights with which these run."""
+    wanted = tuple(_of_tables(TRIGGERS))
+    owners = connection.scalars(OWNERS, {"schema": place.schema}).all()
+    found = {owner: find_missing(connection, wanted, owner, place) for owner in owners}
+    return {owner: missing for owner, missing in found.items() if missing}
+
+
+def describe(missing: Sequence[Right]) -> str:
+    """What is missing, object by object: `SELECT, INSERT on "Question"`."""
+    found = groupby(missing, key=lambda right: (right.kind, right.name, right.columns))
+    return "; ".join(
+        f"{', '.join(right.privilege for right in same)} on {'' if kind == 'table' else f'{kind} '}{_quote(name)}"
+        + (f" ({', '.join(columns)})" if columns else "")
+        for (kind, name, columns), same in found
+    )
+
+
+# The schema that the search path names first, in which this role need not be allowed to look for anything.
+PLACE = sa.text("""
+SELECT current_database(), COALESCE(
+    current_schema(),
+    (SELECT nspname FROM unnest(string_to_array(current_setting('search_path'), ',')) WITH ORDINALITY AS path(name, nth)
+     JOIN pg_namespace ON nspname = trim(both '" ' from path.name) ORDER BY nth LIMIT 1),
+    'public')
+""")
+PRESENT = sa.text("""
+SELECT relname::text, '' FROM pg_class
+WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = :schema) AND relkind IN ('r', 'p', 'v')
+UNION ALL
+SELECT proname::text, '(' || pg_get_function_identity_arguments(oid) || ')' FROM pg_proc
+WHERE pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = :schema)
+""")
+OWNERS = sa.text("""
+SELECT DISTINCT pg_get_userbyid(proowner)::text FROM pg_proc
+WHERE pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = :schema) AND prosecdef
+  AND starts_with(proname, 'medq_')
+""")
+# Looked up in the catalogue, which everybody may read: a name is not found without USAGE on its schema.
+_OBJECT = "(SELECT oid FROM pg_namespace WHERE nspname = :schema)"
+HAS = {
+    "database": sa.text("SELECT has_database_privilege(:role, current_database(), :privilege)"),
+    "schema": sa.text("SELECT has_schema_privilege(:role, oid, :privilege) FROM pg_namespace WHERE nspname = :name"),
+    "table": sa.text(f"""
+        SELECT CASE WHEN CAST(:columns AS text[]) = '{{}}' THEN has_table_privilege(:role, c.oid, :privilege)
+            ELSE (SELECT bool_and(has_column_privilege(:role, c.oid, attname, :privilege)) FROM pg_attribute
+                  WHERE attrelid = c.oid AND attname = ANY(CAST(:columns AS text[]))) END
+        FROM pg_class c WHERE relnamespace = {_OBJECT} AND relname = :name AND relkind IN ('r', 'p', 'v')"""),  # noqa: S608
+    "function": sa.text(f"""
+        SELECT bool_and(has_function_privilege(:role, oid, :privilege)) FROM pg_proc
+        WHERE pronamespace = {_OBJECT} AND proname = :name"""),  # noqa: S608
+}
+
+
+def _parameters(right: Right, role: str, place: Place) -> dict[str, object]:
+    asked = {"role": role, "privilege": right.privilege, "name": right.name, "schema": place.schema}
+    return {**asked, "columns": list(right.columns)}
+
+
+def _quote(name: str) -> str:
+    quoted = name.replace('"', '""')
+    return f'"{quoted}"'
