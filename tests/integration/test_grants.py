@@ -27,8 +27,9 @@ from surroundings import ADMIN, Platform
 from worker.adapters.invariants import INVARIANTS
 from worker.adapters.schema import rights, upgrade
 from worker.adapters.schema.rights import Place, Right
-from worker.cli import app
+from worker.cli import app, explain
 from worker.enqueue import INSERT_JOB
+from worker.errors import UsageError
 from worker.services import Services
 
 PID = os.getpid()
@@ -226,7 +227,8 @@ class Roles:
             for name, value in environment.items():
                 context.setenv(name, value)
             done = CliRunner().invoke(app, list(arguments))
-        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
         return done.output
 
 
@@ -304,6 +306,18 @@ def test_the_doctor_names_a_missing_right_and_what_to_run(roles: Roles) -> None:
     # And so with no right at all, where nothing can be read
     roles.ground.execute(OWNER, f'REVOKE USAGE ON SCHEMA public FROM "{WORKER}"')
     assert f'fail  rights: {WORKER} lacks USAGE on schema "public"; ' in roles.medq("doctor")
+    with pytest.raises(UsageError, match='may not look into the schema "public"'):
+        roles.medq("jobs")
+
+
+def test_a_command_that_lacks_a_right_says_who_names_it(roles: Roles, capsys: pytest.CaptureFixture[str]) -> None:
+    roles.ground.execute(OWNER, f'REVOKE SELECT ON "AiValidationJob" FROM "{WORKER}"')
+    with pytest.raises(sa.exc.ProgrammingError) as raised:
+        roles.medq("jobs")
+    assert explain(raised.value) == 1
+    assert (
+        "permission denied for table AiValidationJob). `medq doctor` names all that it lacks" in capsys.readouterr().err
+    )
 
 
 def test_the_doctor_names_an_owner_of_triggers_who_may_not_what_they_do(roles: Roles) -> None:

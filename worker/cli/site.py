@@ -98,7 +98,23 @@ def ensure_schema(engine: sa.Engine, services: Services, tell: Callable[[str], N
 
         upgrade(sqlalchemy_url(services.database_url))
         return
+    if revision is None:
+        _look_into_schema(engine)
     raise UsageError(
         f"The database is at revision {revision or 'none'} and this worker needs {head}. "
         f"Run `{program()} schema upgrade` (or, if the database is newer, update medq-worker)."
+    )
+
+
+def _look_into_schema(engine: sa.Engine) -> None:
+    """Raise `UsageError` where this role may not look into the schema: there nothing is missing, it is not seen."""
+    from worker.adapters.schema import rights
+
+    with engine.connect() as connection:
+        place, role = rights.read_place(connection), rights.current_role(connection)
+        if not rights.find_missing(connection, [rights.Right("USAGE", "schema", place.schema)], role, place):
+            return
+    raise UsageError(
+        f'{role} may not look into the schema "{place.schema}". As the owner of the tables run what '
+        f"`{program()} schema grants --worker {role}` prints."
     )
