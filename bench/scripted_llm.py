@@ -245,7 +245,7 @@ def answer_question(script: Script, task: str, question: Mapping[str, Any]) -> d
         **answered,
         "explanation": "Il faut reprendre l'énoncé mot à mot. " + _explain(question["text"], True, salt),
         "confidence": script.confidence,
-        "citations": [{"excerpt": e["id"], "quote": e["text"][:80]} for e in excerpts[:1]],
+        "citations": [{"excerpt": e["id"], "quote": e["text"][:80].rpartition(" ")[0]} for e in excerpts[:1]],
     }
 
 
