@@ -16,6 +16,7 @@ LONG_AGO = "timestamp '2020-01-01'"
 BREAKS = {
     "conservation": 'DELETE FROM "AiValidationItem" WHERE "position" = 3',
     "figures": 'UPDATE "AiValidationJob" SET "failedAnalyses" = 1, "successfulAnalyses" = "successfulAnalyses" - 1',
+    "message": """UPDATE "AiValidationJob" SET "message" = 'Analyse en cours : 19 questions traitées sur 20.'""",
     "one outcome": 'UPDATE "AiValidationItem" SET "result" = NULL WHERE "position" = 3',
     "one question": (
         'CREATE TEMP TABLE twin AS SELECT * FROM "Question" LIMIT 1; '
