@@ -1,8 +1,8 @@
 """The database's functions and triggers as they are today: one file each, made anew at an upgrade where they differ.
 
 A file of functions/ holds one function, `CREATE OR REPLACE`, with the triggers that call it, and is named like it. What
-it replaces under another name, it drops first. Revisions after 015 hold no function on their way up; on the way down
-they put back what was before.
+it replaces under another name, it drops first. A trigger's function is for the trigger alone: EXECUTE is taken from
+PUBLIC. Revisions after 015 hold no function on their way up; on the way down they put back what was before.
 """
 
 from __future__ import annotations
@@ -19,9 +19,13 @@ from schema.scripts import Created, created_by, kept_names, split_statements
 FUNCTIONS = Path(__file__).parent / "functions"
 # A function may call one that is made after it.
 UNCHECKED = "SET LOCAL check_function_bodies = off"
+# What `FROM CURRENT` gives a function: the tables' schema alone, and last what a caller may put into his temporary one.
+FIXED_PATH = "SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true)"
 
 DEFINITIONS = """
-    SELECT 'function', proname::text, pg_get_functiondef(pg_proc.oid)
+    SELECT 'function', proname::text,
+        CASE WHEN prorettype = 'trigger'::regtype AND has_function_privilege('public', pg_proc.oid, 'EXECUTE')
+             THEN 'public ' ELSE '' END || pg_get_functiondef(pg_proc.oid)
     FROM pg_proc
     WHERE pronamespace = %(namespace)s AND prokind = 'f'
         AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
@@ -47,19 +51,28 @@ def differing_routines(connection: sa.Connection) -> list[Created]:
 
 
 def apply_routines(connection: sa.Connection) -> None:
-    """Make what differs, and only that: the functions in one transaction, then each that has a new trigger with it."""
+    """Make what differs, and only that: the functions in one transaction, then each that has a new trigger with it.
+
+    A function and its triggers fit together: where a platform has one of them otherwise, all of its are left alone.
+    """
     kept = kept_names(connection)
-    differing = {made for made in differing_routines(connection) if made.name not in kept}
+    differing = set(differing_routines(connection))
     functions, with_triggers = [], []
     for statements in read_routines().values():
-        made = differing.intersection(filter(None, map(created_by, statements)))
-        wanted = [one for one in statements if made and ((new := created_by(one)) is None or new in made)]
+        of_file = set(filter(None, map(created_by, statements)))
+        made = differing & of_file if kept.isdisjoint(one.name for one in of_file) else set()
+        wanted = [
+            part
+            for one in statements
+            if made and ((new := created_by(one)) is None or new in made)
+            for part in _with_rights(one)
+        ]
         if any(one.kind == "trigger" for one in made):
             with_triggers.append(wanted)
         else:
             functions += wanted
     for group in filter(None, (functions, *with_triggers)):
-        run_online(connection, UNCHECKED, *group)
+        run_online(connection, UNCHECKED, FIXED_PATH, *group)
 
 
 def present_routines(connection: sa.Connection) -> Definitions:
@@ -79,6 +92,7 @@ def expected_routines(connection: sa.Connection) -> Definitions:
     statements = [statement for file in read_routines().values() for statement in file if created_by(statement)]
     with driver.transaction(force_rollback=True):
         driver.execute(UNCHECKED)
+        driver.execute(FIXED_PATH)
         (schema,) = driver.execute("SELECT quote_ident(current_schema())").fetchone()
         for statement in sorted(statements, key=created_by):  # type: ignore[arg-type]
             _make_temporary(driver, schema, statement)
@@ -95,7 +109,14 @@ def _make_temporary(driver: Any, schema: str, statement: str) -> None:
         if driver.execute("SELECT to_regclass(%s) IS NULL", (f"pg_temp.{table}",)).fetchone()[0]:
             driver.execute(f"CREATE TEMPORARY TABLE {table} (LIKE {schema}.{table})")
         statement = statement.replace(f"ON {table}", f"ON pg_temp.{table}", 1)
-    driver.execute(re.sub(r"\bFUNCTION (?=\w+\()", "FUNCTION pg_temp.", statement, count=1))
+    for part in _with_rights(statement):
+        driver.execute(re.sub(r"\bFUNCTION (?=\w+\()", "FUNCTION pg_temp.", part, count=1))
+
+
+def _with_rights(statement: str) -> list[str]:
+    """A trigger's function with the statement that takes it from everybody else: it may run with its owner's rights."""
+    found = re.match(r"CREATE OR REPLACE FUNCTION (\w+)\(\)\s+RETURNS TRIGGER\b", statement)
+    return [statement, *([f"REVOKE EXECUTE ON FUNCTION {found[1]}() FROM PUBLIC"] if found else [])]
 
 
 def _read(driver: Any, namespace: int, schema: str) -> Definitions:

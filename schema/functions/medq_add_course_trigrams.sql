@@ -15,4 +15,4 @@ BEGIN
 EXCEPTION WHEN insufficient_privilege OR undefined_object THEN
     RETURN false;
 END;
-$$ LANGUAGE plpgsql SET search_path FROM CURRENT;
+$$ LANGUAGE plpgsql;

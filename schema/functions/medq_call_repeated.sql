@@ -5,7 +5,7 @@ BEGIN
     UPDATE "AiValidationJob" SET "retryAttempts" = COALESCE("retryAttempts", 0) + 1 WHERE "id" = NEW."jobId";
     RETURN NULL;
 END;
-$$ LANGUAGE plpgsql SET search_path FROM CURRENT;
+$$ LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT;
 
 CREATE OR REPLACE TRIGGER medq_call_repeated_trigger
     AFTER INSERT ON "LlmCall"

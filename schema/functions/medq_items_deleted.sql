@@ -6,15 +6,16 @@ BEGIN
                                                "textHash", "hasText", "createdAt")
     SELECT DISTINCT ON (told.id) told.*
     FROM (
-        SELECT md5(jsonb_build_array(fact."contentHash", fact."questionId", fact."status", fact.official, fact.value,
-                                     fact."textHash", fact.has_text)::text) AS id, fact.*
+        SELECT md5(pg_catalog.jsonb_build_array(fact."contentHash", fact."questionId", fact."status", fact.official,
+                                                fact.value, fact."textHash", fact.has_text)::text) AS id, fact.*
         FROM (
             SELECT i."contentHash", i."questionId", i."status",
-                   COALESCE(i."question" ->> 'official_key', i."question" ->> 'official_answer') AS official,
-                   COALESCE(i."result" ->> 'key', i."result" ->> 'answer') AS value,
+                   COALESCE(i."question" ->> 'official_key'::text,
+                            i."question" ->> 'official_answer'::text) AS official,
+                   COALESCE(i."result" ->> 'key'::text, i."result" ->> 'answer'::text) AS value,
                    i."textHash",
-                   i."question" ->> 'explanation' IS NOT NULL
-                       OR COALESCE(i."question" -> 'option_explanations', '{}') <> '{}' AS has_text,
+                   i."question" ->> 'explanation'::text IS NOT NULL
+                       OR COALESCE(i."question" -> 'option_explanations'::text, '{}') <> '{}'::jsonb AS has_text,
                    i."createdAt" AS created_at
             FROM removed i
             WHERE i."contentHash" IS NOT NULL AND i."question" IS NOT NULL

@@ -6,7 +6,7 @@ BEGIN
     PERFORM pg_notify('medq_task', NEW."id");
     RETURN NULL;
 END;
-$$ LANGUAGE plpgsql SET search_path FROM CURRENT;
+$$ LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT;
 
 CREATE OR REPLACE TRIGGER medq_job_inserted_trigger
     AFTER INSERT ON "AiValidationJob"

@@ -1,5 +1,4 @@
--- A job is driven through its row alone, by any client: a change of "status" becomes tasks.
--- Locks are always taken in the order job, tasks, items.
+-- What a change of status does. A client stops a job and runs an ended one again; every other change is the worker's.
 
 CREATE OR REPLACE FUNCTION medq_job_status_changed() RETURNS TRIGGER AS $$
 DECLARE
@@ -8,11 +7,18 @@ DECLARE
 BEGIN
     IF NOT (
         (is_adopted AND OLD."status" <> 'queued')
-        OR (OLD."status" = 'queued' AND NEW."status" IN ('processing', 'failed', 'cancelled'))
-        OR (OLD."status" = 'processing' AND NEW."status" IN ('completed', 'failed', 'cancelled'))
+        OR (OLD."status" IN ('queued', 'processing') AND NEW."status" = 'cancelled')
         OR (OLD."status" IN ('completed', 'failed', 'cancelled') AND NEW."status" = 'queued')
+        OR (medq_is_worker() AND (
+            (OLD."status" = 'queued' AND NEW."status" IN ('processing', 'failed'))
+            -- Back to the queue: what somebody left without a task.
+            OR (OLD."status" = 'processing' AND NEW."status" IN ('completed', 'failed', 'queued'))))
     ) THEN
-        RAISE EXCEPTION 'A job cannot go from "%" to "%"', OLD."status", NEW."status"
+        RAISE EXCEPTION 'A job cannot go from "%" to "%"%', OLD."status", NEW."status",
+            CASE WHEN OLD."status" IN ('completed', 'failed', 'cancelled') THEN
+                     ': it has ended. Set "queued" to run again what is not done.'
+                 WHEN NEW."status" = 'queued' THEN ': it is being worked on. Set "cancelled" first, then "queued".'
+                 ELSE ' by hand: the worker does that. Set "cancelled" to stop it.' END
             USING ERRCODE = 'check_violation', TABLE = 'AiValidationJob', COLUMN = 'status';
     END IF;
 
@@ -20,7 +26,7 @@ BEGIN
         PERFORM medq_cancel_tasks(OLD."id");
         NEW."completedAt" = medq_now();
         NEW."updatedAt" = medq_now();
-        NEW."message" = medq_cancelled_message(coalesce(OLD."processedItems", 0), coalesce(OLD."totalItems", 0));
+        NEW."message" = medq_cancelled_message(COALESCE(OLD."processedItems", 0), COALESCE(OLD."totalItems", 0));
     ELSIF NEW."status" = 'queued' THEN
         PERFORM medq_resume_tasks(OLD."id");
         NEW."errorMessage" = NULL;
@@ -41,7 +47,7 @@ BEGIN
     END IF;
     RETURN NEW;
 END;
-$$ LANGUAGE plpgsql SET search_path FROM CURRENT;
+$$ LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT;
 
 CREATE OR REPLACE TRIGGER medq_job_status_trigger
     BEFORE UPDATE OF "status" ON "AiValidationJob"

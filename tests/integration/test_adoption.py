@@ -294,7 +294,7 @@ def test_jobs_of_before_are_known_and_left_alone(platform_url: str) -> None:
 
     # Only what waited is the worker's, and begins from nothing when a worker takes it
     assert value(platform_url, 'SELECT string_agg("jobId", \',\') FROM "AiValidationTask"') == "queued"
-    begin = 'UPDATE "AiValidationJob" SET "status" = \'processing\' WHERE "id" = \'queued\''
+    begin = 'UPDATE "AiValidationJob" SET "status" = \'processing\' WHERE "id" = \'queued\' AND medq_by_worker()'
     execute(platform_url, begin)
     assert value(platform_url, 'SELECT "totalItems" FROM "AiValidationJob" WHERE "id" = \'queued\'') == 0
     assert look(engine) == []

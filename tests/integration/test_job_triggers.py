@@ -1,4 +1,4 @@
-"""A job driven through its row alone: what the triggers of revision 005 make of each change of status."""
+"""A job driven through its row alone: what the triggers make of each change of status."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ from sqlalchemy.pool import NullPool
 from models import AiValidationItem, AiValidationJob, AiValidationTask, LlmCall, Question
 from worker.urls import libpq_url
 
+# What a client may do to a job's status, and what the worker may besides.
 LEGAL = {
-    "queued": {"processing", "failed", "cancelled"},
-    "processing": {"completed", "failed", "cancelled"},
+    "queued": {"cancelled"},
+    "processing": {"cancelled"},
     "completed": {"queued"},
     "failed": {"queued"},
     "cancelled": {"queued"},
 }
+OF_THE_WORKER = {"queued": {"processing", "failed"}, "processing": {"completed", "failed", "queued"}}
 OUTCOMES = ("confirmed", "corrected", "completed", "contested", "duplicate", "rejected", "failed")
 
 
@@ -36,19 +38,23 @@ class Jobs:
         self.url = url
         self.engine = sa.create_engine(zoned, poolclass=NullPool)
 
-    def add_job(self, job_id: str = "j", status: str = "queued") -> None:
-        """As Prisma does it: an INSERT and nothing else."""
+    def add_job(self, job_id: str = "j", status: str = "queued", **columns: Any) -> None:
+        """As Prisma does it, an INSERT and nothing else; one in another status as a history is brought in."""
+        names = "".join(f', "{name}"' for name in columns)
+        values = "".join(f", :{name}" for name in columns)
         self.execute(
             'INSERT INTO "AiValidationJob" ("id", "userId", "fileName", "originalFileName", "fileSize", "status",'
-            " \"updatedAt\") VALUES (:id, 'admin1', 'f.xlsx', 'f.xlsx', 10, :status, '2026-01-01')",
+            f" \"updatedAt\"{names}) VALUES (:id, 'admin1', 'f.xlsx', 'f.xlsx', 10, :status, '2026-01-01'{values})",
+            by_worker=status != "queued",
             id=job_id,
             status=status,
+            **columns,
         )
 
     def add_prepared_job(self, *batches: tuple[str, list[str]]) -> None:
         """A job being processed, its prepare task done: one analyse task per batch, (status, statuses of its items)."""
         self.add_job()
-        self.set_status("processing")
+        self.move("processing")
         self.execute('UPDATE "AiValidationTask" SET "status" = \'done\' WHERE "kind" = \'prepare\'')
         position = 0
         for number, (status, outcomes) in enumerate(batches):
@@ -91,8 +97,15 @@ class Jobs:
     def set_status(self, status: str, job_id: str = "j") -> None:
         self.execute('UPDATE "AiValidationJob" SET "status" = :status WHERE "id" = :id', status=status, id=job_id)
 
-    def execute(self, statement: str, **parameters: Any) -> None:
+    def move(self, status: str, job_id: str = "j") -> None:
+        """As the worker does it."""
+        statement = 'UPDATE "AiValidationJob" SET "status" = :status WHERE "id" = :id'
+        self.execute(statement, by_worker=True, status=status, id=job_id)
+
+    def execute(self, statement: str, *, by_worker: bool = False, **parameters: Any) -> None:
         with self.engine.begin() as connection:
+            if by_worker:
+                connection.execute(sa.text("SELECT medq_by_worker()"))
             connection.execute(sa.text(statement), parameters)
 
     def job(self) -> AiValidationJob:
@@ -152,7 +165,7 @@ def test_a_queued_job_gets_its_first_task_and_rings(jobs: Jobs) -> None:
     assert is_recent(task.created_at)
 
 
-def test_a_job_inserted_as_ended_gets_no_task(jobs: Jobs) -> None:
+def test_a_job_of_a_history_that_is_brought_in_gets_no_task(jobs: Jobs) -> None:
     jobs.add_job(status="completed")
     assert jobs.tasks() == []
 
@@ -166,10 +179,15 @@ def test_only_legal_changes_pass(jobs: Jobs, old: str) -> None:
         jobs.add_job(job_id=new, status=old)
         if new in LEGAL[old] or new == old:
             jobs.set_status(new, job_id=new)
+            continue
+        with pytest.raises(IntegrityError, match=f'cannot go from "{old}" to "{new}".*Set "') as caught:
+            jobs.set_status(new, job_id=new)
+        assert isinstance(caught.value.orig, errors.CheckViolation)
+        if new in OF_THE_WORKER.get(old, ()):
+            jobs.move(new, job_id=new)
         else:
-            with pytest.raises(IntegrityError, match=f'cannot go from "{old}" to "{new}"') as caught:
-                jobs.set_status(new, job_id=new)
-            assert isinstance(caught.value.orig, errors.CheckViolation)
+            with pytest.raises(IntegrityError, match=f'cannot go from "{old}" to "{new}"'):
+                jobs.move(new, job_id=new)
 
 
 def test_an_unknown_status_is_refused(jobs: Jobs) -> None:
@@ -195,7 +213,7 @@ def test_writing_the_same_status_again_changes_nothing(jobs: Jobs) -> None:
 def test_cancelling_closes_open_tasks_and_says_how_far_it_got(jobs: Jobs) -> None:
     # Given a job in the middle: one batch done, one running, one ready
     jobs.add_prepared_job(("done", ["confirmed", "failed"]), ("running", ["pending"]), ("ready", ["pending"]))
-    jobs.execute('UPDATE "AiValidationJob" SET "totalItems" = 4, "processedItems" = 2')
+    jobs.execute('UPDATE "AiValidationJob" SET "totalItems" = 4, "processedItems" = 2', by_worker=True)
 
     # When any client cancels it
     jobs.set_status("cancelled")
@@ -222,7 +240,7 @@ def test_cancelling_closes_open_tasks_and_says_how_far_it_got(jobs: Jobs) -> Non
 )
 def test_the_sentence_agrees_in_number(jobs: Jobs, processed: int, sentence: str) -> None:
     jobs.add_job()
-    jobs.execute('UPDATE "AiValidationJob" SET "totalItems" = 9, "processedItems" = :n', n=processed)
+    jobs.execute('UPDATE "AiValidationJob" SET "totalItems" = 9, "processedItems" = :n', by_worker=True, n=processed)
     jobs.set_status("cancelled")
     assert jobs.job().message == sentence
 
@@ -239,7 +257,8 @@ def test_a_job_never_prepared_is_prepared_again(jobs: Jobs) -> None:
     )
     jobs.execute(
         'UPDATE "AiValidationJob" SET "status" = \'failed\', "errorMessage" = \'Fichier vide.\', "progress" = 7,'
-        ' "outputUrl" = \'o\', "startedAt" = now(), "completedAt" = now()'
+        ' "outputUrl" = \'o\', "startedAt" = now(), "completedAt" = now()',
+        by_worker=True,
     )
 
     # When it is set back to queued
@@ -304,7 +323,7 @@ def test_failed_items_are_done_again_and_nothing_else(jobs: Jobs) -> None:
     )
     jobs.execute('UPDATE "AiValidationItem" SET "ragApplied" = true WHERE "id" IN (\'i1\', \'i6\')')
     jobs.execute('UPDATE "AiValidationTask" SET "deaths" = 3 WHERE "id" = \'t1\'')
-    jobs.set_status("completed")
+    jobs.move("completed")
 
     # When it is set back to queued
     jobs.set_status("queued")
@@ -331,7 +350,7 @@ def test_with_nothing_left_to_analyse_only_the_finish_is_done_again(jobs: Jobs) 
         'INSERT INTO "AiValidationTask" ("id", "jobId", "kind", "position", "status")'
         " VALUES ('f', 'j', 'finish', 0, 'failed')"
     )
-    jobs.set_status("failed")
+    jobs.move("failed")
 
     jobs.set_status("queued")
     assert jobs.tasks() == [("analyse", 0, "done"), ("finish", 0, "ready"), ("prepare", 0, "done")]

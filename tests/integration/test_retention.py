@@ -140,7 +140,7 @@ def copy(
         # Addresses are whole ones: those of the copy are in its own folder.
         platform.execute(
             'UPDATE "AiValidationJob" SET "fileUrl" = replace("fileUrl", :old, :new), '
-            '"outputUrl" = replace("outputUrl", :old, :new)',
+            '"outputUrl" = replace("outputUrl", :old, :new) WHERE medq_by_worker()',
             old=str(world.folder),
             new=str(folder),
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from worker.errors import LeaseLost
+from worker.errors import JobFailed, LeaseLost
 from worker.shapes import sentences
 from worker.shapes.french import typeset
 from worker.shapes.jobs import Task
@@ -29,7 +29,7 @@ BEGIN = sa.text(f"""
 UPDATE "AiValidationJob" SET "status" = 'processing', "startedAt" = {NOW}, "updatedAt" = {NOW},
        "message" = CASE WHEN :kind = 'prepare' THEN 'Lecture du fichier.'
                         ELSE medq_progress_message("processedItems", "totalItems") END, "errorMessage" = NULL
-WHERE "id" = :id AND "status" = 'queued'
+WHERE "id" = :id AND "status" = 'queued' AND medq_by_worker()
 """)  # noqa: S608 (constants of this file)
 
 FAIL_NOW = sa.text(f"""
@@ -150,9 +150,14 @@ def close_job(
     open_items: int,
     embedded: bool,
 ) -> str:
-    """End the job: `completed` when something succeeded or there was nothing to do, else `failed` with the cause."""
+    """End the job: `completed` when something succeeded or there was nothing to do, else `failed` with the cause.
+
+    Raises `JobFailed` when rows that were read are not there any more: nothing of it may then be called complete.
+    """
     summary = read_summary(connection, job_id)
     row = summary.row
+    if (there := sum(outcomes.values())) != (read := _rows_read(summary)):
+        raise JobFailed(sentences.rows_gone(there, read))
     error = row["errorMessage"]
     if error is None and row["totalItems"] and not row["successfulAnalyses"]:
         error = _shared_cause(connection, job_id) or sentences.NO_SUCCESS
@@ -171,6 +176,14 @@ def close_job(
         },
     )
     return status
+
+
+def _rows_read(summary: JobSummary) -> int:
+    """How many rows the file gave, as `prepare` noted it; else as the row says."""
+    read = summary.notes.get("read")
+    if not isinstance(read, list) or not all(isinstance(s, dict) and isinstance(s.get("rows"), int) for s in read):
+        return int(summary.row["totalItems"] or 0)
+    return sum(sheet["rows"] for sheet in read)
 
 
 def _shared_cause(connection: sa.Connection, job_id: str) -> str | None:

@@ -106,11 +106,12 @@ WHERE t."leaseOwner" = :owner AND t."status" = 'running'
 EPOCH = "extract(epoch FROM clock_timestamp())::float8"
 FENCE = '"id" = :id AND "attempt" = :attempt AND "leaseOwner" = :owner AND "status" = \'running\''
 
+# Who locks a job's row is the worker, and says so for the rest of the transaction: see medq_by_worker.
+LOCK_JOB = 'SELECT "status" FROM "AiValidationJob" WHERE "id" = :job_id AND medq_by_worker() FOR NO KEY UPDATE'
+
 # The job first, as everywhere: its row is locked when the CTE is read, the task's when it is written.
 END = sa.text(f"""
-WITH job AS MATERIALIZED (
-    SELECT "status" FROM "AiValidationJob" WHERE "id" = :job_id FOR NO KEY UPDATE
-)
+WITH job AS MATERIALIZED ({LOCK_JOB})
 UPDATE "AiValidationTask" SET "status" = :status, "leaseOwner" = NULL, "leaseExpiresAt" = NULL,
        "completedAt" = {NOW}, "errorMessage" = :error, "result" = COALESCE(CAST(:result AS jsonb), "result")
 WHERE {FENCE} AND (SELECT job."status" FROM job) IN ('queued', 'processing')
@@ -213,17 +214,19 @@ SELECT count(*) FROM (
 ) ready
 """)  # noqa: S608
 
-# A job whose first task was never made (its row came while the triggers were away), or whose last was not readied.
-ORPHAN_JOBS = sa.text("""
-INSERT INTO "AiValidationTask" ("id", "jobId", "kind", "position")
-SELECT 'c' || substr(replace(gen_random_uuid()::text, '-', ''), 1, 24), j."id",
-       CASE j."status" WHEN 'queued' THEN 'prepare' ELSE 'finish' END, 0
-FROM "AiValidationJob" j
-WHERE j."status" IN ('queued', 'processing')
-  AND NOT EXISTS (SELECT 1 FROM "AiValidationTask" t WHERE t."jobId" = j."id"
-                  AND t."status" IN ('ready', 'running', 'waiting'))
-  AND (j."status" = 'queued' OR EXISTS (SELECT 1 FROM "AiValidationTask" t WHERE t."jobId" = j."id"))
-ON CONFLICT DO NOTHING
+# A job whose first task was never made (its row came while the triggers were away), or whose last was not readied. One
+# that somebody has locked is not waited for: the next sweep finds it again. Not one that was begun before we came.
+MEND_ORPHANS = sa.text("""
+WITH orphan AS MATERIALIZED (
+    SELECT j."id" FROM "AiValidationJob" j
+    WHERE j."status" IN ('queued', 'processing')
+      AND NOT EXISTS (SELECT 1 FROM "AiValidationTask" t WHERE t."jobId" = j."id"
+                      AND t."status" IN ('ready', 'running', 'waiting'))
+      AND (j."status" = 'queued'
+           OR NOT EXISTS (SELECT 1 FROM medq_adopted a WHERE a."kind" = 'job' AND a."name" = j."id"))
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+SELECT count(*) FILTER (WHERE medq_mend_job("id")) FROM orphan
 """)
 
 
@@ -318,8 +321,7 @@ def lock_job(connection: sa.Connection, job_id: str, *, wait_s: float | None = N
     """
     if wait_s is not None:
         connection.execute(LOCK_TIMEOUT, {"wait_ms": str(int(wait_s * 1000))})
-    statement = sa.text('SELECT "status" FROM "AiValidationJob" WHERE "id" = :id FOR NO KEY UPDATE')
-    status: str | None = connection.execute(statement, {"id": job_id}).scalar_one_or_none()
+    status: str | None = connection.execute(sa.text(LOCK_JOB), {"job_id": job_id}).scalar_one_or_none()
     return status
 
 
@@ -429,7 +431,7 @@ def count_ready(connection: sa.Connection, *, most: int) -> int:
 
 def mend_orphans(connection: sa.Connection) -> int:
     """Give every open job without an open task the one it lacks; how many were given."""
-    return connection.execute(ORPHAN_JOBS).rowcount
+    return int(connection.execute(MEND_ORPHANS).scalar_one())
 
 
 def notify(connection: sa.Connection, job_id: str) -> None:

@@ -16,7 +16,7 @@ from worker.adapters.db import Database
 from worker.adapters.files import Storage
 from worker.adapters.overview import JobOverview
 from worker.adapters.workbook import write_workbook
-from worker.errors import JobFailed
+from worker.errors import JobFailed, LeaseLost
 from worker.faults import Point
 from worker.log import get_logger
 from worker.pipeline.tools import Tools
@@ -32,12 +32,32 @@ log = get_logger()
 ROWS_IN_MEMORY = 3_000
 
 
+class RowsLeft(Exception):
+    """Rows have no outcome though every batch has ended: somebody took their batch away, or ended it by hand."""
+
+
 def finish(tools: Tools, task: Task) -> None:
     """Write the workbook, then end the job."""
+    try:
+        _write_and_close(tools, task)
+    except RowsLeft:
+        log.warning("rows_left")
+        tools.database.transact(lambda c: _fail_left(c, task))
+        _write_and_close(tools, task)
+    log.info("job_finished")
+
+
+def _write_and_close(tools: Tools, task: Task) -> None:
     url = write_report(tools.database, tools.storage, task.job.id, embedded=tools.endpoint.embedded)
     faults.reached(Point.IN_FINISH)
     tools.database.transact(lambda c: _close(c, task, url, embedded=tools.endpoint.embedded))
-    log.info("job_finished")
+
+
+def _fail_left(connection: sa.Connection, task: Task) -> None:
+    tasks.lock_job(connection, task.job.id)
+    if not tasks.is_held(connection, task):
+        raise LeaseLost(task.id)
+    items.fail_pending(connection, task.job.id, reason=sentences.BATCH_GONE)
 
 
 def find_workbook(database: Database, storage: Storage, job: JobOverview, *, embedded: bool) -> str:
@@ -55,6 +75,8 @@ def find_workbook(database: Database, storage: Storage, job: JobOverview, *, emb
 def _close(connection: sa.Connection, task: Task, url: str, *, embedded: bool) -> None:
     tasks.end_task(connection, task)
     outcomes = items.count_outcomes(connection, task.job.id)
+    if outcomes.get("pending"):
+        raise RowsLeft
     open_items = decisions.count_open(connection, task.job.id)
     jobs.close_job(connection, task.job.id, output_url=url, outcomes=outcomes, open_items=open_items, embedded=embedded)
 

@@ -28,6 +28,9 @@ BEGUN_BEFORE = (
     "Cette tâche avait été commencée avant l'installation du service, et rien ne l'a fait avancer depuis une heure : "
     "la remettre en file d'attente pour la traiter."
 )
+BATCH_GONE = (
+    "Le lot de cette question a été retiré de la base avant l'analyse : relancer la tâche pour analyser la question."
+)
 RETRIEVAL_FAILED = "La recherche dans les cours a échoué : la question a été analysée sans extrait."
 STORAGE_FULL = (
     "L'espace de stockage est plein : le classeur corrigé n'a pas pu être écrit. Les questions sont enregistrées ; "
@@ -399,6 +402,14 @@ def _either(words: Sequence[str]) -> str:
 
 
 _OPEN = re.compile(r" \d{1,9} à revoir\.")
+
+
+def rows_gone(there: int, read: int) -> str:
+    """Said when the rows that were read and those in the database are not the same any more."""
+    return (
+        f"Des lignes de cette tâche ont été retirées ou ajoutées dans la base ({there} au lieu de {read}) : envoyer de "
+        "nouveau le fichier dans une nouvelle tâche. Les réponses déjà obtenues seront réutilisées."
+    )
 
 
 def with_open(message: str, open_items: int) -> str:
