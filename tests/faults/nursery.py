@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -95,7 +96,8 @@ class Nursery:
         """Send a signal to a worker that lives; nothing when it has just ended."""
         with self._changed:
             if pid in self.living:
-                os.kill(pid, number)
+                with suppress(ProcessLookupError):  # it ended a moment ago, and the news is on its way
+                    os.kill(pid, number)
 
     def wait_for_end(self, pid: int, timeout_s: float = 30) -> int:
         """Wait until a worker has ended; its exit code, negative for a signal."""

@@ -276,7 +276,7 @@ def test_t12_a_small_job_behind_another_users_many(
     platform: Platform, llm: ScriptedLlm, nursery: Nursery, rng: random.Random
 ) -> None:
     # Given two users, and workers that have worked
-    llm.configure(latency_s=0.5)
+    llm.configure(latency_s=1.0)  # slow enough for a queue to build up while jobs are added
     platform.execute(
         'INSERT INTO "User" ("id", "email", "role", "updatedAt") '
         "VALUES ('second', 'second@medq.com', 'admin', now())"
