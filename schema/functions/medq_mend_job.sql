@@ -1,4 +1,5 @@
--- Gives an open job without an open task what it lacks; whether it lacked any. Its row must be locked by the caller.
+-- Gives an open job without an open task what it lacks; whether it lacked any. Its row must be locked by the caller,
+-- who needs no right to remove tasks: it runs with its owner's.
 
 CREATE OR REPLACE FUNCTION medq_mend_job(job_id TEXT) RETURNS BOOLEAN AS $$
 DECLARE
@@ -21,4 +22,4 @@ BEGIN
     END IF;
     RETURN true;
 END;
-$$ LANGUAGE plpgsql SET search_path FROM CURRENT;
+$$ LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT;

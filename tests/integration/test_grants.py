@@ -108,6 +108,7 @@ DYNAMIC = (
     'DELETE FROM "CourseTerm" WHERE "chunkCount" <= 0',
     'DELETE FROM "CourseDocument" WHERE "id" = NULL',
     'INSERT INTO "AiValidationItem" DEFAULT VALUES',  # by COPY
+    "SELECT medq_by_worker()",  # of a row that is there
     "SELECT medq_add_course_trigrams()",
     "SELECT medq_add_course_vectors(NULL, NULL)",
 )

@@ -153,7 +153,7 @@ def test_what_others_wrote_shows_that_an_owner_could_have_renewed(platform: Plat
     state = """SELECT "status", "deaths" FROM "AiValidationTask" WHERE "kind" = 'prepare'"""
 
     def write(ago_s: int) -> None:
-        platform.execute("""DELETE FROM "AiValidationTask" WHERE "kind" = 'finish'""")
+        platform.execute("""DELETE FROM "AiValidationTask" WHERE "kind" = 'finish' AND medq_by_worker()""")
         platform.execute(
             """INSERT INTO "AiValidationTask" ("id", "jobId", "kind", "position", "status", "startedAt")
                SELECT 'other', "jobId", 'finish', 0, 'ready', medq_now() - make_interval(secs => :ago_s)
@@ -173,7 +173,7 @@ def test_what_others_wrote_shows_that_an_owner_could_have_renewed(platform: Plat
 
 
 def test_the_row_says_what_is_waited_for(platform: Platform, held: dict[str, Any]) -> None:
-    platform.execute("""UPDATE "AiValidationJob" SET "status" = 'processing'""")
+    platform.execute("""UPDATE "AiValidationJob" SET "status" = 'processing' WHERE medq_by_worker()""")
     leases, state = held["leases"], find_state("53100")
     assert state is not None
 

@@ -46,6 +46,8 @@ WORKER: Mapping[str, str] = {
     VERSION_TABLE: "SELECT",
 }
 WORKER_FUNCTIONS = (
+    "medq_by_worker",
+    "medq_mend_job",
     "medq_fold",
     "medq_job_figures",
     "medq_now",
