@@ -75,6 +75,25 @@ def apply_routines(connection: sa.Connection) -> None:
         run_online(connection, UNCHECKED, FIXED_PATH, *group)
 
 
+def close_to_public(schema: str) -> str:
+    """SQL that takes EXECUTE on the triggers' functions from PUBLIC again, where rights were not brought along."""
+    names = ", ".join(f"'{name}'" for name in read_routines())
+    return f"""
+DO $close$
+DECLARE
+    routine regprocedure;
+BEGIN
+    FOR routine IN SELECT p.oid FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+                   WHERE n.nspname = '{schema.replace("'", "''")}' AND p.prorettype = 'trigger'::regtype
+                     AND p.proname IN ({names})
+    LOOP
+        EXECUTE 'REVOKE EXECUTE ON FUNCTION ' || routine || ' FROM PUBLIC';
+    END LOOP;
+END
+$close$;
+"""  # noqa: S608 (names of files of ours, and a name that is quoted)
+
+
 def present_routines(connection: sa.Connection) -> Definitions:
     """Read the functions and triggers of the current schema, spelled by PostgreSQL, without the schema's name."""
     driver = driver_of(connection)

@@ -12,6 +12,8 @@ CREATE OR REPLACE TRIGGER medq_outcome_stays_trigger
     BEFORE UPDATE OF "status", "jobId", "taskId", "duplicateOfId" ON "AiValidationItem"
     FOR EACH ROW
     WHEN (pg_trigger_depth() = 0 AND current_setting('medq.writer', true) IS DISTINCT FROM 'worker'
-          AND (OLD."status", OLD."jobId", OLD."taskId", OLD."duplicateOfId")
-              IS DISTINCT FROM (NEW."status", NEW."jobId", NEW."taskId", NEW."duplicateOfId"))
+          -- Not as rows: a dump would write that otherwise than it was read.
+          AND (OLD."status" IS DISTINCT FROM NEW."status" OR OLD."jobId" IS DISTINCT FROM NEW."jobId"
+              OR OLD."taskId" IS DISTINCT FROM NEW."taskId"
+              OR OLD."duplicateOfId" IS DISTINCT FROM NEW."duplicateOfId"))
     EXECUTE FUNCTION medq_outcome_stays();

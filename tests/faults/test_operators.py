@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from structlog.testing import capture_logs
 
 from bench.scripted_llm import ScriptedLlm
 from surroundings import TERMINAL, Platform
@@ -32,6 +31,8 @@ from tests.faults.harness import (
 from tests.faults.nursery import ROOT, Nursery
 from tests.faults.record import record
 from tests.faults.servers import Servers
+from told import events_of
+from worker import supervisor
 from worker.process import WEDGED
 from worker.supervisor import Workers
 
@@ -416,7 +417,7 @@ def test_t15_a_wedged_worker_leaves_and_is_replaced(platform: Platform, llm: Scr
         MEDQ_THREADS="2", MEDQ_FAULTS=f"{point}:sleep=3600@3", MEDQ_LEASE_SECONDS="2", MEDQ_WEDGED_SECONDS="4"
     )
     workers = Workers(count=1, environment=environment, grace_s=5, log_path=platform.folder / "wedged.log")
-    with capture_logs() as told:
+    with events_of(supervisor) as told:
         replaced_s = watch_replacement(platform, workers, jobs)
     # It left by itself, with the exit code that says why
     assert "worker_wedged" in (platform.folder / "wedged.log").read_text()

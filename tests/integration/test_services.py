@@ -48,8 +48,13 @@ def shared_home() -> Iterator[Path]:
     Not under pytest's own folder, which every pytest that starts on the machine shuts to other accounts: as root
     the server runs as one.
     """
-    with tempfile.TemporaryDirectory(prefix="medq-test-") as folder:
-        yield Path(folder) / ("données de l'école $HOME " + "x" * 90)
+    folder = Path(tempfile.mkdtemp(prefix="medq-test-"))
+    yield folder / ("données de l'école $HOME " + "x" * 90)
+    # A server whose last user was killed ends a moment later, and writes until then.
+    deadline = time.monotonic() + 60
+    while folder.exists():
+        shutil.rmtree(folder, ignore_errors=time.monotonic() < deadline)
+        time.sleep(0.1)
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import signal
 import time
 from pathlib import Path
 
-from structlog.testing import capture_logs
-
+from told import events_of
+from worker import supervisor
 from worker.supervisor import Workers
 
 
@@ -28,7 +28,7 @@ def test_a_child_that_cannot_be_started_now_is_started_once_that_is_possible(tmp
     workers.start()
     try:
         pid = wait_for_pid(workers)
-        with capture_logs() as told:
+        with events_of(supervisor) as told:
             # When it dies while that folder cannot be written to: no room, no right, no such disk
             folder.rename(tmp_path / "elsewhere")
             folder.write_text("in the way")

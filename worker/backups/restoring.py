@@ -17,6 +17,7 @@ from typing import IO, Any
 
 import sqlalchemy as sa
 
+from schema.routines import close_to_public
 from worker.adapters.contents import Contents, analyse_tables, read_contents
 from worker.backups.archive import (
     KILLED_S,
@@ -115,14 +116,14 @@ def _run(archive: Archive, options: list[str], url: str, contents: Contents, say
             _started(run, stdin=subprocess.PIPE, env=environment) as psql,
         ):
             try:
-                _pour(reader, psql, contents.server, say)
+                _pour(reader, psql, contents.server, say, last=close_to_public(contents.schema))
             except BrokenPipeError:
                 psql.check(KILLED_S)
                 raise ProgramFailed("psql", "it ended before all was restored") from None
 
 
-def _pour(reader: Child, psql: Child, server: int, say: Say) -> None:
-    """Hand the SQL over in one transaction, and commit when the archive was read to its end."""
+def _pour(reader: Child, psql: Child, server: int, say: Say, *, last: str) -> None:
+    """Hand the SQL over in one transaction, `last` at its end, and commit when the archive was read to its end."""
     progress, size = Progress(say, "restored"), 0
     psql.stdin.write(b"BEGIN;\n")
     for piece in _pieces(reader.stdout, server):
@@ -130,6 +131,7 @@ def _pour(reader: Child, psql: Child, server: int, say: Say) -> None:
         size += len(piece)
         progress.look(size)
     reader.check(KILLED_S)
+    psql.stdin.write(last.encode())
     psql.stdin.write(b"COMMIT;\n")
     psql.stdin.close()
     psql.check(LONGEST_S)

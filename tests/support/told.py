@@ -1,0 +1,21 @@
+"""What a module logs, whatever another test made of the loggers of this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+import pytest
+import structlog
+from structlog.testing import LogCapture
+
+
+@contextmanager
+def events_of(module: ModuleType) -> Iterator[list[Any]]:
+    """The events that `module` logs from now on, as dicts. A logger that was used once cannot be configured anew."""
+    capture = LogCapture()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "log", structlog.wrap_logger(None, processors=[capture]))
+        yield capture.entries
