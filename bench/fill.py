@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from bench.site import Site
+from bench.uploads import COURSES
 
 ITEMS_OF_A_JOB, BATCH, DAYS = 500, 5, 400
 CONTENTS = 10  # files come in again: of so many rows one is new
@@ -30,48 +33,58 @@ KEYS = (
 )
 WHEN = f"timezone('UTC', now())::timestamp(3) - make_interval(secs => {DAYS} * 86400.0 * (:jobs - job) / :jobs + 3600)"
 
-FILL = f"""
+# Questions are filed in 200 courses, those of `bench.uploads` among them: a new file is compared with its courses.
+QUESTIONS = f"""
+INSERT INTO "Specialty" ("id", "name", "updatedAt") VALUES ('pediatrie', 'Pédiatrie', now()) ON CONFLICT DO NOTHING;
+INSERT INTO "Course" ("id", "name", "specialtyId", "updatedAt")
+SELECT 'course-' || n, COALESCE((CAST(:courses AS text[]))[n + 1], 'Cours ' || n), s."id", now()
+FROM generate_series(0, 199) n, "Specialty" s WHERE s."name" = 'Pédiatrie';
+INSERT INTO "Question" ("id", "type", "questionText", "optionA", "optionB", "correctAnswer", "explanation", "level",
+    "semester", "specialtyId", "courseId", "isValidated", "updatedAt")
+SELECT 'q' || left({HASH.format(n="n")}, 24), 'qcm', 'Concernant la prise en charge du dossier numéro ' || n,
+       'La fréquence augmente ' || n, 'Le diagnostic est clinique ' || n, 'AB',
+       repeat('Le diagnostic repose sur ' || n, 8), 'DCEM2', 'S1', s."id", 'course-' || n % 200, true,
+       timezone('UTC', now())
+FROM generate_series(0, :items / {CONTENTS} - 1) n, "Specialty" s WHERE s."name" = 'Pédiatrie';
+"""  # noqa: S608 (constants of this file)
+
+
+def _ended_jobs(name: str, size: int) -> str:
+    """Jobs of `size` rows that ended, with everything of theirs."""
+    batches = size // BATCH
+    return f"""
 INSERT INTO "AiValidationJob" ("id", "fileName", "originalFileName", "fileSize", "fileUrl", "outputUrl", "status",
     "progress", "totalItems", "processedItems", "successfulAnalyses", "currentBatch", "totalBatches", "createdAt",
     "startedAt", "completedAt", "updatedAt", "userId", "message")
-SELECT 'job-' || job, 'f.xlsx', 'f.xlsx', 1, 'uploads/f', 'results/f', 'completed', 100, {ITEMS_OF_A_JOB},
-       {ITEMS_OF_A_JOB}, {ITEMS_OF_A_JOB}, {ITEMS_OF_A_JOB // BATCH}, {ITEMS_OF_A_JOB // BATCH},
-       {WHEN}, {WHEN}, {WHEN}, {WHEN}, (SELECT "id" FROM "User" LIMIT 1), 'Terminé.'
+SELECT '{name}-' || job, 'f.xlsx', 'f.xlsx', 1, 'uploads/f', 'results/f', 'completed', 100, {size}, {size}, {size},
+       {batches}, {batches}, {WHEN}, {WHEN}, {WHEN}, {WHEN}, (SELECT "id" FROM "User" LIMIT 1), 'Terminé.'
 FROM generate_series(1, :jobs) job;
 
 INSERT INTO "AiValidationTask" ("id", "jobId", "kind", "position", "status", "result", "createdAt", "completedAt")
-SELECT kind || '-' || job || '-' || position, 'job-' || job, kind, position, 'done',
-       CASE kind WHEN 'prepare' THEN '{{"read": [{{"rows": {ITEMS_OF_A_JOB}}}]}}'::jsonb END, {WHEN}, {WHEN}
+SELECT '{name}-' || kind || '-' || job || '-' || position, '{name}-' || job, kind, position, 'done',
+       CASE kind WHEN 'prepare' THEN '{{"read": [{{"rows": {size}}}]}}'::jsonb END, {WHEN}, {WHEN}
 FROM generate_series(1, :jobs) job, (
-    SELECT 'analyse' AS kind, position FROM generate_series(0, {ITEMS_OF_A_JOB // BATCH - 1}) position
+    SELECT 'analyse' AS kind, position FROM generate_series(0, {batches - 1}) position
     UNION ALL VALUES ('prepare', 0), ('finish', 0)) task;
-
-INSERT INTO "Question" ("id", "type", "questionText", "optionA", "optionB", "correctAnswer", "explanation", "level",
-    "semester", "specialtyId", "isValidated", "updatedAt")
-SELECT 'q' || left({HASH.format(n="n")}, 24), 'qcm', 'Concernant la prise en charge du dossier numéro ' || n,
-       'La fréquence augmente ' || n, 'Le diagnostic est clinique ' || n, 'AB',
-       repeat('Le diagnostic repose sur ' || n, 8), 'DCEM2', 'S1', (SELECT "id" FROM "Specialty" LIMIT 1), true,
-       timezone('UTC', now())
-FROM generate_series(0, :items / {CONTENTS} - 1) n;
 
 INSERT INTO "AiValidationItem" ("id", "jobId", "taskId", "sheet", "rowNumber", "position", "type", "original",
     "question", "contentHash", "status", "result", "questionId", "textHash", "createdAt", "updatedAt")
-SELECT 'item-' || number, 'job-' || job, 'analyse-' || job || '-' || position / {BATCH}, 'qcm', position + 2, position,
-       'qcm', {ORIGINAL}, {QUESTION}, {HASH.format(n="n")}, 'confirmed', {RESULT},
+SELECT '{name}-item-' || number, '{name}-' || job, '{name}-analyse-' || job || '-' || position / {BATCH}, 'qcm',
+       position + 2, position, 'qcm', {ORIGINAL}, {QUESTION}, {HASH.format(n="n")}, 'confirmed', {RESULT},
        'q' || left({HASH.format(n="n")}, 24), md5(n::text), {WHEN}, {WHEN}
-FROM (SELECT number, number / {ITEMS_OF_A_JOB} + 1 AS job, number % {ITEMS_OF_A_JOB} AS position,
-             number % (:items / {CONTENTS}) AS n
+FROM (SELECT number, number / {size} + 1 AS job, number % {size} AS position, number % :contents AS n
       FROM generate_series(0, :items - 1) number) numbered;
 
 INSERT INTO "LlmCall" ("id", "jobId", "taskId", "attempt", "purpose", "requestHash", "questionKeys", "model",
     "endpoint", "status", "questionCount", "promptTokens", "cachedTokens", "completionTokens", "costUsd", "response",
     "createdAt", "completedAt")
-SELECT 'call-' || n, 'job-' || job, 'analyse-' || job || '-' || position, 1, 'analyse', md5('request ' || n), {KEYS},
-       'scripted', 'bench', 'succeeded', {BATCH}, 1500, 900, 700, 0.001234,
+SELECT '{name}-call-' || n, '{name}-' || job, '{name}-analyse-' || job || '-' || position, 1, 'analyse',
+       md5('request ' || n), {KEYS}, 'scripted', 'bench', 'succeeded', {BATCH}, 1500, 900, 700, 0.001234,
        '{{"results": "' || repeat('Le diagnostic repose sur ' || md5(n::text), 40) || '"}}', {WHEN}, {WHEN}
-FROM (SELECT n, n * :jobs / :calls + 1 AS job, n % {ITEMS_OF_A_JOB // BATCH} AS position
+FROM (SELECT n, n * :jobs / :calls + 1 AS job, n % {batches} AS position
       FROM generate_series(0::bigint, :calls - 1) n) numbered;
-"""  # noqa: S608 (constants of this file)
+"""  # noqa: S608
+
 
 # The same in both databases: what a claim has to choose from.
 OPEN = f"""
@@ -99,7 +112,15 @@ FROM (SELECT job, position, job * 1000 + position AS n
 
 def fill(site: Site, *, items: int, call_count: int) -> None:
     """Years of jobs of 500 rows each, all of them whole: every invariant holds. It takes some minutes."""
-    _run(site, FILL, items=items, calls=call_count, jobs=items // ITEMS_OF_A_JOB)
+    numbers = {"items": items, "contents": items // CONTENTS, "calls": call_count, "jobs": items // ITEMS_OF_A_JOB}
+    _run(site, QUESTIONS, courses=list(COURSES), items=items)
+    _run(site, _ended_jobs("job", ITEMS_OF_A_JOB), **numbers)
+
+
+def add_large_job(site: Site, size: int) -> str:
+    """One more that ended, of the largest size there is; its id."""
+    _run(site, _ended_jobs("large", size), items=size, contents=size, calls=size // BATCH, jobs=1)
+    return "large-1"
 
 
 def open_jobs(site: Site) -> None:
@@ -107,14 +128,14 @@ def open_jobs(site: Site) -> None:
     _run(site, OPEN)
 
 
-def _run(site: Site, script: str, **numbers: int) -> None:
+def _run(site: Site, script: str, **values: Any) -> None:
     """Each statement by itself, without triggers and references: the rows fit together as they are written."""
     with site.engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
         connection.exec_driver_sql("SET session_replication_role = replica")
         connection.exec_driver_sql("SET synchronous_commit = off")
         for statement in script.split(";\n"):
             if statement.strip():
-                used = {name: value for name, value in numbers.items() if f":{name}" in statement}
+                used = {name: value for name, value in values.items() if f":{name}" in statement}
                 connection.execute(sa.text(statement), used)
         connection.exec_driver_sql("RESET ALL")
         connection.exec_driver_sql("VACUUM (ANALYZE)")

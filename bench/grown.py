@@ -10,21 +10,25 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Self
 
 import sqlalchemy as sa
 
 from bench import document
 from bench.document import Figure, Result
-from bench.fill import MEMBERS, fill, open_jobs
+from bench.fill import MEMBERS, add_large_job, fill, open_jobs
 from bench.meters import CpuMeter
 from bench.site import Site, open_ground, open_site
 from bench.uploads import write_csv, write_truth
 from worker.adapters import batches, calls, decisions, history, invariants, overview, tasks
-from worker.adapters.db import connect
+from worker.adapters.db import Database, connect
+from worker.adapters.files import Storage
+from worker.retention import Retention
 from worker.shapes.jobs import Job, Task
 
 MOST = 1.1  # times what it takes beside nothing
@@ -143,12 +147,18 @@ def compare(name: str, work: Work, empty: Site, grown: Site, rounds: int) -> lis
     read = [[reading.read() for reading in readings] for _ in range(rounds)]
     for reading in readings:
         reading.close()
-    found = []
-    for index, what in enumerate(("server CPU", "wall")):
-        few, many = (statistics.median(r[side][index] for r in read) for side in (0, 1))
-        found.append(Figure(f"{name}: {what}", many, "ms", None, few))
-        found.append(Figure(f"{name}: {what}, times that of an empty database", many / few, "", MOST))
-    return found
+    # A hundred contents are three hundred descents into indexes, each a level deeper where there are millions.
+    most = None if work is find_standing else MOST
+    return [
+        _figure(f"{name}: {what}", [(few[index], many[index]) for few, many in read], "ms", most)
+        for index, what in enumerate(("server CPU", "wall"))
+    ]
+
+
+def _figure(name: str, read: Sequence[tuple[float, float]], unit: str, most: float | None = MOST) -> Figure:
+    """Beside much, with what it takes beside nothing as the bound."""
+    few, many = (statistics.median(values) for values in zip(*read, strict=True))
+    return Figure(name, many, unit, most and most * few, few)
 
 
 def compare_jobs(empty: Site, grown: Site, rounds: int, count: int = 300) -> list[Figure]:
@@ -156,14 +166,10 @@ def compare_jobs(empty: Site, grown: Site, rounds: int, count: int = 300) -> lis
     read: list[list[tuple[float, float]]] = []
     for number in range(rounds):
         read.append([run_job(site, count, start=1_000_000 + number * count) for site in (empty, grown)])
-    found = []
-    for index, what in enumerate(("CPU of workers and server", "wall")):
-        few, many = (statistics.median(r[side][index] for r in read) for side in (0, 1))
-        found.append(Figure(f"a job of {count} questions: {what}", many, "s", None, few))
-        found.append(
-            Figure(f"a job of {count} questions: {what}, times that of an empty database", many / few, "", MOST)
-        )
-    return found
+    return [
+        _figure(f"a job of {count} questions: {what}", [(few[index], many[index]) for few, many in read], "s")
+        for index, what in enumerate(("CPU of workers and server", "wall"))
+    ]
 
 
 def run_job(site: Site, count: int, *, start: int) -> tuple[float, float]:
@@ -193,6 +199,64 @@ def measure_invariants(grown: Site) -> list[Figure]:
     return found
 
 
+def measure_removal(grown: Site, keep_days: int = 380, large: int = 100_000) -> list[Figure]:
+    """`medq prune` of a twentieth of it, `medq forget` of the largest job there may be; who claims meanwhile."""
+    storage = Storage(str(grown.folder / "storage"))
+    (grown.folder / "storage").mkdir(parents=True, exist_ok=True)
+    retention = Retention(Database(grown.engine), storage)
+    rows = 'SELECT count(*) FROM "AiValidationItem"'
+    job_id, before = add_large_job(grown, large), grown.value(rows)
+    with Claims(grown) as claims:
+        started = time.perf_counter()
+        retention.prune(retention.cut_off(keep_days))
+        took = time.perf_counter() - started
+    removed = before - grown.value(rows)
+    with Claims(grown) as more:
+        started = time.perf_counter()
+        retention.forget(job_id)
+        forgot = time.perf_counter() - started
+    return [
+        Figure(f"`medq prune` of {removed:,} rows", removed / took, "rows/s", more_is_better=True),
+        Figure("longest claim meanwhile", 1000 * max(claims.took), "ms"),
+        Figure(f"`medq forget` of a job of {large:,} rows", forgot, "s"),
+        Figure("longest claim meanwhile, again", 1000 * max(more.took), "ms"),
+        Figure('sums by day and model (`"LlmDailyTotal"`)', _took(grown), "s"),
+    ]
+
+
+def _took(grown: Site) -> float:
+    started = time.perf_counter()
+    grown.value('SELECT count(*) FROM (SELECT "day", "model", sum("costUsd") FROM "LlmDailyTotal" GROUP BY 1, 2) days')
+    return time.perf_counter() - started
+
+
+class Claims:
+    """Claims a task twenty times a second, and gives it back, while the block runs."""
+
+    def __init__(self, site: Site) -> None:
+        self._site, self._stopped = site, threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.took: list[float] = []
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        with self._site.engine.connect() as connection:
+            while True:
+                started = time.perf_counter()
+                claim(connection)
+                connection.rollback()
+                self.took.append(time.perf_counter() - started)
+                if self._stopped.wait(0.05):
+                    return
+
+
 def measure(empty: Site, grown: Site, *, items: int, call_count: int, rounds: int, jobs: int) -> Sequence[Result]:
     """Everything, with the time that filling took on standard error."""
     started = time.perf_counter()
@@ -205,8 +269,8 @@ def measure(empty: Site, grown: Site, *, items: int, call_count: int, rounds: in
     for name, work in STATEMENTS.items():
         print(f"measuring: {name} …", file=sys.stderr, flush=True)
         figures += compare(name, work, empty, grown, rounds)
-        print("; ".join(f"{figure.name} {figure.value:.3f}" for figure in figures[-4:]), file=sys.stderr, flush=True)
-    figures += measure_invariants(grown)
+        print("; ".join(f"{f.name} {f.value:.3f} ({f.bound:.3f})" for f in figures[-2:]), file=sys.stderr, flush=True)
+    figures += [*measure_invariants(grown), *measure_removal(grown)]
     for site in (empty, grown):
         with site.engine.begin() as connection:
             connection.execute(sa.text('DELETE FROM "AiValidationJob" WHERE "id" LIKE :ids'), {"ids": MEMBERS})

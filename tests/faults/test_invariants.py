@@ -54,8 +54,11 @@ def test_every_invariant_can_be_broken_and_seen(platform: Platform, llm: Scripte
             connection.execute(sa.text("SET LOCAL session_replication_role = replica"))
             connection.exec_driver_sql(statement)
             found = find_violations(connection)
+            of_the_job = find_violations(connection, job_ids=jobs.ids)
             transaction.rollback()
         assert name in {violation.invariant for violation in found}, name
+        # And by whoever looks at this job alone
+        assert set(of_the_job) == set(found), name
         assert {violation.job_id for violation in found} <= {None, jobs.ids[0]}
     # And nobody can take a job back, whoever writes
     for change in (

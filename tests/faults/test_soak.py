@@ -96,8 +96,12 @@ class Hands:
         return self._set_status("queued", "('failed', 'cancelled', 'completed')")
 
     def _set_status(self, status: str, among: str) -> bool:
-        statement = 'UPDATE "AiValidationJob" SET "status" = :status WHERE "id" = :id AND "status" IN ' + among
-        return self.site.execute(statement, status=status, id=self._any()) == 1
+        """One of the recent jobs that are in one of these states, if it still is."""
+        statement = (
+            'UPDATE "AiValidationJob" SET "status" = :status WHERE "id" = (SELECT "id" FROM "AiValidationJob" '
+            f'WHERE "id" = ANY(:ids) AND "status" IN {among} ORDER BY random() LIMIT 1) AND "status" IN {among}'
+        )
+        return self.site.execute(statement, status=status, ids=self.jobs.ids[-40:]) == 1
 
     def rename(self) -> bool:
         """A subject or a course gets another name, or the one of the files again."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -340,6 +341,22 @@ def test_it_may_be_stopped_anywhere_and_goes_on(copy: Callable[[], Copy], monkey
     assert platform.value('SELECT count(*) FROM "AiValidationJob"') == 0
     assert len(files(platform)) == 3
     assert retention.tidy(older_than_s=0) == 3
+    assert files(platform) == set()
+    assert platform.rows(BOOKS) == books
+
+
+def test_several_may_prune_at_once(copy: Callable[[], Copy]) -> None:
+    made = copy()
+    platform, retention = made.platform, made.retention
+    for name in NAMES:
+        age(platform, made.jobs[name], 401)
+    delete("failed")(made)
+    books, before = platform.rows(BOOKS), retention.cut_off(400)
+    would_go = retention.look(before)
+    with ThreadPoolExecutor(2) as pool:
+        gone = list(pool.map(lambda _: retention.prune(before), range(2)))
+    assert gone[0] + gone[1] == would_go
+    assert platform.value('SELECT count(*) FROM "AiValidationJob"') == 0
     assert files(platform) == set()
     assert platform.rows(BOOKS) == books
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from worker.adapters.sheets.formats import BUILT_IN, format_number, general, is_date
@@ -79,6 +79,8 @@ def test_every_built_in_format_shows_any_number_or_nothing(value: float, code: s
     st.floats(allow_nan=False, allow_infinity=False),
     st.text(st.sampled_from('0#?.,%/E+-;@[]$"\\_*dmyhs :<>=1A€'), max_size=40),
 )
+@example(0.0, "E-0")
+@example(1.5, "0." + "0" * 30 + "E+0")
 def test_any_format_ends_in_a_text_or_nothing(value: float, code: str) -> None:
     shown = format_number(value, code)
     assert shown is None or isinstance(shown, str)

@@ -1,7 +1,7 @@
 """Takes old or unwanted jobs out of the database whole, and keeps what outlives them: totals, decisions, provenance.
 
 A job goes in one transaction with its tasks, items and calls, or stays as it is: nothing in between would be true of
-its row. Locks are taken in the order job → calls → tasks → items, and only of jobs that have ended.
+its row. Its own row is locked first, as everywhere, and only of jobs that have ended.
 """
 
 from __future__ import annotations
@@ -81,7 +81,13 @@ ITEMS = sa.text("""
 SELECT (SELECT count(*) FROM "AiValidationItem" WHERE "jobId" = :job_id),
        (SELECT count(*) FROM "AiValidationOpenItem" WHERE "jobId" = :job_id)
 """)
-DELETE_JOB = sa.text('DELETE FROM "AiValidationJob" WHERE "id" = :job_id')
+# Items before tasks before the job: the references would write each item anew first, for the task that it loses.
+BY_WORKER = sa.text("SELECT set_config('medq.writer', 'worker', true)")
+DELETE_JOB = (
+    sa.text('DELETE FROM "AiValidationItem" WHERE "jobId" = :job_id'),
+    sa.text('DELETE FROM "AiValidationTask" WHERE "jobId" = :job_id'),
+    sa.text('DELETE FROM "AiValidationJob" WHERE "id" = :job_id'),
+)
 BATCHES = sa.text("""
 DELETE FROM "LlmBatch" b WHERE b."status" NOT IN ('waiting', 'submitted') AND b."jobId" IS NULL
   AND b."createdAt" < CAST(:before AS timestamp) AND NOT EXISTS (SELECT FROM "LlmCall" c WHERE c."batchId" = b."id")
@@ -184,7 +190,9 @@ def remove_job(connection: sa.Connection, job_id: str, *, with_replies: bool) ->
 def _remove(connection: sa.Connection, job_id: str, calls: sa.TextClause, parameters: dict[str, Any]) -> Removed:
     items, open_items = connection.execute(ITEMS, {"job_id": job_id}).one()
     removed_calls = connection.execute(calls, parameters).scalar_one()
-    connection.execute(DELETE_JOB, {"job_id": job_id})
+    connection.execute(BY_WORKER)
+    for statement in DELETE_JOB:
+        connection.execute(statement, {"job_id": job_id})
     return Removed(1, items, open_items, removed_calls)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Decimal, getcontext
 from fractions import Fraction
 from functools import lru_cache
 
@@ -261,9 +261,11 @@ def _scientific(value: float, tokens: Sequence[Token]) -> str | None:
         return None
     point = next((index for index, token in enumerate(before) if token == ("sign", ".")), len(before))
     group = max(1, sum(1 for kind, _ in before[:point] if kind == "digit"))
+    decimals = sum(1 for kind, _ in before[point:] if kind == "digit")
+    if not any(kind == "digit" for kind, _ in before) or group + decimals >= getcontext().prec:
+        return None
     number = Decimal(repr(value))
     exponent = number.adjusted() // group * group if number else 0
-    decimals = sum(1 for kind, _ in before[point:] if kind == "digit")
     mantissa = abs(number).scaleb(-exponent).quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_UP)
     if mantissa >= 10**group:
         exponent += group
