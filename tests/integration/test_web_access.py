@@ -23,6 +23,10 @@ ADMIN_ONLY = {
     ("POST", "/api/v1/jobs/{job_id}/resume"),
     ("GET", "/api/v1/stats"),
     ("GET", "/metrics"),
+    ("GET", "/exploitation"),
+    ("POST", "/taches/{job_id}/arreter"),
+    ("POST", "/taches/{job_id}/reprendre"),
+    ("POST", "/taches/{job_id}/supprimer"),
 }
 
 
@@ -114,6 +118,15 @@ def test_a_door_is_told_in_french_and_binds_the_browser(web: Web) -> None:
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert "server" not in {name.lower() for name in answer.headers}
+
+
+def test_a_fault_that_nobody_foresaw_is_told_like_any_other(web: Web, platform: Platform) -> None:
+    platform.execute('ALTER TABLE "AiValidationJob" RENAME "message" TO "anders"')
+    answer = web.ask("/api/v1/jobs", user=ADMIN)
+    assert (answer.status, answer.headers["content-type"]) == (500, "application/problem+json")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "anders" not in answer.text
+    assert "AiValidationJob" not in answer.text
 
 
 def test_a_user_who_is_deactivated_is_out_at_once(web: Web, platform: Platform) -> None:

@@ -175,7 +175,10 @@ def get_job(engine: sa.Engine, job_id: str) -> JobOverview | None:
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """Everything of a job that changes while it goes on, read in one snapshot. `cost_usd`: what is known of it."""
+    """Everything of a job that changes while it goes on, read in one snapshot.
+
+    `cost_usd`: what is known of it; None where no price is.
+    """
 
     job: JobOverview
     outcomes: dict[str, int]  # every outcome present, `pending` first
@@ -218,8 +221,8 @@ _STATE = (
     """(SELECT jsonb_object_agg(s."status", s.n) FROM (SELECT i."status", count(*) AS n FROM "AiValidationItem" i
         WHERE i."jobId" = "AiValidationJob"."id" GROUP BY 1) s)""",
     """(SELECT count(*) FROM "AiValidationOpenItem" o WHERE o."jobId" = "AiValidationJob"."id")""",
-    """(SELECT sum(c."costUsd") FROM "LlmCall" c WHERE c."jobId" = "AiValidationJob"."id"
-        AND c."status" NOT IN ('started', 'waiting'))""",
+    """(SELECT CASE WHEN count(*) = 0 THEN 0 ELSE sum(c."costUsd") END FROM "LlmCall" c
+        WHERE c."jobId" = "AiValidationJob"."id" AND c."status" NOT IN ('started', 'waiting'))""",
 )
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 from fastapi import Depends, FastAPI
+from fastapi.staticfiles import StaticFiles
 
 from worker.adapters.overview import read_states, read_versions
 from worker.metrics import Exporter
-from worker.web import doors, problems
+from worker.web import api, doors, pages, problems
 from worker.web.access import Access
-from worker.web.api import build_router
 from worker.web.forms import SMALL
 from worker.web.guard import Guard, check_csrf
 from worker.web.live import Live
+from worker.web.pages.render import problem_page
 from worker.web.parts import Parts
 
 TITLE = "medq-worker"
@@ -44,7 +46,10 @@ def build_app(parts: Parts, access: Access) -> FastAPI:
     app.state.exporter = Exporter(engine, parts.limits)
     app.state.live = Live(partial(read_versions, engine), partial(read_states, engine))
     app.include_router(doors.router)
-    app.include_router(build_router(parts.max_upload_bytes))
+    app.include_router(api.build_router(parts.max_upload_bytes))
+    app.include_router(pages.build_router(parts.max_upload_bytes))
+    app.mount("/statique", StaticFiles(directory=Path(__file__).parent / "static"))
+    app.state.problem_page = problem_page
     problems.install(app)
     app.add_middleware(Guard, access=access)
     return app

@@ -48,11 +48,11 @@ def metrics(request: Request, visitor: Admin) -> Response:  # noqa: ARG001
 
 @router.get("/entrer")
 async def enter(request: Request, jeton: str = "") -> Response:
-    """Follow the one-time link: a new session, and on to the jobs without the link in the address."""
+    """Follow the one-time link: a new session, and on to the list of jobs without the link in the address."""
     access: Access = request.app.state.access
     cookie = access.follow_link(jeton)
     if cookie is None:
         raise Refused(401, LINK_SPENT)
-    answer = RedirectResponse("/api/v1/jobs", 303)
+    answer = RedirectResponse("/", 303)
     answer.set_cookie(COOKIE, cookie, max_age=SESSION_S, httponly=True, samesite="strict", path="/")
     return answer

@@ -70,6 +70,10 @@ class Guard:
             scope.setdefault("state", {})["visitor"] = visitor
         try:
             await self.app(scope, receive, answered)
+        except Exception as error:  # here, so that this answer too has the headers
+            if answered.has_begun:
+                raise
+            await _tell(request, error)(scope, receive, answered)
         finally:
             if scope["method"] not in SAFE or answered.status in (401, 403):
                 _log(request, visitor, answered.status)
@@ -107,15 +111,18 @@ class _Answer:
         self._scope = scope
         self._send = send
         self.status = 500
+        self.has_begun = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            self.has_begun = True
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
                 headers[name] = value
-            if not self._scope["path"].startswith(ASSETS):
-                headers.setdefault("cache-control", "no-store")
+            # Assets are asked for again and seldom sent again.
+            kept = "no-cache" if self._scope["path"].startswith(ASSETS) else "no-store"
+            headers.setdefault("cache-control", kept)
         await self._send(message)
 
 

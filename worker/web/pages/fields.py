@@ -1,0 +1,28 @@
+"""What a job's page says while the job goes on: the same texts whether they are first shown or told as news."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from worker.adapters.overview import JobState
+from worker.shapes import sentences
+from worker.shapes.french import NO_BREAK
+from worker.web.pages.render import JOB_WORDS, dollars, number
+
+
+def live_fields(state: JobState, now: datetime | None = None) -> dict[str, str]:
+    """Name of a field → its text. `progres` is a number of percent."""
+    job = state.job
+    left_s = state.seconds_left(now or datetime.now(UTC))
+    fields = {
+        "etat": JOB_WORDS[job.status],
+        "progres": str(job.progress),
+        "pourcent": f"{job.progress}{NO_BREAK}%",
+        "message": job.message or "",
+        "cause": job.error_message or "",
+        "lignes": f"{number(job.processed_items)} sur {number(job.total_items)}" if job.total_items else "à lire",
+        "reste": "–" if left_s is None else f"environ {sentences.duration(left_s)}",
+        "cout": dollars(state.cost_usd),
+        "ouvertes": number(state.open_items),
+    }
+    return fields | {f"issue-{name}": number(rows) for name, rows in state.outcomes.items()}

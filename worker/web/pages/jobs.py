@@ -1,0 +1,141 @@
+"""Tâches and Tâche: upload, list, watch, stop, resume, fetch the workbook and send it back."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Query, Request, UploadFile
+from fastapi.responses import Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from worker.adapters import overview
+from worker.web.access import Admin, Anyone
+from worker.web.api import files as api_files
+from worker.web.api import jobs as api_jobs
+from worker.web.api.events import BACK_MS
+from worker.web.bodies import JobStatus, Text
+from worker.web.forms import FRAME, Cursor, Id, Search
+from worker.web.live import Live
+from worker.web.pages.fields import live_fields
+from worker.web.pages.render import go, page
+from worker.web.parts import Given
+from worker.web.problems import NO_SUCH_JOB, Refused
+
+ON_A_PAGE = 20
+
+
+def build_router(max_upload_bytes: int) -> APIRouter:
+    """Pages of jobs; an upload is refused by its length before a byte of it is read."""
+    router = APIRouter()
+    most = max_upload_bytes + FRAME
+    router.get("/")(list_page)
+    router.post("/taches", max_body_size=most)(create)
+    router.get("/taches/{job_id}")(job_page)
+    router.post("/taches/{job_id}/arreter")(stop)
+    router.post("/taches/{job_id}/reprendre")(resume)
+    router.post("/taches/{job_id}/supprimer")(delete)
+    router.get("/taches/{job_id}/classeur")(workbook)
+    router.post("/taches/{job_id}/decisions", max_body_size=most)(decisions)
+    router.get("/evenements", response_class=EventSourceResponse)(events)
+    return router
+
+
+def list_page(
+    *,
+    request: Request,
+    parts: Given,
+    visitor: Anyone,
+    statut: JobStatus | None = None,
+    q: Search = None,
+    cursor: Cursor = None,
+) -> Response:
+    """The jobs, the newest first, and where a file is dropped."""
+    found = api_jobs.list_all(parts=parts, visitor=visitor, status=statut, q=q, cursor=cursor, limit=ON_A_PAGE)
+    states = overview.read_states(parts.engine, [job.id for job in found.jobs])
+    jobs = [(states[job.id].job, live_fields(states[job.id])) for job in found.jobs if job.id in states]
+    return page(
+        request, "jobs.html", visitor, jobs=jobs, next=found.next, chosen=statut, q=q or "",
+        is_filtered=bool(statut or q or cursor), once=secrets.token_urlsafe(16),
+    )  # fmt: skip
+
+
+def create(
+    *,
+    parts: Given,
+    visitor: Anyone,
+    file: UploadFile | None = None,
+    instructions: Annotated[Text | None, Form()] = None,
+    config: Annotated[Text | None, Form()] = None,
+    once: Annotated[str | None, Form(max_length=64)] = None,
+) -> Response:
+    """A job of the file; a form that is sent twice makes one."""
+    job, _ = api_jobs.store(parts, visitor, file=file, instructions=instructions, config=config, key=once or None)
+    return go(f"/taches/{job.id}")
+
+
+def job_page(request: Request, parts: Given, visitor: Anyone, job_id: Id) -> Response:
+    """Everything about one job."""
+    return page(request, "job.html", visitor, **_whole(parts, job_id))
+
+
+def _whole(parts: Given, job_id: str) -> dict[str, Any]:
+    state = overview.read_states(parts.engine, [job_id]).get(job_id)
+    if state is None:
+        raise Refused(404, NO_SUCH_JOB)
+    return {
+        "job": state.job,
+        "fields": live_fields(state),
+        "outcomes": state.outcomes,
+        "findings": overview.count_findings(parts.engine, job_id),
+        "notes": overview.read_notes(parts.engine, job_id),
+        "spending": overview.sum_spending(parts.engine, job_id),
+        "can_resume": state.job.status in ("failed", "cancelled") or state.outcomes["failed"] > 0,
+        "taken": None,
+    }
+
+
+def stop(parts: Given, visitor: Admin, job_id: Id) -> Response:
+    """Stop it; what is done stays."""
+    api_jobs.cancel(parts, visitor, job_id)
+    return go(f"/taches/{job_id}")
+
+
+def resume(parts: Given, visitor: Admin, job_id: Id) -> Response:
+    """Go on with what is not done."""
+    api_jobs.resume(parts, visitor, job_id)
+    return go(f"/taches/{job_id}")
+
+
+def delete(parts: Given, visitor: Admin, job_id: Id) -> Response:
+    """Remove it."""
+    api_jobs.delete(parts, visitor, job_id)
+    return go("/")
+
+
+def workbook(parts: Given, visitor: Anyone, job_id: Id) -> Response:  # noqa: ARG001
+    """The corrected workbook."""
+    return api_files.send_workbook(parts, job_id)
+
+
+def decisions(request: Request, parts: Given, visitor: Anyone, job_id: Id, file: UploadFile | None = None) -> Response:
+    """Take a returned workbook in, and say row by row what became of it."""
+    taken = api_files.take_in(parts, visitor, job_id, file)
+    return page(request, "job.html", visitor, **_whole(parts, job_id) | {"taken": taken})
+
+
+async def events(
+    request: Request,
+    visitor: Anyone,  # noqa: ARG001
+    tache: Annotated[list[Annotated[str, Query(pattern=r"^[\w.:-]{1,191}$")]], Query(max_length=100)],
+) -> AsyncIterator[ServerSentEvent]:
+    """The fields of the jobs that a page shows, with each change."""
+    live: Live = request.app.state.live
+    async for news in live.watch(tache):
+        for job_id, state in news.items():
+            if state is None:
+                yield ServerSentEvent(event="gone", data={"id": job_id})
+            else:
+                data = {"id": job_id, "status": state.job.status, "fields": live_fields(state)}
+                yield ServerSentEvent(event="job", data=data, retry=BACK_MS)

@@ -1,0 +1,190 @@
+"""À trancher: one question at a time, the official answer and both looks side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import Response
+
+from worker.adapters.review import Queue, read_queue
+from worker.errors import DecisionConflict, DecisionRefused
+from worker.shapes.decisions import Action
+from worker.shapes.french import typeset
+from worker.web.access import Anyone, Visitor
+from worker.web.api.items import find_item, settle
+from worker.web.bodies import Decision, Item, Text
+from worker.web.forms import Id
+from worker.web.pages.render import go, page
+from worker.web.parts import Given, Parts
+
+router = APIRouter()
+
+DONE = {
+    "keep": "La réponse officielle est gardée.",
+    "accept": "La réponse de l'analyse est acceptée.",
+    "edit": "La réponse est modifiée.",
+    "discard": "La question est écartée.",
+    "undo": "La décision est annulée : la question est de nouveau ouverte.",
+}
+
+OptionalId = Annotated[str | None, Query(pattern=r"^[\w.:-]{1,191}$")]
+Specialty = Annotated[Text | None, Query(max_length=500)]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one stands in which queue; written into every address of the page."""
+
+    job_id: str | None
+    specialty: str | None
+
+    def at(self, item_id: str | None, **more: str | None) -> str:
+        """The address of a row of this queue."""
+        named = {"tache": self.job_id, "specialite": self.specialty, "item": item_id, **more}
+        wanted = {name: value for name, value in named.items() if value}
+        return f"/a-trancher?{urlencode(wanted)}" if wanted else "/a-trancher"
+
+
+@router.get("/a-trancher")
+def review_page(
+    *,
+    request: Request,
+    parts: Given,
+    visitor: Anyone,
+    tache: OptionalId = None,
+    specialite: Specialty = None,
+    item: OptionalId = None,
+    fait: OptionalId = None,
+    quoi: Action | None = None,
+) -> Response:
+    """The question to settle: the one named, else the first of the queue."""
+    place = Place(tache, specialite or None)
+    said = DONE.get(quoi or "") if fait else None
+    settled = None if quoi == "undo" else fait
+    return _show(request, parts, visitor, place, item_id=item, settled=settled, said=said)
+
+
+def _show(
+    request: Request,
+    parts: Parts,
+    visitor: Visitor,
+    place: Place,
+    *,
+    item_id: str | None,
+    settled: str | None = None,
+    said: str | None = None,
+    refused: str | None = None,
+    status: int = 200,
+) -> Response:
+    queue = _queue(parts, place, item_id, settled)
+    if item_id is None and queue.next is not None:
+        item_id = queue.next
+        queue = _queue(parts, place, item_id, settled)
+    item = None if item_id is None else Item.of(find_item(parts, item_id))
+    total = sum(queue.by_specialty.values())
+    return page(
+        request, "review.html", visitor, status=status, item=item, place=place, queue=queue, settled=settled,
+        said=said,
+        # What `U` takes back: the decision before this one, or the one that stands here.
+        last=item.id if item is not None and item.decision is not None and not item.is_open else settled,
+        refused=refused, total=total,
+        left=queue.by_specialty.get(place.specialty, 0) if place.specialty else total,
+        # The place where it goes on is decided before the answer is there.
+        ahead=None if item is None else place.at(queue.next, fait=item.id),
+        columns=[] if item is None else columns_of(item),
+    )  # fmt: skip
+
+
+def _queue(parts: Parts, place: Place, item_id: str | None, settled: str | None) -> Queue:
+    return read_queue(parts.engine, job_id=place.job_id, specialty=place.specialty, item_id=item_id, settled=settled)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One of the answers that stand side by side. `marks` are its letters; `differs` from the official one."""
+
+    title: str
+    answer: str | None
+    marks: frozenset[str]
+    differs: bool
+    confidence: float | None = None
+    model: str | None = None
+    explanation: str | None = None
+    options: tuple[tuple[str, str], ...] = ()
+    quotes: tuple[tuple[str, str | None], ...] = ()
+
+
+def columns_of(item: Item) -> list[Column]:
+    """The official answer, then each look."""
+    question = item.question
+    if question is None:
+        return []
+    official = question.official_key or question.official_answer
+    is_qcm = bool(question.options)
+    found = [
+        Column(
+            "Réponse officielle", official, frozenset(official or "") if is_qcm else frozenset(), differs=False,
+            explanation=question.explanation,
+            options=tuple(sorted(question.option_explanations.items())),
+        )
+    ]  # fmt: skip
+    for number, look in enumerate(item.looks, start=1):
+        answer = look.key or look.answer or (official if look.verdict == "upholds" else None)
+        found.append(
+            Column(
+                f"Analyse {number}",
+                answer,
+                frozenset(answer or "") if is_qcm else frozenset(),
+                differs=look.verdict == "contests" if look.verdict else answer != official,
+                confidence=look.confidence,
+                model=look.model,
+                explanation=look.explanation,
+                options=tuple((k, v) for k, v in sorted(look.option_explanations.items()) if v),
+                quotes=tuple((quote.quote, quote.source) for quote in look.citations),
+            )
+        )
+    return found
+
+
+@router.post("/a-trancher/{item_id}")
+def decide_page(
+    *,
+    request: Request,
+    parts: Given,
+    visitor: Anyone,
+    item_id: Id,
+    action: Annotated[Action, Form()],
+    version: Annotated[Text | None, Form(max_length=64)] = None,
+    lettres: Annotated[list[Annotated[str, Form(max_length=1)]] | None, Form()] = None,
+    reponse: Annotated[Text | None, Form(max_length=10_000)] = None,
+    explication: Annotated[Text | None, Form(max_length=200_000)] = None,
+    commentaire: Annotated[Text | None, Form(max_length=10_000)] = None,
+    tache: Annotated[Text | None, Form(max_length=191)] = None,
+    specialite: Annotated[Text | None, Form(max_length=500)] = None,
+) -> Response:
+    """Settle it, and on to the next; a refusal shows the question as it is now, with the reason."""
+    place = Place(tache or None, specialite or None)
+    is_edit = action == "edit"
+    decision = Decision(
+        action=action,
+        version=version or None,
+        key="".join(lettres or ()) or None if is_edit else None,
+        answer=reponse or None if is_edit else None,
+        explanation=explication or None if is_edit else None,
+        comment=commentaire or None,
+    )
+    try:
+        settle(parts, visitor, item_id, decision, "page")
+    except DecisionRefused as refusal:
+        status = 409 if isinstance(refusal, DecisionConflict) else 422
+        find_item(parts, item_id)
+        return _show(request, parts, visitor, place, item_id=item_id, refused=typeset(str(refusal)), status=status)
+    if action == "undo":
+        return go(place.at(item_id, fait=item_id, quoi="undo"))
+    queue = _queue(parts, place, item_id, item_id)
+    if queue.next is None and not queue.by_specialty:
+        return go(place.at(None, fait=item_id, quoi=action))
+    return go(place.at(queue.next, fait=item_id, quoi=action))
