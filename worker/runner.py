@@ -130,6 +130,7 @@ class Runner:
             except LeaseLost:
                 log.info("task_lost")
             except (Stopping, CutOff):
+                # Protection: giving a task back at a stop
                 self._give_back(task)
                 log.info("task_given_back")
             except Exception as error:  # noqa: BLE001 (one task's fault must not end the thread)
@@ -162,6 +163,7 @@ class Runner:
 
     def _run(self, claimed: Claimed, lease: Lease) -> None:
         """Here, or in a process of its own when two workers died with this task: then nobody else can be to blame."""
+        # Protection: a process of its own for a task that two workers died with
         if claimed.task.deaths < tasks.MAX_DEATHS - 1:
             self.line.run(claimed, lease)
             return
@@ -178,6 +180,7 @@ class Runner:
 
     def _give_up(self, task: Task, error: Exception) -> None:
         """A fault of the infrastructure is nobody's: the task goes back. Any other counts as a death of the task."""
+        # Protection: telling a fault of the database from one of the task
         if isinstance(error, Interrupted) or is_infrastructure_fault(error):
             log.warning("task_interrupted", error=type(error).__name__)
             self._give_back(task, delay_s=1)

@@ -110,6 +110,7 @@ class Sweep:
             self.courier.due.set()
         if not found or not (found := self._of_the_dead(found)):
             return
+        # Protection: ending the session of a process that froze in a COPY
         if ended := self.database.transact(lambda c: tasks.end_standstill(c, found, lease_s=self.lease_s)):
             log.warning("standstill_ended", sessions=ended)
         locked: set[str] = set()
@@ -127,6 +128,7 @@ class Sweep:
 
         This process may know from its own writes, or from those of others. Else it begins to find out.
         """
+        # Protection: sparing a lease that nobody could renew
         if self.health is None or self.health.is_sound(self.lease_s):
             return expired
         times = {"lease_s": self.lease_s, "pause_s": pause_s(self.lease_s), "grace_s": show_alive_s(self.lease_s)}
@@ -152,9 +154,11 @@ class Sweep:
         """
 
         def work(connection: sa.Connection) -> str | None:
+            # Protection: the sweep's limit on waiting for a lock
             tasks.lock_job(connection, expired.job_id, wait_s=LOCK_WAIT_S)
             status = tasks.return_expired(connection, expired, error="Worker perdu pendant cette étape.")
             if status is not None:
+                # Protection: the sweep's closing of calls whose worker is gone
                 calls.mark_unknown(connection, expired.id, attempt=expired.attempt)
             if status == "failed":
                 quarantine(connection, expired.kind, job_id=expired.job_id, task_id=expired.id)

@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+import tokenize
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,18 +29,21 @@ COPIED = ("bench", "docs", "examples", "models", "schema", "tests", "worker", "p
 LONGEST_S = 100  # one that waits for ever is noticed by that
 
 LIFE_CYCLE = "test_life_cycle.py"
-NO_TOKEN = "CAST(:attempt AS int) IS NOT NULL AND CAST(:owner AS text) IS NOT NULL AND \"status\" = 'running'"
+NO_TOKEN = """\
+"id" = :id AND CAST(:attempt AS int) IS NOT NULL AND CAST(:owner AS text) IS NOT NULL AND "status" = 'running'"""
+MARK = "# Protection: "
+WHOLE = ""  # what is taken out is the whole statement that is marked
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One protection: where it stands, what is left without it, and the test that must then fail.
+    """One protection: what is left without it, and the test that must then fail.
 
-    `covered_by`: another protection does the same, so that the test may stay green.
+    It stands below the one comment `# Protection: …` that names it, wherever that is. `before` is what is taken out of
+    the statement there. `covered_by`: another protection does the same, so that the test may stay green.
     """
 
     what: str
-    file: str
     before: str
     after: str
     test: str
@@ -47,97 +53,51 @@ class Mutant:
 MUTANTS = (
     Mutant(
         "the fence of an intent",
-        "worker/adapters/calls.py",
-        """t."attempt" = :attempt AND t."leaseOwner" = :owner AND t."status" = 'running'\n  AND NOT EXISTS""",
-        "CAST(:attempt AS int) IS NOT NULL AND CAST(:owner AS text) IS NOT NULL\n  AND NOT EXISTS",
+        """t."attempt" = :attempt AND t."leaseOwner" = :owner AND t."status" = 'running'""",
+        "CAST(:attempt AS int) IS NOT NULL AND CAST(:owner AS text) IS NOT NULL",
         LIFE_CYCLE,
     ),
-    Mutant(
-        "the fence of a task's last write",
-        "worker/adapters/tasks.py",
-        'WHERE {FENCE} AND (SELECT job."status" FROM job)',
-        f'WHERE "id" = :id AND {NO_TOKEN} AND (SELECT job."status" FROM job)',
-        LIFE_CYCLE,
-    ),
-    Mutant(
-        "the fence of a task that is given back",
-        "worker/adapters/tasks.py",
-        '"errorMessage" = :error\nWHERE {FENCE}\n""")  # noqa: S608\n\nGIVE_BACK_ALL',
-        f'"errorMessage" = :error\nWHERE "id" = :id AND {NO_TOKEN}\n""")\n\nGIVE_BACK_ALL',
-        LIFE_CYCLE,
-    ),
+    Mutant("the fence of a task's last write", "{FENCE}", NO_TOKEN, LIFE_CYCLE),
+    Mutant("the fence of a task that is given back", "{FENCE}", NO_TOKEN, LIFE_CYCLE),
     Mutant(
         "the fence of a lease's renewal",
-        "worker/adapters/tasks.py",
         'AND t."attempt" = held.attempt AND starts_with(t."leaseOwner", :process)',
         "AND CAST(:process AS text) IS NOT NULL",
         LIFE_CYCLE,
     ),
+    Mutant("the sweep's limit on waiting for a lock", "wait_s=LOCK_WAIT_S", "wait_s=None", "test_standstill.py"),
+    Mutant("ending the session of a process that froze in a COPY", WHOLE, "if ended := 0:", "test_standstill.py"),
+    Mutant("the sweep's closing of calls whose worker is gone", WHOLE, "pass", "test_kills.py -k t2"),
     Mutant(
-        "the sweep's limit on waiting for a lock",
-        "worker/upkeep.py",
-        "wait_s=LOCK_WAIT_S",
-        "wait_s=None",
-        "test_standstill.py",
-    ),
-    Mutant(
-        "ending the session of a process that froze in a COPY",
-        "worker/upkeep.py",
-        "if ended := self.database.transact(lambda c: tasks.end_standstill(c, found, lease_s=self.lease_s)):",
-        "if ended := 0:",
-        "test_standstill.py",
-    ),
-    Mutant(
-        "the sweep's closing of calls whose worker is gone",
-        "worker/upkeep.py",
-        "calls.mark_unknown(connection, expired.id, attempt=expired.attempt)",
-        "pass",
-        "test_kills.py -k t2",
-    ),
-    Mutant(
-        "a process of its own for a task that two workers died with",
-        "worker/runner.py",
-        "if claimed.task.deaths < tasks.MAX_DEATHS - 1:",
-        "if True:",
-        "test_kills.py -k segfault",
+        "a process of its own for a task that two workers died with", WHOLE, "if True:", "test_kills.py -k segfault"
     ),
     Mutant(
         "looking for one's own claim after a COMMIT of unknown end",
-        "worker/adapters/tasks.py",
-        'connection.execute(TAKEN, {"owner": owner}).mappings().one_or_none() if is_again else None',
-        "None",
+        WHOLE,
+        "row = None",
         "test_infrastructure.py -k commit",
     ),
     Mutant(
         "giving a task back at a stop",
-        "worker/runner.py",
-        "except (Stopping, CutOff):\n                self._give_back(task)",
-        "except (Stopping, CutOff):",
+        WHOLE,
+        "pass",
         "test_operators.py -k rolling",
         "a process that leaves gives back whatever it still holds, in one statement",
     ),
     Mutant(
         "telling a fault of the database from one of the task",
-        "worker/runner.py",
-        "if isinstance(error, Interrupted) or is_infrastructure_fault(error):",
+        WHOLE,
         "if isinstance(error, Interrupted):",
         "test_infrastructure.py -k sessions",
         "transactions are retried for as long as a job may wait before it would matter",
     ),
     Mutant(
         "knowing that a server which is read-only is no fault of the task",
-        "worker/shapes/server_states.py",
-        '    ServerState("25006", "is read-only", "est en lecture seule", Remedy.RENEW),  # perhaps a standby by now\n',
+        WHOLE,
         "",
         "test_server_state.py -k read-only",
     ),
-    Mutant(
-        "sparing a lease that nobody could renew",
-        "worker/upkeep.py",
-        "if self.health is None or self.health.is_sound(self.lease_s):",
-        "if self.lease_s:",
-        "test_server_state.py",
-    ),
+    Mutant("sparing a lease that nobody could renew", WHOLE, "if self.lease_s:", "test_server_state.py"),
 )
 
 
@@ -154,6 +114,35 @@ def main() -> None:
     put_between(PAGE, BEGIN, END, table(seen))
     asleep = [line["what"] for line in seen if not line["is_red"] and not line["covered_by"]]
     sys.exit(f"Nothing noticed: {', '.join(asleep)}" if asleep else 0)
+
+
+def take_out(mutant: Mutant, root: Path) -> tuple[Path, str]:
+    """The file that holds the protection, and its text without it."""
+    mark = re.compile(rf"^ *{re.escape(MARK + mutant.what)}\n( *)", re.MULTILINE)
+    texts = ((path, path.read_text(encoding="utf-8")) for path in sorted((root / "worker").rglob("*.py")))
+    ((path, text, match),) = [(path, text, match) for path, text in texts for match in mark.finditer(text)]
+    statement = _statement_at(text, match.end())
+    if mutant.before and statement.count(mutant.before) != 1:
+        raise ValueError(f"{path}: what is to be taken out does not stand once below the mark: {mutant.what}")
+    left = statement.replace(mutant.before, mutant.after) if mutant.before else mutant.after
+    return path, text[: match.end()] + left + text[match.end() + len(statement) :]
+
+
+def _statement_at(text: str, begin: int) -> str:
+    """What begins there, to the end of its logical line; within brackets, to the end of its element's last line."""
+    first = text.count("\n", 0, begin)
+    depth = 0
+    found: int | None = None  # the depth of brackets where it begins
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.start[0] == first + 1 and found is None and token.type not in (tokenize.INDENT, tokenize.DEDENT):
+            found = depth
+        if token.type == tokenize.OP:
+            depth += (token.string in "([{") - (token.string in ")]}")
+        if found is not None and token.type in (tokenize.NEWLINE, tokenize.NL, tokenize.COMMENT) and depth == found:
+            lines = text.splitlines(keepends=True)
+            end = sum(map(len, lines[: token.start[0] - 1])) + token.start[1]
+            return text[begin:end].rstrip()
+    raise ValueError("no statement stands below the mark")
 
 
 def read() -> list[dict[str, Any]]:
@@ -183,8 +172,8 @@ def _copy(copy: Path) -> None:
 
 
 def _try(mutant: Mutant, copy: Path) -> dict[str, Any]:
-    path = copy / mutant.file
-    path.write_text(path.read_text().replace(mutant.before, mutant.after))
+    path, changed = take_out(mutant, copy)
+    path.write_text(changed, encoding="utf-8")
     file, *options = mutant.test.split()
     command = ["-m", "pytest", "-q", "-x", "--timeout", str(LONGEST_S), "--tb=line", f"tests/faults/{file}", *options]
     began = time.monotonic()

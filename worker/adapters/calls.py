@@ -33,6 +33,7 @@ WHERE p."jobId" = :job_id AND p."kind" = 'prepare' AND p."errorMessage" IS NOT N
 
 # Fenced: a worker whose task was cancelled or taken over writes no intent, and so makes no call. Written again after a
 # COMMIT whose reply was lost, it stands as it is: a batch may have carried the call by now.
+# Protection: the fence of an intent
 BEGIN = sa.text(f"""
 INSERT INTO "LlmCall" ("id", "jobId", "taskId", "attempt", "purpose", "requestHash", "questionKeys", "model",
                        "endpoint", "status", "costUsd", "isRetry", "questionCount", "request", "createdAt")

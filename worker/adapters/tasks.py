@@ -110,6 +110,7 @@ FENCE = '"id" = :id AND "attempt" = :attempt AND "leaseOwner" = :owner AND "stat
 LOCK_JOB = 'SELECT "status" FROM "AiValidationJob" WHERE "id" = :job_id AND medq_by_worker() FOR NO KEY UPDATE'
 
 # The job first, as everywhere: its row is locked when the CTE is read, the task's when it is written.
+# Protection: the fence of a task's last write
 END = sa.text(f"""
 WITH job AS MATERIALIZED ({LOCK_JOB})
 UPDATE "AiValidationTask" SET "status" = :status, "leaseOwner" = NULL, "leaseExpiresAt" = NULL,
@@ -117,6 +118,7 @@ UPDATE "AiValidationTask" SET "status" = :status, "leaseOwner" = NULL, "leaseExp
 WHERE {FENCE} AND (SELECT job."status" FROM job) IN ('queued', 'processing')
 """)  # noqa: S608
 
+# Protection: the fence of a task that is given back
 GIVE_BACK = sa.text(f"""
 UPDATE "AiValidationTask" SET "status" = 'ready', "leaseOwner" = NULL, "leaseExpiresAt" = NULL,
        "notBefore" = CASE WHEN :delay_s > 0 THEN {NOW} + make_interval(secs => :delay_s) END, "errorMessage" = :error
@@ -144,6 +146,7 @@ RETURNING (t."result" -> 'storageAway' ->> 1)::float8 - (t."result" -> 'storageA
 """)  # noqa: S608
 FORGET_AWAY = sa.text(f'UPDATE "AiValidationTask" SET "result" = NULL WHERE {FENCE}')  # noqa: S608
 
+# Protection: the fence of a lease's renewal
 RENEW = sa.text(f"""
 UPDATE "AiValidationTask" t SET "leaseExpiresAt" = {NOW} + make_interval(secs => :lease_s)
 FROM unnest(CAST(:ids AS text[]), CAST(:attempts AS int[])) AS held(id, attempt)
@@ -269,6 +272,7 @@ def claim_task(
     `owner` names this one claim (`host:pid:process:number`). `is_again`: it was tried before and its end was not
     heard of, so what it took then is looked for first.
     """
+    # Protection: looking for one's own claim after a COMMIT of unknown end
     row = connection.execute(TAKEN, {"owner": owner}).mappings().one_or_none() if is_again else None
     if row is None:
         row = connection.execute(CLAIM, {"owner": owner, "lease_s": lease_s}).mappings().one_or_none()

@@ -48,6 +48,7 @@ _SYSTEM = ("has trouble with its disk or its system", "rencontre une panne de di
 
 STATES = (
     AWAY,  # and 08P01: what a pooler says that has no server, or mixed two clients up
+    # Protection: knowing that a server which is read-only is no fault of the task
     ServerState("25006", "is read-only", "est en lecture seule", Remedy.RENEW),  # perhaps a standby by now
     ServerState("25P03", "ended a transaction that stood still", "a coupé la connexion", Remedy.RENEW),
     ServerState("25P04", "ended a transaction for its length", "interrompt les transactions longues", Remedy.RENEW),
