@@ -403,3 +403,23 @@ def test_streams_end_at_shutdown(site: Platform) -> None:
         for viewer in viewers:
             viewer.join(30)
     assert len(ended) == 5
+
+
+def test_times_say_that_they_are_utc_and_a_job_under_way_how_long_it_still_takes(
+    site: Platform, web: Web, llm: ScriptedLlm
+) -> None:
+    llm.configure(truth={stem: [OPTIONS["A"], OPTIONS["C"]] for stem in STEMS}, latency_s=0.5)
+    options = {"config": '{"batchSize": 1}'}
+    made = ok(web.post_file("/api/v1/jobs", "a.xlsx", workbook_of(STEMS), options, user=TEACHER), 201)
+    job = f"/api/v1/jobs/{made['id']}"
+    with site.workers(1, MEDQ_THREADS="1"):
+        site.wait_until(lambda: ok(web.ask(job, user=TEACHER))["secondsLeft"] is not None, what="time left")
+        site.wait_for_job(made["id"])
+    ended = ok(web.ask(job, user=TEACHER))
+    times = [ended[name] for name in ("createdAt", "startedAt", "completedAt", "updatedAt")]
+    assert all(time.endswith(("Z", "+00:00")) for time in times), times
+    # A list goes on where it ended, whatever the machine's own zone
+    ok(web.post_file("/api/v1/jobs", "b.xlsx", workbook_of(STEMS), user=TEACHER), 201)
+    page = ok(web.ask("/api/v1/jobs?limit=1", user=TEACHER))
+    (second,) = ok(web.ask(f"/api/v1/jobs?limit=1&cursor={page['next']}", user=TEACHER))["jobs"]
+    assert second["id"] == made["id"]

@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from models import AiValidationItem, AiValidationJob, LlmCall, User
+from models.base import UtcTimestamp
 from models.reading import MAX_INSTRUCTIONS, MAX_NAME, TOO_LONG, bounded_text, config_text, sane_time
 from schema import VERSION_TABLE
 from worker.sessions import THROUGH_POOLER
@@ -441,7 +442,9 @@ def _columns() -> Sequence[sa.ColumnElement[Any]]:
     expressions["instructions"] = bounded_text(_column("instructions"), MAX_INSTRUCTIONS)
     expressions["config"] = config_text('"AiValidationJob"')
     return [
-        sa.literal_column(expressions[name]).label(name) if name in expressions else getattr(AiValidationJob, name)
+        sa.literal_column(expressions[name], UtcTimestamp() if name in times else sa.Text()).label(name)
+        if name in expressions
+        else getattr(AiValidationJob, name)
         for name in JobOverview.__dataclass_fields__
     ]
 
