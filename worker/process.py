@@ -17,6 +17,7 @@ import dramatiq
 import psycopg
 
 from worker.actors import declare_actors
+from worker.adapters import sheets
 from worker.adapters.db import open_session
 from worker.children import LONGEST_CAUSE, WORKS, WRONG_SETTINGS
 from worker.errors import UsageError
@@ -59,6 +60,7 @@ def run(settings: Settings, stopping: threading.Event, hurry: threading.Event) -
     _start("tidy", lambda: parts.tidy.run(stopping))
     _start("recovery", lambda: parts.recovery.run(stopping))
     courier = _start("courier", partial(parts.courier.run, stopping)) if parts.courier is not None else None
+    sheets.keep_ready()
     log.info("worker_started", threads=parts.threads, model=parts.runner.line.endpoint.model)
     _tell_supervisor()
     while not stopping.wait(WATCH_S):

@@ -10,6 +10,7 @@ import os
 import resource
 import subprocess
 import sys
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -30,6 +31,38 @@ def start_reader(module: str) -> subprocess.Popen[bytes]:
         env={**environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         start_new_session=True,
     )
+
+
+class SpareReader:
+    """A child of one module that is started before it is needed: to start takes longer than to read a usual file.
+
+    Nothing is started ahead until `keep_ready` was called: a command reads one file and ends. The child reads one
+    order from its pipe and ends by itself when this process is gone.
+    """
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+        self._lock = threading.Lock()
+        self._wanted = False
+        self._spare: subprocess.Popen[bytes] | None = None
+
+    def keep_ready(self) -> None:
+        """From now on have one in waiting, whenever nobody has just taken it."""
+        self._wanted = True
+        self.refill()
+
+    def refill(self) -> None:
+        """Start the next one, if one is to be in waiting and none is."""
+        with self._lock:
+            if self._wanted and self._spare is None:
+                with suppress(OSError):  # no process is to be had just now: whoever needs one will say so
+                    self._spare = start_reader(self._module)
+
+    def take(self) -> subprocess.Popen[bytes]:
+        """One that waits for its order; the caller ends it."""
+        with self._lock:
+            child, self._spare = self._spare, None
+        return child if child is not None and child.poll() is None else start_reader(self._module)
 
 
 def confine(*, memory_bytes: int, cpu_s: int) -> None:

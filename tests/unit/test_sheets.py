@@ -19,9 +19,11 @@ import xlsxwriter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from worker import readers
 from worker.adapters.sheets import ReaderKilled, child, read_sheets
 from worker.adapters.sheets.reading import read_here
 from worker.errors import JobFailed
+from worker.readers import SpareReader, start_reader
 from worker.shapes.uploads import RawSheet
 
 HEADER = ["matiere", "niveau", "texte de la question", "reponse"]
@@ -678,14 +680,12 @@ def test_what_the_child_refuses_is_refused_in_its_words() -> None:
 
 
 def test_a_child_that_is_killed_from_outside_says_nothing_about_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    start = child.start_reader
-
     def start_and_kill(module: str) -> subprocess.Popen[bytes]:
-        started = start(module)
+        started = start_reader(module)
         started.kill()
         return started
 
-    monkeypatch.setattr(child, "start_reader", start_and_kill)
+    monkeypatch.setattr(readers, "start_reader", start_and_kill)
     with pytest.raises(ReaderKilled):
         read_sheets(TEXT.encode(), "x.csv", max_bytes=20_000_000, max_rows=1000)
 
@@ -693,7 +693,7 @@ def test_a_child_that_is_killed_from_outside_says_nothing_about_the_file(monkeyp
 def test_the_child_that_reads_what_strangers_wrote_is_given_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     monkeypatch.setenv("DATABASE_URL", "postgresql://medq:secret@db/medq")
-    started = child.start_reader(child.__name__)
+    started = start_reader(child.__name__)
     try:
         # Until it has become another program, what is read there is that of this process.
         ours = Path("/proc/self/cmdline").read_bytes()
@@ -705,6 +705,27 @@ def test_the_child_that_reads_what_strangers_wrote_is_given_no_secrets(monkeypat
     finally:
         started.kill()
         started.communicate()
+
+
+def test_a_reader_in_waiting_is_taken_once_and_another_one_when_it_died() -> None:
+    spare = SpareReader(child.__name__)
+    used = [spare.take()]
+    spare.refill()
+    used.append(spare.take())  # nobody asked for one in waiting: started just now
+    spare.keep_ready()
+    waiting = spare._spare
+    used.append(spare.take())
+    assert used[-1] is waiting
+    spare.refill()
+    dead = spare._spare
+    assert dead is not None
+    dead.kill()
+    dead.communicate()
+    used.append(spare.take())
+    assert used[-1] is not dead
+    assert len({started.pid for started in used}) == 4
+    for started in used:
+        assert started.communicate(timeout=60) == (b"", None)  # without an order it ends by itself
 
 
 # Whatever the bytes

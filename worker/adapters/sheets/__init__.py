@@ -3,6 +3,6 @@
 What is in an upload is read in a child process, whatever it is: `child.py`. The child's own work is `reading.py`.
 """
 
-from worker.adapters.sheets.child import ReaderKilled, read_sheets
+from worker.adapters.sheets.child import ReaderKilled, keep_ready, read_sheets
 
-__all__ = ["ReaderKilled", "read_sheets"]
+__all__ = ["ReaderKilled", "keep_ready", "read_sheets"]

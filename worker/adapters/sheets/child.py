@@ -21,7 +21,7 @@ from typing import IO, Any
 from worker.adapters.sheets.containers import CORRUPT
 from worker.adapters.sheets.reading import SHARED_LENGTH, read_here
 from worker.errors import JobFailed
-from worker.readers import confine, start_reader
+from worker.readers import SpareReader, confine
 from worker.shapes.uploads import Note, RawSheet
 
 MEMORY_BYTES = 1 << 30  # of the child
@@ -29,6 +29,8 @@ TIMEOUT_S = 120
 AT_ONCE = 2  # children of one worker process
 
 _places = threading.BoundedSemaphore(AT_ONCE)
+_readers = SpareReader(__name__)
+keep_ready = _readers.keep_ready
 
 
 class ReaderKilled(Exception):
@@ -44,7 +46,7 @@ def read_sheets(data: bytes, file_name: str, *, max_bytes: int, max_rows: int) -
     """
     limits = {"file_name": file_name, "max_bytes": max_bytes, "max_rows": max_rows}
     with _places:
-        child = start_reader(__name__)
+        child = _readers.take()
         was_late = threading.Event()
 
         def give_up() -> None:
@@ -61,6 +63,7 @@ def read_sheets(data: bytes, file_name: str, *, max_bytes: int, max_rows: int) -
                 child.stdout.close()
             code = child.wait()  # the timer ends it, also where it hangs at its own end
             timer.cancel()
+            _readers.refill()
     if sheets is not None:
         return sheets
     if code in (-signal.SIGKILL, -signal.SIGTERM) and not was_late.is_set():
@@ -127,7 +130,10 @@ def _to_sheet(around: dict[str, Any], rows: list[Any]) -> RawSheet:
 def answer_parent() -> None:
     """The child's side: limits and bytes on standard input, what they hold on standard output, a JSON list a line."""
     confine(memory_bytes=MEMORY_BYTES, cpu_s=TIMEOUT_S)
-    limits = json.loads(sys.stdin.buffer.readline())
+    order = sys.stdin.buffer.readline()
+    if not order:  # the worker is gone, or needs none
+        os._exit(0)
+    limits = json.loads(order)
     with suppress(BrokenPipeError):  # the worker is gone
         for line in _answers(sys.stdin.buffer.read(), limits):
             _write(sys.stdout.buffer, line)
