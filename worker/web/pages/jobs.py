@@ -11,6 +11,8 @@ from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from worker.adapters import overview
+from worker.adapters.overview import JobOverview
+from worker.shapes import sentences
 from worker.web.access import Admin, Anyone
 from worker.web.api import files as api_files
 from worker.web.api import jobs as api_jobs
@@ -92,8 +94,16 @@ def _whole(parts: Given, job_id: str) -> dict[str, Any]:
         "notes": overview.read_notes(parts.engine, job_id),
         "spending": overview.sum_spending(parts.engine, job_id),
         "can_resume": state.job.status in ("failed", "cancelled") or state.outcomes["failed"] > 0,
+        "took": _took(state.job),
         "taken": None,
     }
+
+
+def _took(job: JobOverview) -> str | None:
+    """How long it went on, once it has ended."""
+    if job.started_at is None or job.completed_at is None:
+        return None
+    return sentences.duration((job.completed_at - job.started_at).total_seconds())
 
 
 def stop(parts: Given, visitor: Admin, job_id: Id) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 from urllib.parse import urlencode
@@ -104,17 +105,28 @@ def _queue(parts: Parts, place: Place, item_id: str | None, settled: str | None)
 
 @dataclass(frozen=True)
 class Column:
-    """One of the answers that stand side by side. `marks` are its letters; `differs` from the official one."""
+    """One of the answers that stand side by side.
+
+    `marks` are its letters, `other` those on which it differs from the official key; `options`: letter, what is said of
+    it, and whether the analyses differ about it from the official key.
+    """
 
     title: str
     answer: str | None
-    marks: frozenset[str]
-    differs: bool
+    marks: frozenset[str] = frozenset()
+    other: frozenset[str] = frozenset()
+    differs: bool = False
+    is_official: bool = False
     confidence: float | None = None
     model: str | None = None
     explanation: str | None = None
-    options: tuple[tuple[str, str], ...] = ()
+    options: tuple[tuple[str, str, bool], ...] = ()
     quotes: tuple[tuple[str, str | None], ...] = ()
+
+    @property
+    def same_options(self) -> list[tuple[str, str, bool]]:
+        """What is said of the options about which nobody differs."""
+        return [option for option in self.options if not option[2]]
 
 
 def columns_of(item: Item) -> list[Column]:
@@ -123,30 +135,39 @@ def columns_of(item: Item) -> list[Column]:
     if question is None:
         return []
     official = question.official_key or question.official_answer
-    is_qcm = bool(question.options)
-    found = [
+    key = frozenset(official or "") if question.options else frozenset()
+    answers = [look.key or look.answer or (official if look.verdict == "upholds" else None) for look in item.looks]
+    marks = [frozenset(answer or "") if question.options else frozenset[str]() for answer in answers]
+    # Without an official key there is nothing to differ from.
+    others = [found ^ key if key and found else frozenset[str]() for found in marks]
+    disputed = frozenset[str]().union(*others)
+
+    def said(explanations: Mapping[str, str | None]) -> tuple[tuple[str, str, bool], ...]:
+        return tuple((letter, text, letter in disputed) for letter, text in sorted(explanations.items()) if text)
+
+    columns = [
         Column(
-            "Réponse officielle", official, frozenset(official or "") if is_qcm else frozenset(), differs=False,
-            explanation=question.explanation,
-            options=tuple(sorted(question.option_explanations.items())),
+            "Réponse officielle", official, key, is_official=True, explanation=question.explanation,
+            options=said(question.option_explanations),
         )
     ]  # fmt: skip
-    for number, look in enumerate(item.looks, start=1):
-        answer = look.key or look.answer or (official if look.verdict == "upholds" else None)
-        found.append(
+    for number, look in enumerate(item.looks):
+        answer = answers[number]
+        columns.append(
             Column(
-                f"Analyse {number}",
+                f"Analyse {number + 1}",
                 answer,
-                frozenset(answer or "") if is_qcm else frozenset(),
-                differs=look.verdict == "contests" if look.verdict else answer != official,
+                marks[number],
+                others[number],
+                differs=look.verdict == "contests" if look.verdict else bool(official) and answer != official,
                 confidence=look.confidence,
                 model=look.model,
                 explanation=look.explanation,
-                options=tuple((k, v) for k, v in sorted(look.option_explanations.items()) if v),
+                options=said(look.option_explanations),
                 quotes=tuple((quote.quote, quote.source) for quote in look.citations),
             )
         )
-    return found
+    return columns
 
 
 @router.post("/a-trancher/{item_id}")

@@ -6,19 +6,31 @@ root.classList.add("script");
 const main = () => document.querySelector("main");
 const announce = (text) => { document.getElementById("annonce").textContent = text; };
 
-// -- a file that is dropped ------------------------------------------------------------------------------------------
+// -- a file that is dropped or chosen --------------------------------------------------------------------------------
 
 for (const kind of ["dragover", "dragleave", "drop"]) {
   document.addEventListener(kind, (event) => {
-    const zone = event.target.closest && event.target.closest("[data-depot]");
     if (kind !== "dragleave") event.preventDefault(); // a file beside the zone must not replace the page
-    if (!zone) return;
-    zone.classList.toggle("dessus", kind === "dragover");
-    if (kind !== "drop" || !event.dataTransfer.files.length) return;
-    const input = zone.querySelector("input[type=file]");
+    const over = event.target.closest && event.target.closest("[data-depot]");
+    for (const zone of document.querySelectorAll("[data-depot]")) zone.classList.toggle("dessus", kind === "dragover" && zone === over);
+    if (kind !== "drop" || !over || !event.dataTransfer.files.length) return;
+    const input = over.querySelector("input[type=file]");
     input.files = event.dataTransfer.files;
-    input.form.requestSubmit();
+    chosen(input);
   });
+}
+
+// What costs nothing goes at once; what costs something with one more key.
+function chosen(input) {
+  const file = input.files[0];
+  if (!file) return;
+  const name = input.closest("[data-depot]").querySelector("[data-nom]");
+  name.textContent = `${file.name} (${Math.max(1, Math.round(file.size / 1024)).toLocaleString("fr")}\u00a0ko).`;
+  name.classList.add("nom-fichier");
+  announce(`Fichier choisi : ${file.name}.`);
+  const button = input.form.querySelector("[data-defaut], button");
+  if ("aussitot" in input.form.dataset) input.form.requestSubmit(button);
+  else button.focus();
 }
 
 // A second click on a form that is on its way does nothing.
@@ -54,6 +66,7 @@ function update(job) {
     if (value === undefined) continue;
     if (place.tagName === "PROGRESS") place.value = Number(value);
     else if (place.textContent !== value) place.textContent = value;
+    place.classList.toggle("nul", value === "0");
   }
   const followed = document.querySelector(`[data-suivre="${CSS.escape(job.id)}"]`);
   if (!followed || followed.dataset.etat === job.status) return;
@@ -70,7 +83,7 @@ async function refresh() {
 // -- the next page without a wait ------------------------------------------------------------------------------------
 
 function show(html, moved) {
-  const page = new DOMParser().parseFromString(html, "text/html");
+  const page = read(html);
   const found = page.querySelector("main");
   if (!found) return;
   main().replaceWith(document.adoptNode(found));
@@ -92,10 +105,15 @@ let sent = Promise.resolve(); // decisions leave one after the other
 function prepare() {
   const question = document.querySelector("[data-suite]");
   const address = question && question.dataset.suite;
-  ahead = address ? { address, page: fetch(address).then((answer) => (answer.ok ? answer.text() : null)).catch(() => null) } : null;
+  // Asked once what was decided before stands, so that it counts rightly and shows nothing that is settled already.
+  ahead = address ? { address, page: sent.then(() => get(address)) } : null;
   const help = document.querySelector("[data-raccourcis]");
   if (help) help.checked = localStorage.getItem("raccourcis") !== "non";
 }
+
+const get = (address) => fetch(address).then((answer) => (answer.ok ? answer.text() : null)).catch(() => null);
+const read = (html) => new DOMParser().parseFromString(html, "text/html");
+const item = (page) => { const found = page.querySelector("[data-item]"); return found && found.dataset.item; };
 
 document.addEventListener("submit", async (event) => {
   const form = event.target;
@@ -112,18 +130,32 @@ document.addEventListener("submit", async (event) => {
   }
   const shown = location.href;
   const answer = await decided;
+  const isHere = location.href === shown; // she may have gone on meanwhile
   if (answer.ok && page) {
     announce("Décision enregistrée.");
-  } else if (answer.ok) {
-    history.pushState(null, "", answer.address);
-    show(answer.html, true);
-  } else if (location.href === shown) {
-    if (page) history.pushState(null, "", here);
+    if (isHere) correct(answer);
+  } else if (answer.ok || isHere) {
+    history.pushState(null, "", answer.ok ? answer.address : here);
     show(answer.html, true);
   } else {
     complain(answer, here);
   }
 });
+
+// What the page ahead could not know: rows that went with the decision, and what others did meanwhile.
+function correct(answer) {
+  const found = read(answer.html);
+  const editing = document.querySelector("#modifier[open]");
+  if (item(found) !== item(document) && !editing) {
+    history.replaceState(null, "", answer.address);
+    show(answer.html, false);
+    return;
+  }
+  for (const place of ["[data-reste]", "[data-fait]"]) {
+    const [old, now] = [document.querySelector(place), found.querySelector(place)];
+    if (old && now && old.textContent !== now.textContent) old.textContent = now.textContent;
+  }
+}
 
 function send(address, body) {
   const run = async () => {
@@ -141,7 +173,7 @@ function send(address, body) {
 
 // A decision that was refused after the person had gone on: told above the question that she looks at now.
 function complain(answer, where) {
-  const found = new DOMParser().parseFromString(answer.html, "text/html").querySelector("[role=alert]");
+  const found = read(answer.html).querySelector("[role=alert]");
   const told = document.createElement("p");
   told.className = "refus";
   told.setAttribute("role", "alert");
@@ -170,6 +202,18 @@ document.addEventListener("keydown", (event) => {
   if (!event.repeat) target.click(); // a key that is held down decides once
 });
 
+// To another question, without loading everything anew.
+document.addEventListener("click", async (event) => {
+  const link = event.target.closest("a[rel=next][data-touche], a[rel=prev][data-touche]");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  const html = await get(link.href);
+  if (!html) { location.href = link.href; return; }
+  if (!link.isConnected) return; // something else is shown by now
+  history.pushState(null, "", link.href);
+  show(html, true);
+});
+
 document.addEventListener("click", (event) => {
   const opener = event.target.closest("[data-ouvre]");
   if (!opener) return;
@@ -180,6 +224,8 @@ document.addEventListener("click", (event) => {
 });
 
 document.addEventListener("change", (event) => {
+  if (event.target.type === "file") chosen(event.target);
+  if ("envoie" in event.target.dataset) event.target.form.requestSubmit();
   if ("raccourcis" in event.target.dataset) localStorage.setItem("raccourcis", event.target.checked ? "oui" : "non");
 });
 

@@ -1,0 +1,381 @@
+"""The pages in a real browser: what a teacher does with mouse and keyboard, and what the database says then."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import cycle
+from pathlib import Path
+
+import openpyxl
+import pytest
+import sqlalchemy as sa
+from browser import WIDTHS, Browser, explain_absence, open_browser
+
+from bench.scripted_llm import ScriptedLlm
+from surroundings import ADMIN, Platform
+from web_server import Web, serving
+from worker.adapters.db import Database
+from worker.ingest import find_files, ingest_files
+from worker.shapes.courses import CourseLabels
+
+TEACHER, COLLEAGUE = "prof@medq.test", "collegue@medq.test"
+CONTESTED, CONFIRMED = 20, 4
+LETTERS = "ABCDE"
+OPTIONS = {letter: f"Proposition {letter}" for letter in LETTERS}
+COMMON = ["matiere", "cours", "niveau", "semestre", "texte de la question"]
+# The official key is AC; half of the contested questions have short answers instead.
+RIGHT, WRONG = [OPTIONS["A"], OPTIONS["C"]], [OPTIONS["B"], OPTIONS["D"]]
+
+pytestmark = pytest.mark.skipif(bool(explain_absence()), reason=explain_absence() or "")
+
+
+@pytest.fixture(scope="module")
+def windows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Browser]]:
+    """Two browsers that know nothing of one another."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(open_browser(tmp_path_factory.mktemp("browser"))) for _ in range(2)]
+
+
+@pytest.fixture
+def site(platform: Platform) -> Platform:
+    for email, name in ((TEACHER, "Leïla Prof"), (COLLEAGUE, "Sami Collègue")):
+        platform.execute(
+            'INSERT INTO "User" ("id", "email", "name", "role", "updatedAt") '
+            "VALUES (:id, :email, :name, 'maintainer', now())",
+            id=email.partition("@")[0], email=email, name=name,
+        )  # fmt: skip
+    return platform
+
+
+@pytest.fixture
+def web(site: Platform) -> Iterator[Web]:
+    with serving(site.worker_environment(), link_user=TEACHER, MEDQ_WEB_TOKEN="") as server:
+        yield server
+
+
+def enter(browser: Browser, web: Web, user: str) -> None:
+    """By a link of her own."""
+    browser.chrome.delete_all_cookies()
+    object.__setattr__(web.access, "link_user", user)
+    browser.open(f"{web.url}/entrer?jeton={web.access.new_link()}")
+    browser.run("localStorage.clear()")
+    browser.errors()  # of before
+
+
+def write_upload(path: Path) -> dict[str, list[str] | str]:
+    """A workbook of questions; what the scripted model knows about them."""
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    many, short = book.create_sheet("qcm"), book.create_sheet("qroc")
+    many.append([*COMMON, *(f"option {letter}" for letter in "abcde"), "reponse"])
+    short.append([*COMMON, "reponse"])
+    truth: dict[str, list[str] | str] = {}
+    for number in range(CONTESTED + CONFIRMED):
+        row = ["Pédiatrie", "Urgences", "DCEM2", "S1", f"Question numéro {number} ?"]
+        if number < CONTESTED // 2:
+            short.append([*row, "Réponse du fichier"])
+            truth[row[-1]] = "Réponse de l'analyse"
+        else:
+            many.append([*row, *OPTIONS.values(), "AC"])
+            truth[row[-1]] = RIGHT if number >= CONTESTED else WRONG
+    book.save(path)
+    return truth
+
+
+WATCH = """
+window.notReloaded = true;
+window.progressSeen = [];
+window.shifted = 0;
+new PerformanceObserver((list) => { for (const e of list.getEntries()) shifted += e.value; })
+  .observe({type: 'layout-shift'});
+new MutationObserver(() => {
+  const bar = document.querySelector('progress');
+  if (bar && progressSeen.at(-1) !== bar.value) progressSeen.push(bar.value);
+}).observe(document.body, {subtree: true, childList: true, attributes: true, characterData: true});
+"""
+
+
+def test_a_teacher_uploads_watches_settles_by_keyboard_and_downloads(
+    site: Platform, web: Web, llm: ScriptedLlm, windows: list[Browser], tmp_path: Path
+) -> None:
+    browser, _ = windows
+    upload = tmp_path / "Contrôle.xlsx"
+    llm.configure(truth=write_upload(upload), latency_s=0.1)
+    enter(browser, web, TEACHER)
+
+    # A file is dropped and sent, and its page is there
+    browser.drop(upload, "[data-depot]")
+    browser.wait_for_text("Contrôle.xlsx", "[data-nom]")
+    browser.press("\ue007")
+    browser.wait(lambda: "/taches/" in browser.chrome.current_url, "the job's page")
+    job_id = browser.chrome.current_url.rpartition("/")[2]
+    browser.run(WATCH)
+    with site.workers(1, MEDQ_THREADS="2") as workers:
+        # It goes on before her eyes; half-way the only worker is killed, and another one takes over
+        browser.wait(lambda: 0 < browser.run("return document.querySelector('progress').value") < 99, "progress")
+        llm.configure(hold=True)
+        (killed,) = workers.pids()
+        os.kill(killed, signal.SIGKILL)
+        llm.configure(hold=False)
+        browser.wait(lambda: workers.pids() not in ([], [killed]), "another worker")
+        browser.wait_for_text("terminée")
+        site.wait_for_job(job_id)
+    browser.wait_for_text("100 %")
+    browser.wait_for_text(f"{CONTESTED} à revoir")
+    seen = browser.run("return window.notReloaded && window.progressSeen")
+    assert (seen, seen[-1]) == (sorted(seen), 100)
+    assert browser.run("return window.shifted") < 0.01
+
+    # Every question is settled by keyboard alone
+    browser.run("document.querySelector('a[href^=\"/a-trancher?\"]').focus()")
+    browser.press("\ue007")
+    browser.wait_for_text(f"{CONTESTED} questions restantes")
+    settle_all(browser)
+    browser.wait_for_text("Rien n'attend de décision ici")
+    # The last one comes back, and goes again
+    browser.press("u")
+    browser.wait_for_text("1 question restante")
+    assert open_items(site) == 1
+    browser.press("g")
+    browser.wait_for_text("Rien n'attend de décision ici")
+
+    # The workbook, and what the database says
+    browser.open(f"{web.url}/taches/{job_id}")
+    path = browser.download(lambda: browser.click("a[href$='/classeur']"))
+    assert path.name == "Contrôle-corrige.xlsx"
+    rows = list(openpyxl.load_workbook(path)["qcm"].iter_rows(values_only=True))
+    assert len(rows) == 1 + CONTESTED // 2 + CONFIRMED
+    made = {row["action"]: row["n"] for row in site.rows(
+        """SELECT "action", count(*) AS n FROM "AiValidationDecision" WHERE "userId" = 'prof' AND "source" = 'page'
+           GROUP BY 1"""
+    )}  # fmt: skip
+    assert made == {"keep": 6, "accept": 5, "edit": 5, "discard": 5, "undo": 1}
+    keys = site.rows("""SELECT "correctAnswer" AS key, count(*) AS n FROM "Question"
+                        WHERE "validatedBy" = 'prof' AND "correctAnswer" IS NOT NULL GROUP BY 1 ORDER BY 1""")
+    assert {row["key"] for row in keys} == {"AC", "BD", "ACE"}
+    assert open_items(site) == 0
+    assert browser.errors() == []
+
+
+def settle_all(browser: Browser) -> None:
+    """Each in one or two keystrokes, or with what she types; the next one is there without the page being loaded."""
+    browser.run("window.samePage = true")
+    for key, left in zip(cycle("gaém"), range(CONTESTED, 0, -1), strict=False):
+        before = browser.run("return document.querySelector('[data-item]').dataset.item")
+        browser.wait_for_text(f"{left} question{'s' if left > 1 else ''} restante{'s' if left > 1 else ''}")
+        if key == "é" and left > 1:
+            browser.press("j")  # looks at another one first
+            browser.wait(lambda it=before: item_shown(browser) not in (None, it), "another question")
+            browser.press("k")
+            browser.wait(lambda it=before: item_shown(browser) == it, "the question again")
+        browser.press(key)
+        if key == "m":
+            browser.wait(lambda: browser.run("return document.activeElement.name") in ("lettres", "reponse"), "a field")
+            if browser.run("return document.activeElement.name") == "reponse":
+                browser.press("!", "\ue007")
+            else:
+                browser.press(*"\ue004\ue004\ue004\ue004", " ", "\ue007")  # E too
+        browser.wait(lambda it=before: item_shown(browser) != it, f"the next question after {key}")
+    assert browser.run("return window.samePage")
+
+
+def item_shown(browser: Browser) -> str | None:
+    found: str | None = browser.run("const q = document.querySelector('[data-item]'); return q && q.dataset.item")
+    return found
+
+
+def open_items(site: Platform) -> int:
+    return int(site.value('SELECT count(*) FROM "AiValidationOpenItem"'))
+
+
+def test_the_next_question_is_there_before_the_server_has_answered(
+    site: Platform, web: Web, llm: ScriptedLlm, windows: list[Browser], tmp_path: Path
+) -> None:
+    browser, other = windows
+    job_id = do_job(site, llm, tmp_path / "a.xlsx")
+    for window, user in ((browser, TEACHER), (other, COLLEAGUE)):
+        enter(window, web, user)
+        window.open(f"{web.url}/a-trancher?tache={job_id}")
+    first = item_shown(browser)
+    assert item_shown(other) == first
+    wait_until_ahead(browser)
+
+    # While somebody holds the question's row, the decision waits for it, and the person does not
+    with site.engine.begin() as connection:
+        connection.execute(sa.text('SELECT 1 FROM "AiValidationItem" WHERE "id" = :id FOR UPDATE'), {"id": first})
+        browser.press("g")
+        browser.wait(lambda: item_shown(browser) not in (None, first), "the next question")
+        assert open_items(site) == CONTESTED
+    browser.wait_for_text("Décision enregistrée.", "#annonce")
+    assert open_items(site) == CONTESTED - 1
+
+    # Whoever has the settled question before her is told who was faster, and sees the question as it is now
+    wait_until_ahead(other)
+    other.press("a")
+    other.wait_for_text("Leïla Prof a déjà tranché cette question", "[role=alert]")
+    assert item_shown(other) == first
+    assert open_items(site) == CONTESTED - 1
+    other.press("j")
+    other.wait(lambda: item_shown(other) not in (None, first), "another question")
+
+    # Without a server nothing is taken for settled
+    second = item_shown(browser)
+    browser.cdp("Network.enable", {})
+    browser.cdp("Network.emulateNetworkConditions", OFFLINE)
+    browser.press("g")
+    browser.wait_for_text("la décision n'est pas enregistrée", "[role=alert]")
+    browser.cdp("Network.emulateNetworkConditions", {**OFFLINE, "offline": False})
+    browser.open(f"{web.url}/a-trancher?item={second}")
+    assert item_shown(browser) == second
+    assert open_items(site) == CONTESTED - 1
+
+
+OFFLINE = {"offline": True, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+
+
+def do_job(site: Platform, llm: ScriptedLlm, path: Path) -> str:
+    llm.configure(truth=write_upload(path))
+    job_id = site.enqueue(path, file_name=path.name)
+    with site.workers(1):
+        site.wait_for_job(job_id)
+    return job_id
+
+
+def wait_until_ahead(browser: Browser) -> None:
+    """Until the next question's page has come."""
+    browser.wait(lambda: browser.run(
+        "return performance.getEntriesByType('resource').some((e) => e.name.endsWith("
+        "document.querySelector('[data-suite]').dataset.suite) && e.responseEnd > 0)"
+    ), "the page ahead")  # fmt: skip
+
+
+# How it looks
+
+COURSE = """# Syndrome coronarien aigu avec sus-décalage du segment ST
+
+L'aspirine et l'anticoagulation sont débutées dès le diagnostic, sans attendre la troponine.
+La coronarographie en urgence est la stratégie de reperfusion de référence si elle est possible en moins de 120 minutes.
+L'épreuve d'effort est contre-indiquée à la phase aiguë.
+"""
+CASE = (
+    "Un homme de 60 ans, fumeur, consulte pour une douleur thoracique constrictive qui irradie au bras gauche depuis "
+    "une heure. La pression artérielle est à 130/80 mmHg. L'ECG montre un sus-décalage du segment ST de V1 à V4."
+)
+EMERGENCY = ["Aspirine", "Anticoagulation par héparine", "Attendre le dosage de la troponine",
+             "Coronarographie en urgence", "Épreuve d'effort"]  # fmt: skip
+LOOKS = """
+UPDATE "AiValidationItem" SET "result" = jsonb_set(jsonb_set("result",
+  '{looks,0,explanation}', to_jsonb(CAST(:first AS text))), '{looks,1,explanation}', to_jsonb(CAST(:second AS text)))
+WHERE "question" ->> 'text' = :text
+"""
+FIRST = (
+    "L'aspirine et l'héparine se débutent dès le diagnostic, et la reperfusion par coronarographie est l'urgence. La "
+    "troponine confirme le diagnostic sans conditionner le traitement."
+)
+SECOND = (
+    "Devant un sus-décalage persistant, le traitement antithrombotique et la coronarographie ne doivent pas être "
+    "retardés ; une épreuve d'effort serait dangereuse à la phase aiguë."
+)
+
+
+def make_showcase(site: Platform, llm: ScriptedLlm, folder: Path) -> str:
+    """A job whose questions a doctor would recognise; its id."""
+    courses = folder / "DCEM2" / "Cardiologie"
+    courses.mkdir(parents=True)
+    (courses / "syndrome-coronarien-aigu.md").write_text(COURSE, encoding="utf-8")
+    for _ in ingest_files(Database(site.engine), find_files([folder / "DCEM2"]), CourseLabels()):
+        pass
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    cases, many, short = (book.create_sheet(name) for name in ("cas qcm", "qcm", "qroc"))
+    options = [f"option {letter}" for letter in "abcde"]
+    cases.append([*COMMON[:-1], "cas n°", "texte du cas", "texte de la question", *options, "reponse"])
+    many.append([*COMMON, *options, "reponse"])
+    short.append([*COMMON, "reponse"])
+    heart, gland = (
+        ["Cardiologie", "Syndrome coronarien aigu", "DCEM2", "S1"],
+        ["Endocrinologie", "Thyroïde", "DCEM2", "S1"],
+    )
+    cases.append([*heart, 1, CASE, "Que faut-il faire sans attendre ?", *EMERGENCY, "AC"])
+    signs = ["Frilosité", "Amaigrissement", "Bradycardie", "Tremblements", "Diarrhée"]
+    many.append([*gland, "Quels signes évoquent une hypothyroïdie ?", *signs, "AC"])
+    many.append([*gland, "Quelle hormone abaisse la glycémie ?", "Glucagon", "Insuline", "Cortisol", None, None, "A"])
+    many.append([*gland, "Quel dosage demander en premier ?", "TSH", None, None, None, None, "A"])
+    short.append([*gland, "Quelle est la cause la plus fréquente d'hyperthyroïdie ?", "Goitre multinodulaire"])
+    book.save(folder / "Contrôle S1.xlsx")
+    llm.configure(truth={
+        "Que faut-il faire sans attendre ?": [EMERGENCY[i] for i in (0, 1, 3)],
+        "Quels signes évoquent une hypothyroïdie ?": ["Frilosité", "Bradycardie"],
+        "Quelle hormone abaisse la glycémie ?": ["Insuline"],
+        "Quelle est la cause la plus fréquente d'hyperthyroïdie ?": "Maladie de Basedow",
+    })  # fmt: skip
+    job_id = site.enqueue(folder / "Contrôle S1.xlsx", instructions="Niveau DCEM2, collège des enseignants.")
+    with site.workers(1):
+        site.wait_for_job(job_id)
+    assert site.execute(LOOKS, first=FIRST, second=SECOND, text="Que faut-il faire sans attendre ?") == 1
+    return job_id
+
+
+def test_every_page_is_fit_for_everybody_at_every_width(
+    site: Platform, web: Web, llm: ScriptedLlm, windows: list[Browser], tmp_path: Path
+) -> None:
+    """axe-core finds nothing, nothing is wider than the window, the console is quiet. MEDQ_SCREENSHOTS: a folder."""
+    browser, _ = windows
+    pictures = os.environ.get("MEDQ_SCREENSHOTS")
+    complaints: list[str] = []
+
+    def look(name: str, *, dark: bool = False) -> None:
+        for width in WIDTHS:
+            browser.show_as(width, dark=dark)
+            assert browser.overflow() == 0, (name, width)
+            if pictures:
+                browser.picture(Path(pictures) / f"{name}{'-sombre' if dark else ''}-{width}.png")
+        browser.show_as(1366, dark=dark)
+        complaints.extend(f"{name}{' (dark)' * dark}: {found}" for found in browser.complaints())
+
+    enter(browser, web, ADMIN)
+    look("vide")
+    browser.open(f"{web.url}/a-trancher")
+    look("rien-a-trancher")
+    job_id = make_showcase(site, llm, tmp_path)
+    llm.configure(hold=True)
+    running = site.enqueue(Path("examples/questions.xlsx"), file_name="Examen de juin.xlsx")
+    with site.workers(1, MEDQ_GRACE_SECONDS="1"):
+        site.wait_until(lambda: site.job(running)["totalItems"] > 0, what="read")
+        for path, name in ((f"/taches/{running}", "tache-en-cours"), ("/", "taches")):
+            browser.open(web.url + path)
+            look(name)
+        llm.configure(hold=False)
+        site.wait_for_job(running)
+    browser.open(f"{web.url}/taches/{job_id}")
+    look("tache")
+    stem = "Que faut-il faire sans attendre ?"
+    item = site.value('SELECT "id" FROM "AiValidationOpenItem" WHERE "questionText" = :text', text=stem)
+    browser.open(f"{web.url}/a-trancher?item={item}")
+    look("a-trancher")
+    look("a-trancher", dark=True)
+    browser.press("m")
+    look("modifier")
+    browser.open(
+        f"{web.url}/a-trancher?tache={job_id}&item="
+        + site.value('SELECT "id" FROM "AiValidationOpenItem" WHERE "official" = :text', text="Goitre multinodulaire")
+    )
+    look("reponse-courte")
+    browser.press("a")
+    browser.wait_for_text("enregistrée", "[data-fait]")
+    look("suite")
+    browser.open(f"{web.url}/verifier")
+    browser.drop(tmp_path / "Contrôle S1.xlsx", "[data-depot]")
+    browser.wait_for_text("peut être lancée")
+    look("verifier")
+    look("verifier", dark=True)
+    browser.open(f"{web.url}/exploitation")
+    look("exploitation")
+    assert browser.errors() == []
+    for path, name in (("/nichts", "introuvable"), ("/entrer?jeton=x", "ferme")):
+        browser.open(web.url + path)
+        look(name)
+    assert complaints == []
