@@ -6,7 +6,7 @@ RUN uv venv -q /opt/medq
 ENV VIRTUAL_ENV=/opt/medq
 # Dependencies first: this layer is built again only when they change. The lock gives versions and hashes.
 COPY pyproject.toml requirements.lock ./
-RUN uv pip install --compile-bytecode --no-cache -r pyproject.toml --extra s3 --extra ingest --extra web -c requirements.lock
+RUN uv pip install --compile-bytecode --no-cache -r pyproject.toml --extra s3 --extra ingest --extra web --extra otel -c requirements.lock
 COPY README.md ./
 COPY models models
 COPY schema schema

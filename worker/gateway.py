@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from worker import traces
 from worker.adapters.capacities import Capacities
 from worker.adapters.limits import Limits, Turn
 from worker.circuit import Circuit
@@ -287,7 +288,7 @@ class Door:
         self.sent_at = outlet.evidence.clock()
         try:
             with Watch(self._look):
-                reply = outlet.complete(request)
+                reply = _complete(outlet, request)
         except ProviderUnavailable as error:
             if error.code == "rate_limited":
                 # A longer wish is the job's to keep: whoever mends the cause is not held up by it for a day.
@@ -341,6 +342,26 @@ class Door:
             outlet.breaker.failed()
             raise ProviderUnavailable("the fallback endpoint refuses calls", code="fallback_refused")
         return is_every_call
+
+
+def _complete(outlet: Outlet, request: Request) -> Reply:
+    with traces.call_span(
+        request.model,
+        purpose=request.purpose,
+        endpoint=request.endpoint,
+        questions=len(request.questions),
+        max_tokens=request.ceiling,
+    ) as span:
+        reply = outlet.complete(request)
+        usage = reply.usage
+        traces.add_reply(
+            span,
+            model=reply.model,
+            prompt=usage.prompt_tokens,
+            cached=usage.cached_tokens,
+            completion=usage.completion_tokens,
+        )
+    return reply
 
 
 def _without_ceiling(request: Request) -> ContentRefused:

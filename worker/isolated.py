@@ -11,6 +11,7 @@ from pathlib import Path
 
 import structlog
 
+from worker import traces
 from worker.adapters.db import is_infrastructure_fault
 from worker.errors import Interrupted, LeaseLost, Stopping
 from worker.isolation import Ending, read_order
@@ -69,7 +70,12 @@ def main() -> None:
     with structlog.contextvars.bound_contextvars(
         job_id=task.job.id, task_id=task.id, attempt=task.attempt, kind=task.kind
     ):
-        code = run(task, job_status, Settings.load())
+        settings = Settings.load()
+        traces.configure(settings.otlp_endpoint, service="medq-worker")
+        with traces.task_span(task.kind, job_id=task.job.id, task_id=task.id, attempt=task.attempt) as span:
+            code = run(task, job_status, settings)
+            span.set_attribute("medq.task.end", "alone")
+    traces.flush()
     with suppress(OSError, ValueError):
         sys.stderr.flush()
     os._exit(code)

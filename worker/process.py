@@ -16,6 +16,7 @@ from types import FrameType
 import dramatiq
 import psycopg
 
+from worker import traces
 from worker.actors import declare_actors
 from worker.adapters import sheets
 from worker.adapters.db import open_session
@@ -155,6 +156,7 @@ def main() -> None:
     configure_logging()
     log_uncaught()
     code = _start_and_run(stopping, hurry)
+    traces.flush()
     with suppress(OSError, ValueError):
         sys.stderr.flush()
     # A hard exit: threads that still wait for a model past the grace must not hold the process back.
@@ -165,6 +167,7 @@ def _start_and_run(stopping: threading.Event, hurry: threading.Event) -> int:
     """The exit code; why it cannot start goes to the supervisor, which need not read logs."""
     try:
         settings = Settings.load()
+        traces.configure(settings.otlp_endpoint, service="medq-worker")
         check_settings(settings)
         _try_address(settings.database_url or "")
         return run(settings, stopping, hurry)

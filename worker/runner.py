@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 import structlog
 
-from worker import faults
+from worker import faults, traces
 from worker.adapters import tasks
 from worker.adapters.db import Database, is_infrastructure_fault
 from worker.circuit import Circuit
@@ -124,18 +124,27 @@ class Runner:
                 job_id=task.job.id, task_id=task.id, attempt=task.attempt, kind=task.kind
             ),
             self.leases.hold(task.id, task.attempt) as lease,
+            traces.task_span(task.kind, job_id=task.job.id, task_id=task.id, attempt=task.attempt) as span,
         ):
-            try:
-                self._run(claimed, lease)
-            except LeaseLost:
-                log.info("task_lost")
-            except (Stopping, CutOff):
-                # Protection: giving a task back at a stop
-                self._give_back(task)
-                log.info("task_given_back")
-            except Exception as error:  # noqa: BLE001 (one task's fault must not end the thread)
-                self._give_up(task, error)
+            span.set_attribute("medq.task.end", self._run_to_end(claimed, lease))
         return True
+
+    def _run_to_end(self, claimed: Claimed, lease: Lease) -> str:
+        """One attempt, whose fault ends no thread; how it ended."""
+        task = claimed.task
+        try:
+            self._run(claimed, lease)
+        except LeaseLost:
+            log.info("task_lost")
+            return "lost"
+        except (Stopping, CutOff):
+            # Protection: giving a task back at a stop
+            self._give_back(task)
+            log.info("task_given_back")
+            return "given_back"
+        except Exception as error:  # noqa: BLE001 (one task's fault must not end the thread)
+            return self._give_up(task, error)
+        return "done"
 
     def _claim(self) -> Claimed | None:
         owner = f"{self.owner}:{next(self._claims)}"
@@ -178,16 +187,17 @@ class Runner:
         # However long the server is away: a task that is not given back costs a lease, and is counted as a death.
         self.database.transact(lambda c: tasks.give_back(c, task, delay_s=delay_s), patience_s=math.inf)
 
-    def _give_up(self, task: Task, error: Exception) -> None:
+    def _give_up(self, task: Task, error: Exception) -> str:
         """A fault of the infrastructure is nobody's: the task goes back. Any other counts as a death of the task."""
         # Protection: telling a fault of the database from one of the task
         if isinstance(error, Interrupted) or is_infrastructure_fault(error):
             log.warning("task_interrupted", error=type(error).__name__)
             self._give_back(task, delay_s=1)
-            return
+            return "given_back"
         if not self.database.transact(lambda c: tasks.is_held(c, task)):
             log.info("task_lost", error=type(error).__name__)
-            return
+            return "lost"
         cause = f"{type(error).__name__}: {error}"[:500]
         log.error("task_crashed", exc_info=error)
         self.database.transact(lambda c: bury(c, task, error=cause))
+        return "crashed"

@@ -153,6 +153,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"{network!r} is no address or network, write 10.0.0.5 or 10.0.0.0/24") from None
         return value
 
+    otlp_endpoint: str | None = Field(default=None, validation_alias=_named("OTEL_EXPORTER_OTLP_ENDPOINT"))
     time_zone: str = Field(default=DEFAULT_ZONE, validation_alias=_named("MEDQ_TIME_ZONE"))
 
     @field_validator("time_zone")

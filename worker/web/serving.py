@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
+from worker import traces
 from worker.adapters.db import connect
 from worker.adapters.overview import find_default_user
 from worker.adapters.people import find_person
@@ -52,6 +53,7 @@ def serve(
     Raises `UsageError` when it would be open to a network, nobody could enter by the link, or the port is taken.
     """
     parts = build_parts(settings, storage_url=storage_url)
+    traces.configure(settings.otlp_endpoint, service="medq-web")  # of calls that explain what was decided
     try:
         access = open_doors(parts, host=host, user=user)
         app = build_app(parts, access)
@@ -65,6 +67,7 @@ def serve(
                 server.run(sockets=[bound])
             return 0 if server.started else 1
     finally:
+        traces.flush()
         parts.engine.dispose()
 
 

@@ -1,0 +1,119 @@
+"""Spans of tasks and calls, as a collector receives them: nothing of a question is in them, none are made unasked."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from bench.scripted_llm import ScriptedLlm
+from bench.uploads import write_csv, write_truth
+from otlp_collector import collecting
+from surroundings import Platform
+from worker import traces
+
+
+def test_each_task_and_each_call_is_one_span_that_tells_nothing_of_a_question(
+    platform: Platform, llm: ScriptedLlm, tmp_path: Path
+) -> None:
+    # Given a job with second looks, and instructions
+    truth = write_truth(20)
+    llm.configure(truth={stem: options[:1] for stem, options in truth.items()})
+    file = write_csv(tmp_path / "secret name - qcm.csv", 20)
+    with collecting() as collector:
+        with platform.workers(1, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, OTEL_BSP_SCHEDULE_DELAY="200"):
+            job_id = platform.enqueue(file, instructions="Consigne confidentielle")
+            platform.wait_for_job(job_id)
+        spans = collector.spans()  # what was left was sent when the worker stopped
+        raw = b"".join(collector.raw).decode("utf-8", "replace")
+    tasks = [span for span in spans if span.name.startswith("task ")]
+    calls = [span for span in spans if span.name.startswith("chat ")]
+
+    # Then they are the rows'
+    rows = platform.rows('SELECT "id", "kind", "attempt" FROM "AiValidationTask"')
+    assert {(s.attributes["medq.task.id"], s.name, s.attributes["medq.task.attempt"]) for s in tasks} == {
+        (row["id"], f"task {row['kind']}", row["attempt"]) for row in rows
+    }
+    assert {s.attributes["medq.task.end"] for s in tasks} == {"done"}
+    written = platform.rows('SELECT "purpose", "model", "promptTokens", "completionTokens" FROM "LlmCall"')
+    assert Counter(
+        (s.attributes["medq.call.purpose"], s.attributes["gen_ai.request.model"],
+         s.attributes["gen_ai.usage.input_tokens"], s.attributes["gen_ai.usage.output_tokens"]) for s in calls
+    ) == Counter(tuple(row.values()) for row in written)  # fmt: skip
+    assert {s.attributes["medq.call.purpose"] for s in calls} == {"analyse", "second_look"}
+    assert {s.parent for s in calls} <= {s.id for s in tasks if s.name == "task analyse"}
+    assert set(collector.paths) == {"/v1/traces"}
+    # And no word of the upload, of the instructions, of a reply, and no key
+    words = {"secret name", "confidentielle", "Bearer", "OPENAI", file.name}
+    for item in platform.rows('SELECT "original", "result" FROM "AiValidationItem"'):
+        words |= {str(text) for text in item["original"].values() if len(str(text)) > 6}
+    words -= {word for word in words if word in json.dumps({"a": "scripted"})}
+    assert len(words) > 100
+    assert [word for word in words if word in raw] == []
+    known = {"medq.job.id", "medq.task.id", "medq.task.kind", "medq.task.attempt", "medq.task.end",
+             "medq.call.purpose", "medq.call.questions", "gen_ai.operation.name", "gen_ai.provider.name",
+             "gen_ai.request.model", "gen_ai.request.max_tokens", "gen_ai.response.model",
+             "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens", "gen_ai.usage.cache_read.input_tokens",
+             "server.address", "server.port", "error.type"}  # fmt: skip
+    assert {name for span in spans for name in span.attributes} <= known
+
+
+def test_a_collector_that_is_away_costs_neither_the_job_nor_the_end_of_the_worker(
+    platform: Platform, llm: ScriptedLlm, tmp_path: Path
+) -> None:
+    llm.configure(truth=write_truth(10))
+    with platform.workers(
+        1, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9", OTEL_BSP_SCHEDULE_DELAY="100"
+    ) as workers:
+        job_id = platform.enqueue(write_csv(tmp_path / "a - qcm.csv", 10))
+        assert platform.wait_for_job(job_id)["status"] == "completed"
+        started = time.monotonic()
+        workers.stop()
+        # Its grace is 5 s, of which nothing is in hand; what the collector has not taken is waited for 2 s
+        assert time.monotonic() - started < 5
+
+
+def test_a_call_that_fails_says_its_code_and_none_of_its_words() -> None:
+    class Refused(Exception):
+        code = "rate_limited"
+
+    with collecting() as collector:
+        traces.configure(collector.url, service="essai")
+        try:
+            with (
+                pytest.raises(Refused),
+                traces.task_span("analyse", job_id="j", task_id="t", attempt=1),
+                traces.call_span(
+                    "m", purpose="analyse", endpoint="https://x.openai.azure.com/a", questions=5, max_tokens=0
+                ),
+            ):
+                raise Refused("Quelle est la clé ? ABE")
+        finally:
+            traces.flush()
+        call, _task = collector.spans()
+    assert call.is_error
+    assert call.attributes["error.type"] == "rate_limited"
+    assert (call.attributes["gen_ai.provider.name"], call.attributes["server.port"]) == ("azure.ai.openai", 443)
+    assert b"ABE" not in b"".join(collector.raw)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "endpoint"), [("grpc", "http://127.0.0.1:4317"), ("http/protobuf", "http://[half:4318")]
+)
+def test_what_cannot_be_set_up_is_logged_and_off(protocol: str, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+    traces.configure(endpoint, service="essai")
+    with traces.task_span("analyse", job_id="j", task_id="t", attempt=1) as span:
+        span.set_attribute("a", 1)
+    traces.flush()
+
+
+def test_off_nothing_is_loaded_that_sends() -> None:
+    # (redis-py loads the library's metrics by itself, where they are installed)
+    code = "import sys, worker.process; sys.exit(any(n.startswith('opentelemetry.exporter') for n in sys.modules))"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
