@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import cycle
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import openpyxl
 import pytest
@@ -252,6 +253,34 @@ def wait_until_ahead(browser: Browser) -> None:
     ), "the page ahead")  # fmt: skip
 
 
+def test_a_page_goes_on_by_itself_after_its_server_was_away(
+    site: Platform, llm: ScriptedLlm, windows: list[Browser], tmp_path: Path
+) -> None:
+    browser, _ = windows
+    llm.configure(truth=write_upload(tmp_path / "a.xlsx"), hold=True)
+    job_id = site.enqueue(tmp_path / "a.xlsx", file_name="a.xlsx")
+    proxy = {"MEDQ_WEB_TOKEN": "", "MEDQ_WEB_USER_HEADER": "X-User", "MEDQ_WEB_TRUSTED_PROXIES": "127.0.0.1"}
+    browser.chrome.delete_all_cookies()
+    browser.cdp("Network.enable", {})
+    browser.cdp("Network.setExtraHTTPHeaders", {"headers": {"X-User": TEACHER}})
+    try:
+        with site.workers(1):
+            with serving(site.worker_environment(), **proxy) as web:
+                browser.open(f"{web.url}/taches/{job_id}")
+                browser.run("window.notReloaded = true")
+                browser.wait_for_text("en cours")
+            # The server is gone; the job is done meanwhile
+            llm.configure(hold=False)
+            site.wait_for_job(job_id)
+            assert "en cours" in browser.text()
+            with serving(site.worker_environment(), port=urlsplit(web.url).port or 0, **proxy):
+                browser.wait_for_text("terminée")
+                browser.wait_for_text("100 %")
+        assert browser.run("return window.notReloaded")
+    finally:
+        browser.cdp("Network.setExtraHTTPHeaders", {"headers": {}})
+
+
 # How it looks
 
 COURSE = """# Syndrome coronarien aigu avec sus-décalage du segment ST
@@ -329,7 +358,7 @@ def test_every_page_is_fit_for_everybody_at_every_width(
 
     def look(name: str, *, dark: bool = False) -> None:
         for width in WIDTHS:
-            browser.show_as(width, dark=dark)
+            browser.show_as(width, dark=dark, reduced_motion=True)
             assert browser.overflow() == 0, (name, width)
             if pictures:
                 browser.picture(Path(pictures) / f"{name}{'-sombre' if dark else ''}-{width}.png")

@@ -326,13 +326,16 @@ def test_a_returned_workbook_of_another_job_settles_nothing(site: Platform, web:
     assert "À revoir" in detail(answer, 422)
 
 
-def read_events(web: Web, path: str, *, until: Any, timeout_s: float = 60) -> list[tuple[str, Any]]:
+def read_events(
+    web: Web, path: str, *, until: Any, timeout_s: float = 60, last: str | None = None
+) -> list[tuple[str, Any]]:
     """Events of a stream until one of them is what is waited for."""
     import http.client
 
     address = urlsplit(web.url)
     connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=timeout_s)
-    connection.request("GET", path, headers={"Authorization": f"Bearer {TOKEN}", "X-Medq-User": TEACHER})
+    back = {"Last-Event-ID": last} if last else {}
+    connection.request("GET", path, headers={"Authorization": f"Bearer {TOKEN}", "X-Medq-User": TEACHER, **back})
     answer = connection.getresponse()
     assert (answer.status, answer.getheader("x-accel-buffering")) == (200, "no")
     seen: list[tuple[str, Any]] = []
@@ -377,7 +380,7 @@ def test_whoever_watches_sees_the_whole_state_to_its_end(site: Platform, web: We
         for state in states:
             assert sum(state["outcomes"].values()) == state["totalItems"]
     # Whoever comes back begins with what is true now; a job that was deleted says so
-    (event,) = read_events(web, path, until=lambda *_: True)
+    (event,) = read_events(web, path, until=lambda *_: True, last="long-ago")
     assert event[1]["status"] == "completed"
     site.execute('DELETE FROM "AiValidationJob"')
 
@@ -408,7 +411,7 @@ def test_streams_end_at_shutdown(site: Platform) -> None:
 def test_times_say_that_they_are_utc_and_a_job_under_way_how_long_it_still_takes(
     site: Platform, web: Web, llm: ScriptedLlm
 ) -> None:
-    llm.configure(truth={stem: [OPTIONS["A"], OPTIONS["C"]] for stem in STEMS}, latency_s=0.5)
+    llm.configure(truth={stem: [OPTIONS["A"], OPTIONS["C"]] for stem in STEMS}, latency_s=0.2)
     options = {"config": '{"batchSize": 1}'}
     made = ok(web.post_file("/api/v1/jobs", "a.xlsx", workbook_of(STEMS), options, user=TEACHER), 201)
     job = f"/api/v1/jobs/{made['id']}"

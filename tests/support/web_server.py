@@ -90,12 +90,14 @@ def multipart(name: str, data: bytes, fields: Mapping[str, str]) -> tuple[str, b
 
 
 @contextmanager
-def serving(environment: Mapping[str, str], *, link_user: str | None = None, **more: str) -> Iterator[Web]:
+def serving(
+    environment: Mapping[str, str], *, link_user: str | None = None, port: int = 0, **more: str
+) -> Iterator[Web]:
     """A server with these settings, with the token unless `more` says otherwise."""
     settings = Settings.model_validate({"MEDQ_WEB_TOKEN": TOKEN, **environment, **more})
     parts = build_parts(settings, storage_url=environment["MEDQ_STORAGE_URL"])
     access = read_access(settings, partial(find_person, parts.engine), host="127.0.0.1", link_user=link_user)
-    bound = bind("127.0.0.1", 0)
+    bound = bind("127.0.0.1", port)
     server = make_server(build_app(parts, access))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
     thread.start()

@@ -30,8 +30,8 @@ class Rows:
         self.reads += 1
         return {job_id: f"{job_id}@{self.versions[job_id]}" for job_id in job_ids}
 
-    def live(self) -> Live:
-        return Live(self.read_versions, self.read_states, every_s=EVERY_S)
+    def live(self, **more: float) -> Live:
+        return Live(self.read_versions, self.read_states, every_s=EVERY_S, **more)
 
 
 async def until(condition: object, rows: Rows) -> None:
@@ -136,5 +136,40 @@ def test_streams_end_when_it_closes() -> None:
         live.close()
         assert await asyncio.wait_for(asyncio.gather(*viewers), 5) == [1] * 10
         assert [news async for news in live.watch(["a"])] == []
+
+    asyncio.run(run())
+
+
+def test_a_deleted_job_is_told_once_to_whoever_watches_others_too() -> None:
+    async def run() -> None:
+        rows = Rows({"a": "1", "b": "1"})
+        live = rows.live()
+        stream = live.watch(["a", "b"])
+        seen = await anext(stream)
+        del rows.versions["a"]
+        while seen.get("a", "") is not None:
+            seen |= await anext(stream)
+        looks = rows.looks
+        await until(lambda: rows.looks > looks + 3, rows)
+        rows.versions["b"] = "2"
+        assert await anext(stream) == {"b": "b@2"}
+        live.close()
+
+    asyncio.run(run())
+
+
+def test_a_stream_ends_after_its_time_and_never_in_the_middle_of_what_its_taker_does() -> None:
+    async def run() -> None:
+        rows = Rows({"a": "1"})
+        live = rows.live(longest_s=1.0)
+        stream = live.watch(["a"])
+        assert await anext(stream) == {"a": "a@1"}
+        # Whoever sends it takes longer than the stream may last, and is not disturbed
+        await asyncio.sleep(1.2)
+        assert [news async for news in stream] == []
+        # Whoever comes back is told what is true now
+        rows.versions["a"] = "2"
+        assert await anext(live.watch(["a"])) in ({"a": "a@1"}, {"a": "a@2"})
+        live.close()
 
     asyncio.run(run())

@@ -31,6 +31,7 @@ class Viewer:
     def __init__(self, job_ids: Collection[str]) -> None:
         self.job_ids = frozenset(job_ids)
         self.waiting: dict[str, State | None] = {}
+        self.gone = set[str]()  # told once
         self.news = asyncio.Event()
 
     def tell(self, job_id: str, state: State | None) -> None:
@@ -48,10 +49,13 @@ class Viewer:
 class Live:
     """The viewers of one process. `versions` is asked once in `every_s` while anybody watches, `states` for changes."""
 
-    def __init__(self, versions: Versions, states: States, *, every_s: float = EVERY_S) -> None:
+    def __init__(
+        self, versions: Versions, states: States, *, every_s: float = EVERY_S, longest_s: float = LONGEST_S
+    ) -> None:
         self._read_versions = versions
         self._read_states = states
         self._every_s = every_s
+        self._longest_s = longest_s
         self._viewers: set[Viewer] = set()
         self._seen: dict[str, str] = {}
         self._states: dict[str, State] = {}
@@ -65,14 +69,16 @@ class Live:
             viewer.tell(job_id, self._states[job_id])
         self._viewers.add(viewer)
         self._start()
+        ends = asyncio.get_running_loop().time() + self._longest_s
         try:
-            async with asyncio.timeout(LONGEST_S):
-                while not self._closing:
-                    await viewer.news.wait()
-                    if news := viewer.take():
-                        yield news
-        except TimeoutError:
-            return
+            while not self._closing:
+                # Around the wait alone: whoever takes the states may be in the middle of sending them.
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(viewer.news.wait(), ends - asyncio.get_running_loop().time())
+                if news := viewer.take():
+                    yield news
+                if asyncio.get_running_loop().time() >= ends:
+                    return
         finally:
             self._viewers.discard(viewer)
 
@@ -112,10 +118,13 @@ class Live:
             self._seen[job_id] = versions[job_id]
             self._states[job_id] = state
         gone = wanted - versions.keys()
+        for job_id in gone:
+            self._seen.pop(job_id, None)
+            self._states.pop(job_id, None)
         for viewer in self._viewers:
             for job_id in viewer.job_ids:
                 if job_id in states:
                     viewer.tell(job_id, states[job_id])
-                elif job_id in gone:
-                    self._states.pop(job_id, None)
+                elif job_id in gone - viewer.gone:
+                    viewer.gone.add(job_id)
                     viewer.tell(job_id, None)

@@ -58,6 +58,10 @@ function follow() {
   source = new EventSource(`/evenements?${wanted}`);
   source.addEventListener("job", (event) => update(JSON.parse(event.data)));
   source.addEventListener("gone", () => location.reload());
+  // It comes back by itself after a break; not where nobody is let in any more.
+  source.addEventListener("error", () => {
+    if (source.readyState === EventSource.CLOSED) tellAbove("L'avancement n'est plus suivi en direct.", location.href, "Recharger la page");
+  });
 }
 
 function update(job) {
@@ -174,13 +178,17 @@ function send(address, body) {
 // A decision that was refused after the person had gone on: told above the question that she looks at now.
 function complain(answer, where) {
   const found = read(answer.html).querySelector("[role=alert]");
+  tellAbove(found ? found.textContent : "La décision précédente a été refusée.", where, "Revoir cette question");
+}
+
+function tellAbove(sentence, where, words) {
   const told = document.createElement("p");
   told.className = "refus";
   told.setAttribute("role", "alert");
   const link = document.createElement("a");
   link.href = where;
-  link.textContent = "Revoir cette question";
-  told.append(`${found ? found.textContent : "La décision précédente a été refusée."} `, link);
+  link.textContent = words;
+  told.append(`${sentence} `, link);
   main().prepend(told);
 }
 
