@@ -181,6 +181,9 @@ def test_an_upload_that_is_too_large_is_refused_before_it_is_read(site: Platform
         assert b" 413 " in begin(f"Content-Length: {3 * 1024 * 1024}\r\n")
         assert b" 413 " in begin(f"Content-Length: {3 * 1024 * 1024}\r\n", "/api/v1/check")
         assert b" 413 " in begin(f"Content-Length: {3 * 1024 * 1024}\r\n", "/api/v1/items/c/decision")
+        # In French, as any refusal
+        long = web.post_json("/api/v1/items/c/decision", {"explanation": "x" * 1024 * 1024}, user=TEACHER)
+        assert "trop volumineux" in detail(long, 413)
         # And by what comes, where no length was told
         big = web.post_file("/api/v1/jobs", "a.xlsx", b"x" * (1024 * 1024 + 10), user=TEACHER)
         assert "taille maximale de 1 Mo" in detail(big, 413)

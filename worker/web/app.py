@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fastapi import Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
 from worker.adapters.overview import read_states, read_versions
 from worker.metrics import Exporter
@@ -37,7 +38,6 @@ def build_app(parts: Parts, access: Access) -> FastAPI:
         docs_url=None,  # its page is made of files from elsewhere
         redoc_url=None,
         dependencies=[Depends(check_csrf)],
-        max_body_size=SMALL,
         lifespan=_lifespan,
     )
     app.state.parts = parts
@@ -51,7 +51,8 @@ def build_app(parts: Parts, access: Access) -> FastAPI:
     app.mount("/statique", StaticFiles(directory=Path(__file__).parent / "static"))
     app.state.problem_page = problem_page
     problems.install(app)
-    app.add_middleware(Guard, access=access)
+    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=SMALL)  # routes of files have limits of their own
+    app.add_middleware(Guard, access=access)  # the outermost
     return app
 
 

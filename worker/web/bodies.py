@@ -30,7 +30,13 @@ def _storable(text: str) -> str:
     return text
 
 
+def _in_utc(moment: datetime) -> datetime:
+    """Columns hold UTC without saying so, and a browser would take that for its own time."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
 Text = Annotated[str, AfterValidator(_storable)]
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
 
 
 class Body(BaseModel):
@@ -69,10 +75,10 @@ class Job(Body):
     successful_analyses: int
     failed_analyses: int
     retry_attempts: int
-    created_at: datetime
-    started_at: datetime | None
-    completed_at: datetime | None
-    updated_at: datetime
+    created_at: Moment
+    started_at: Moment | None
+    completed_at: Moment | None
+    updated_at: Moment
     user_id: str
     instructions: str | None
     config: Any
@@ -260,7 +266,7 @@ class StandingDecision(Body):
     comment: str | None = None
     user_id: str | None = None
     source: Source
-    created_at: datetime
+    created_at: Moment
 
 
 class Item(Body):
@@ -282,7 +288,7 @@ class Item(Body):
     is_open: bool
     decision: StandingDecision | None
     version: str
-    updated_at: datetime
+    updated_at: Moment
 
     @classmethod
     def of(cls, item: ItemView) -> Self:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -112,8 +112,15 @@ class _Answer:
         self._send = send
         self.status = 500
         self.has_begun = False
+        self._is_retold = False
 
     async def __call__(self, message: Message) -> None:
+        if self._is_retold:
+            return
+        if _is_bare_refusal(message):
+            await respond(self._scope, 413, SENTENCES[413])(self._scope, _nothing_more, self)
+            self._is_retold = True
+            return
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self.has_begun = True
@@ -124,6 +131,17 @@ class _Answer:
             kept = "no-cache" if self._scope["path"].startswith(ASSETS) else "no-store"
             headers.setdefault("cache-control", kept)
         await self._send(message)
+
+
+def _is_bare_refusal(message: Message) -> bool:
+    """Whether this begins what the framework says itself of a body that is too large: two English words."""
+    if message["type"] != "http.response.start" or message["status"] != 413:
+        return False
+    return Headers(raw=message["headers"]).get("content-type", "").startswith("text/plain")
+
+
+async def _nothing_more() -> Message:
+    return {"type": "http.disconnect"}
 
 
 def _tell(request: HTTPConnection, error: Exception) -> ASGIApp:

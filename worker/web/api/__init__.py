@@ -7,6 +7,7 @@ from worker.web.bodies import Problem
 from worker.web.problems import MEDIA_TYPE
 
 REFUSALS = {
+    400: "Not to be read as what it says it is.",
     401: "Nobody who may ask.",
     403: "No right to this.",
     404: "There is no such job, row or address.",
