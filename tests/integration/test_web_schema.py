@@ -27,7 +27,7 @@ from bench.scripted_llm import ScriptedLlm
 from surroundings import ADMIN, Platform
 from web_server import TOKEN, Web, serving
 
-EXAMPLES = 200 if os.environ.get("MEDQ_FAULT_LONG") == "1" else 8
+EXAMPLES = 200 if os.environ.get("MEDQ_FAULT_LONG") == "1" else 5
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
