@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import secrets
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,7 +35,10 @@ def given_database_url(real_server: Callable[[int], RealServer]) -> str | None:
     if version := os.environ.get("MEDQ_TEST_POSTGRESQL"):
         if reason := explain_absence(int(version)):  # it was asked for: skipping everything would look like success
             pytest.exit(f"MEDQ_TEST_POSTGRESQL={version}: {reason}", returncode=1)
-        return real_server(int(version)).url()
+        # As at the embedded one, there is a password that no output may show
+        server = real_server(int(version))
+        server.execute(f"CREATE ROLE medq LOGIN SUPERUSER PASSWORD '{(password := secrets.token_hex(16))}'")
+        return server.url(role=f"medq:{password}")
     return os.environ.get("MEDQ_TEST_DATABASE_URL")
 
 

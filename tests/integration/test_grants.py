@@ -75,7 +75,7 @@ def ground(services: Services, create_database: Callable[..., str], url_of: Call
         f'ALTER DATABASE "{name}" OWNER TO "{OWNER}"',
         f'REVOKE ALL ON DATABASE "{name}" FROM PUBLIC',
         "REVOKE ALL ON SCHEMA public FROM PUBLIC",
-        f'GRANT ALL ON SCHEMA public TO "{OWNER}"',
+        f'ALTER SCHEMA public OWNER TO "{OWNER}"',  # as it is from PostgreSQL 15 on for who owns the database
     )
     upgrade(found.url_of(OWNER))
     found.execute(OWNER, "REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC")
@@ -121,8 +121,8 @@ def every_statement() -> Iterator[str]:
             continue
         constants = list(vars(importlib.import_module(found.name)).values())
         for constant in constants:
-            if isinstance(constant, dict):
-                constants += constant.values()
+            if isinstance(constant, dict | tuple):
+                constants += constant.values() if isinstance(constant, dict) else constant
             elif isinstance(constant, sa.TextClause):
                 yield re.sub(r"(?<![:\w\\]):([a-z_]\w*)", "NULL", constant.text).replace("\\:", ":")
     for invariant in INVARIANTS:

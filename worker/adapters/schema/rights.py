@@ -23,8 +23,8 @@ JOB_COLUMNS = ("status", "instructions", "config", "updatedAt")
 
 WORKER: Mapping[str, str] = {
     "AiValidationJob": "SELECT, INSERT, UPDATE, DELETE",
-    "AiValidationTask": "SELECT, INSERT, UPDATE",
-    "AiValidationItem": "SELECT, INSERT, UPDATE",
+    "AiValidationTask": "SELECT, INSERT, UPDATE, DELETE",
+    "AiValidationItem": "SELECT, INSERT, UPDATE, DELETE",
     "AiValidationDecision": "SELECT, INSERT",
     "AiValidationOpenItem": "SELECT",
     "AiValidationProvenance": "SELECT",
