@@ -18,7 +18,7 @@ import random
 import statistics
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -257,7 +257,7 @@ def _zipf_document(number: int, rng: random.Random, words: Sequence[str], shares
         specialty_key=f"specialite {number % 20}",
         page_count=84,
         chunks=tuple(Chunk(i, text, None, i // 3 + 1, i // 3 + 1) for i in range(250)),
-        chunk_terms=tuple(frozenset(rng.choices(words, cum_weights=shares, k=TERMS_PER_CHUNK)) for _ in range(250)),
+        chunk_terms=tuple(Counter(rng.choices(words, cum_weights=shares, k=TERMS_PER_CHUNK)) for _ in range(250)),
     )
 
 

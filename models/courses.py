@@ -18,7 +18,7 @@ class CourseDocument(Base):
     """A document that an operator ingested. `contentHash` is unique: the same file is kept once.
 
     `fileName` is the file's own name and up to two folders above it; `specialtyKey` the specialty without accents,
-    case and signs.
+    case and signs. `indexVersion` says whose stems its passages have, `termCount` how many.
     """
 
     __tablename__ = "CourseDocument"
@@ -40,12 +40,15 @@ class CourseDocument(Base):
     updated_at: Mapped[datetime] = updated_at_column()
     specialty_key: Mapped[str | None] = mapped_column("specialtyKey")
     chunk_count: Mapped[int] = mapped_column("chunkCount", default=0, server_default=text("0"))
+    index_version: Mapped[int] = mapped_column("indexVersion", default=1, server_default=text("1"))
+    term_count: Mapped[int] = mapped_column("termCount", default=0, server_default=text("0"))
 
 
 class CourseChunk(Base):
     """One passage of a document, numbered from 0. `page` and `lastPage` count from 1, where the document has pages.
 
-    `search` holds the passage's stems, made by the worker with accents folded.
+    `search` holds the passage's stems, made by the worker with accents folded, each with a prefix for the version of
+    the index and as many positions as it occurs.
     """
 
     __tablename__ = "CourseChunk"

@@ -21,7 +21,7 @@ from worker.errors import UsageError
 from worker.shapes.courses import CourseLabels, NewDocument
 from worker.steps.chunk import chunk_document
 from worker.steps.parse.values import find_level, read_level
-from worker.steps.search import fold_specialty, index_terms
+from worker.steps.search import drop_empty_names, fold_specialty, index_terms
 
 EMBEDDED_AT_ONCE = 16
 MAX_DIMENSIONS = 2_000  # of a vector in an HNSW index of pgvector
@@ -158,6 +158,22 @@ def list_courses(database: Database) -> list[excerpts.StoredDocument]:
     return database.transact(excerpts.list_documents)
 
 
+def count_outdated(database: Database) -> int:
+    """How many documents are not searched until they are reindexed."""
+    return len(database.transact(excerpts.find_outdated))
+
+
+def reindex_courses(database: Database) -> Iterator[str]:
+    """Give documents whose stems an earlier release made those of this one; the title of each, once it is done.
+
+    Searches go on meanwhile, of older workers among the old stems, which stay. Stopped, it goes on where it was.
+    """
+    for document_id, title in database.transact(excerpts.find_outdated):
+        database.transact(lambda c, document_id=document_id: _index_again(c, document_id))  # type: ignore[misc]
+        yield title
+    _flush(database)
+
+
 def remove_courses(database: Database, ids: Sequence[str]) -> int:
     """Remove documents with all their passages, all or none; how many there were."""
     return database.transact(lambda c: sum(excerpts.remove_document(c, document_id) for document_id in ids))
@@ -231,6 +247,8 @@ def _ingest_file(
             return None
         outdated = excerpts.remove_named(connection, name, but=known)
         changed = excerpts.relabel_document(connection, known, title=title, file_name=name, labels=labels, key=key)
+        if changed:  # its passages are also found by what it is called
+            _index_again(connection, known)
         return "replaced" if outdated else "relabelled" if changed else "unchanged"
 
     if status := database.transact(relabel):
@@ -240,7 +258,6 @@ def _ingest_file(
     if not chunks:
         # What there was stands on every page alike: the mark of a scanner, or page numbers.
         raise UsageError(SCAN if extracted.is_typeset else NO_TEXT)
-    context = " ".join(filter(None, [title, labels.course, labels.specialty]))
     document = NewDocument(
         title=title,
         file_name=name,
@@ -249,7 +266,7 @@ def _ingest_file(
         specialty_key=key,
         page_count=extracted.page_count,
         chunks=chunks,
-        chunk_terms=tuple(index_terms(f"{context}\n{chunk.heading or ''}\n{chunk.text}") for chunk in chunks),
+        chunk_terms=tuple(_terms(title, labels, chunk.heading, chunk.text) for chunk in chunks),
     )
 
     def store(connection: sa.Connection) -> FileStatus:
@@ -271,6 +288,20 @@ def _ingest_file(
         pages_without_text=sum(not any(line.text.strip() for line in page.lines) for page in extracted.pages),
         labels=labels,
     )
+
+
+def _index_again(connection: sa.Connection, document_id: str) -> None:
+    excerpts.take_turn(connection)
+    document = excerpts.read_document(connection, document_id)
+    if document is not None:  # it may have been removed meanwhile
+        terms = {c.id: _terms(document.title, document.labels, c.heading, c.text) for c in document.chunks}
+        excerpts.index_document(connection, document_id, terms)
+
+
+def _terms(title: str, labels: CourseLabels, heading: str | None, text: str) -> Counter[str]:
+    """What a passage is found by: its words, its heading's, and what its document is called, if that says anything."""
+    names = " ".join(drop_empty_names(name) for name in (title, labels.course, labels.specialty) if name)
+    return index_terms(f"{names}\n{heading or ''}\n{text}")
 
 
 def _flush(database: Database) -> None:

@@ -51,6 +51,7 @@ class Retrieval:
         self._corpus = Corpus()
         self._read_at: float | None = None
         self._embedding_failed_at: float | None = None
+        self._told_outdated = False
 
     @property
     def has_courses(self) -> bool:
@@ -64,6 +65,7 @@ class Retrieval:
         """
         try:
             corpus = self._read_corpus()
+            self._tell_outdated(corpus)
             if not corpus.documents or not items:
                 return Retrieved()
             queries = [query for item in items if (query := compose_query(item.id, item.question)).terms]
@@ -85,6 +87,13 @@ class Retrieval:
                 self._corpus = self._database.transact(lambda c: excerpts.read_corpus(c, model=model))
                 self._read_at = now
             return self._corpus
+
+    def _tell_outdated(self, corpus: Corpus) -> None:
+        """Once, that some courses are not found: their stems are an earlier release's."""
+        with self._lock:
+            if corpus.outdated and not self._told_outdated:
+                self._told_outdated = True
+                log.warning("courses_outdated", documents=corpus.outdated, command="medq courses reindex")
 
     def _embed(self, queries: Sequence[CourseQuery], corpus: Corpus) -> Vectors | None:
         """The queries as vectors; None without, and when the endpoint fails: words alone find most."""

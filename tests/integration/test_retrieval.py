@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
+import re
 import threading
 import unicodedata
 from collections import Counter
@@ -32,19 +34,21 @@ from worker.errors import UsageError
 from worker.ingest import (
     IngestedFile,
     count_other_kinds,
+    count_outdated,
     embed_chunks,
     find_files,
     find_links_out,
     ingest_files,
     list_courses,
+    reindex_courses,
     remove_courses,
 )
 from worker.retrieval import CORPUS_S, EMBEDDING_PAUSE_S, Retrieval
 from worker.settings import Settings
-from worker.shapes.courses import CourseLabels
+from worker.shapes.courses import CourseLabels, CourseQuery
 from worker.shapes.items import PendingItem
 from worker.shapes.questions import Question
-from worker.steps.search import index_terms
+from worker.steps.search import drop_empty_names, index_terms
 
 NO_LABELS = CourseLabels()
 
@@ -152,10 +156,15 @@ def query(database: Database, statement: str) -> list[tuple[Any, ...]]:
 
 
 def assert_vocabulary_is_right(database: Database) -> None:
-    """Every stem is counted in as many passages as hold it, and no other is counted."""
+    """Every stem is counted in as many passages as hold it, and no other is counted; so are all stems together."""
     counted_terms = dict(query(database, 'SELECT "term", "chunkCount" FROM "CourseTerm"'))
     held = query(database, 'SELECT lexeme, count(*) FROM "CourseChunk", unnest("search") GROUP BY 1')
-    assert counted_terms == dict(held)
+    assert counted_terms == {lexeme: count for lexeme, count in held if not re.match(r"[a-z]\d_", lexeme)}
+    ((lengths,),) = query(database, 'SELECT COALESCE(sum("termCount"), 0) FROM "CourseDocument"')
+    ((occurrences,),) = query(
+        database, 'SELECT COALESCE(sum(cardinality(positions)), 0) FROM "CourseChunk", unnest("search")'
+    )
+    assert lengths == occurrences
 
 
 # The store
@@ -204,9 +213,92 @@ def test_a_removed_document_takes_its_words_along(database: Database, courses: P
     assert remove_courses(database, [goutte.id]) == 1
 
     assert_vocabulary_is_right(database)
-    assert query(database, """SELECT count(*) FROM "CourseTerm" WHERE "term" = 'colchicin'""") == [(0,)]
+    assert query(database, """SELECT count(*) FROM "CourseTerm" WHERE "term" = 'b_colchicin'""") == [(0,)]
     assert remove_courses(database, [goutte.id, torsion.id]) == 1
     assert query(database, 'SELECT count(*) FROM "CourseTerm"') == [(0,)]
+
+
+def test_a_new_label_is_found_at_once(database: Database, courses: Path) -> None:
+    ingest(database, courses)
+
+    ingest(database, courses / "Urologie", labels=CourseLabels(specialty="Andrologie"))
+
+    assert_vocabulary_is_right(database)
+    assert query(database, """SELECT "chunkCount" FROM "CourseTerm" WHERE "term" = 'b_androlog'""") == [(1,)]
+
+
+def make_outdated(database: Database) -> None:
+    """The store as the release before wrote it: stems without prefix, frequency and length."""
+    statements = (
+        """UPDATE "CourseChunk" SET "search" = array_to_tsvector(ARRAY['torsion', 'testicul', 'goutt'])""",
+        'DELETE FROM "CourseTerm"',
+        """INSERT INTO "CourseTerm" SELECT lexeme, count(*) FROM "CourseChunk", unnest("search") GROUP BY 1""",
+        'UPDATE "CourseDocument" SET "indexVersion" = 1, "termCount" = 0',
+    )
+    for statement in statements:
+        database.transact(lambda c, statement=statement: c.execute(sa.text(statement)))
+
+
+def test_what_an_earlier_release_indexed_is_indexed_anew_while_older_workers_search(
+    database: Database, courses: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Given documents whose stems an earlier release made, which a worker of this one does not find and says so once
+    ingest(database, courses)
+    make_outdated(database)
+    retrieval = Retrieval(database)
+    assert not retrieval.find_excerpts([pending("torsion")]).excerpts
+    assert not retrieval.find_excerpts([pending("torsion")]).excerpts
+    assert [d.is_outdated for d in list_courses(database)] == [True, True]
+
+    # When they are indexed anew, stopped after the first, and gone on with
+    assert next(reindex_courses(database))
+    assert count_outdated(database) == 1
+    assert len(list(reindex_courses(database))) == 1
+
+    # Then this release's workers find them, those of before still look among their own stems, and no count is off
+    assert count_outdated(database) == 0
+    assert Retrieval(database).find_excerpts([pending("torsion")]).excerpts
+    older = """SELECT count(*) FROM "CourseChunk" WHERE "search" @@ 'torsion & testicul'::tsquery"""
+    assert query(database, older) == [(2,)]
+    assert_vocabulary_is_right(database)
+    # And an ingest of what is there changes nothing, and a removal takes both along
+    assert {file.status for file in ingest(database, courses)} == {"unchanged"}
+    remove_courses(database, [d.id for d in list_courses(database)])
+    assert query(database, 'SELECT count(*) FROM "CourseTerm"') == [(0,)]
+
+
+def test_scores_are_bm25s(database: Database, tmp_path: Path) -> None:
+    """The statement's figures beside the textbook's formula, over stems of the same passages."""
+    texts = [
+        "La coqueluche. La coqueluche donne une toux quinteuse ; la toux est nocturne, la toux est émétisante.",
+        "La bronchiolite donne une toux sèche.",
+        "La coqueluche est une maladie à déclaration. " + "Les mesures barrières sont appliquées avec soin. " * 8,
+        "Le diabète est traité par insuline.",
+    ]
+    for n, text in enumerate(texts):
+        (tmp_path / f"cours {n}.md").write_text(text, encoding="utf-8")
+    ingest(database, tmp_path)
+    asked = CourseQuery("q", {"coqueluch": 1.0, "toux": 0.6, "diabet": 0.4}, "", None, None)
+
+    corpus = database.transact(excerpts.read_corpus)
+    found = database.transact(lambda c: excerpts.search_passages(c, [asked], corpus))["q"]
+
+    stems = [
+        index_terms(drop_empty_names(d.title) + " " + t) for d, t in zip(list_courses(database), texts, strict=True)
+    ]
+    average = sum(sum(s.values()) for s in stems) / len(stems)
+    expected = {}
+    for text, counts in zip(texts, stems, strict=True):
+        score = 0.0
+        for stem, weight in asked.terms.items():
+            held = sum(stem in other for other in stems)
+            rarity = math.log(1 + (excerpts.SMALLEST_CORPUS - held + 0.5) / (held + 0.5))
+            damping = 1.2 * (1 - 0.75 + 0.75 * sum(counts.values()) / average)
+            score += weight * rarity * counts[stem] * 2.2 / (counts[stem] + damping)
+        expected[text.strip()[:20]] = score
+    assert {p.text[:20]: pytest.approx(p.score, rel=1e-4) for p in found} == {k: v for k, v in expected.items() if v}
+    # A passage that holds more of the question comes first, and none has a length that counts against it alone
+    assert [p.score for p in found] == sorted((p.score for p in found), reverse=True)
 
 
 def test_a_bad_file_is_named_and_stops_none(database: Database, courses: Path) -> None:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.shapes.courses import CourseLabels, FoundPassage
+from worker.shapes.courses import INDEX_VERSION, CourseLabels, FoundPassage
 from worker.shapes.questions import Question
-from worker.steps.search import choose_excerpts, compose_query, describe_place, fold_specialty, index_terms
-from worker.steps.search.choose import MAX_CHARACTERS, MAX_EXCERPTS, MIN_COVERAGE
+from worker.steps.search import (
+    choose_excerpts,
+    compose_query,
+    describe_place,
+    drop_empty_names,
+    fold,
+    fold_specialty,
+    index_terms,
+)
+from worker.steps.search.analysis import asking_stems
+from worker.steps.search.choose import MAX_CHARACTERS, MAX_EXCERPTS, least_coverage
 
 # Words
 
@@ -34,6 +44,9 @@ from worker.steps.search.choose import MAX_CHARACTERS, MAX_EXCERPTS, MIN_COVERAG
         ("0,5 mg", "0.5"),
         ("Prise de T4", "t4"),
         ("CRÉATININÉMIE", "creatininemie"),
+        ("des enfants vaccinées", "vaccinees"),
+        ("matières", "matiere"),
+        ("bactéries", "bactériel"),
     ],
 )
 def test_the_same_notion_meets_whatever_its_spelling(written: str, asked: str) -> None:
@@ -46,7 +59,7 @@ def test_the_same_notion_meets_whatever_its_spelling(written: str, asked: str) -
         ("hypotension", "hypertension"),
         ("hépatite", "hépatique"),
         ("il ira mieux", "IRA"),
-        ("la base", "le bas"),
+        ("la fièvre", "la fibre"),
         ("5", "le 5"),
         ("que faut-il dire de la question suivante ?", "parmi les propositions, cochez les réponses exactes"),
     ],
@@ -58,6 +71,54 @@ def test_other_notions_do_not_meet(one: str, other: str) -> None:
 def test_what_a_heading_says_meets_what_a_question_asks() -> None:
     assert index_terms("Prise en charge et traitement") & index_terms("Quel médicament prescrire ?")
     assert not index_terms("Traitement") & index_terms("Complications")
+
+
+def test_how_often_a_word_stands_in_a_passage_is_kept() -> None:
+    terms = index_terms("La bronchiolite du nourrisson. Une bronchiolite grave ; deux bronchiolites.")
+
+    assert terms["bronchiolit"] == 3
+    assert terms["nourrisson"] == 1
+
+
+STEMS_OF_THIS_VERSION = {
+    2: (
+        "hypertens arter cardiaqu infect bacter vaccin hepatit hepat renal myocard allerg generalis traumat "
+        "physiopatholog nouveau 0.5 t4 oedem chirurgical"
+    )
+}
+
+
+def test_other_stems_are_another_version_of_the_index() -> None:
+    """When this fails, raise INDEX_VERSION: what is stored was made with the stems of before."""
+    text = (
+        "hypertension artérielle cardiaque infectieuses bactéries vaccinés hépatite hépatique rénaux myocarde "
+        "allergies généralisée traumatique physiopathologie nouveau-né 0,5 T4 œdème chirurgicaux"
+    )
+
+    assert list(index_terms(text)) == STEMS_OF_THIS_VERSION[INDEX_VERSION].split()
+
+
+@given(st.text(alphabet="aàâbcçdeéèêëfghiîïjlmnoôœprstuùûvxyz '-,.012345", max_size=200))
+def test_accents_and_case_make_no_other_stem(text: str) -> None:
+    # ("HTA" and "hta" may differ on purpose: an abbreviation may be one in capitals only)
+    assert index_terms(text.lower()) == index_terms(fold(text.lower()))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Cours 3", ""),
+        ("Polycopié 2021 (1)", ""),
+        ("chapitre IV", ""),
+        ("UE3 - Support de cours v2 FINAL", ""),
+        ("Cours n°4 : la coqueluche", "coqueluche"),
+        ("Pédiatrie 2*", "Pédiatrie"),
+    ],
+)
+def test_a_name_that_says_nothing_does_not_count(name: str, said: str) -> None:
+    assert drop_empty_names(name) == said
+    asked = compose_query("i1", question(text="", options={}, course=name))
+    assert asked.terms.keys() == index_terms(said).keys()
 
 
 @given(st.text())
@@ -108,6 +169,14 @@ def test_specialties_are_compared_without_accents_and_signs() -> None:
     assert fold_specialty("") is fold_specialty(None) is None
 
 
+def test_what_is_asked_of_any_subject_is_known_as_that() -> None:
+    query = compose_query("i1", question(type="qroc", options={}, course="", text="Traitement de la coqueluche ?"))
+
+    assert query.asking == {"trait"}
+    assert query.terms.keys() == {"trait", "coqueluch"}
+    assert not asking_stems() & index_terms("coqueluche asthme nourrisson transistor").keys()
+
+
 # Excerpts
 
 
@@ -121,8 +190,9 @@ def passage(name: str, coverage: float, **changes: Any) -> FoundPassage:
         "labels": CourseLabels(),
         "page": None,
         "last_page": None,
+        "score": 10 * coverage,
         "coverage": coverage,
-        "matched": 5,
+        "breadth": 5.0,
         "scope": 0,
         **changes,
     }
@@ -133,8 +203,46 @@ def texts(*found: FoundPassage) -> list[str]:
     return [excerpt.text for excerpt in choose_excerpts(found)]
 
 
-def test_nothing_is_shown_below_the_threshold_or_for_one_word() -> None:
-    assert texts(passage("p1", MIN_COVERAGE - 0.01), passage("p2", 0.9, matched=1)) == []
+def test_nothing_is_shown_below_the_threshold() -> None:
+    assert texts(passage("p1", least_coverage(5.0) - 0.01)) == []
+    assert texts(passage("p1", least_coverage(5.0))) == ["Texte p1."]
+
+
+@pytest.mark.parametrize("words", [1, 2, 3, 5, 8, 12])
+def test_one_word_of_a_question_is_never_enough_but_where_there_is_no_other(words: int) -> None:
+    # A word is worth its share on average; the passage must cover more, and all of a question of one word
+    assert least_coverage(float(words)) > min(0.9, 1 / words)
+
+
+@given(st.floats(1, 60), st.floats(1, 60))
+def test_the_shorter_a_question_the_more_of_it_a_passage_must_cover(one: float, other: float) -> None:
+    shorter, longer = sorted((one, other))
+    assert least_coverage(shorter) >= least_coverage(longer)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 50)), min_size=1, max_size=8),
+    st.integers(0, 7),
+    st.floats(0, 0.5),
+    st.floats(0, 20),
+)
+def test_a_passage_that_gains_is_never_shown_later_nor_dropped(
+    found: list[tuple[float, float]], which: int, more_coverage: float, more_score: float
+) -> None:
+    """Monotone: what shares more of the question keeps its place or rises."""
+    which %= len(found)
+    before = [passage(f"p{n}", coverage, score=score) for n, (coverage, score) in enumerate(found)]
+    gained = replace(
+        before[which], coverage=before[which].coverage + more_coverage, score=before[which].score + more_score
+    )
+    after = [gained if n == which else p for n, p in enumerate(before)]
+
+    shown_before, shown_after = texts(*before), texts(*after)
+
+    text = before[which].text
+    if text in shown_before:
+        assert text in shown_after
+        assert shown_after.index(text) <= shown_before.index(text)
 
 
 def test_the_best_come_first_labelled_in_order_and_few() -> None:
@@ -148,7 +256,7 @@ def test_the_best_come_first_labelled_in_order_and_few() -> None:
 
 
 def test_what_is_far_behind_the_best_is_left_out() -> None:
-    assert texts(passage("p1", 0.9), passage("p2", 0.4)) == ["Texte p1."]
+    assert texts(passage("p1", 0.9), passage("p2", 0.9, score=3.5)) == ["Texte p1."]
 
 
 def test_the_same_text_is_shown_once_and_the_budget_holds() -> None:
@@ -178,8 +286,9 @@ def test_two_rankings_are_fused() -> None:
 
 
 def test_a_passage_that_only_vectors_bring_must_share_some_words() -> None:
-    assert texts(passage("p1", MIN_COVERAGE * 0.6, similarity=0.8)) == ["Texte p1."]
-    assert texts(passage("p1", MIN_COVERAGE * 0.4, similarity=0.99)) == []
+    least = least_coverage(5.0)
+    assert texts(passage("p1", least * 0.6, similarity=0.8)) == ["Texte p1."]
+    assert texts(passage("p1", least * 0.4, similarity=0.99)) == []
 
 
 @pytest.mark.parametrize(

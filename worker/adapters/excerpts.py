@@ -14,7 +14,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from models import new_id, utc_now
-from worker.shapes.courses import Corpus, CourseLabels, CourseQuery, FoundPassage, NewDocument
+from worker.shapes.courses import INDEX_VERSION, Corpus, CourseLabels, CourseQuery, FoundPassage, NewDocument
+from worker.shapes.recalls import StoredPassage
 
 # "cour" in ASCII: ingests take turns, for they all count in the same vocabulary.
 LOCK_KEY = 0x636F7572
@@ -23,27 +24,44 @@ LOCK_KEY = 0x636F7572
 POSTINGS_PER_QUERY = 1_000
 LONGEST_LIST = 20_000  # of a question whose rarest word is not rare
 FREQUENT_TERMS = 3
-CANDIDATES_PER_SCOPE = 12
+FEW_TERMS = 3  # of more that some passage holds, a candidate shares two
+CANDIDATES_PER_SCOPE = 24
 VECTOR_CANDIDATES = 20
 # The words of the best imaginable passage: a long case must not make every passage look poor.
 IDEAL_TERMS = 12
 # Below so many passages, how often a word occurs says little about how rare it is.
 SMALLEST_CORPUS = 1_000
-MAX_FUZZY_TERMS = 20
-FUZZY_SIMILARITY = 0.5
+FUZZY_SIMILARITY = 0.55  # the prefix makes all a little alike
+# Okapi BM25 with Lucene's constants (Robertson and Zaragoza, The probabilistic relevance framework, 2009).
+K1, B = 1.2, 0.75
+# A word that stands twice in a passage of common length counts wholly when it is judged what the passage is about.
+WHOLLY = 2 * (K1 + 1) / (2 + K1)
+# What is asked of any subject counts for so much then.
+ASKING = 0.35
+# A stem is stored once more at so many occurrences, so that the index alone tells how often it stands in a passage.
+LEVELS = (2, 4)
+# Before every stem, a letter for the version of the index: the stems of another version are other words.
+PREFIX = chr(ord("a") + INDEX_VERSION - 1)
+# Stems of the version before, which had no prefix at first.
+OLDER_STEM = r"^[^_]+$" if INDEX_VERSION == 2 else f"^{chr(ord(PREFIX) - 1)}[0-9]*_"
+MOST_POSITIONS = 255  # of one lexeme in a tsvector
 STATEMENT_TIMEOUT_MS = 2_000
 
 CORPUS = sa.text("""
-SELECT count(*), COALESCE(sum("chunkCount"), 0), to_regclass('"CourseTerm_term_trgm_idx"') IS NOT NULL,
+SELECT count(*) FILTER (WHERE "indexVersion" >= :version),
+       COALESCE(sum("chunkCount") FILTER (WHERE "indexVersion" >= :version), 0),
+       COALESCE(sum("termCount") FILTER (WHERE "indexVersion" >= :version), 0),
+       count(*) FILTER (WHERE "indexVersion" < :version), to_regclass('"CourseTerm_term_trgm_idx"') IS NOT NULL,
        to_regclass('"CourseVector"') IS NOT NULL
 FROM "CourseDocument"
 """)
 
 INSERT_DOCUMENT = sa.text("""
 INSERT INTO "CourseDocument" ("id", "title", "fileName", "contentHash", "level", "specialty", "specialtyKey", "course",
-                              "source", "pageCount", "chunkCount", "createdAt", "updatedAt")
+                              "source", "pageCount", "chunkCount", "indexVersion", "termCount", "createdAt",
+                              "updatedAt")
 VALUES (:id, :title, :file_name, :hash, :level, :specialty, :specialty_key, :course, :source, :pages, :chunks,
-        :now, :now)
+        :version, :terms, :now, :now)
 """)
 
 RELABEL = sa.text("""
@@ -56,8 +74,7 @@ WHERE "id" = :id
 
 INSERT_CHUNKS = sa.text("""
 INSERT INTO "CourseChunk" ("id", "documentId", "position", "page", "lastPage", "heading", "text", "search")
-SELECT c.id, :document_id, c.position, c.page, c.last_page, c.heading, c.text,
-       array_to_tsvector(string_to_array(c.terms, ' '))
+SELECT c.id, :document_id, c.position, c.page, c.last_page, c.heading, c.text, CAST(c.terms AS tsvector)
 FROM unnest(CAST(:ids AS text[]), CAST(:positions AS int[]), CAST(:pages AS int[]), CAST(:last_pages AS int[]),
             CAST(:headings AS text[]), CAST(:texts AS text[]), CAST(:terms AS text[]))
      AS c(id, position, page, last_page, heading, text, terms)
@@ -77,42 +94,67 @@ WITH gone AS (
 UPDATE "CourseTerm" t SET "chunkCount" = t."chunkCount" - gone.chunks FROM gone WHERE t."term" = gone.term
 """)
 
+RECOUNT_TERMS = sa.text("""
+INSERT INTO "CourseTerm" AS t ("term", "chunkCount")
+SELECT lexeme, count(*)::int FROM "CourseChunk" c, unnest(c."search")
+WHERE c."documentId" = :id AND lexeme !~ '^[a-z][0-9]+_' GROUP BY lexeme
+ON CONFLICT ("term") DO UPDATE SET "chunkCount" = t."chunkCount" + EXCLUDED."chunkCount"
+""")
+
+# What the release before this one finds stays: its workers may be running.
+REINDEX_CHUNKS = sa.text("""
+UPDATE "CourseChunk" c
+SET "search" = CAST(n.terms AS tsvector) || COALESCE((
+        SELECT array_to_tsvector(array_agg(t.lexeme)) FROM unnest(tsvector_to_array(c."search")) AS t(lexeme)
+        WHERE t.lexeme ~ :kept), ''::tsvector)
+FROM unnest(CAST(:ids AS text[]), CAST(:terms AS text[])) AS n(id, terms)
+WHERE c."id" = n.id
+""")
+
 LIST = sa.text("""
-SELECT "id", "title", "fileName", "level", "specialty", "course", "source", "pageCount", "chunkCount", "updatedAt"
+SELECT "id", "title", "fileName", "level", "specialty", "course", "source", "pageCount", "chunkCount", "indexVersion",
+       "updatedAt"
 FROM "CourseDocument" ORDER BY "level", "specialty", "course", "title", "id"
 """)
 
-# Each rare stem is looked up in the GIN index on its own, which makes the index an inverted list: what a passage has in
-# common with a question is then a sum over those lists. The next stems are looked up only together with a rare one,
-# and all of them in the best passages.
+# Each rare stem is looked up in the GIN index on its own, and so are its levels, which makes the index an inverted list
+# with frequencies: BM25, but for the length of passages, is then a sum over those lists. The next stems are looked up
+# only together with a rare one, and all of them in the best passages, where the whole of BM25 is counted.
 SEARCH = """
 WITH asked AS MATERIALIZED (
-    SELECT * FROM unnest(CAST(:items AS int[]), CAST(:terms AS text[]), CAST(:weights AS float8[]))
-        AS a(item, term, weight)
+    SELECT * FROM unnest(CAST(:items AS int[]), CAST(:terms AS text[]), CAST(:weights AS float8[]),
+                         CAST(:shares AS float8[])) AS a(item, term, weight, share)
 ), known AS (
-    SELECT a.item, COALESCE({matched_term}, a.term) AS term, a.weight,
+    SELECT a.item, COALESCE({matched_term}, a.term) AS term, a.weight, a.share,
            COALESCE(t."chunkCount", {fuzzy_count}, 0) AS chunks
     FROM asked a LEFT JOIN "CourseTerm" t ON t."term" = a.term {fuzzy}
 ), weighted AS (
-    SELECT item, term, max(weight) * ln(1 + (CAST(:corpus AS float8) - chunks + 0.5) / (chunks + 0.5)) AS worth, chunks
-    FROM known GROUP BY item, term, chunks
+    SELECT item, term, chunks, max(weight) * rarity AS worth, max(share) * rarity AS about
+    FROM known CROSS JOIN LATERAL (
+        SELECT ln(1 + (GREATEST(CAST(:corpus AS float8), chunks) - chunks + 0.5) / (chunks + 0.5)) AS rarity
+    ) r
+    GROUP BY item, term, chunks, rarity
 ), valued AS MATERIALIZED (
-    SELECT *, term::tsquery AS query, sum(chunks) OVER rarest AS read,
-           row_number() OVER (PARTITION BY item ORDER BY worth DESC, term COLLATE "C") AS place
+    SELECT *, sum(chunks) OVER rarest AS read,
+           row_number() OVER (PARTITION BY item ORDER BY about DESC, term COLLATE "C") AS place
     FROM weighted
     WINDOW rarest AS (PARTITION BY item ORDER BY chunks, term COLLATE "C")
 ), ideal AS MATERIALIZED (
-    SELECT item, sum(worth) FILTER (WHERE place <= :ideal_terms) AS worth,
-           LEAST(2, count(*) FILTER (WHERE chunks > 0)) AS least
+    SELECT item, sum(about) FILTER (WHERE place <= :ideal_terms) AS about,
+           power(sum(about) FILTER (WHERE place <= :ideal_terms), 2)
+               / NULLIF(sum(power(about, 2)) FILTER (WHERE place <= :ideal_terms), 0) AS breadth,
+           CASE WHEN count(*) FILTER (WHERE chunks > 0) > :few THEN 2 ELSE 1 END AS least
     FROM valued GROUP BY item
 ), rare AS MATERIALIZED (
     SELECT item, string_agg(term, '|')::tsquery AS query, max(read) AS read FROM valued
     WHERE chunks > 0 AND (read <= :postings OR (read = chunks AND chunks <= :longest)) GROUP BY item
 ), looked_up AS MATERIALIZED (
-    SELECT v.item, v.worth, v.query FROM valued v JOIN rare r ON r.item = v.item AND v.read <= r.read AND v.chunks > 0
+    SELECT v.item, v.worth * l.gain AS worth, (l.prefix || substr(v.term, 2))::tsquery AS query, l.level
+    FROM valued v JOIN rare r ON r.item = v.item AND v.read <= r.read AND v.chunks > 0
+    CROSS JOIN (VALUES {levels}) AS l(level, prefix, gain)
     UNION ALL
-    SELECT item, worth, query FROM (
-        SELECT v.item, v.worth, r.query && v.query AS query,
+    SELECT item, worth, query, 1 FROM (
+        SELECT v.item, v.worth, r.query && v.term::tsquery AS query,
                row_number() OVER (PARTITION BY v.item ORDER BY v.chunks, v.term COLLATE "C") AS place
         FROM valued v JOIN rare r ON r.item = v.item AND v.read > r.read
     ) frequent WHERE place <= :frequent
@@ -122,7 +164,7 @@ WITH asked AS MATERIALIZED (
         SELECT k.ctid AS tid, k."documentId" FROM "CourseChunk" k WHERE k."search" @@ l.query
     ) c
     GROUP BY l.item, c.tid, c."documentId"
-    HAVING count(*) >= (SELECT i.least FROM ideal i WHERE i.item = l.item)
+    HAVING count(*) FILTER (WHERE l.level = 1) >= (SELECT i.least FROM ideal i WHERE i.item = l.item)
 ), wanted AS MATERIALIZED (
     SELECT * FROM unnest(CAST(:numbers AS int[]), CAST(:levels AS text[]), CAST(:specialty_keys AS text[]))
         AS w(item, level, specialty_key)
@@ -137,26 +179,32 @@ WITH asked AS MATERIALIZED (
     SELECT item, tid FROM ranked WHERE place <= :candidates
     {or_nearest}
 ), stem AS MATERIALIZED (
-    SELECT b.item, b.tid, t.lexeme FROM best b JOIN "CourseChunk" c ON c.ctid = b.tid
-    CROSS JOIN LATERAL unnest(tsvector_to_array(c."search")) AS t(lexeme)
+    SELECT b.item, b.tid, t.lexeme, cardinality(t.positions)::float8 AS times
+    FROM best b JOIN "CourseChunk" c ON c.ctid = b.tid CROSS JOIN LATERAL unnest(c."search") AS t
+    WHERE starts_with(t.lexeme, '{prefix}')
+), long AS (
+    SELECT item, tid, {k1} * (1 - {b} + {b} * sum(times) / CAST(:average AS float8)) AS damping
+    FROM stem GROUP BY item, tid
 ), scored AS MATERIALIZED (
-    SELECT s.item, s.tid, sum(v.worth) AS worth, count(*)::int AS matched
+    SELECT s.item, s.tid, sum(v.worth * s.times * {k1_1} / (s.times + l.damping)) AS score,
+           sum(v.about * LEAST(1, s.times * {k1_1} / (s.times + l.damping) / {wholly})) AS about
     FROM stem s JOIN valued v ON v.item = s.item AND v.term = s.lexeme
+    JOIN long l ON l.item = s.item AND l.tid = s.tid
     GROUP BY s.item, s.tid
 )
 SELECT s.item, c."id", c."documentId", c."position", c."text", d."title", d."level", d."specialty", d."course",
-       d."source", c."page", c."lastPage", s.worth / i.worth AS coverage, s.matched,
+       d."source", c."page", c."lastPage", s.score, s.about / i.about AS coverage, i.breadth,
        CASE WHEN d."specialtyKey" IS NULL THEN 2
             WHEN d."specialtyKey" IS DISTINCT FROM w.specialty_key THEN 3
             WHEN d."level" IS NOT DISTINCT FROM w.level THEN 0 ELSE 1 END AS scope,
        {similarity} AS similarity
 FROM scored s
 JOIN wanted w ON w.item = s.item
-JOIN ideal i ON i.item = s.item AND i.worth > 0
+JOIN ideal i ON i.item = s.item AND i.about > 0
 JOIN "CourseChunk" c ON c.ctid = s.tid
 JOIN "CourseDocument" d ON d."id" = c."documentId"
 {similarity_join}
-ORDER BY s.item, coverage DESC, c."documentId" COLLATE "C", c."position"
+ORDER BY s.item, s.score DESC, c."documentId" COLLATE "C", c."position"
 """
 
 
@@ -171,6 +219,25 @@ class StoredDocument:
     page_count: int | None
     chunk_count: int
     updated_at: datetime
+    is_outdated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StoredChunk:
+    """A passage as far as its stems are made of it."""
+
+    id: str
+    heading: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedDocument:
+    """A stored document as far as its stems are made of it."""
+
+    title: str
+    labels: CourseLabels
+    chunks: tuple[StoredChunk, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,13 +253,16 @@ class Vectors:
 
 def read_corpus(connection: sa.Connection, *, model: str | None = None) -> Corpus:
     """How much there is to search, and whether with vectors of `model`. Cheap: it counts documents, not passages."""
-    documents, chunks, has_trigrams, has_vectors = connection.execute(CORPUS).one()
+    told = connection.execute(CORPUS, {"version": INDEX_VERSION}).one()
+    documents, chunks, terms, outdated, has_trigrams, has_vectors = told
     if documents and has_vectors and model is not None:
         statement = sa.text('SELECT EXISTS (SELECT FROM "CourseVector" WHERE "model" = :model)')
         has_vectors = connection.execute(statement, {"model": model}).scalar_one()
     return Corpus(
         documents=documents,
         chunks=int(chunks),
+        terms=int(terms),
+        outdated=outdated,
         has_trigrams=has_trigrams,
         has_vectors=bool(documents and has_vectors and model is not None),
     )
@@ -239,6 +309,8 @@ def store_document(connection: sa.Connection, document: NewDocument) -> tuple[st
             "specialty_key": document.specialty_key,
             "pages": document.page_count,
             "chunks": len(document.chunks),
+            "version": INDEX_VERSION,
+            "terms": sum(sum(terms.values()) for terms in document.chunk_terms),
             "now": utc_now(),
         },
     )
@@ -253,12 +325,10 @@ def store_document(connection: sa.Connection, document: NewDocument) -> tuple[st
             "last_pages": [chunk.last_page for chunk in chunks],
             "headings": [chunk.heading for chunk in chunks],
             "texts": [chunk.text for chunk in chunks],
-            "terms": [" ".join(sorted(terms)) for terms in document.chunk_terms],
+            "terms": [_lexemes(terms) for terms in document.chunk_terms],
         },
     )
-    counts = Counter(term for terms in document.chunk_terms for term in terms)
-    terms = sorted(counts)
-    connection.execute(COUNT_TERMS, {"terms": terms, "counts": [counts[term] for term in terms]})
+    _count_terms(connection, document.chunk_terms)
     return document_id, replaced
 
 
@@ -291,9 +361,52 @@ def list_documents(connection: sa.Connection) -> list[StoredDocument]:
             page_count=row["pageCount"],
             chunk_count=row["chunkCount"],
             updated_at=row["updatedAt"],
+            is_outdated=row["indexVersion"] < INDEX_VERSION,
         )
         for row in connection.execute(LIST).mappings()
     ]
+
+
+def find_outdated(connection: sa.Connection) -> list[tuple[str, str]]:
+    """Documents whose stems an earlier release made: (id, title)."""
+    statement = sa.text('SELECT "id", "title" FROM "CourseDocument" WHERE "indexVersion" < :version ORDER BY "id"')
+    return [(row[0], row[1]) for row in connection.execute(statement, {"version": INDEX_VERSION})]
+
+
+def read_document(connection: sa.Connection, document_id: str) -> IndexedDocument | None:
+    """What stems are made of, or None when the document is gone."""
+    statement = sa.text("""
+        SELECT "title", "level", "specialty", "course", "source" FROM "CourseDocument" WHERE "id" = :id
+    """)
+    found = connection.execute(statement, {"id": document_id}).one_or_none()
+    if found is None:
+        return None
+    of_it = sa.text('SELECT "id", "heading", "text" FROM "CourseChunk" WHERE "documentId" = :id ORDER BY "position"')
+    chunks = tuple(StoredChunk(*row) for row in connection.execute(of_it, {"id": document_id}))
+    return IndexedDocument(found[0], CourseLabels(*found[1:]), chunks)
+
+
+def index_document(connection: sa.Connection, document_id: str, terms: Mapping[str, Mapping[str, int]]) -> None:
+    """Give a stored document these stems, by passage id, beside those of the release before this one alone."""
+    connection.execute(UNCOUNT_TERMS, {"id": document_id})
+    texts = [_lexemes(of_one) for of_one in terms.values()]
+    connection.execute(REINDEX_CHUNKS, {"ids": list(terms), "terms": texts, "kept": OLDER_STEM})
+    connection.execute(RECOUNT_TERMS, {"id": document_id})
+    connection.execute(sa.text('DELETE FROM "CourseTerm" WHERE "chunkCount" <= 0'))
+    length = sum(sum(of_one.values()) for of_one in terms.values())
+    statement = sa.text('UPDATE "CourseDocument" SET "indexVersion" = :version, "termCount" = :length WHERE "id" = :id')
+    connection.execute(statement, {"version": INDEX_VERSION, "length": length, "id": document_id})
+
+
+def list_passages(connection: sa.Connection) -> list[StoredPassage]:
+    """Every passage, document by document in their order. For measuring; a store may hold many."""
+    statement = sa.text("""
+        SELECT c."id", d."fileName", c."text", c."page", c."lastPage"
+        FROM "CourseChunk" c JOIN "CourseDocument" d ON d."id" = c."documentId"
+        ORDER BY d."fileName" COLLATE "C", d."id", c."position"
+    """)
+    rows = connection.execute(statement).mappings()
+    return [StoredPassage(r["id"], r["fileName"], r["text"], r["page"], r["lastPage"]) for r in rows]
 
 
 def flush_index(connection: sa.Connection) -> None:
@@ -367,11 +480,16 @@ def search_statement(
     queries: Sequence[CourseQuery], corpus: Corpus, *, vectors: Vectors | None = None
 ) -> tuple[sa.TextClause, dict[str, Any]]:
     """The statement of `search_passages` and its parameters, also for showing its plan."""
-    asked = [(number, term, weight) for number, query in enumerate(queries) for term, weight in query.terms.items()]
+    asked = [
+        (number, _key(term), weight, weight * (ASKING if term in query.asking else 1.0))
+        for number, query in enumerate(queries)
+        for term, weight in query.terms.items()
+    ]
     parameters: dict[str, Any] = {
-        "items": [number for number, _, _ in asked],
-        "terms": [term for _, term, _ in asked],
-        "weights": [float(weight) for _, _, weight in asked],
+        "items": [number for number, *_ in asked],
+        "terms": [term for _, term, *_ in asked],
+        "weights": [float(weight) for *_, weight, _ in asked],
+        "shares": [float(share) for *_, share in asked],
         "numbers": list(range(len(queries))),
         "levels": [query.level for query in queries],
         "specialty_keys": [query.specialty_key for query in queries],
@@ -380,13 +498,32 @@ def search_statement(
         "postings": POSTINGS_PER_QUERY,
         "longest": LONGEST_LIST,
         "frequent": FREQUENT_TERMS,
+        "few": FEW_TERMS,
         "candidates": CANDIDATES_PER_SCOPE,
+        "average": max(1.0, corpus.terms / max(1, corpus.chunks)),
     }
-    parts = {**_fuzzy_parts(corpus), **_vector_parts(vectors)}
+    parts = {**_ranking_parts(), **_fuzzy_parts(corpus), **_vector_parts(vectors)}
     if vectors is not None:
         parameters["vectors"] = [_vector_text(vector) for vector in vectors.queries]
         parameters["model"] = vectors.model
     return sa.text(SEARCH.format(**parts)), parameters
+
+
+def _ranking_parts() -> dict[str, str]:
+    """The constants of BM25, and what each level of a stem adds to one occurrence."""
+    rows, before = [], 0.0
+    for level in (1, *LEVELS):
+        gain = level * (K1 + 1) / (level + K1) - before
+        rows.append(f"({level}, '{_prefix(level)}', {gain:.6f}::float8)")
+        before += gain
+    return {
+        "levels": ", ".join(rows),
+        "k1_1": f"{K1 + 1}",
+        "k1": f"{K1}",
+        "b": f"{B}",
+        "prefix": _key(""),
+        "wholly": f"{WHOLLY:.6f}",
+    }
 
 
 def _fuzzy_parts(corpus: Corpus) -> dict[str, str]:
@@ -398,7 +535,8 @@ def _fuzzy_parts(corpus: Corpus) -> dict[str, str]:
         "fuzzy": f"""
             LEFT JOIN LATERAL (
             SELECT n."term", n."chunkCount" FROM "CourseTerm" n
-            WHERE t."term" IS NULL AND length(a.term) >= 5 AND a.term !~ '[0-9]' AND n."term" % a.term
+            WHERE t."term" IS NULL AND n."term" LIKE '{PREFIX}\\_%' AND length(a.term) >= 7 AND a.term !~ '[0-9]'
+              AND n."term" % a.term
               AND similarity(n."term", a.term) >= {FUZZY_SIMILARITY}
             ORDER BY similarity(n."term", a.term) DESC, n."term" LIMIT 1
         ) near ON true""",  # noqa: S608 (constants of this file)
@@ -437,8 +575,9 @@ def _passage(row: Mapping[str, Any]) -> FoundPassage:
         labels=CourseLabels(row["level"], row["specialty"], row["course"], row["source"]),
         page=row["page"],
         last_page=row["lastPage"],
+        score=float(row["score"]),
         coverage=float(row["coverage"]),
-        matched=row["matched"],
+        breadth=float(row["breadth"]),
         scope=row["scope"],
         similarity=None if row["similarity"] is None else float(row["similarity"]),
     )
@@ -447,6 +586,31 @@ def _passage(row: Mapping[str, Any]) -> FoundPassage:
 def take_turn(connection: sa.Connection) -> None:
     """Wait for other ingests that are storing, until the transaction ends: all count in the same vocabulary."""
     connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK_KEY})
+
+
+def _prefix(level: int) -> str:
+    return PREFIX + ("" if level == 1 else str(level))
+
+
+def _key(term: str, level: int = 1) -> str:
+    """A stem as it is stored. No stem of the first version of the index holds an underscore."""
+    return f"{_prefix(level)}_{term}"
+
+
+def _lexemes(terms: Mapping[str, int]) -> str:
+    """A passage's stems as the text of a tsvector: as many positions as there are occurrences, and the levels."""
+    parts = []
+    for term, count in sorted(terms.items()):
+        positions = ",".join(map(str, range(1, min(count, MOST_POSITIONS) + 1)))
+        parts.append(f"{_key(term)}:{positions}")
+        parts += [_key(term, level) for level in LEVELS if count >= level]
+    return " ".join(parts)
+
+
+def _count_terms(connection: sa.Connection, chunk_terms: Sequence[Mapping[str, int]]) -> None:
+    counts = Counter(_key(term) for terms in chunk_terms for term in terms)
+    terms = sorted(counts)
+    connection.execute(COUNT_TERMS, {"terms": terms, "counts": [counts[term] for term in terms]})
 
 
 def _labels(labels: CourseLabels) -> dict[str, str | None]:

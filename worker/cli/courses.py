@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from worker.ingest import IngestedFile
 
 app = typer.Typer(
-    help="Course documents for retrieval: list, remove.",
+    help="Course documents for retrieval: list, remove, reindex.",
     invoke_without_command=True,
     rich_markup_mode=None,
 )
@@ -76,6 +76,7 @@ def ingest(
     with open_site(create=True) as site:
         database = Database(site.engine)
         try:
+            _reindex(database)
             with _progress("Reading", len(files)) as step:
                 for ingested in ingest_files(database, files, given):
                     done.append(ingested)
@@ -102,7 +103,7 @@ def ingest(
 
 @app.callback()
 def list_all(context: typer.Context, as_json: JsonFlag = False) -> None:
-    """List the course documents, or remove some with `rm`.
+    """List the course documents, remove some with `rm`, or make their index anew with `reindex`.
 
     \b
     Examples:
@@ -124,6 +125,8 @@ def list_all(context: typer.Context, as_json: JsonFlag = False) -> None:
         say(f"No course document. Add some with `{program()} ingest PATH`.")
         return
     out().print(make_table(found))
+    if outdated := sum(document.is_outdated for document in found):
+        say(f"{outdated} of them are not searched: an earlier release indexed them. Run `{program()} courses reindex`.")
 
 
 @app.command("rm")
@@ -150,6 +153,39 @@ def remove(
             raise UsageError(f"There is no document {unknown[0]!r}. List them with `{program()} courses`.")
         removed = remove_courses(database, documents)
     tell(f"{removed} removed.")
+
+
+@app.command("reindex")
+def reindex() -> None:
+    """Make the search words of documents anew that an earlier release made. Workers search on meanwhile.
+
+    After an upgrade whose release notes say so: run it before the workers are restarted, and they miss nothing.
+    Documents that are up to date are left as they are.
+
+    \b
+    Example:
+      medq courses reindex
+    """
+    from worker.adapters.db import Database
+    from worker.cli.site import open_site
+
+    with open_site() as site:
+        done = _reindex(Database(site.engine))
+    tell(f"{done} document{'' if done == 1 else 's'} reindexed.")
+
+
+def _reindex(database: Database) -> int:
+    from worker.ingest import count_outdated, reindex_courses
+
+    outdated = count_outdated(database)
+    if not outdated:
+        return 0
+    done = 0
+    with _progress("Reindexing", outdated) as step:
+        for _ in reindex_courses(database):
+            done += 1
+            step(1)
+    return done
 
 
 def make_table(found: Sequence[StoredDocument]) -> Table:
@@ -243,5 +279,6 @@ def _list_entry(document: StoredDocument) -> dict[str, object]:
         **labels,
         "pageCount": document.page_count,
         "chunkCount": document.chunk_count,
+        "outdated": document.is_outdated,
         "updatedAt": document.updated_at.isoformat(),
     }

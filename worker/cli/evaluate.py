@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,7 +22,16 @@ if TYPE_CHECKING:
 def evaluate(  # noqa: PLR0917 (typer calls it by name)
     context: typer.Context,
     file: Annotated[
-        Path | None, typer.Argument(metavar="FILE", help="Questions with known answers.", show_default=False)
+        Path | None,
+        typer.Argument(
+            metavar="FILE",
+            help="Questions with known answers; with --courses, questions whose passage is known.",
+            show_default=False,
+        ),
+    ] = None,
+    courses: Annotated[
+        Path | None,
+        typer.Option("--courses", metavar="FOLDER", help="Measure how passages of these documents are found."),
     ] = None,
     from_decisions: Annotated[
         bool, typer.Option("--from-decisions", help="Instead of FILE: what people decided so far. Asks no model.")
@@ -38,19 +47,31 @@ def evaluate(  # noqa: PLR0917 (typer calls it by name)
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Measure a model on questions whose keys are known, or by what people decided about its answers.
+    """Measure a model on questions whose keys are known, or by what people decided about its answers; or the search.
 
     FILE is a workbook, a CSV file or FrenchMedMCQA's JSON. Some keys and short answers are spoiled, some left out;
     then a real job runs in a scratch database, dropped afterwards. Costs what a job on these questions costs.
+
+    With --courses, no model is asked and nothing is paid. The documents of FOLDER are read into a scratch database and
+    searched for the questions of FILE, a CSV file or workbook with these columns: question; options (one on a line, or
+    between |; or option a, option b …; none: a short question); what should be found: passage (a text of the document,
+    a few words are enough), or document and page. All three empty: the subject is in no document, and nothing should
+    be shown. Also read: texte du cas, matiere, cours, niveau.
 
     \b
     Examples:
       medq eval exam.xlsx --limit 100 --missed missed.csv
       medq eval dev.json --model gpt-5.4-mini --wrong 0.1 --json
       medq eval --from-decisions
+      medq eval --courses courses/ questions.csv
     """
+    if courses is not None:
+        why = "--courses measures the search of courses, and asks no model"
+        _check_alone(context, why, ("courses", "file", "missed"))
+        _measure_courses(courses, file, missed, as_json=as_json)
+        return
     if from_decisions:
-        _check_alone(context)
+        _check_alone(context, "--from-decisions measures what people decided", ("from_decisions",))
         _show_decisions(as_json=as_json)
         return
     if file is None:
@@ -98,17 +119,42 @@ def _progress() -> Iterator[Told]:
         yield lambda done, total: bar.update(task, completed=done, total=total or None)
 
 
-def _check_alone(context: typer.Context) -> None:
+def _check_alone(context: typer.Context, why: str, fitting: Sequence[str]) -> None:
     """Nothing is asked and nothing spoiled: what belongs to an evaluation of a file would be overheard."""
     typed = []
     for parameter in context.command.params:
         source = context.get_parameter_source(parameter.name or "")
-        if parameter.name not in ("from_decisions", "as_json") and source is not None and source.name == "COMMANDLINE":
+        if parameter.name not in (*fitting, "as_json") and source is not None and source.name == "COMMANDLINE":
             typed.append("FILE" if parameter.name == "file" else max(parameter.opts, key=len))
     if typed:
-        raise UsageError(
-            f"--from-decisions measures what people decided: {', '.join(typed)} cannot be given beside it."
-        )
+        raise UsageError(f"{why}: {', '.join(typed)} cannot be given beside it.")
+
+
+def _measure_courses(folder: Path, file: Path | None, missed: Path | None, *, as_json: bool) -> None:
+    """The documents of the folder, searched for the questions of the file."""
+    from worker.cli.recall import describe_recall, remark, show_recall, write_missed
+    from worker.cli.site import open_site
+    from worker.cli.worth import check_missed
+    from worker.evaluate_courses import evaluate_courses, read_course_questions
+    from worker.log import configure_logging
+
+    if file is None:
+        raise UsageError("Give the questions too: medq eval --courses FOLDER QUESTIONS.csv. --help tells its columns.")
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder. Give the folder of the course documents.")
+    questions, others = read_course_questions(file)
+    if others:
+        say(f"Columns that are not read: {', '.join(others)}.")
+    check_missed(missed)
+    configure_logging(level=40)
+    with open_site(create=True) as site:
+        recall = evaluate_courses(folder, questions, site.settings.database_url or "", told=remark)
+    if as_json:
+        tell_json({"file": str(file), "courses": str(folder), **describe_recall(recall)})
+    else:
+        show_recall(recall, file, missed)
+    if missed is not None:
+        write_missed(recall, missed)
 
 
 def _show_decisions(*, as_json: bool) -> None:

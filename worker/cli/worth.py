@@ -114,7 +114,7 @@ def _show_missed(missed: Sequence[Missed], path: Path | None) -> None:
     for one in missed[:MISSED_SHOWN]:
         looks = " · ".join(map(_look, one.looks)) or "–"
         given = "–" if one.given is None else one.given
-        listed.add_row(one.sheet, str(one.row), _short(one.text), one.known, given, looks, WHY_WORDS[one.why])
+        listed.add_row(one.sheet, str(one.row), shorten(one.text), one.known, given, looks, WHY_WORDS[one.why])
     out().print(listed)
     if len(missed) > MISSED_SHOWN and path is None:
         rest = len(missed) - MISSED_SHOWN
@@ -123,10 +123,10 @@ def _show_missed(missed: Sequence[Missed], path: Path | None) -> None:
 
 def _look(look: GivenLook) -> str:
     verdict = f", {VERDICT_WORDS[look.verdict]}" if look.verdict else ""
-    return f"{_short(look.value)} ({percent(look.confidence, 0)}{verdict})"
+    return f"{shorten(look.value)} ({percent(look.confidence, 0)}{verdict})"
 
 
-def _short(text: str) -> str:
+def shorten(text: str) -> str:
     return text if len(text) <= TEXT_SHOWN else text[: TEXT_SHOWN - 1] + "…"
 
 
@@ -158,10 +158,10 @@ def _missed_cells(one: Missed) -> list[str]:
         verdict = VERDICT_WORDS[look.verdict] if look.verdict else ""
         cells += [look.value, verdict, "" if look.confidence is None else decimal(look.confidence, 2)]
     cells += [""] * (len(MISSED_HEADERS) - len(cells))
-    return [_inert(cell) for cell in cells]
+    return [inert(cell) for cell in cells]
 
 
-def _inert(cell: str) -> str:
+def inert(cell: str) -> str:
     """A cell that no spreadsheet takes for a formula."""
     return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+# Which stems the store holds. To be raised with every change of what `steps.search.stem_words` gives, a newer snowball
+# among them: then `medq courses reindex` makes the new stems beside the old ones, for which older workers look.
+INDEX_VERSION = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -58,7 +62,7 @@ class CourseLabels:
 
 @dataclass(frozen=True, slots=True)
 class NewDocument:
-    """A document ready to be stored: its passages, and the stems of each."""
+    """A document ready to be stored: its passages, and how often each stem stands in each."""
 
     title: str
     file_name: str
@@ -67,36 +71,47 @@ class NewDocument:
     specialty_key: str | None
     page_count: int | None
     chunks: tuple[Chunk, ...]
-    chunk_terms: tuple[frozenset[str], ...]
+    chunk_terms: tuple[Mapping[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """How much there is to search, and what the server can search it with."""
+    """How much there is to search, and what the server can search it with.
+
+    `terms`: the stems of all passages, each as often as it stands there. `outdated`: documents whose stems an earlier
+    release made; they are found once `medq courses reindex` has been run.
+    """
 
     documents: int = 0
     chunks: int = 0
+    terms: int = 0
+    outdated: int = 0
     has_trigrams: bool = False
     has_vectors: bool = False  # of the embedding model in use
 
 
 @dataclass(frozen=True, slots=True)
 class CourseQuery:
-    """What to look for on behalf of one item: stems with their weight (0–1), the same in words, and where first."""
+    """What to look for on behalf of one item: stems with their weight (0–1), the same in words, and where first.
+
+    `asking`: those of the stems that are asked of any subject.
+    """
 
     item_id: str
     terms: Mapping[str, float]
     text: str
     level: str | None
     specialty_key: str | None
+    asking: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class FoundPassage:
     """A passage that a search brought back for one item.
 
-    `coverage` is the weight of the stems it shares with the query over that of the query's best ones (0–1 and a
-    little above); `scope` 0 = same level and specialty, 1 = same specialty, 2 = no specialty given, 3 = elsewhere;
+    `score` is BM25's. `coverage` is what the query's stems that stand in it are worth, over what the query's best ones
+    are (0–1 and a little above); `breadth` over how many stems, as if all were worth the same, the query is spread;
+    `scope` 0 = same level and specialty, 1 = same specialty, 2 = no specialty given, 3 = elsewhere;
     `similarity` the cosine of the vectors, None without.
     """
 
@@ -108,7 +123,8 @@ class FoundPassage:
     labels: CourseLabels
     page: int | None
     last_page: int | None
+    score: float
     coverage: float
-    matched: int
+    breadth: float
     scope: int
     similarity: float | None = None

@@ -19,12 +19,13 @@ def share(part: float, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def wilson(part: int, whole: int) -> Interval | None:
+def wilson(part: float, whole: int) -> Interval | None:
     """The 95 % score interval of a proportion, None where there is nothing to divide by.
 
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the American
     Statistical Association 22 (1927), 209–212. It stays inside 0–1 and says something of 0 and of all, unlike the
-    interval that textbooks begin with.
+    interval that textbooks begin with. For a mean of numbers of 0–1 that are not all 0 or 1 (`part` is their sum) it
+    is wider than need be: none of them varies more than what is 0 or 1.
     """
     if not whole:
         return None

@@ -39,7 +39,7 @@ WORKER: Mapping[str, str] = {
     "SessionQuestion": "SELECT",
     "UserQuestionAnswer": "SELECT",
     "CourseDocument": "SELECT, INSERT, UPDATE, DELETE",
-    "CourseChunk": "SELECT, INSERT",
+    "CourseChunk": "SELECT, INSERT, UPDATE",
     "CourseTerm": "SELECT, INSERT, UPDATE, DELETE",
     "CourseVector": "SELECT, INSERT",
     "medq_adopted": "SELECT",

@@ -1,74 +1,34 @@
-"""French medical words into stems: accents folded, abbreviations written out, endings taken off.
+"""French medical words into stems: accents folded, abbreviations written out, endings taken off by snowball.
 
 The same for courses and for questions, so that what either writes with or without accents, in the plural or
-abbreviated, meets.
+abbreviated, meets. PostgreSQL's own `french_stem` is not used: its stems change with the server's version, beside an
+index that stays as it was written.
 """
 
 from __future__ import annotations
 
 import csv
 import re
+import threading
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache, lru_cache
 from importlib.resources import files
+from typing import Any
 
 MAX_TERM = 40
-MIN_STEM = 4
 
 _LETTERS = {"œ": "oe", "æ": "ae", "ß": "ss", "ø": "o", "ð": "d", "þ": "th", "ł": "l"}
 # Numbers keep their decimals; β-lactamines, T4 and CO2 are words.
 _WORD = re.compile(r"\d+(?:[.,]\d+)+|[^\W_]+")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-
-# Longest first; what an ending becomes keeps apart words that only look alike. After Savoy's light stemmer
-# (Light stemming approaches for the French, Portuguese, German and Hungarian languages, 2006), on folded words and
-# with the endings of medical adjectives.
-_ENDINGS: tuple[tuple[str, str, int], ...] = (
-    ("issement", "", 4),
-    ("ellement", "", 4),
-    ("ivement", "", 4),
-    ("iquement", "", 4),
-    ("isation", "", 4),
-    ("atrice", "", 4),
-    ("ateur", "", 4),
-    ("ation", "", 4),
-    ("ition", "", 4),
-    ("ement", "", 4),
-    ("ieuse", "", 4),
-    ("ielle", "", 4),
-    ("iaque", "", 4),
-    ("iale", "", 4),
-    ("ieux", "", 4),
-    ("iaux", "", 4),
-    ("euse", "", 4),
-    ("elle", "", 5),
-    ("ance", "", 5),
-    ("ence", "", 5),
-    ("ante", "", 5),
-    ("ente", "", 5),
-    ("ique", "", 4),
-    ("aire", "", 5),
-    ("iel", "", 4),
-    ("ial", "", 4),
-    ("ion", "", 4),
-    ("eux", "", 4),
-    ("aux", "", 4),
-    ("ale", "", 4),
-    ("ive", "", 4),
-    ("ant", "", 5),
-    ("ent", "", 5),
-    ("eur", "", 5),
-    ("ite", "it", 3),
-    ("al", "", 4),
-    ("el", "", 5),
-    ("if", "", 4),
-    ("ie", "", 4),
-    ("er", "", 4),
-    ("ee", "", 4),
-    ("e", "", 4),
-    ("i", "", 4),
-)
+# "v2", "s1", "ue3", "2e", "1ere": what files and folders are counted by.
+_COUNTED = re.compile(r"(?:v|s|t|n|no|ue|dcem|pcem|dfgsm|dfasm|fr|item)\d+|\d+(?:e|er|ere|eme|[a-z])|[ivx]+")
+_FEMININE = re.compile(r"ees?$")
+# Adjectives of medicine that snowball leaves beside their nouns: artériel, artérielles; infectieux, infectieuse.
+_ADJECTIVE = re.compile(r"(?<=...[^t])iel$|(?<=....)ieux$|(?<=...ct)i$")
+_LOCK = threading.Lock()
 
 
 def fold(text: str) -> str:
@@ -78,9 +38,9 @@ def fold(text: str) -> str:
     return "".join(_LETTERS.get(c, c) for c in plain)
 
 
-def index_terms(text: str) -> frozenset[str]:
-    """The stems of a passage, each once."""
-    return frozenset(stem_words(text))
+def index_terms(text: str) -> Counter[str]:
+    """The stems of a passage, and how often each stands there."""
+    return Counter(stem_words(text))
 
 
 def stem_words(text: str) -> Iterator[str]:
@@ -114,18 +74,31 @@ def _expand(word: str) -> str | None:
 
 
 def stem(word: str) -> str:
-    """The stem of one folded word. What remains has at least three letters; words with digits stay whole."""
+    """The stem of one folded word; words with digits, and of up to three letters, stay whole.
+
+    Snowball takes no accents for granted here: folding comes first, so that a word has one stem however it was typed.
+    `vaccinee` is then a feminine participle that it does not know, and becomes `vaccine`.
+    """
     if not word.isalpha() or len(word) <= 3:
         return word
-    if word.endswith("aux") and len(word) > 5:
-        word = word[:-1] if word.endswith("eaux") else word[:-3] + "al"
-    elif word[-1] in "sx" and word[-2:] not in ("ss", "us", "is", "ix", "ux", "os", "as"):
-        word = word[:-1]
-    for ending, instead, least in _ENDINGS:
-        if word.endswith(ending) and len(word) - len(ending) >= least:
-            word = word[: len(word) - len(ending)] + instead
-            break
-    return word
+    bare = _FEMININE.sub("e", word) if len(word) > 5 else word
+    return _ADJECTIVE.sub("", snowball(bare))
+
+
+def snowball(word: str) -> str:
+    """What the French snowball stemmer alone makes of a lower-case word."""
+    with _LOCK:  # the stemmer keeps the word it works on
+        found: str = _stemmer().stemWord(word)
+    return found
+
+
+@cache
+def _stemmer() -> Any:
+    # The package holds thirty languages: it is imported once there is a word to stem. The class is named itself, for
+    # the package's own door would take another implementation, of another version, where one is installed.
+    from snowballstemmer.french_stemmer import FrenchStemmer
+
+    return FrenchStemmer()
 
 
 @cache
@@ -140,6 +113,28 @@ def equivalents() -> dict[str, str]:
     """Folded word → the word that stands for its notion."""
     lines = [line.split() for line in _data("equivalents.txt").splitlines() if line and not line.startswith("#")]
     return {fold(word): fold(words[0]) for words in lines for word in words}
+
+
+@cache
+def asking_stems() -> frozenset[str]:
+    """Stems of what is asked of a subject, whatever the subject: `traitement`, `définition`, `évoquer`."""
+    lines = _data("asking_words.txt").splitlines()
+    return frozenset(stem for line in lines if not line.startswith("#") for stem in stem_words(line))
+
+
+def drop_empty_names(name: str) -> str:
+    """A course's or a file's name without what says nothing: `Cours 3` and `Polycopié 2021 (1)` are empty."""
+    return " ".join(word for word in _WORD.findall(name) if not _says_nothing(fold(word)))
+
+
+def _says_nothing(word: str) -> bool:
+    return len(word) == 1 or word.isdigit() or word in _empty_names() or bool(_COUNTED.fullmatch(word))
+
+
+@cache
+def _empty_names() -> frozenset[str]:
+    lines = _data("empty_names.txt").splitlines()
+    return frozenset(fold(word) for line in lines if not line.startswith("#") for word in line.split())
 
 
 @cache

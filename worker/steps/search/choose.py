@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from worker.shapes.calls import Excerpt
 from worker.shapes.courses import FoundPassage
 
-# Measured by bench/retrieval.py: see docs/retrieval.md.
-MIN_COVERAGE = 0.30  # below it nothing is injected
-MIN_MATCHED = 2  # stems in common; one word alone is a coincidence
-BEST_SHARE = 0.5  # of the best passage's coverage; the tail only dilutes
+# A passage must cover so much of what its question is worth, and besides what one of the question's words is worth on
+# average: one word is a coincidence, and of a short question one word is much. See docs/retrieval.md for the figures.
+MIN_SHARE = 0.12
+CHANCE_WORDS = 0.9
+MOST_ASKED = 0.95  # of a question of one word, which the passage must be about
+BEST_SHARE = 0.4  # of the best passage's score; the tail only dilutes
 SIMILAR = 0.5  # a passage that only vectors bring needs half the coverage and this cosine
 MAX_EXCERPTS = 5
 ENOUGH = 3  # so many in the question's own specialty, and no search is widened
@@ -25,18 +26,23 @@ def choose_excerpts(found: Sequence[FoundPassage]) -> tuple[Excerpt, ...]:
     Passages of the question's own level and specialty are taken alone when there are three; else the search widens
     step by step to its specialty, to documents without one, to all.
     """
+    return tuple(_label(choose_passages(found)))
+
+
+def choose_passages(found: Sequence[FoundPassage]) -> list[FoundPassage]:
+    """The passages behind those excerpts, in their order."""
     relevant = rank_passages([passage for passage in found if _is_relevant(passage)])
     within: list[FoundPassage] = []
     for scope in range(4):
         within = [passage for passage in relevant if passage.scope <= scope]
         if len(within) >= ENOUGH:
             break
-    return tuple(_label(_fit(within)))
+    return _fit(within)
 
 
 def rank_passages(found: Sequence[FoundPassage]) -> list[FoundPassage]:
-    """Best first: by the words in common; where there are vectors, both rankings fused (RRF)."""
-    by_words = sorted(found, key=lambda p: (-p.coverage, p.scope, p.document_id, p.position))
+    """Best first: by BM25; where there are vectors, both rankings fused (RRF)."""
+    by_words = sorted(found, key=lambda p: (-p.score, p.scope, p.document_id, p.position))
     if all(passage.similarity is None for passage in found):
         return by_words
     by_meaning = sorted(by_words, key=lambda p: -(p.similarity or 0.0))
@@ -61,22 +67,29 @@ def describe_place(passage: FoundPassage) -> str:
     return ", ".join([*told, pages])
 
 
+def least_coverage(breadth: float) -> float:
+    """The share of a question's worth that a passage must cover; the shorter the question, the larger."""
+    return min(MOST_ASKED, MIN_SHARE + CHANCE_WORDS / max(breadth, 1.0))
+
+
 def _is_relevant(passage: FoundPassage) -> bool:
-    if passage.matched < MIN_MATCHED:
-        return False
-    if passage.coverage >= MIN_COVERAGE:
+    least = least_coverage(passage.breadth)
+    if passage.coverage >= least:
         return True
-    return (passage.similarity or 0.0) >= SIMILAR and passage.coverage >= MIN_COVERAGE / 2
+    return (passage.similarity or 0.0) >= SIMILAR and passage.coverage >= least / 2
 
 
 def _fit(passages: Sequence[FoundPassage]) -> list[FoundPassage]:
-    best = max((passage.coverage for passage in passages), default=0.0)
+    best = max((passage.score for passage in passages), default=0.0)
     kept: list[FoundPassage] = []
     size = 0
-    for passage in passages:
+    unique: dict[str, FoundPassage] = {}
+    for passage in passages:  # the same page in two editions of a course says nothing twice
+        unique.setdefault(passage.text, passage)
+    for passage in unique.values():
         if len(kept) == MAX_EXCERPTS:
             break
-        if passage.similarity is None and passage.coverage < BEST_SHARE * best:
+        if passage.similarity is None and passage.score < BEST_SHARE * best:
             continue
         if size + len(passage.text) > MAX_CHARACTERS:
             continue
@@ -86,9 +99,4 @@ def _fit(passages: Sequence[FoundPassage]) -> list[FoundPassage]:
 
 
 def _label(passages: Sequence[FoundPassage]) -> list[Excerpt]:
-    numbered = enumerate(passages, start=1)
-    excerpts = [Excerpt(id=f"S{n}", text=p.text, source=describe_place(p)) for n, p in numbered]
-    # The same page in two editions of a course says nothing twice.
-    unique = {excerpt.text: excerpt for excerpt in reversed(excerpts)}
-    kept = sorted(unique.values(), key=lambda e: int(e.id[1:]))
-    return [replace(excerpt, id=f"S{n}") for n, excerpt in enumerate(kept, start=1)]
+    return [Excerpt(id=f"S{n}", text=p.text, source=describe_place(p)) for n, p in enumerate(passages, start=1)]

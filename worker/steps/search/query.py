@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from worker.shapes.courses import CourseQuery
 from worker.shapes.questions import Question, fold_name
-from worker.steps.search.analysis import stem_words
+from worker.steps.search.analysis import asking_stems, drop_empty_names, stem_words
 
 # The question itself tells most; a case holds much that the question does not turn on.
 TEXT_WEIGHT, OPTION_WEIGHT, CASE_WEIGHT, COURSE_WEIGHT = 1.0, 0.6, 0.4, 0.3
@@ -32,6 +32,7 @@ def compose_query(item_id: str, question: Question) -> CourseQuery:
         text="\n".join(text for text, _ in _parts(question) if text)[:MAX_QUERY_TEXT],
         level=question.level or None,
         specialty_key=fold_specialty(question.specialty),
+        asking=asking_stems().intersection(dict(kept)),
     )
 
 
@@ -46,4 +47,4 @@ def _parts(question: Question) -> Iterator[tuple[str, float]]:
         # "Les propositions A et C" is about nothing.
         yield re.sub(r"\b[A-E]\b", " ", option), OPTION_WEIGHT
     yield question.case_text or "", CASE_WEIGHT
-    yield question.course, COURSE_WEIGHT
+    yield drop_empty_names(question.course), COURSE_WEIGHT
