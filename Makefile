@@ -24,8 +24,8 @@ help: ## what can be made
 run: $(VENV)/.ready ## validate a workbook end to end: FILE=path for your own
 	@$(BIN)/medq run "$(FILE)"
 
-serve: $(VENV)/.ready ## the page and the API, on this machine alone, over what `make run` left
-	@$(BIN)/medq serve
+serve: $(VENV)/.ready ## the page and the API with a worker, on this machine alone; opens the job that `make run` left
+	@$(BIN)/medq serve --open --with-worker
 
 test: $(VENV)/.ready ## every check and every test
 	@echo "Format and lint…" && $(BIN)/ruff format --check -q . && $(BIN)/ruff check -q .

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import webbrowser
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -50,6 +53,13 @@ def serve(
         str | None,
         typer.Option("--user", metavar="EMAIL", help="For whom the one-time link opens; default: the oldest admin."),
     ] = None,
+    opened: Annotated[
+        bool, typer.Option("--open", help="Open the newest job's page in this machine's browser, where there is one.")
+    ] = False,
+    with_worker: Annotated[
+        bool,
+        typer.Option("--with-worker", help="Run workers beside it, as `medq worker` does: one machine, one command."),
+    ] = False,
 ) -> None:
     """Serve the page and the API until SIGTERM; needs the extra `web`.
 
@@ -59,6 +69,7 @@ def serve(
     \b
     Examples:
       medq serve
+      medq serve --open --with-worker
       MEDQ_WEB_TOKEN=… medq serve --host 0.0.0.0 --port 8080
     """
     from worker.cli.site import open_site
@@ -72,12 +83,34 @@ def serve(
             "pip install 'medq-worker[web]'."
         ) from None
     configure_logging()
-    with open_site(broker=True, create=True) as site:
+    with open_site(broker=True, create=True) as site, _workers(site) if with_worker else nullcontext():
         site.engine.dispose()
         storage_url = site.environment()["MEDQ_STORAGE_URL"]
+        show = _show if opened else None
         raise typer.Exit(
-            serving.serve(site.settings, host=host, port=port, user=user, storage_url=storage_url, tell=say)
+            serving.serve(site.settings, host=host, port=port, user=user, storage_url=storage_url, tell=say, show=show)
         )
+
+
+@contextmanager
+def _workers(site: Site) -> Iterator[None]:
+    """Workers while the block runs."""
+    from worker.supervisor import Workers
+
+    with language_model(site) as environment:
+        workers = Workers(site.settings.processes, environment, site.settings.grace_s)
+        workers.start()
+        try:
+            yield
+        finally:
+            workers.stop()
+
+
+def _show(address: str) -> None:
+    """In the person's own browser; nothing where no screen is."""
+    has_screen = any(os.environ.get(name) for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"))
+    if has_screen or not sys.platform.startswith("linux"):
+        webbrowser.open(address)
 
 
 @contextmanager

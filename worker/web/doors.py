@@ -11,6 +11,7 @@ from worker.adapters.overview import find_revision
 from worker.log import describe, get_logger
 from worker.metrics import CONTENT_TYPE, Exporter
 from worker.web.access import COOKIE, SESSION_S, Access, Admin
+from worker.web.forms import OptionalId
 from worker.web.parts import Given
 from worker.web.problems import Refused
 
@@ -47,12 +48,12 @@ def metrics(request: Request, visitor: Admin) -> Response:  # noqa: ARG001
 
 
 @router.get("/entrer")
-async def enter(request: Request, jeton: str = "") -> Response:
-    """Follow the one-time link: a new session, and on to the list of jobs without the link in the address."""
+async def enter(request: Request, jeton: str = "", tache: OptionalId = None) -> Response:
+    """Follow the one-time link: a new session, and on to a job or the list of jobs, without the link in the address."""
     access: Access = request.app.state.access
     cookie = access.follow_link(jeton)
     if cookie is None:
         raise Refused(401, LINK_SPENT)
-    answer = RedirectResponse("/", 303)
+    answer = RedirectResponse(f"/taches/{tache}" if tache else "/", 303)
     answer.set_cookie(COOKIE, cookie, max_age=SESSION_S, httponly=True, samesite="strict", path="/")
     return answer

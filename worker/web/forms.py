@@ -23,6 +23,7 @@ FRAME = 1024 * 1024  # of a multipart request beside its file
 SMALL = 1024 * 1024  # of any request without a file
 
 Id = Annotated[str, Path(pattern=r"^[\w.:-]{1,191}$")]
+OptionalId = Annotated[str | None, Query(pattern=r"^[\w.:-]{1,191}$")]
 Search = Annotated[Text | None, Query(max_length=200)]
 Cursor = Annotated[str | None, Query(max_length=500)]
 

@@ -12,7 +12,7 @@ import uvicorn
 
 from worker import traces
 from worker.adapters.db import connect
-from worker.adapters.overview import find_default_user
+from worker.adapters.overview import find_default_user, list_jobs
 from worker.adapters.people import find_person
 from worker.adapters.prices import load_prices
 from worker.errors import UsageError
@@ -46,9 +46,16 @@ def build_parts(settings: Settings, *, storage_url: str) -> Parts:
 
 
 def serve(
-    settings: Settings, *, host: str, port: int, user: str | None, storage_url: str, tell: Callable[[str], None]
+    settings: Settings,
+    *,
+    host: str,
+    port: int,
+    user: str | None,
+    storage_url: str,
+    tell: Callable[[str], None],
+    show: Callable[[str], object] | None = None,
 ) -> int:
-    """Serve until SIGTERM; the exit code. `tell` says where, on a line of its own.
+    """Serve until SIGTERM; the exit code. `tell` says where, on a line of its own; `show` opens the newest job there.
 
     Raises `UsageError` when it would be open to a network, nobody could enter by the link, or the port is taken.
     """
@@ -60,8 +67,13 @@ def serve(
         with bind(host, port) as bound:
             where = f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}"
             tell(f"Serving on {where}.")
+            newest = _newest_job(parts) if show is not None else None
+            door = f"{where}/taches/{newest}" if newest else where
             if access.link_user is not None:
-                tell(f"Opens once, within an hour, for {access.link_user}: {where}/entrer?jeton={access.new_link()}")
+                door = f"{where}/entrer?jeton={access.new_link()}{f'&tache={newest}' if newest else ''}"
+                tell(f"Opens once, within an hour, for {access.link_user}: {door}")
+            if show is not None:
+                show(door)  # who comes before the server has begun waits for it: the port is open
             server = make_server(app)
             with suppress(KeyboardInterrupt):  # raised anew by the server once it has ended in order
                 server.run(sockets=[bound])
@@ -69,6 +81,11 @@ def serve(
     finally:
         traces.flush()
         parts.engine.dispose()
+
+
+def _newest_job(parts: Parts) -> str | None:
+    found = list_jobs(parts.engine, limit=1)
+    return found[0].id if found else None
 
 
 def open_doors(parts: Parts, *, host: str, user: str | None) -> Access:

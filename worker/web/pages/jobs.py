@@ -94,6 +94,8 @@ def _whole(parts: Given, job_id: str) -> dict[str, Any]:
         "notes": overview.read_notes(parts.engine, job_id),
         "spending": overview.sum_spending(parts.engine, job_id),
         "can_resume": state.job.status in ("failed", "cancelled") or state.outcomes["failed"] > 0,
+        # Asked only where nothing moves: else the page would hold its peace while a job waits for ever.
+        "is_left": state.job.status == "queued" and overview.count_workers(parts.engine) == 0,
         "took": _took(state.job),
         "taken": None,
     }

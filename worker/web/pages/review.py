@@ -17,7 +17,7 @@ from worker.shapes.french import typeset
 from worker.web.access import Anyone, Visitor
 from worker.web.api.items import find_item, settle
 from worker.web.bodies import Decision, Item, Text
-from worker.web.forms import Id
+from worker.web.forms import Id, OptionalId
 from worker.web.pages.render import go, page
 from worker.web.parts import Given, Parts
 
@@ -31,7 +31,6 @@ DONE = {
     "undo": "La décision est annulée : la question est de nouveau ouverte.",
 }
 
-OptionalId = Annotated[str | None, Query(pattern=r"^[\w.:-]{1,191}$")]
 Specialty = Annotated[Text | None, Query(max_length=500)]
 
 

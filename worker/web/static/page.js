@@ -76,7 +76,7 @@ function update(job) {
   if (!followed || followed.dataset.etat === job.status) return;
   followed.dataset.etat = job.status;
   announce(`${job.fields.etat}. ${job.fields.message}`);
-  if (job.status !== "processing") refresh(); // what can be done with it is another now
+  refresh(); // what can be done with it is another now
 }
 
 async function refresh() {
