@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -298,10 +299,21 @@ CASE = (
 EMERGENCY = ["Aspirine", "Anticoagulation par héparine", "Attendre le dosage de la troponine",
              "Coronarographie en urgence", "Épreuve d'effort"]  # fmt: skip
 LOOKS = """
-UPDATE "AiValidationItem" SET "result" = jsonb_set(jsonb_set("result",
-  '{looks,0,explanation}', to_jsonb(CAST(:first AS text))), '{looks,1,explanation}', to_jsonb(CAST(:second AS text)))
+UPDATE "AiValidationItem" SET "result" = jsonb_set("result", '{looks}', jsonb_build_array(
+  "result" #> '{looks,0}' || CAST(:first AS jsonb), "result" #> '{looks,1}' || CAST(:second AS jsonb)))
 WHERE "question" ->> 'text' = :text
 """
+FIRST_OPTIONS = {
+    "A": "Antiagrégant donné d'emblée, sauf contre-indication.",
+    "B": "L'anticoagulation accompagne l'aspirine dès le diagnostic.",
+    "C": "L'ECG suffit au diagnostic : le traitement n'attend pas la troponine.",
+    "D": "La reperfusion est urgente, par angioplastie si le délai le permet.",
+    "E": "Contre-indiquée à la phase aiguë.",
+}
+SECOND_OPTIONS = FIRST_OPTIONS | {
+    "B": "L'héparine fait partie du traitement initial.",
+    "C": "Attendre ce dosage ferait perdre du myocarde.",
+}
 FIRST = (
     "L'aspirine et l'héparine se débutent dès le diagnostic, et la reperfusion par coronarographie est l'urgence. La "
     "troponine confirme le diagnostic sans conditionner le traitement."
@@ -346,7 +358,11 @@ def make_showcase(site: Platform, llm: ScriptedLlm, folder: Path) -> str:
     job_id = site.enqueue(folder / "Contrôle S1.xlsx", instructions="Niveau DCEM2, collège des enseignants.")
     with site.workers(1):
         site.wait_for_job(job_id)
-    assert site.execute(LOOKS, first=FIRST, second=SECOND, text="Que faut-il faire sans attendre ?") == 1
+    looks = {
+        name: json.dumps({"explanation": text, "option_explanations": options})
+        for name, text, options in (("first", FIRST, FIRST_OPTIONS), ("second", SECOND, SECOND_OPTIONS))
+    }
+    assert site.execute(LOOKS, **looks, text="Que faut-il faire sans attendre ?") == 1
     return job_id
 
 

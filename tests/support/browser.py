@@ -115,12 +115,12 @@ class Browser:
         return wide
 
     def picture(self, path: Path) -> None:
-        """What the window shows now, in few colours: such a file is a quarter as large, and looks the same."""
+        """What the window shows now, in 256 colours: such a file is half as large."""
         from PIL import Image
 
         path.parent.mkdir(parents=True, exist_ok=True)
         shown = Image.open(io.BytesIO(self.chrome.get_screenshot_as_png())).convert("RGB")
-        shown.quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
+        shown.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
 
     def complaints(self) -> list[str]:
         """What axe-core finds wrong with this page for people who see, hear or move less: rule and place."""
