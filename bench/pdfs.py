@@ -11,8 +11,29 @@ GLYPHS = {"≥": (1, "greaterequal"), "≤": (2, "lessequal"), "→": (3, "arrow
 LINE_WIDTH = 95
 
 
+Placed = tuple[float, float, float, str] | tuple[float, float, float, str, bool]
+
+
 def make_pdf(pages: Sequence[Sequence[str]]) -> bytes:
     """A PDF whose pages hold these lines, in Helvetica."""
+    streams = [b"BT /F1 9 Tf 12 TL 40 800 Td\n" + b"".join(_show(line) for line in lines) + b"ET" for lines in pages]
+    return _make(streams, 595, 842)
+
+
+def make_placed_pdf(pages: Sequence[Sequence[Placed]], *, width: int = 595, height: int = 842) -> bytes:
+    """A PDF whose pages hold texts, each as (left, bottom, size, text, whether it is bold), written in this order."""
+    streams = []
+    for page in pages:
+        parts = []
+        for left, bottom, size, text, *bold in page:
+            font = b"/F2" if bold and bold[0] else b"/F1"
+            place = b"%.2f Tf 1 0 0 1 %.2f %.2f Tm " % (size, left, bottom)
+            parts.append(b"BT " + font + b" " + place + _show(text).replace(b"T*", b"") + b" ET\n")
+        streams.append(b"".join(parts))
+    return _make(streams, width, height)
+
+
+def _make(streams: Sequence[bytes], width: int, height: int) -> bytes:
     differences = " ".join(f"{code} /{name}" for code, name in GLYPHS.values())
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
@@ -20,14 +41,15 @@ def make_pdf(pages: Sequence[Sequence[str]]) -> bytes:
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding << /Type /Encoding"
         b" /BaseEncoding /WinAnsiEncoding /Differences [" + differences.encode() + b"] >> >>",
     ]
+    bold = objects[2].replace(b"/Helvetica", b"/Helvetica-Bold")
+    objects.append(bold)
     kids = []
-    for lines in pages:
-        stream = b"BT /F1 9 Tf 12 TL 40 800 Td\n" + b"".join(_show(line) for line in lines) + b"ET"
+    for stream in streams:
         objects.append(b"<< /Length %d >>\nstream\n%s\nendstream" % (len(stream), stream))
         kids.append(len(objects) + 1)
         objects.append(
-            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents %d 0 R"
-            b" /Resources << /Font << /F1 3 0 R >> >> >>" % len(objects)
+            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 %d %d] /Contents %d 0 R"
+            b" /Resources << /Font << /F1 3 0 R /F2 4 0 R >> >> >>" % (width, height, len(objects))
         )
     objects[1] = b"<< /Type /Pages /Count %d /Kids [%s] >>" % (
         len(kids),

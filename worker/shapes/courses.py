@@ -12,10 +12,19 @@ INDEX_VERSION = 2
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a page, or one paragraph where the format knows paragraphs."""
+    """One line of a page, or one paragraph where the format knows paragraphs.
+
+    `size` is the height of its letters over that of the document's body text, `is_bold` whether it is bold from end to
+    end: what typesetting tells where no style does. A row of a table holds its cells with ` | ` between; `is_head`: the
+    row names the columns of those below it.
+    """
 
     text: str
     is_heading: bool = False
+    size: float = 1.0
+    is_bold: bool = False
+    is_row: bool = False
+    is_head: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +45,7 @@ class ExtractedDocument:
     @property
     def page_count(self) -> int | None:
         """How many pages, where the format has any."""
-        return len(self.pages) if self.pages and self.pages[0].number is not None else None
+        return self.pages[-1].number if self.pages else None  # slides that only build up others are left out
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,7 @@ def _receive(child: Popen[bytes]) -> ExtractedDocument | None:
         kind, *rest = json.loads(line)
         if kind == "page":
             number, lines = rest
-            pages.append(Page(number, tuple(Line(text, bool(is_heading)) for text, is_heading in lines)))
+            pages.append(Page(number, tuple(Line(*line) for line in lines)))
         elif kind == "refused":
             raise UsageError(rest[0])
         else:
@@ -137,8 +137,12 @@ def _answers(path: Path, data: bytes) -> Iterator[list[Any]]:
         yield ["refused", f"it holds {words:,} characters of text, and {MAX_CHARACTERS:,} are read: cut it into parts"]
         return
     for page in document.pages:
-        yield ["page", page.number, [[line.text, line.is_heading] for line in page.lines]]
+        yield ["page", page.number, [_fields(line) for line in page.lines]]
     yield ["end", document.is_typeset]
+
+
+def _fields(line: Line) -> list[Any]:
+    return [line.text, line.is_heading, line.size, line.is_bold, line.is_row, line.is_head]
 
 
 def _write(pipe: IO[bytes], line: list[Any]) -> None:

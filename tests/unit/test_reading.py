@@ -1,0 +1,315 @@
+"""How printed pages become passages: what old readers broke, each as a small document."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from bench.pdfs import Placed, make_pdf, make_placed_pdf
+from worker.adapters.documents import extract_document
+from worker.adapters.documents.pdf import FORM, UNNAMED
+from worker.errors import UsageError
+from worker.shapes.courses import Chunk, ExtractedDocument, Line, Page
+from worker.steps.chunk import MAX_CHARACTERS, chunk_document
+
+BODY = (
+    "La fièvre dépasse souvent 38,5 °C chez le nourrisson de moins de trois mois, et",
+    "impose deux hémocultures avant toute antibiothérapie, quelle que soit la saison.",
+)
+FOOTER = "Faculté de médecine de Monastir, service de cardiologie, cours du professeur, année universitaire 2024-2025"
+
+
+def chunks(data: bytes) -> tuple[Chunk, ...]:
+    return chunk_document(extract_document(Path("a.pdf"), data))
+
+
+def text(data: bytes) -> str:
+    return "\n".join(chunk.text for chunk in chunks(data))
+
+
+def typeset(*pages: Sequence[str | Line]) -> ExtractedDocument:
+    return ExtractedDocument(
+        tuple(
+            Page(number, tuple(line if isinstance(line, Line) else Line(line) for line in lines))
+            for number, lines in enumerate(pages, start=1)
+        ),
+        is_typeset=True,
+    )
+
+
+def passage(*lines: str | Line) -> str:
+    return "\n".join(chunk.text for chunk in chunk_document(typeset(lines)))
+
+
+def column(left: float, top: float, lines: Sequence[str], *, size: float = 9, bold: bool = False) -> list[Placed]:
+    return [(left, top - 12 * number, size, line, bold) for number, line in enumerate(lines)]
+
+
+# --- running lines --------------------------------------------------------------------------------------------------
+
+
+def test_a_footer_of_any_length_is_gone() -> None:
+    assert len(FOOTER) > 90
+    pages = [[f"{name}.", *BODY, f"Suite {name}.", FOOTER] for name in ("une", "deux", "trois", "quatre")]
+
+    read = text(make_pdf(pages))
+
+    assert "Monastir" not in read
+    assert read.count("38,5 °C") == 4
+
+
+def test_a_header_that_names_its_section_beside_the_page_number_is_gone() -> None:
+    # Given sections of one page each, so that no header comes again
+    names = ("Étiologie", "Clinique", "Examens", "Traitement", "Suivi")
+    pages = [[f"{name} {number}", *BODY, f"Fin {name}."] for number, name in enumerate(names, start=21)]
+
+    read = text(make_pdf(pages))
+
+    assert not any(f"{name} {number}" in read for number, name in enumerate(names, start=21))
+    assert all(f"Fin {name}." in read for name in names)
+
+
+def test_a_text_that_ends_a_page_with_a_number_is_no_footer() -> None:
+    pages = [[*BODY, f"Le patient reçoit {dose}"] for dose in (3, 250, 40, 75)]
+
+    assert all(f"Le patient reçoit {dose}" in text(make_pdf(pages)) for dose in (3, 250, 40, 75))
+
+
+# --- headings -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("line", ["21 mm Hg", "48 à 72", "5 capsules", "12 Heures", "2,5 Mg par jour"])
+def test_a_line_that_begins_with_a_number_is_no_heading_for_that(line: str) -> None:
+    read = chunk_document(typeset(["2.1 Signes cliniques", *BODY * 5, "La pression est de", line, *BODY * 5]))
+
+    assert {chunk.heading for chunk in read} == {"2.1 Signes cliniques"}
+
+
+@pytest.mark.parametrize("line", ["21 mm Hg", "48 à 72", "Figure 3 – ECG normal", "ATTENTION", "Prendre un repas."])
+def test_what_is_set_large_is_no_heading_unless_it_may_be_one(line: str) -> None:
+    read = chunk_document(
+        typeset([Line("Traitement", size=1.5), "", *BODY, "", Line(line, size=1.5, is_bold=True), "", *BODY])
+    )
+
+    assert [chunk.heading for chunk in read] == ["Traitement"]
+
+
+def test_headings_are_known_by_their_type() -> None:
+    page = [(40, 700, 14, "Insuffisance cardiaque"), *column(40, 670, BODY)]
+    page += [(40, 620, 9, "Signes d'examen", True), *column(40, 600, BODY)]
+
+    (chunk,) = chunks(make_placed_pdf([page]))
+
+    assert chunk.text.startswith("Insuffisance cardiaque\nLa fièvre")
+    assert "saison.\nSigns d'examen\n".replace("Signs", "Signes") in chunk.text
+    assert [line.is_bold for p in extract_document(Path("a.pdf"), make_placed_pdf([page])).pages for line in p.lines]
+
+
+def test_a_heading_of_several_lines_is_whole() -> None:
+    page = [*column(40, 700, ["Prise en charge de l'insuffisance", "cardiaque du sujet âgé"], size=14)]
+
+    (chunk,) = chunks(make_placed_pdf([[*page, *column(40, 650, BODY * 2)]]))
+
+    assert chunk.heading == "Prise en charge de l'insuffisance cardiaque du sujet âgé"
+    assert passage("PRISE EN CHARGE", "DES DOULEURS", *BODY).startswith("PRISE EN CHARGE DES DOULEURS\n")
+
+
+def test_a_table_of_contents_gives_no_heading() -> None:
+    contents = [f"{number} Chapitre de cardiologie . . . . . . . . . . . . {number}0" for number in range(1, 7)]
+    pages = [[Line("3 Traitement 33", is_bold=True), *contents], [*BODY]]
+
+    assert [chunk.heading for chunk in chunk_document(typeset(*pages))] == [None]
+
+
+# --- words ----------------------------------------------------------------------------------------------------------
+
+
+def test_accents_that_are_printed_apart_are_composed() -> None:
+    read = passage(
+        "La r´egulation de la glyc´emie et l’´equilibre `a jeun sont connus d`es la na¨ıssance : bo^ıte, h´emat´emèse.",
+        "Le cˆathéter est pla¸cant le patient fran¸cais `a l’abri. A la suite `",
+    )
+
+    assert "régulation de la glycémie et l’équilibre à jeun sont connus dès la naïssance : boîte" in read
+    assert "cathéter".replace("a", "â", 1) in read
+    assert "plaçant le patient français à l’abri. À la suite" in read
+
+
+def test_a_text_that_has_its_accents_keeps_its_signs() -> None:
+    read = passage("Le code `a` et l’angle 5´ 3 ; x^e est une puissance, été comme hiver.")
+
+    assert "Le code `a` et l’angle 5´ 3 ; x^e est une puissance" in read
+
+
+@pytest.mark.parametrize(
+    ("lines", "whole"),
+    [
+        (["L’impor-", "tance est dite."], "L’importance est dite."),
+        (["L’impor- tance est dite : une importance."], "L’importance est dite"),
+        (["Le malade lui-", "même le dit."], "lui-même"),
+        (["Les ions Na et Cl-", "qui sortent. C’est lui qui sort."], "Cl- qui sortent"),
+        (
+            ["Un traitement anti-", "inflammatoire. Des anti-inflammatoires, un anti-inflammatoire."],
+            "anti-inflammatoire.",
+        ),
+        (["C’est peut-", "être vrai."], "peut-être"),
+        (["Il est pour-", "tant là, pour tant de gens, pour tant de cas."], "pourtant"),
+        (["L’hyper-", "tension artérielle."], "L’hypertension"),
+        (["Les formes pré- et postopératoires."], "pré- et postopératoires"),
+    ],
+)
+def test_words_are_mended_as_the_document_spells_them(lines: list[str], whole: str) -> None:
+    assert whole in passage(*lines)
+
+
+def test_joined_letters_without_a_name_are_read_from_the_words_they_make() -> None:
+    from worker.adapters.documents.ligatures import name_ligatures
+
+    # Given fonts that number their joined letters as they please
+    lines = tuple(
+        map(Line, ("c'est di\x1ccile à su\x1cre", "une dé\x1bnition, un \x1bchier", "e\x1dectuer, les chi\x1dres"))
+    )
+
+    (page,) = name_ligatures([Page(1, lines)])
+
+    assert [line.text for line in page.lines] == [
+        "c'est difficile à suffire",
+        "une définition, un fichier",
+        "effectuer, les chiffres",
+    ]
+
+
+def test_an_exponent_above_the_line_stays_one() -> None:
+    page: list[Placed] = [(40, 700, 10, "plus de 10"), (89, 704, 6, "9"), (94, 700, 10, "/L de leucocytes")]
+
+    assert "10⁹" in text(make_placed_pdf([page]))
+
+
+# --- sentences ------------------------------------------------------------------------------------------------------
+
+
+def test_a_number_stays_with_its_unit() -> None:
+    assert "de 17 – 30 mg par jour" in passage("La dose usuelle de l’enfant est de 17", "– 30 mg par jour.")
+    long = "mot " * 297 + "plus de 140 mmol/L et ensuite " + "mot " * 300
+
+    assert not any(chunk.text.endswith("140") for chunk in chunk_document(typeset([long])))
+
+
+def test_an_enumerator_stays_with_its_sentence() -> None:
+    assert "1. Interroger le patient.\n2. Examiner" in passage("1. Interroger le patient.", "2. Examiner le patient.")
+    assert "\na. Interroger" in passage("Il faut :", "", "a.", "", "Interroger le patient.")
+    assert "cf. Figure" in passage("On voit cf. Figure 3 du cours.")
+
+
+def test_a_sentence_goes_on_over_the_end_of_a_page_and_what_is_inserted() -> None:
+    pages = [
+        [*BODY, "", "Le traitement de première intention reste, chez la plupart", "", "1. Note de bas de page."],
+        ["des malades, la pénicilline.", *BODY],
+    ]
+
+    (chunk,) = chunk_document(typeset(*pages))
+
+    assert "reste, chez la plupart des malades, la pénicilline." in chunk.text
+    assert "Note de bas de page." in chunk.text
+    assert (chunk.page, chunk.last_page) == (1, 2)
+
+
+def test_a_box_does_not_stand_inside_a_sentence() -> None:
+    # Given a box in the margin that the program wrote between two lines of a paragraph
+    page = column(40, 700, ["Le traitement de première intention reste encore, chez la plupart"])
+    page += column(420, 760, ["Encadré : la fièvre est un signe.", "Elle se mesure."])
+    page += column(40, 688, ["des malades, la pénicilline, à la dose de 3 millions par jour."])
+
+    read = text(make_placed_pdf([page]))
+
+    assert "chez la plupart des malades, la pénicilline" in read
+    assert "Encadré : la fièvre est un signe." in read
+
+
+# --- columns, tables, slides ----------------------------------------------------------------------------------------
+
+
+def test_columns_that_are_told_in_turns_are_read_one_after_the_other() -> None:
+    words = ("un", "deux", "trois", "quatre", "cinq", "six", "sept", "huit")
+    left = [f"Gauche {word} la colonne de ce côté dit" for word in words]
+    right = [f"Droite {word} la colonne de là-bas dit" for word in words]
+    page: list[Placed] = [
+        (40, 740, 9, "Un titre qui va d’un bord de la page à l’autre, au-dessus des deux colonnes de ce cours, entier")
+    ]
+    for number, (one, other) in enumerate(zip(left, right, strict=True)):
+        page += [(40, 700 - 12 * number, 9, one), (320, 700 - 12 * number, 9, other)]
+
+    read = " ".join(text(make_placed_pdf([page])).split())
+
+    assert read.index("Gauche huit") < read.index("Droite un")
+    assert [read.index(line) for line in left] == sorted(read.index(line) for line in left)
+
+
+def test_a_table_is_kept_as_rows_of_cells_under_its_head() -> None:
+    rows = [("Paramètre", "Homme", "Femme"), *((f"Dosage {i}", f"{i} g/L", f"{i + 1} g/L") for i in range(1, 60))]
+    cells = [
+        (x, 760 - 12 * i, 9, cell) for i, row in enumerate(rows) for x, cell in zip((40, 200, 300), row, strict=True)
+    ]
+
+    read = chunks(make_placed_pdf([cells]))
+
+    assert len(read) > 1
+    assert "\nDosage 7 | 7 g/L | 8 g/L\n" in read[0].text
+    assert all(chunk.text.startswith("Paramètre | Homme | Femme\nDosage ") for chunk in read)
+    assert all(len(chunk.text) <= MAX_CHARACTERS for chunk in read)
+
+
+def test_cells_that_are_told_one_after_the_other_are_rows() -> None:
+    # Given what word processors write: each cell with all its lines, then the next
+    page: list[Placed] = []
+    for number, name in enumerate(("Grade I", "Grade II", "Grade III")):
+        top = 700 - 40 * number
+        page += column(40, top, [name])
+        page += column(150, top, ["gêne légère à", f"l’effort {name}"])
+        page += column(300, top, ["repos simple", "et surveillance", "rapprochée"])
+
+    read = text(make_placed_pdf([page]))
+
+    assert "Grade II | gêne légère à l’effort Grade II | repos simple et surveillance rapprochée" in read
+
+
+def test_a_slide_that_builds_up_is_read_once() -> None:
+    steps = ["Les trois signes du choc", "Une pression artérielle basse", "Une fréquence élevée", "Une diurèse faible"]
+    pages = [column(40, 300, [*steps[:count], f"{count}/3"]) for count in (2, 3, 4)]
+
+    document = extract_document(Path("a.pdf"), make_placed_pdf(pages, width=480, height=360))
+    read = " ".join(chunk.text for chunk in chunk_document(document))
+
+    assert [read.count(step) for step in steps] == [1, 1, 1, 1]
+    assert document.page_count == 3
+
+
+def test_a_page_upright_that_repeats_the_one_before_is_read() -> None:
+    pages = [column(40, 700, [*BODY]), column(40, 700, [*BODY, "Et ceci."])]
+
+    assert text(make_placed_pdf(pages)).count("38,5 °C") == 2
+
+
+def test_what_is_printed_twice_at_one_place_is_read_once() -> None:
+    page = [*column(40, 700, BODY), *column(40.4, 699.7, BODY)]
+
+    assert text(make_placed_pdf([page])).count("hémocultures") == 1
+
+
+def test_a_form_that_only_asks_to_wait_is_refused() -> None:
+    data = make_pdf([["Please wait...", "If this message is not eventually replaced by the proper contents, upgrade."]])
+    data = data.replace(b"/Type /Catalog ", b"/Type /Catalog /AcroForm << /Fields [] /XFA (x) >> /NeedsRendering true ")
+
+    with pytest.raises(UsageError) as refusal:
+        extract_document(Path("a.pdf"), data)
+
+    assert str(refusal.value) == FORM
+
+
+def test_letters_that_are_no_letters_are_refused() -> None:
+    with pytest.raises(UsageError) as refusal:
+        extract_document(Path("a.pdf"), make_pdf([["G G ( & B"] * 40]))
+
+    assert str(refusal.value) == UNNAMED

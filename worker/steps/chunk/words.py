@@ -1,0 +1,102 @@
+"""Words as their document spells them: those that print cuts or takes apart are mended by what else stands in it."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+
+_LETTERS = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
+_CUT_WORD = re.compile(r"(?<![^\W\d_])([^\W\d_]++)(?:-|\u00ad|\u2010|\ufffe|\x02)[ \t]*\n[ \t]*([^\W\d_]+)")
+# `impor- tance`: the end of a line that a program turned into a space.
+_LOOSE_CUT = re.compile(r"(?<![^\W\d_-])([^\W\d_]{2,})[-\u2010\ufffe\x02] ([^\W\d_]{2,})")
+
+# What French writes with a hyphen whatever a text's other words are, and what it writes in one from two words.
+_HYPHENED = re.compile(
+    r".+-mêmes?|(?:celui|celle|ceux|celles)-(?:ci|là)|peut-être|à-dire|(?:est|sont|qu)-ce|.*[td]-(?:ils?|elles?|on)|"
+    r"(?:au|ci|là|par)-(?:dessus|dessous|delà|devant|avant|contre|après)|vis-à|à-vis|(?:non|demi|semi|quasi|ci)-.{3,}"
+)
+_IN_ONE = re.compile(
+    "surtout|lorsque|puisque|quoique|pourtant|cependant|toujours|plusieurs|partout|autour|autant|plutôt|bientôt|"
+    "aussitôt|malgré|parfois|quelquefois|longtemps|davantage|maintenant|pourquoi|parmi|avantage|pourcentage"
+)
+
+# Accents that stand before their letter (TeX's old fonts): signs of their own that never stand before one in a text.
+_ACCENTS = {
+    "´": "\u0301",
+    "`": "\u0300",
+    "ˆ": "\u0302",
+    "^": "\u0302",
+    "¨": "\u0308",
+    "¸": "\u0327",
+    "˜": "\u0303",
+    "˘": "\u0306",
+    "ˇ": "\u030c",
+    "˚": "\u030a",
+}
+_APART = re.compile(f"(?<![`´])([{''.join(_ACCENTS)}]) ?([A-Za-zı])")
+_STRAY = re.compile(r"\b(?:E(?=.* (?P<acute>´)(?:\s|$))|[AEU](?=.* (?P<grave>`)(?:\s|$)))")
+_ACUTE_E = re.compile("´ ?[eE]")
+ENOUGH_APART = 2
+
+
+class Spelling:
+    """How often a document writes each word, hyphens included."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._words: Counter[str] = Counter()
+        for text in texts:
+            self._words.update(word.lower() for word in _LETTERS.findall(text))
+
+    def mend(self, text: str) -> str:
+        """Words that are cut at the end of a line (`hyper-⏎tension`) or before a space (`impor- tance`)."""
+        text = _CUT_WORD.sub(lambda m: self.join(m[1], m[2]), text)
+        return _LOOSE_CUT.sub(self._join_loose, text)
+
+    def join(self, head: str, tail: str) -> str:
+        """Two halves of a line's end in one word or with a hyphen: as the document, else as French writes them."""
+        in_one, hyphened = head + tail, f"{head}-{tail}"
+        if tail[0].isupper():
+            return hyphened  # the hyphen was the word's own (`Saint-⏎Louis`), or that of an ion (`Na-⏎K`)
+        one, two = self._words[in_one.lower()], self._words[hyphened.lower()]
+        if one != two or _IN_ONE.fullmatch(in_one.lower()):
+            return in_one if one >= two else hyphened
+        if len(head) <= 2 and head[0].isupper() and self._words[tail.lower()]:
+            return f"{head}- {tail}"  # an ion before a word of its own: `le Cl-⏎qui`
+        both = self._words[head.lower()] > 1 and self._words[tail.lower()] > 1 and min(len(head), len(tail)) > 3
+        return hyphened if both or _HYPHENED.fullmatch(hyphened.lower()) else in_one
+
+    def _join_loose(self, cut: re.Match[str]) -> str:
+        in_one, hyphened = cut[1] + cut[2], f"{cut[1]}-{cut[2]}"
+        one, two = self._words[in_one.lower()], self._words[hyphened.lower()]
+        if one or two:
+            return in_one if one >= two else hyphened
+        return cut[0]
+
+
+def are_accents_apart(texts: Iterable[str]) -> bool:
+    """Whether a document prints its accents as signs before the letters: it has é that way, as all French has."""
+    found = 0
+    for text in texts:
+        found += len(_ACUTE_E.findall(text))
+        if found >= ENOUGH_APART:
+            return True
+    return False
+
+
+def compose_accents(text: str) -> str:
+    """`r´egulation` is `régulation`, `bo^ıte` `boîte`; a sign before a letter that bears none stays."""
+
+    def composed(match: re.Match[str]) -> str:
+        letter = "i" if match[2] == "ı" else match[2]
+        one = unicodedata.normalize("NFC", letter + _ACCENTS[match[1]])
+        return one if len(one) == 1 else match[0]
+
+    # The sign of a capital may be told after its word: `Ecole ´`, `A la suite \``.
+    while (stray := _STRAY.search(text)) is not None:
+        at, sign = stray.start(), max(stray.start("acute"), stray.start("grave"))
+        capital = unicodedata.normalize("NFC", text[at] + _ACCENTS[text[sign]])
+        rest = text[sign + 1 :]
+        text = text[:at] + capital + text[at + 1 : sign].rstrip() + (rest.lstrip() if rest[1:2] in _ACCENTS else rest)
+    return _APART.sub(composed, text)
