@@ -172,8 +172,10 @@ def test_specialties_are_compared_without_accents_and_signs() -> None:
 def test_what_is_asked_of_any_subject_is_known_as_that() -> None:
     query = compose_query("i1", question(type="qroc", options={}, course="", text="Traitement de la coqueluche ?"))
 
-    assert query.asking == {"trait"}
+    assert (query.asking, query.subject) == ({"trait"}, {"coqueluch"})
     assert query.terms.keys() == {"trait", "coqueluch"}
+    with_options = compose_query("i1", question(text="Le signe de la torsion :", options={"A": "La douleur"}))
+    assert with_options.subject == {"torsion"}
     assert not asking_stems() & index_terms("coqueluche asthme nourrisson transistor").keys()
 
 
@@ -193,6 +195,7 @@ def passage(name: str, coverage: float, **changes: Any) -> FoundPassage:
         "score": 10 * coverage,
         "coverage": coverage,
         "breadth": 5.0,
+        "names_subject": True,
         "scope": 0,
         **changes,
     }
@@ -212,6 +215,14 @@ def test_nothing_is_shown_below_the_threshold() -> None:
 def test_one_word_of_a_question_is_never_enough_but_where_there_is_no_other(words: int) -> None:
     # A word is worth its share on average; the passage must cover more, and all of a question of one word
     assert least_coverage(float(words)) > min(0.9, 1 / words)
+
+
+def test_a_passage_that_does_not_name_the_subject_must_share_more() -> None:
+    enough, more = least_coverage(8.0), least_coverage(8.0, names_subject=False)
+
+    assert texts(passage("p1", enough, breadth=8.0, names_subject=True)) == ["Texte p1."]
+    assert texts(passage("p1", enough, breadth=8.0, names_subject=False)) == []
+    assert texts(passage("p1", more, breadth=8.0, names_subject=False)) == ["Texte p1."]
 
 
 @given(st.floats(1, 60), st.floats(1, 60))

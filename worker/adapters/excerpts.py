@@ -123,13 +123,13 @@ FROM "CourseDocument" ORDER BY "level", "specialty", "course", "title", "id"
 SEARCH = """
 WITH asked AS MATERIALIZED (
     SELECT * FROM unnest(CAST(:items AS int[]), CAST(:terms AS text[]), CAST(:weights AS float8[]),
-                         CAST(:shares AS float8[])) AS a(item, term, weight, share)
+                         CAST(:shares AS float8[]), CAST(:subjects AS bool[])) AS a(item, term, weight, share, subject)
 ), known AS (
-    SELECT a.item, COALESCE({matched_term}, a.term) AS term, a.weight, a.share,
+    SELECT a.item, COALESCE({matched_term}, a.term) AS term, a.weight, a.share, a.subject,
            COALESCE(t."chunkCount", {fuzzy_count}, 0) AS chunks
     FROM asked a LEFT JOIN "CourseTerm" t ON t."term" = a.term {fuzzy}
 ), weighted AS (
-    SELECT item, term, chunks, max(weight) * rarity AS worth, max(share) * rarity AS about
+    SELECT item, term, chunks, max(weight) * rarity AS worth, max(share) * rarity AS about, bool_or(subject) AS subject
     FROM known CROSS JOIN LATERAL (
         SELECT ln(1 + (GREATEST(CAST(:corpus AS float8), chunks) - chunks + 0.5) / (chunks + 0.5)) AS rarity
     ) r
@@ -143,6 +143,7 @@ WITH asked AS MATERIALIZED (
     SELECT item, sum(about) FILTER (WHERE place <= :ideal_terms) AS about,
            power(sum(about) FILTER (WHERE place <= :ideal_terms), 2)
                / NULLIF(sum(power(about, 2)) FILTER (WHERE place <= :ideal_terms), 0) AS breadth,
+           bool_or(subject) AS has_subject,
            CASE WHEN count(*) FILTER (WHERE chunks > 0) > :few THEN 2 ELSE 1 END AS least
     FROM valued GROUP BY item
 ), rare AS MATERIALIZED (
@@ -187,13 +188,15 @@ WITH asked AS MATERIALIZED (
     FROM stem GROUP BY item, tid
 ), scored AS MATERIALIZED (
     SELECT s.item, s.tid, sum(v.worth * s.times * {k1_1} / (s.times + l.damping)) AS score,
-           sum(v.about * LEAST(1, s.times * {k1_1} / (s.times + l.damping) / {wholly})) AS about
+           sum(v.about * LEAST(1, s.times * {k1_1} / (s.times + l.damping) / {wholly})) AS about,
+           bool_or(v.subject) AS subject
     FROM stem s JOIN valued v ON v.item = s.item AND v.term = s.lexeme
     JOIN long l ON l.item = s.item AND l.tid = s.tid
     GROUP BY s.item, s.tid
 )
 SELECT s.item, c."id", c."documentId", c."position", c."text", d."title", d."level", d."specialty", d."course",
        d."source", c."page", c."lastPage", s.score, s.about / i.about AS coverage, i.breadth,
+       s.subject OR NOT i.has_subject AS names_subject,
        CASE WHEN d."specialtyKey" IS NULL THEN 2
             WHEN d."specialtyKey" IS DISTINCT FROM w.specialty_key THEN 3
             WHEN d."level" IS NOT DISTINCT FROM w.level THEN 0 ELSE 1 END AS scope,
@@ -481,15 +484,16 @@ def search_statement(
 ) -> tuple[sa.TextClause, dict[str, Any]]:
     """The statement of `search_passages` and its parameters, also for showing its plan."""
     asked = [
-        (number, _key(term), weight, weight * (ASKING if term in query.asking else 1.0))
+        (number, _key(term), weight, weight * (ASKING if term in query.asking else 1.0), term in query.subject)
         for number, query in enumerate(queries)
         for term, weight in query.terms.items()
     ]
     parameters: dict[str, Any] = {
         "items": [number for number, *_ in asked],
         "terms": [term for _, term, *_ in asked],
-        "weights": [float(weight) for *_, weight, _ in asked],
-        "shares": [float(share) for *_, share in asked],
+        "weights": [float(weight) for _, _, weight, *_ in asked],
+        "shares": [float(share) for *_, share, _ in asked],
+        "subjects": [subject for *_, subject in asked],
         "numbers": list(range(len(queries))),
         "levels": [query.level for query in queries],
         "specialty_keys": [query.specialty_key for query in queries],
@@ -578,6 +582,7 @@ def _passage(row: Mapping[str, Any]) -> FoundPassage:
         score=float(row["score"]),
         coverage=float(row["coverage"]),
         breadth=float(row["breadth"]),
+        names_subject=row["names_subject"],
         scope=row["scope"],
         similarity=None if row["similarity"] is None else float(row["similarity"]),
     )

@@ -103,7 +103,7 @@ class Corpus:
 class CourseQuery:
     """What to look for on behalf of one item: stems with their weight (0–1), the same in words, and where first.
 
-    `asking`: those of the stems that are asked of any subject.
+    `asking`: those of the stems that are asked of any subject; `subject`: the others of the question's own words.
     """
 
     item_id: str
@@ -112,6 +112,7 @@ class CourseQuery:
     level: str | None
     specialty_key: str | None
     asking: frozenset[str] = frozenset()
+    subject: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,7 @@ class FoundPassage:
 
     `score` is BM25's. `coverage` is what the query's stems that stand in it are worth, over what the query's best ones
     are (0–1 and a little above); `breadth` over how many stems, as if all were worth the same, the query is spread;
+    `names_subject`: one of the query's subject stems stands in it, or the query has none that any passage might name;
     `scope` 0 = same level and specialty, 1 = same specialty, 2 = no specialty given, 3 = elsewhere;
     `similarity` the cosine of the vectors, None without.
     """
@@ -135,5 +137,6 @@ class FoundPassage:
     score: float
     coverage: float
     breadth: float
+    names_subject: bool
     scope: int
     similarity: float | None = None

@@ -9,8 +9,9 @@ from worker.shapes.courses import FoundPassage
 
 # A passage must cover so much of what its question is worth, and besides what one of the question's words is worth on
 # average: one word is a coincidence, and of a short question one word is much. See docs/retrieval.md for the figures.
-MIN_SHARE = 0.12
+MIN_SHARE = 0.14
 CHANCE_WORDS = 0.9
+WITHOUT_SUBJECT = 1.5  # times as much, where no word of its subject is there: its options may still be the passage's
 MOST_ASKED = 0.95  # of a question of one word, which the passage must be about
 BEST_SHARE = 0.4  # of the best passage's score; the tail only dilutes
 SIMILAR = 0.5  # a passage that only vectors bring needs half the coverage and this cosine
@@ -67,13 +68,14 @@ def describe_place(passage: FoundPassage) -> str:
     return ", ".join([*told, pages])
 
 
-def least_coverage(breadth: float) -> float:
+def least_coverage(breadth: float, *, names_subject: bool = True) -> float:
     """The share of a question's worth that a passage must cover; the shorter the question, the larger."""
-    return min(MOST_ASKED, MIN_SHARE + CHANCE_WORDS / max(breadth, 1.0))
+    least = MIN_SHARE + CHANCE_WORDS / max(breadth, 1.0)
+    return min(MOST_ASKED, least if names_subject else least * WITHOUT_SUBJECT)
 
 
 def _is_relevant(passage: FoundPassage) -> bool:
-    least = least_coverage(passage.breadth)
+    least = least_coverage(passage.breadth, names_subject=passage.names_subject)
     if passage.coverage >= least:
         return True
     return (passage.similarity or 0.0) >= SIMILAR and passage.coverage >= least / 2

@@ -33,6 +33,7 @@ def compose_query(item_id: str, question: Question) -> CourseQuery:
         level=question.level or None,
         specialty_key=fold_specialty(question.specialty),
         asking=asking_stems().intersection(dict(kept)),
+        subject=frozenset(term for term, weight in kept if weight == TEXT_WEIGHT) - asking_stems(),
     )
 
 
