@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import docx
+import pptx
 import pytest
 
 from bench.pdfs import Placed, make_pdf, make_placed_pdf
 from worker.adapters.documents import extract_document
+from worker.adapters.documents.ligatures import name_ligatures
 from worker.adapters.documents.pdf import FORM, UNNAMED
 from worker.errors import UsageError
 from worker.shapes.courses import Chunk, ExtractedDocument, Line, Page
@@ -165,8 +170,6 @@ def test_words_are_mended_as_the_document_spells_them(lines: list[str], whole: s
 
 
 def test_joined_letters_without_a_name_are_read_from_the_words_they_make() -> None:
-    from worker.adapters.documents.ligatures import name_ligatures
-
     # Given fonts that number their joined letters as they please
     lines = tuple(
         map(Line, ("c'est di\x1ccile à su\x1cre", "une dé\x1bnition, un \x1bchier", "e\x1dectuer, les chi\x1dres"))
@@ -313,3 +316,102 @@ def test_letters_that_are_no_letters_are_refused() -> None:
         extract_document(Path("a.pdf"), make_pdf([["G G ( & B"] * 40]))
 
     assert str(refusal.value) == UNNAMED
+
+
+# --- formats that know their tables, and what readers do not see -----------------------------------------------------
+
+
+def read(name: str, data: bytes) -> list[Line]:
+    return [line for page in extract_document(Path(name), data).pages for line in page.lines if line.text]
+
+
+ROWS = [
+    Line("| Homme | Femme", is_row=True, is_head=True),
+    Line("Hb | 13 g/dL | 12 g/dL", is_row=True),
+    Line("VGM | | 80 fL", is_row=True),
+]
+
+
+def as_kept(lines: Sequence[Line]) -> list[Line]:
+    return [replace(line, text=" ".join(line.text.split())) for line in lines]
+
+
+def test_a_web_pages_rows_keep_their_cells_and_head() -> None:
+    page = """<table><tr><th></th><th>Homme</th><th>Femme</th></tr>
+        <tr><td><p>Hb</p></td><td><p>13</p><p>g/dL</p></td><td>12<br>g/dL</td></tr>
+        <tr><td>VGM</td><td></td><td>80 fL</td></tr></table><p>Après</p>"""
+
+    assert as_kept(read("a.html", page.encode())) == [*ROWS, Line("Après")]
+
+
+def test_a_table_that_lays_out_a_page_is_no_table() -> None:
+    page = "<table><tr><td><h1>Menu</h1></td><td><p>Un texte.</p><p>Un autre.</p></td></tr></table>"
+
+    assert [line.is_row for line in read("a.html", page.encode())] == [False] * 3
+
+
+def test_what_a_reader_of_a_web_page_does_not_see_is_left_out() -> None:
+    page = """<html><head><style>.aide, #menu { color: red; display: none } @media print { .cours { display:none } }
+        .vu { display: block }</style></head><body>
+        <div style="color: red; DISPLAY : NONE">caché <b>dedans</b></div><p hidden>caché</p><span class="x aide">caché</span>
+        <div id="menu"><p>caché</p></div><p style="visibility:hidden">caché</p>
+        <p class="cours">La fièvre</p><p class="vu">se mesure.</p></body></html>"""
+
+    assert read("a.html", page.encode()) == [Line("La fièvre"), Line("se mesure.")]
+
+
+def test_a_word_documents_rows_keep_their_cells_and_head_and_hidden_text_is_left_out() -> None:
+    word = docx.Document()
+    table = word.add_table(3, 3)
+    for row, cells in zip(
+        table.rows, (("", "Homme", "Femme"), ("Hb", "13 g/dL", "12 g/dL"), ("VGM", "", "80 fL")), strict=True
+    ):
+        for cell, words in zip(row.cells, cells, strict=True):
+            cell.text = words
+    paragraph = word.add_paragraph("Vu")
+    paragraph.add_run(" caché").font.hidden = True
+    file = io.BytesIO()
+    word.save(file)
+
+    assert as_kept(read("a.docx", file.getvalue())) == [*ROWS, Line("Vu")]
+
+
+def test_a_slides_rows_keep_their_cells_and_head_and_hidden_shapes_are_left_out() -> None:
+    slides = pptx.Presentation()
+    slide = slides.slides.add_slide(slides.slide_layouts[6])
+    table = slide.shapes.add_table(3, 3, 0, 0, 999, 999).table
+    for row, cells in zip(
+        table.rows, (("", "Homme", "Femme"), ("Hb", "13 g/dL", "12 g/dL"), ("VGM", "", "80 fL")), strict=True
+    ):
+        for cell, words in zip(row.cells, cells, strict=True):
+            cell.text = words
+    box = slide.shapes.add_textbox(0, 0, 9, 9)
+    box.text_frame.text = "caché"
+    box._element.nvSpPr.cNvPr.set("hidden", "1")
+    file = io.BytesIO()
+    slides.save(file)
+
+    assert as_kept(read("a.pptx", file.getvalue())) == ROWS
+
+
+def test_a_markdown_tables_rows_keep_their_cells_and_head() -> None:
+    page = "| | Homme | Femme |\n|---|:-:|---|\n| Hb | 13 g/dL | 12 g/dL |\n| VGM | | 80 fL |\n\nAprès"
+
+    lines = read("a.md", page.encode())
+
+    assert [line.is_row for line in lines] == [True, True, True, False]
+    assert lines[0].is_head
+    assert as_kept(lines)[1:3] == ROWS[1:]
+
+
+def test_the_head_of_a_table_opens_each_passage_of_its_rows() -> None:
+    rows = [
+        Line("Dose | Âge", is_row=True, is_head=True),
+        *(Line(f"{i} mg | {i} mois", is_row=True) for i in range(200)),
+    ]
+    read = chunk_document(ExtractedDocument((Page(None, (Line("Doses", is_heading=True), *rows)),)))
+
+    assert len(read) > 2
+    assert all(chunk.text.removeprefix("Doses\n").startswith("Dose | Âge\n") for chunk in read)
+    assert sum(chunk.text.count("Âge") for chunk in read) == len(read)
+    assert "\n".join(chunk.text for chunk in read).count(" mois") == 200

@@ -100,7 +100,7 @@ class _Word:
     def _read_table(self, table: Any) -> Iterator[Line]:
         """A row is a line. A cell merged over several rows is told in each, one merged over columns once."""
         above: dict[int, str] = {}
-        for row in _own(table, W + "tr", W + "tbl"):
+        for number, row in enumerate(_own(table, W + "tr", W + "tbl")):
             column = 0
             texts: list[str] = []
             for cell in _own(row, W + "tc", W + "tbl"):
@@ -112,7 +112,17 @@ class _Word:
                 span = cell.find(f"{W}tcPr/{W}gridSpan")
                 column += int(span.get(W + "val", 1)) if span is not None else 1
                 texts.append(text)
-            yield Line(" | ".join(filter(None, texts)))
+            if any(texts):
+                yield Line(" | ".join(texts).rstrip("| "), is_row=True, is_head=number == 0 and _names_columns(table))
+
+
+def _names_columns(table: Any) -> bool:
+    """Whether the first row of a table is its head: it repeats on each page, or is set apart by the table's style."""
+    first = next(_own(table, W + "tr", W + "tbl"), None)
+    if first is not None and first.find(f"{W}trPr/{W}tblHeader") is not None:
+        return True
+    look = table.find(f"{W}tblPr/{W}tblLook")
+    return look is not None and (look.get(W + "firstRow") == "1" or int(look.get(W + "val", "0"), 16) & 0x20 != 0)
 
 
 def _read_runs(element: Any) -> Iterator[str]:
@@ -125,8 +135,14 @@ def _read_runs(element: Any) -> Iterator[str]:
             yield read_symbol(int(child.get(W + "char", "20"), 16), child.get(W + "font", ""))
         elif tag in _BREAKS:
             yield _BREAKS[tag]
-        elif tag not in _UNREAD and tag != W + "txbxContent":
+        elif tag not in _UNREAD and tag != W + "txbxContent" and not _is_vanished(child):
             yield from _read_runs(child)
+
+
+def _is_vanished(run: Any) -> bool:
+    """Text that Word does not show."""
+    mark = run.find(f"{W}rPr/{W}vanish") if run.tag == W + "r" else None
+    return mark is not None and mark.get(W + "val", "1") not in ("0", "false", "off")
 
 
 def _raised(text_element: Any, text: str) -> str:
@@ -185,22 +201,27 @@ def _slide_lines(slide: Any) -> Iterator[Line]:
 
 def _shape_lines(shapes: Iterable[Any], part: Any) -> Iterator[Line]:
     for shape in shapes:
-        if _kind(shape) in FURNITURE:
+        if _kind(shape) in FURNITURE or _is_hidden(shape):
             continue
         if hasattr(shape, "shapes"):
             yield from _shape_lines(shape.shapes, part)
         elif shape.has_text_frame:
             yield from _paragraph_lines(shape._element)
         elif shape.has_table:
-            for row in shape.table.rows:
-                yield Line(_row_text(row.cells))
+            for number, row in enumerate(shape.table.rows):
+                is_head = number == 0 and bool(shape.table.first_row)
+                yield Line(_row_text(row.cells), is_row=True, is_head=is_head)
         else:
             yield from _diagram_lines(shape._element, part)
 
 
 def _row_text(cells: Iterable[Any]) -> str:
     texts = (" ".join(line.text for line in _paragraph_lines(cell._tc)) for cell in cells)
-    return " | ".join(filter(None, (" ".join(text.split()) for text in texts)))
+    return " | ".join(" ".join(text.split()) for text in texts).rstrip("| ")
+
+
+def _is_hidden(shape: Any) -> bool:
+    return any(told.get("hidden") in ("1", "true") for told in shape._element.iter() if told.tag.endswith("}cNvPr"))
 
 
 def _diagram_lines(element: Any, part: Any) -> Iterator[Line]:

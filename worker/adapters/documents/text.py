@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from worker.shapes.courses import ExtractedDocument, Line, Page
 
@@ -110,7 +111,12 @@ def read_markdown(data: bytes) -> ExtractedDocument:
         elif not fenced and _UNDERLINE.fullmatch(line.strip()) and lines and lines[-1].text:
             if not _ITEM.match(lines[-1].text):
                 lines[-1] = Line(lines[-1].text, is_heading=True)
-        elif fenced or not _is_table_rule(line):
+        elif not fenced and _is_table_rule(line):
+            if lines and "|" in lines[-1].text:
+                lines[-1] = replace(lines[-1], is_row=True, is_head=True)
+        elif not fenced and _is_row(line, lines):
+            lines.append(Line(_EMPHASIS.sub(lambda m: m[1] or m[2], line).strip().strip("|").strip(), is_row=True))
+        else:
             lines.append(Line(line if fenced else _EMPHASIS.sub(lambda m: m[1] or m[2], line)))
     return ExtractedDocument((Page(None, tuple(_unwrap(lines))),))
 
@@ -120,6 +126,13 @@ def _is_table_rule(line: str) -> bool:
     return 0 <= line.find("---") < line.rfind("|") and _TABLE_RULE.fullmatch(line) is not None
 
 
+def _is_row(line: str, before: list[Line]) -> bool:
+    """`| a | b |`, or `a | b` below the row of a table."""
+    if line.lstrip().startswith("|"):
+        return line.count("|") > 1
+    return "|" in line and bool(before) and before[-1].is_row
+
+
 def _unwrap(lines: list[Line]) -> Iterator[Line]:
     """Join the lines of a paragraph that was broken at some width; words cut in two are mended later."""
     parts: list[str] = []
@@ -127,6 +140,7 @@ def _unwrap(lines: list[Line]) -> Iterator[Line]:
         goes_on = (
             parts
             and not line.is_heading
+            and not line.is_row
             and len(parts[-1]) >= WRAPPED
             and parts[-1][-1] not in ".!?:;|-\u00ad"
             and line.text[:1].islower()
@@ -135,7 +149,7 @@ def _unwrap(lines: list[Line]) -> Iterator[Line]:
         if parts and not goes_on:
             yield Line(" ".join(parts))
             parts = []
-        if line.is_heading or not line.text.strip():
+        if line.is_heading or line.is_row or not line.text.strip():
             yield line
         else:
             parts.append(line.text.rstrip())
