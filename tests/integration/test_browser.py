@@ -43,6 +43,7 @@ def windows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Browser]]
 
 @pytest.fixture
 def site(platform: Platform) -> Platform:
+    platform.environment["MEDQ_MODEL"] = "gpt-5-mini"  # one whose price is known
     for email, name in ((TEACHER, "Enseignante"), (COLLEAGUE, "Collègue")):
         platform.execute(
             'INSERT INTO "User" ("id", "email", "name", "role", "updatedAt") '
@@ -371,7 +372,6 @@ def test_every_page_is_fit_for_everybody_at_every_width(
 ) -> None:
     """axe-core finds nothing, nothing is wider than the window, the console is quiet. MEDQ_SCREENSHOTS: a folder."""
     browser, _ = windows
-    site.environment["MEDQ_MODEL"] = "gpt-5-mini"  # one whose price is known
     pictures = os.environ.get("MEDQ_SCREENSHOTS")
     complaints: list[str] = []
 
@@ -400,8 +400,6 @@ def test_every_page_is_fit_for_everybody_at_every_width(
         site.wait_for_job(running)
     browser.open(f"{web.url}/taches/{job_id}")
     look("tache")
-    browser.run("for (const part of document.querySelectorAll('details')) part.open = true")
-    look("tache-depliee")
     stem = "Que faut-il faire sans attendre ?"
     item = site.value('SELECT "id" FROM "AiValidationOpenItem" WHERE "questionText" = :text', text=stem)
     browser.open(f"{web.url}/a-trancher?item={item}")

@@ -238,5 +238,7 @@ document.addEventListener("change", (event) => {
 });
 
 window.addEventListener("popstate", refresh);
+const current = document.querySelector("nav [aria-current]"); // on a phone the pages' names are wider than it
+if (current) current.scrollIntoView({ block: "nearest", inline: "nearest" });
 prepare();
 follow();
