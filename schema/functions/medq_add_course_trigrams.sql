@@ -9,6 +9,8 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_trgm') THEN
         RETURN false;
     END IF;
+    -- Two at once would both find it missing, and one of them fail.
+    PERFORM pg_advisory_xact_lock(hashtextextended('medq course extensions', 0));
     CREATE EXTENSION IF NOT EXISTS pg_trgm;
     CREATE INDEX IF NOT EXISTS "CourseTerm_term_trgm_idx" ON "CourseTerm" USING gin ("term" gin_trgm_ops);
     RETURN true;

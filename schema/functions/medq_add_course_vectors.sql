@@ -6,6 +6,8 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'vector') THEN
         RETURN false;
     END IF;
+    -- Two at once would both find it missing, and one of them fail.
+    PERFORM pg_advisory_xact_lock(hashtextextended('medq course extensions', 0));
     CREATE EXTENSION IF NOT EXISTS vector;
     CREATE TABLE IF NOT EXISTS "CourseVector" (
         "chunkId" TEXT NOT NULL,

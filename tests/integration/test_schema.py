@@ -482,17 +482,17 @@ def test_models_read_a_question_back_as_written(database: Database) -> None:
 
 def test_what_search_adds_with_extensions_is_no_difference(database: Database) -> None:
     # Given whatever the server can add: trigrams, and the vectors of a model of four dimensions
-    ((trigrams,),) = database.rows(
-        "SELECT medq_add_course_trigrams() = EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_trgm')"
-    )
-    ((vectors,),) = database.rows(
-        "SELECT medq_add_course_vectors('small', 4) = (to_regclass('\"CourseVector\"') IS NOT NULL)"
-    )
-    assert trigrams
-    assert vectors
+    add = "medq_add_course_trigrams(), medq_add_course_vectors('small', 4)"
+    database.execute(f"SELECT {add}")
 
-    # Then a second call changes nothing, models and Prisma schema still agree, and all of it goes down
-    database.execute("SELECT medq_add_course_trigrams(), medq_add_course_vectors('small', 4)")
+    # Then each says whether it is there
+    ((trigrams, vectors, is_extended, has_table),) = database.rows(
+        f"SELECT {add}, EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_trgm'), "
+        "to_regclass('\"CourseVector\"') IS NOT NULL"
+    )
+    assert (trigrams, vectors) == (is_extended, has_table)
+
+    # And a second call changes nothing, models and Prisma schema still agree, and all of it goes down
     assert check(database.url) == []
     downgrade(database.url, "006")
     assert database.rows("SELECT to_regclass('\"CourseVector\"')") == [(None,)]
