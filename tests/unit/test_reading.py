@@ -353,7 +353,8 @@ def test_a_table_that_lays_out_a_page_is_no_table() -> None:
 def test_what_a_reader_of_a_web_page_does_not_see_is_left_out() -> None:
     page = """<html><head><style>.aide, #menu { color: red; display: none } @media print { .cours { display:none } }
         .vu { display: block }</style></head><body>
-        <div style="color: red; DISPLAY : NONE">caché <b>dedans</b></div><p hidden>caché</p><span class="x aide">caché</span>
+        <div style="color: red; DISPLAY : NONE">caché <b>dedans</b></div><p hidden>caché</p>
+        <span class="x aide">caché</span>
         <div id="menu"><p>caché</p></div><p style="visibility:hidden">caché</p>
         <p class="cours">La fièvre</p><p class="vu">se mesure.</p></body></html>"""
 
