@@ -68,7 +68,7 @@ def enter(browser: Browser, web: Web, user: str) -> None:
     browser.errors()  # of before
 
 
-def write_upload(path: Path) -> dict[str, list[str] | str]:
+def write_upload(path: Path, contested: int = CONTESTED, confirmed: int = CONFIRMED) -> dict[str, list[str] | str]:
     """A workbook of questions; what the scripted model knows about them."""
     book = openpyxl.Workbook()
     book.remove(book.active)
@@ -76,14 +76,14 @@ def write_upload(path: Path) -> dict[str, list[str] | str]:
     many.append([*COMMON, *(f"option {letter}" for letter in "abcde"), "reponse"])
     short.append([*COMMON, "reponse"])
     truth: dict[str, list[str] | str] = {}
-    for number in range(CONTESTED + CONFIRMED):
+    for number in range(contested + confirmed):
         row = ["Pédiatrie", "Urgences", "DCEM2", "S1", f"Question numéro {number} ?"]
-        if number < CONTESTED // 2:
+        if number < contested // 2:
             short.append([*row, "Réponse du fichier"])
             truth[row[-1]] = "Réponse de l'analyse"
         else:
             many.append([*row, *OPTIONS.values(), "AC"])
-            truth[row[-1]] = RIGHT if number >= CONTESTED else WRONG
+            truth[row[-1]] = RIGHT if number >= contested else WRONG
     book.save(path)
     return truth
 
@@ -242,8 +242,26 @@ def test_the_next_question_is_there_before_the_server_has_answered(
 OFFLINE = {"offline": True, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
 
 
-def do_job(site: Platform, llm: ScriptedLlm, path: Path) -> str:
-    llm.configure(truth=write_upload(path))
+def test_a_question_that_went_with_the_decision_is_not_asked_again(
+    site: Platform, web: Web, llm: ScriptedLlm, windows: list[Browser], tmp_path: Path
+) -> None:
+    browser, _ = windows
+    for name in "ab":
+        do_job(site, llm, tmp_path / f"{name}.xlsx", contested=1, confirmed=0)
+    enter(browser, web, TEACHER)
+    browser.open(f"{web.url}/a-trancher")
+    browser.wait_for_text("2 questions restantes")
+    wait_until_ahead(browser)  # it is the same question, of the other file
+    browser.press("a")
+    browser.wait_for_text("Rien n'attend de décision.")
+    assert open_items(site) == 0
+    assert browser.run("return document.querySelector('[role=alert]')") is None
+    browser.press("u")
+    browser.wait_for_text("2 questions restantes")
+
+
+def do_job(site: Platform, llm: ScriptedLlm, path: Path, **counts: int) -> str:
+    llm.configure(truth=write_upload(path, **counts))
     job_id = site.enqueue(path, file_name=path.name)
     with site.workers(1):
         site.wait_for_job(job_id)

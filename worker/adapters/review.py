@@ -6,29 +6,39 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-# One order for everybody, so that `next` and `previous` mean the same wherever one stands.
-PLACE = """(COALESCE(-(i."result" ->> 'confidence')::float8, 1), i."id")"""
-FILTER = """(CAST(:job_id AS text) IS NULL OR o."jobId" = :job_id)
-  AND (CAST(:specialty AS text) IS NULL OR o."specialty" = :specialty)"""
-HERE = f"""(SELECT {PLACE[1:-1]} FROM "AiValidationItem" i WHERE i."id" = :item_id)"""  # noqa: S608 (constants)
-STEP = """
-SELECT o."id" FROM "AiValidationOpenItem" o WHERE {filter}
-  AND (CAST(:item_id AS text) IS NULL OR (COALESCE(-o."confidence", 1), o."id") {sign} {here})
-ORDER BY COALESCE(-o."confidence", 1) {way}, o."id" {way} LIMIT 1
-"""
-NEXT = sa.text(STEP.format(filter=FILTER, sign=">", here=HERE, way="ASC"))
-PREVIOUS = sa.text(STEP.format(filter=FILTER, sign="<", here=HERE, way="DESC"))
-COUNTS = sa.text("""
-SELECT COALESCE(o."specialty", '') AS specialty, count(*) AS n FROM "AiValidationOpenItem" o
-WHERE (CAST(:job_id AS text) IS NULL OR o."jobId" = :job_id) AND o."id" IS DISTINCT FROM :settled GROUP BY 1 ORDER BY 1
+# What waits is read once: each row of it costs more than everything that is asked of the rows afterwards. One order for
+# everybody, so that `next` and `previous` mean the same wherever one stands, also on a row that is settled by now.
+QUEUE = sa.text("""
+WITH waiting AS MATERIALIZED (
+  SELECT o."id", COALESCE(-o."confidence", 1) AS place, COALESCE(o."specialty", '') AS specialty
+  FROM "AiValidationOpenItem" o WHERE CAST(:job_id AS text) IS NULL OR o."jobId" = :job_id
+), line AS (
+  SELECT w."id", w.place FROM waiting w WHERE CAST(:specialty AS text) IS NULL OR w.specialty = :specialty
+), first AS (
+  SELECT l."id" FROM line l ORDER BY l.place, l."id" LIMIT 1
+), here AS (
+  SELECT i."id", COALESCE(-(i."result" ->> 'confidence')::float8, 1) AS place FROM "AiValidationItem" i
+  WHERE i."id" = COALESCE(CAST(:item_id AS text), (SELECT f."id" FROM first f))
+)
+SELECT (SELECT f."id" FROM first f) AS first,
+  (SELECT l."id" FROM line l, here h WHERE (l.place, l."id") > (h.place, h."id")
+   ORDER BY l.place, l."id" LIMIT 1) AS following,
+  (SELECT l."id" FROM line l, here h WHERE (l.place, l."id") < (h.place, h."id")
+   ORDER BY l.place DESC, l."id" DESC LIMIT 1) AS before,
+  (SELECT json_agg(json_build_array(c.specialty, c.n) ORDER BY c.specialty) FROM (
+     SELECT w.specialty, count(*) AS n FROM waiting w WHERE w."id" IS DISTINCT FROM :settled GROUP BY 1) c) AS counts
 """)
 
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """What is open, by specialty, and where it goes on from one row. A step is None where there is none."""
+    """What is open, by specialty, and where it goes on from one row. A step is None where there is none.
+
+    `here` is where one stands: the row that was named, else the first that waits.
+    """
 
     by_specialty: dict[str, int]
+    here: str | None
     next: str | None
     previous: str | None
 
@@ -40,12 +50,14 @@ def read_queue(
 
     After the last row it goes on with the first. `settled` is a row that is not counted any more.
     """
-    wanted = {"job_id": job_id, "specialty": specialty, "item_id": item_id}
+    wanted = {"job_id": job_id, "specialty": specialty, "item_id": item_id, "settled": settled}
     with engine.connect() as connection:
-        counts = connection.execute(COUNTS, {"job_id": job_id, "settled": settled})
-        by_specialty = {row.specialty: int(row.n) for row in counts}
-        following = connection.execute(NEXT, wanted).scalar_one_or_none()
-        if following is None and item_id is not None:
-            following = connection.execute(NEXT, {**wanted, "item_id": None}).scalar_one_or_none()
-        before = None if item_id is None else connection.execute(PREVIOUS, wanted).scalar_one_or_none()
-    return Queue(by_specialty, None if following == item_id else following, before)
+        found = connection.execute(QUEUE, wanted).one()
+    here = item_id or found.first
+    following = found.following or found.first
+    return Queue(
+        by_specialty=dict(found.counts or ()),
+        here=here,
+        next=None if following == here else following,
+        previous=found.before,
+    )

@@ -80,10 +80,7 @@ def _show(
     status: int = 200,
 ) -> Response:
     queue = _queue(parts, place, item_id, settled)
-    if item_id is None and queue.next is not None:
-        item_id = queue.next
-        queue = _queue(parts, place, item_id, settled)
-    item = None if item_id is None else Item.of(find_item(parts, item_id))
+    item = None if queue.here is None else Item.of(find_item(parts, queue.here))
     total = sum(queue.by_specialty.values())
     return page(
         request, "review.html", visitor, status=status, item=item, place=place, queue=queue, settled=settled,
