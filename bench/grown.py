@@ -28,6 +28,7 @@ from bench.uploads import write_csv, write_truth
 from worker.adapters import batches, calls, decisions, history, invariants, overview, tasks
 from worker.adapters.db import Database, connect
 from worker.adapters.files import Storage
+from worker.metrics import Exporter
 from worker.retention import Retention
 from worker.shapes.jobs import Job, Task
 
@@ -199,6 +200,19 @@ def measure_invariants(grown: Site) -> list[Figure]:
     return found
 
 
+def measure_scrape(grown: Site) -> list[Figure]:
+    """`/metrics` of a process that has just started, and each time after that, nothing being kept in between."""
+    exporter, took = Exporter(grown.engine, max_age_s=0), []
+    for _ in range(12):
+        started = time.perf_counter()
+        exporter.render()
+        took.append(1000 * (time.perf_counter() - started))
+    return [
+        Figure("first scrape of a process", took[0] / 1000, "s"),
+        Figure("a scrape after it", statistics.median(took[1:]), "ms", 50.0),
+    ]
+
+
 def measure_removal(grown: Site, keep_days: int = 380, large: int = 100_000) -> list[Figure]:
     """`medq prune` of a twentieth of it, `medq forget` of the largest job there may be; who claims meanwhile."""
     storage = Storage(str(grown.folder / "storage"))
@@ -270,7 +284,7 @@ def measure(empty: Site, grown: Site, *, items: int, call_count: int, rounds: in
         print(f"measuring: {name} …", file=sys.stderr, flush=True)
         figures += compare(name, work, empty, grown, rounds)
         print("; ".join(f"{f.name} {f.value:.3f} ({f.bound:.3f})" for f in figures[-2:]), file=sys.stderr, flush=True)
-    figures += measure_invariants(grown)
+    figures += [*measure_scrape(grown), *measure_invariants(grown)]
     for site in (empty, grown):
         with site.engine.begin() as connection:
             connection.execute(sa.text('DELETE FROM "AiValidationJob" WHERE "id" LIKE :ids'), {"ids": MEMBERS})

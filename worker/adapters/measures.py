@@ -91,6 +91,10 @@ FROM (SELECT "id", "completedAt", "kind", {TASK_TIMES} FROM "AiValidationTask"
 """)  # noqa: S608
 
 
+# Of one job: items by type and status, tasks by kind and status.
+Counts = tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]]
+
+
 @dataclass(slots=True)
 class Histogram:
     """How many seconds things took. `counts[i]` is below `bounds[i]`, the last one above them all."""
@@ -164,7 +168,8 @@ class Measures:
         self._until: datetime | None = None
         self._seen: dict[Any, datetime] = {}  # calls and task runs that ended within the overlap
         self._states: dict[str, str] = {}  # job → as it was when its items and tasks were counted
-        self._counts: dict[str, tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]]] = {}
+        self._counts: dict[str, Counts] = {}
+        self._sums: Counts = (Counter(), Counter())  # of all jobs
 
     def look(self) -> Standing:
         """Everything as it stands now; `grown` has what was added to it."""
@@ -172,10 +177,7 @@ class Measures:
             now = connection.scalar(sa.text(f"SELECT {UTC_NOW}"))
             self._grow(connection, now - timedelta(seconds=OVERLAP_S))
             jobs = self._count_jobs(connection)
-            items, tasks = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
-            for of_items, of_tasks in self._counts.values():
-                items.update(of_items)
-                tasks.update(of_tasks)
+            items, tasks = (dict(sums) for sums in self._sums)
             queue = connection.execute(QUEUE).one()
             return Standing(
                 jobs=jobs,
@@ -220,18 +222,20 @@ class Measures:
         return found
 
     def _count_jobs(self, connection: sa.Connection) -> Mapping[str, int]:
-        states = {row.id: (row.state, row.status) for row in connection.execute(STATES)}
+        states = {job_id: (state, status) for job_id, state, status in connection.execute(STATES)}
         changed = [
             job_id
             for job_id, (state, status) in states.items()
             if status in OPEN_STATES or self._states.get(job_id) != state
         ]
-        for gone in self._counts.keys() - states.keys():
-            del self._counts[gone]
+        for old in (self._counts.keys() - states.keys()) | (self._counts.keys() & set(changed)):
+            for sums, counts in zip(self._sums, self._counts.pop(old), strict=True):
+                sums.subtract(counts)
         for job_id in changed:
             self._counts[job_id] = Counter(), Counter()
         for place, statement in enumerate((ITEMS, TASKS)):
             for row in connection.execute(statement, {"ids": changed}):
                 self._counts[row.jobId][place][row.kind, row.status] = row.number
+                self._sums[place][row.kind, row.status] += row.number
         self._states = {job_id: state for job_id, (state, _) in states.items()}
         return Counter(status for _, status in states.values())
