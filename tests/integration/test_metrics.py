@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from bench.scripted_llm import ScriptedLlm
@@ -163,3 +165,51 @@ def test_alerts_ask_for_metrics_that_there_are(platform: Platform) -> None:
         re.findall(r"\bmedq_\w+", " ".join(re.findall(r"expr:(.*?)(?=\n +(?:for|labels):)", ALERTS.read_text(), re.S)))
     )
     assert wanted <= there | {f"{name}_total" for name in there}
+
+
+DASHBOARD = ALERTS.with_name("dashboard.json")
+
+
+def dashboard_expressions() -> list[str]:
+    panels = json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
+    return [target["expr"].replace("$__rate_interval", "5m") for panel in panels for target in panel["targets"]]
+
+
+def test_the_dashboard_shows_every_metric_that_there_is_and_no_other(platform: Platform) -> None:
+    text = Exporter(platform.engine).render().decode()
+    there = {
+        f"{name}_bucket" if kind == "histogram" else name
+        for name, kind in re.findall(r"^# TYPE (\w+) (\w+)", text, re.MULTILINE)
+    }
+    shown = set(re.findall(r"\bmedq_\w+", " ".join(dashboard_expressions())))
+    assert there - shown <= {"medq_build_info"}
+    assert shown - there <= {"medq_worker_processes", "medq_llm_pause_seconds", "medq_llm_rate_limit_per_minute"}
+
+
+def test_the_dashboard_is_laid_out_as_grafana_takes_it() -> None:
+    board = json.loads(DASHBOARD.read_text(encoding="utf-8"))
+    panels = board["panels"]
+    assert len({panel["id"] for panel in panels}) == len({panel["title"] for panel in panels}) == len(panels)
+    cells: set[tuple[int, int]] = set()
+    for panel in panels:
+        at = panel["gridPos"]
+        own = {(at["x"] + dx, at["y"] + dy) for dx in range(at["w"]) for dy in range(at["h"])}
+        assert at["x"] + at["w"] <= 24
+        assert not own & cells, panel["title"]
+        cells |= own
+        assert panel["type"] in ("stat", "timeseries")
+        assert all(target["datasource"]["uid"] == "${datasource}" for target in panel["targets"])
+    assert [variable["name"] for variable in board["templating"]["list"]] == ["datasource"]
+
+
+def test_what_the_dashboard_asks_is_read_by_prometheus_itself(tmp_path: Path) -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed (Debian package prometheus)")
+    rules = [{"record": f"a:b{n}", "expr": expression} for n, expression in enumerate(dashboard_expressions())]
+    path = tmp_path / "rules.yml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
+    checked = subprocess.run(
+        [promtool, "check", "rules", str(path)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert checked.returncode == 0, checked.stdout + checked.stderr
