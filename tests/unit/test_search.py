@@ -271,7 +271,7 @@ def test_what_is_far_behind_the_best_is_left_out() -> None:
 
 
 def test_the_same_text_is_shown_once_and_the_budget_holds() -> None:
-    long = [passage(f"p{n}", 0.9 - n / 100, text=str(n) + "x" * 1_400) for n in range(5)]
+    long = [passage(f"p{n}", 0.9 - n / 100, text=str(n) + "x" * 1_700) for n in range(5)]
 
     assert texts(passage("p1", 0.9), passage("p2", 0.8, text="Texte p1.")) == ["Texte p1."]
     assert sum(map(len, texts(*long))) <= MAX_CHARACTERS

@@ -94,7 +94,7 @@ def _why(one: AskedCourses) -> str:
     if not one.is_read:
         return "passage absent des documents lus"
     if one.by_system["ranking"].rank is not None:
-        return "trouvé, mais sous le seuil"
+        return "trouvé, mais non montré"
     return "non trouvé" if one.by_system["worker"].shown else "aucun extrait"
 
 

@@ -17,7 +17,7 @@ BEST_SHARE = 0.4  # of the best passage's score; the tail only dilutes
 SIMILAR = 0.5  # a passage that only vectors bring needs half the coverage and this cosine
 MAX_EXCERPTS = 5
 ENOUGH = 3  # so many in the question's own specialty, and no search is widened
-MAX_CHARACTERS = 5_000  # some 1,400 tokens
+MAX_CHARACTERS = 6_000  # five passages of the greatest length, some 1,700 tokens
 RRF_K = 60  # Cormack, Clarke and Büttcher, Reciprocal rank fusion outperforms Condorcet, 2009
 
 
