@@ -2,7 +2,7 @@
 
 `python -m bench.viewers [--write]`. `medq serve` is a process of its own; viewers and programs are threads of another.
 Run it on a quiet machine with two cores: everything shares them. Bounds: the job at most 1.1 times as long, a page
-within 50 ms for 95 of 100. That all viewers together cost a query or two a second is held by `tests/unit/test_web_live.py`.
+within 50 ms for 95 of 100. One poller for all viewers: `tests/unit/test_web_live.py`.
 """
 
 from __future__ import annotations
