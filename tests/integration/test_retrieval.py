@@ -240,7 +240,7 @@ def make_outdated(database: Database) -> None:
 
 
 def test_what_an_earlier_release_indexed_is_indexed_anew_while_older_workers_search(
-    database: Database, courses: Path, capsys: pytest.CaptureFixture[str]
+    database: Database, courses: Path
 ) -> None:
     # Given documents whose stems an earlier release made, which a worker of this one does not find and says so once
     ingest(database, courses)
@@ -887,6 +887,13 @@ def test_ingest_list_and_remove_by_command(
     told = json.loads(out)
     assert (code, [file["status"] for file in told["files"]]) == (1, ["unchanged", "unchanged", "refused"])
     assert set(told["files"][0]) == {"path", "status", "reason", "pages", "chunks", "pagesWithoutText", "labels"}
+
+    # And what an earlier release indexed is named, and indexed anew once
+    make_outdated(Database(platform.engine))
+    assert "2 of them are not searched" in medq("courses")[2]
+    assert medq("courses", "reindex")[:2] == (0, "2 documents reindexed.\n")
+    assert medq("courses", "reindex")[:2] == (0, "0 documents reindexed.\n")
+    assert [d["outdated"] for d in json.loads(medq("courses", "--json")[1])] == [False, False]
 
     # And one can be removed, an unknown one is wrong usage, and the list is one shorter
     assert medq("courses", "rm", listed[0]["id"])[:2] == (0, "1 removed.\n")
