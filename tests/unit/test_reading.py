@@ -295,6 +295,18 @@ def test_a_page_upright_that_repeats_the_one_before_is_read() -> None:
     assert text(make_placed_pdf(pages)).count("38,5 °C") == 2
 
 
+def test_numbers_set_apart_from_their_headings_are_no_table() -> None:
+    page: list[Placed] = []
+    for number, name in enumerate(("Objectif", "Matériel", "Examens"), start=1):
+        top = 760 - 60 * number
+        page += [(40, top, 12, f"7.{number}", True), (80, top, 12, name, True), *column(40, top - 20, BODY)]
+
+    read = chunks(make_placed_pdf([page]))
+
+    assert "\n7.2 Matériel\n" in read[0].text
+    assert read[0].heading == "7.1 Objectif"
+
+
 def test_what_is_printed_twice_at_one_place_is_read_once() -> None:
     page = [*column(40, 700, BODY), *column(40.4, 699.7, BODY)]
 
@@ -354,8 +366,7 @@ def test_what_a_reader_of_a_web_page_does_not_see_is_left_out() -> None:
     page = """<html><head><style>.aide, #menu { color: red; display: none } @media print { .cours { display:none } }
         .vu { display: block }</style></head><body>
         <div style="color: red; DISPLAY : NONE">caché <b>dedans</b></div><p hidden>caché</p>
-        <span class="x aide">caché</span>
-        <div id="menu"><p>caché</p></div><p style="visibility:hidden">caché</p>
+        <span class="x aide">caché</span><div id="menu"><p>caché</p></div><p style="visibility:hidden">caché</p>
         <p class="cours">La fièvre</p><p class="vu">se mesure.</p></body></html>"""
 
     assert read("a.html", page.encode()) == [Line("La fièvre"), Line("se mesure.")]

@@ -53,6 +53,7 @@ MAX_WRAPPED = 3  # lines of one cell below those of a row
 PARAGRAPH_PITCH = 1.25  # of the usual distance between lines
 EDGE_GAP = 1.5  # of a line's height: what stands so far from the rest of the page
 _LEADERS = re.compile(r"(?:\.\s?){4,}|(?:·\s?){4,}")
+_ENUMERATOR = re.compile(r"(?:[\dIVX]{1,4}|[A-Za-z])(?:\.\d{1,3})*[.)°]?|[•▪–—*-]")
 _ENDS = (".", "!", "?", ":", ";", "…", "»")
 
 
@@ -295,7 +296,7 @@ def _tabular_groups(found: Sequence[Sequence[Sequence[_Row]]]) -> Iterator[list[
 
 def _tables(rows: Sequence[_Row]) -> list[_Row]:
     """Printed lines with wide gaps below one another are the rows of a table; what wraps in a cell goes on in it."""
-    wide = [len(row.cells) > 1 and not any(_LEADERS.search(cell) for cell in row.cells) for row in rows]
+    wide = [_has_cells(row) for row in rows]
     found: list[_Row] = []
     last: int | None = None  # the row of a table that is being read
     for number, row in enumerate(rows):
@@ -310,6 +311,13 @@ def _tables(rows: Sequence[_Row]) -> list[_Row]:
             found.append(row)
             last = None
     return found
+
+
+def _has_cells(row: _Row) -> bool:
+    """Whether the gaps of a line part cells: not those of contents, nor the one after a number or a bullet."""
+    if len(row.cells) == 2 and _ENUMERATOR.fullmatch(row.cells[0]) and not row.cells[1][0].isdigit():
+        return False
+    return len(row.cells) > 1 and not any(_LEADERS.search(cell) for cell in row.cells)
 
 
 def _are_rows(above: _Row, below: _Row, distance: int) -> bool:

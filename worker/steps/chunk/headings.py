@@ -10,6 +10,7 @@ from worker.shapes.courses import Line, Page
 
 MAX_HEADING = 150
 LARGER = 1.12  # than the body's letters
+NOTE_SIZE = 0.92
 MAX_LINES = 4  # of one heading
 
 # `2.1 Signes`, `IV. Traitement`, `B) Formes`. A number alone is none: `21 mm Hg`, `48 à 72`, `5 capsules`.
@@ -85,7 +86,12 @@ def _by_type(block: Sequence[Line]) -> Iterator[Line]:
         if rest:
             yield Line("")
             yield from _by_type(rest)
-    elif len(block) == 1 and not _stands_out(block[0]) and _has_form(block[0].text, alone=True):
+    elif (
+        len(block) == 1
+        and not _stands_out(block[0])
+        and block[0].size > NOTE_SIZE
+        and _has_form(block[0].text, alone=True)
+    ):
         yield replace(block[0], is_heading=True)
     else:
         yield from block
