@@ -14,23 +14,13 @@ import openpyxl
 import pytest
 
 from bench.scripted_llm import ScriptedLlm
-from surroundings import Platform
+from hostile_texts import HOSTILE
+from surroundings import Platform, plain
 from web_server import Answer, Web, serving
 
 TEACHER, COLLEAGUE = "prof@medq.test", "collegue@medq.test"
 OPTIONS = {letter: f"Proposition {letter}" for letter in "ABCDE"}
 HEADER = ["matiere", "cours", "niveau", "semestre", "texte de la question", *(f"option {c}" for c in "abcde")]
-HOSTILE = [
-    "<script>alert(1)</script>",
-    '"><img src=x onerror=alert(1)>',
-    "{{ 7*7 }}{% raw %}",
-    "javascript:alert(1)",
-    "</textarea></form><form action=//evil.example>",
-    "\u202egnitirw thgir\u202c",
-    "&lt;b&gt; &amp; & <",
-    "x" * 30_000,
-    "%0d%0aSet-Cookie: a=b",
-]
 
 
 class Page(HTMLParser):
@@ -245,6 +235,12 @@ def test_hostile_texts_are_shown_and_do_nothing(site: Platform, web: Web, llm: S
             t=text,
         )
         site.execute('UPDATE "User" SET "name" = :t WHERE "id" = \'prof\'', t=text)
+        told = plain(web.ask(f"/api/v1/items/{item_id}", headers=teacher.headers).json())
+        assert told["reason"] == told["question"]["text"] == told["looks"][0]["explanation"] == plain(text)
+        listed = plain(web.ask("/api/v1/jobs", headers=teacher.headers).json())["jobs"]
+        assert [job["originalFileName"][:200] for job in listed] == [
+            plain(text)[:200]
+        ]  # a name of 100 kB comes bounded
         for path in ("/", f"/taches/{job_id}", f"/a-trancher?item={item_id}"):
             page = teacher.get(path)
             assert text[:80] in "".join(page.words).replace("\u00a0", " ") or " ".join(text[:80].split()) in page.text
