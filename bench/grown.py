@@ -301,7 +301,7 @@ def main() -> None:
     parser.add_argument("--items", type=int, default=2_000_000)
     parser.add_argument("--calls", type=int, default=400_000)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--jobs", type=int, default=5, metavar="N", help="jobs of 300 questions on each side")
+    parser.add_argument("--jobs", type=int, default=11, metavar="N", help="jobs of 300 questions on each side")
     parser.add_argument("--write", action="store_true", help="put what was measured into docs/performance.md")
     arguments = parser.parse_args()
     with open_ground() as (services, folder), ExitStack() as stack:
