@@ -35,7 +35,7 @@ WARM = 0.25  # of the time: until then pools fill and modules are loaded
 # In the long run every setting is the default. In the short one a watch that never goes round must show soon.
 HURRIED = {"MEDQ_WEDGED_SECONDS": "4", "MEDQ_LEASE_SECONDS": "2", "MEDQ_CALL_TIMEOUT_SECONDS": "5"}
 OF_TESTS = ("MEDQ_SWEEP_SECONDS", "MEDQ_LEASE_SECONDS", "MEDQ_GRACE_SECONDS")
-MOST_GROWTH_MB, MOST_DESCRIPTORS = 20, 20  # of one process; its pool opens and closes as many connections
+MOST_GROWTH_MB, MOST_DESCRIPTORS = 20, 12  # of one process; its pool opens and closes connections
 
 
 @dataclass
