@@ -18,7 +18,7 @@ from browser import WIDTHS, Browser, explain_absence, open_browser
 
 from bench.scripted_llm import ScriptedLlm
 from surroundings import ADMIN, Platform
-from web_server import Web, serving
+from web_server import Web, add_maintainers, serving
 from worker.adapters.db import Database
 from worker.ingest import find_files, ingest_files
 from worker.shapes.courses import CourseLabels
@@ -44,12 +44,7 @@ def windows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Browser]]
 @pytest.fixture
 def site(platform: Platform) -> Platform:
     platform.environment["MEDQ_MODEL"] = "gpt-5-mini"  # one whose price is known
-    for email, name in ((TEACHER, "Enseignante"), (COLLEAGUE, "Collègue")):
-        platform.execute(
-            'INSERT INTO "User" ("id", "email", "name", "role", "updatedAt") '
-            "VALUES (:id, :email, :name, 'maintainer', now())",
-            id=email.partition("@")[0], email=email, name=name,
-        )  # fmt: skip
+    add_maintainers(platform, {TEACHER: "Enseignante", COLLEAGUE: "Collègue"})
     return platform
 
 

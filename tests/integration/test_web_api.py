@@ -17,7 +17,7 @@ import pytest
 
 from bench.scripted_llm import ScriptedLlm
 from surroundings import Platform, plain
-from web_server import TOKEN, Web, serving
+from web_server import TOKEN, Web, add_maintainers, serving
 
 TEACHER, ADMIN = "prof@medq.test", "admin@medq.com"
 OPTIONS = {letter: f"Proposition {letter}" for letter in "ABCDE"}
@@ -48,11 +48,7 @@ def workbook_of(stems: list[str], key: str = "AC") -> bytes:
 
 @pytest.fixture
 def site(platform: Platform) -> Platform:
-    platform.execute(
-        'INSERT INTO "User" ("id", "email", "name", "role", "updatedAt") '
-        "VALUES ('prof', :email, 'Prof', 'maintainer', now())",
-        email=TEACHER,
-    )
+    add_maintainers(platform, {TEACHER: "Prof"})
     return platform
 
 

@@ -16,7 +16,7 @@ import pytest
 from bench.scripted_llm import ScriptedLlm
 from hostile_texts import HOSTILE
 from surroundings import Platform, plain
-from web_server import Answer, Web, serving
+from web_server import Answer, Web, add_maintainers, serving
 
 TEACHER, COLLEAGUE = "prof@medq.test", "collegue@medq.test"
 OPTIONS = {letter: f"Proposition {letter}" for letter in "ABCDE"}
@@ -105,12 +105,7 @@ class Browser:
 
 @pytest.fixture
 def site(platform: Platform) -> Platform:
-    for email in (TEACHER, COLLEAGUE):
-        platform.execute(
-            'INSERT INTO "User" ("id", "email", "name", "role", "updatedAt") '
-            "VALUES (:id, :email, :id, 'maintainer', now())",
-            id=email.partition("@")[0], email=email,
-        )  # fmt: skip
+    add_maintainers(platform, {TEACHER: "prof", COLLEAGUE: "collegue"})
     return platform
 
 

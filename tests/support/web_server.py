@@ -37,6 +37,18 @@ class Answer:
         return self.body.decode().replace("\u00a0", " ")
 
 
+def add_maintainers(platform: Any, people: Mapping[str, str]) -> None:
+    """Users who may decide, by e-mail with their names; the id is what stands before the @."""
+    for email, name in people.items():
+        platform.execute(
+            'INSERT INTO "User" ("id", "email", "name", "role", "updatedAt") '
+            "VALUES (:id, :email, :name, 'maintainer', now())",
+            id=email.partition("@")[0],
+            email=email,
+            name=name,
+        )
+
+
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: Any) -> None:
         return None
