@@ -130,12 +130,14 @@ def test_every_route_answers_whom_it_is_for_and_nobody_else(web: Web) -> None:
         assert as_admin.status != 403, (method, path)
 
 
-def test_what_is_done_and_who_is_refused_stands_in_the_log(web: Web) -> None:
+def test_what_is_done_and_who_is_refused_stands_in_the_log(web: Web, platform: Platform) -> None:
     with events_of(guard) as events:
         for method, path in CHANGES:
             web.ask(concrete(path), method=method, user=ADMIN, data=b"")
         web.ask("/api/v1/stats", user=MAINTAINER)
         web.ask("/api/v1/jobs", headers=NOBODY["wrong token"])
+        # A line is written behind its answer
+        platform.wait_until(lambda: sum(event["event"] == "web_action" for event in events) >= len(CHANGES) + 2)
     done = [event for event in events if event["event"] == "web_action"]
 
     def logged(**what: object) -> bool:

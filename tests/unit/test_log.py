@@ -21,6 +21,8 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
+from told import events_of
+from worker import runner
 from worker.errors import JobFailed
 from worker.log import configure_logging, describe, get_logger
 from worker.streams import visible
@@ -261,3 +263,10 @@ def test_what_is_visible_holds_no_control_character_and_all_else(text: str) -> N
     assert not [c for c in shown if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp")]
     assert "".join(c for c in text if c.isprintable()) in ("", shown) or len(shown) >= len(text)
     assert visible(shown, one_line=True) == shown
+
+
+def test_a_module_is_heard_whatever_level_a_command_has_set() -> None:
+    configure_logging(level=logging.ERROR)
+    with events_of(runner) as events:
+        runner.log.info("said", task_id="t")
+    assert events == [{"event": "said", "task_id": "t", "log_level": "info"}]
