@@ -25,6 +25,11 @@ def pytest_configure(config: pytest.Config) -> None:
         leftovers.adopt_orphans()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes minutes begins first: at the end it would run on alone."""
+    items.sort(key=lambda item: item.get_closest_marker("takes_minutes") is None)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A run fails when something that it started still lives at its end."""

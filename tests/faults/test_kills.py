@@ -40,6 +40,7 @@ PROCESSES = 4
 KILLS = int(os.environ.get("MEDQ_FAULT_KILLS") or 200)
 
 
+@pytest.mark.takes_minutes
 @pytest.mark.timeout(120 + 3 * KILLS)
 def test_t1_kill_9_at_named_points(platform: Platform, llm: ScriptedLlm, nursery: Nursery, rng: random.Random) -> None:
     # Given jobs that keep coming, a model that is wrong now and then, and four processes

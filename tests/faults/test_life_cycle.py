@@ -381,6 +381,7 @@ class LifeCycle(RuleBasedStateMachine):
             self.seen["stale"] += 1
 
 
+@pytest.mark.takes_minutes
 def test_the_life_of_tasks_in_any_order(platform: Platform, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # One thread plays all the owners: what one of them waits for is done already, or never will be.
     monkeypatch.setattr("worker.steps.ask.TWIN_WAIT_S", 0.01)
