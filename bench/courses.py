@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from worker.shapes.questions import Question
+from worker.questions.question import Question
 
 ASPECTS = ("mécanisme", "terrain", "signes", "examens", "traitement", "complications")
 LEFT_OUT = "Hors corpus"

@@ -25,12 +25,17 @@ from bench.fill import MEMBERS, add_large_job, fill, open_jobs
 from bench.meters import CpuMeter
 from bench.site import Site, open_ground, open_site
 from bench.uploads import write_csv, write_truth
-from worker.adapters import batches, calls, decisions, history, invariants, overview, tasks
-from worker.adapters.db import Database, connect
-from worker.adapters.files import Storage
-from worker.metrics import Exporter
-from worker.retention import Retention
-from worker.shapes.jobs import Job, Task
+from worker.db.engine import Database, connect
+from worker.jobs import invariants, queries
+from worker.jobs.retention import Retention
+from worker.llm import ledger
+from worker.llm.batch import batches
+from worker.metrics.prometheus import Exporter
+from worker.questions import history_store
+from worker.queue import tasks
+from worker.queue.job import Job, Task
+from worker.review import decision_store
+from worker.upload.storage import Storage
 
 MOST = 1.1  # times what it takes beside nothing
 OWNER = "bench:1:2:3"
@@ -47,7 +52,7 @@ def claim(connection: sa.Connection) -> object:
 def sweep(connection: sa.Connection) -> object:
     """Everything that an idle worker's sweep asks."""
     tasks.mend_orphans(connection)
-    calls.mark_strays(connection, older_than_s=150)
+    ledger.mark_strays(connection, older_than_s=150)
     batches.is_any_due(connection, endpoint="bench", stranded_s=3600)
     return tasks.find_expired(connection, lease_s=30)
 
@@ -55,33 +60,33 @@ def sweep(connection: sa.Connection) -> object:
 def look_up(connection: sa.Connection) -> object:
     """The stored replies to five questions that nobody asked before."""
     task = Task("none", Job("open-1", "u", "f", "f", None, None, None), "analyse", 0, 1, OWNER)
-    return calls.find_replies(connection, task, [f"unknown {n}" for n in range(5)])
+    return ledger.find_replies(connection, task, [f"unknown {n}" for n in range(5)])
 
 
 def list_jobs(connection: sa.Connection) -> object:
     """`medq jobs`."""
-    return overview.list_jobs(connection.engine)
+    return queries.list_jobs(connection.engine)
 
 
 def show_job(connection: sa.Connection) -> object:
     """`medq status`, by the first characters of the id."""
-    (job_id,) = overview.find_job_ids(connection.engine, "open-01")
-    overview.get_job(connection.engine, job_id)
-    overview.count_outcomes(connection.engine, job_id)
-    overview.count_findings(connection.engine, job_id)
-    return overview.sum_spending(connection.engine, job_id)
+    (job_id,) = queries.find_job_ids(connection.engine, "open-01")
+    queries.get_job(connection.engine, job_id)
+    queries.count_outcomes(connection.engine, job_id)
+    queries.count_findings(connection.engine, job_id)
+    return queries.sum_spending(connection.engine, job_id)
 
 
 def find_standing(connection: sa.Connection) -> object:
     """What is stored under a hundred contents that are new, and what came before with them."""
     hashes = [f"new {n}" for n in range(100)]
-    connection.execute(history.BY_ID, {"ids": hashes}).all()
-    return history.find_earlier(connection, hashes=hashes, texts=hashes, ids=hashes)
+    connection.execute(history_store.BY_ID, {"ids": hashes}).all()
+    return history_store.find_earlier(connection, hashes=hashes, texts=hashes, ids=hashes)
 
 
 def find_item(connection: sa.Connection) -> object:
     """One row by its id, as each decision of a returned workbook is found."""
-    return decisions.find_items(connection, "open-01-item-001")
+    return decision_store.find_items(connection, "open-01-item-001")
 
 
 STATEMENTS: dict[str, Work] = {

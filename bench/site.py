@@ -18,13 +18,13 @@ import redis
 import sqlalchemy as sa
 
 from bench.scripted_llm import ScriptedLlm
-from worker.adapters.db import connect, sqlalchemy_url
-from worker.adapters.schema import upgrade
+from worker.db.engine import connect, sqlalchemy_url
+from worker.db.schema import upgrade
+from worker.embedded import Services, open_services
 from worker.enqueue import enqueue_job
-from worker.services import Services, open_services
+from worker.runtime.supervisor import Workers
 from worker.settings import Settings
-from worker.supervisor import Workers
-from worker.urls import libpq_url
+from worker.system.urls import libpq_url
 
 ADMIN = "admin@medq.com"
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from worker import traces
+from worker import tracing
 
 BATCHES = 20_000
 COLLECTOR = """
@@ -24,12 +24,12 @@ with collecting() as collector:
 
 def trace_batch(calls: int) -> None:
     """The spans of one batch, as the runner and the gateway make them."""
-    with traces.task_span("analyse", job_id="c" * 25, task_id="t" * 25, attempt=1) as task:
+    with tracing.task_span("analyse", job_id="c" * 25, task_id="t" * 25, attempt=1) as task:
         for _ in range(calls):
-            with traces.call_span(
+            with tracing.call_span(
                 "gpt-5.4-mini", purpose="analyse", endpoint="https://api.openai.com/v1", questions=5, max_tokens=900
             ) as call:
-                traces.add_reply(call, model="gpt-5.4-mini", prompt=1500, cached=100, completion=700)
+                tracing.add_reply(call, model="gpt-5.4-mini", prompt=1500, cached=100, completion=700)
         task.set_attribute("medq.task.end", "done")
 
 
@@ -40,7 +40,7 @@ def measure(calls: int) -> float:
         trace_batch(calls)
         if number % 40 == 0:  # slower than the collector takes them, as work is
             time.sleep(0.01)
-    traces.flush()
+    tracing.flush()
     return (time.process_time() - before) / BATCHES * 1e6
 
 
@@ -54,7 +54,7 @@ def main() -> None:
         assert collector.stdin is not None
         url = collector.stdout.readline().strip()
         for calls, name in ((1, "on, one call:   "), (2, "on, two calls:  ")):
-            traces.configure(url, service="bench")
+            tracing.configure(url, service="bench")
             print(f"{name} {measure(calls):6.1f} µs of CPU per batch")
         collector.stdin.close()
 

@@ -25,7 +25,7 @@ from bench.document import Figure, Result
 from bench.meters import CpuMeter, Usage, busy_share, count_transactions, memory_mb
 from bench.site import Site, open_ground, open_site
 from bench.uploads import write_csv, write_truth
-from worker.services import Services
+from worker.embedded import Services
 
 BATCH = 5
 DISTURBED = 0.15  # of the machine, used by others

@@ -18,10 +18,10 @@ import sqlalchemy as sa
 
 from schema import adoption, online, routines, rules, scripts
 from schema.config import head_revision
-from worker.adapters.db import sqlalchemy_url
-from worker.adapters.schema import upgrade
-from worker.adapters.schema.migrate import read_revision
-from worker.services import open_services
+from worker.db.engine import sqlalchemy_url
+from worker.db.schema import upgrade
+from worker.db.schema.migrate import read_revision
+from worker.embedded import open_services
 from worker.settings import Settings
 
 TESTS = Path(__file__).parents[1] / "tests"

@@ -14,11 +14,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from worker import faults
-from worker.adapters.files import Storage
+from worker import failpoints
 from worker.errors import UsageError
-from worker.faults import Point
-from worker.urls import read_address
+from worker.failpoints import Point
+from worker.system.urls import read_address
+from worker.upload.storage import Storage
 
 INSERT_JOB = """
 INSERT INTO "AiValidationJob"
@@ -47,7 +47,7 @@ def enqueue_job(
     `idempotency_key` by the same user, nothing is stored and the id is that of the first time. Raises `UsageError`
     when the file or the user does not exist, or `config` is no JSON; then nothing is stored and no job is created.
     """
-    from worker.sessions import begin_statement, open_session
+    from worker.db.sessions import begin_statement, open_session
 
     database_url = database_url or os.environ.get("DATABASE_URL")
     if not database_url:
@@ -64,21 +64,21 @@ def enqueue_job(
             return job_id
         # Killed anywhere in between, the note lets the workers remove a file that no job came of.
         storage.announce_upload(job_id)
-        faults.reached(Point.ANNOUNCED)
+        failpoints.reached(Point.ANNOUNCED)
         try:
             url, size = storage.save_upload(data, job_id, name)
-            faults.reached(Point.STORED)
+            failpoints.reached(Point.STORED)
             connection.execute(
                 INSERT_JOB,
                 (job_id, Path(url).name, _text(name), size, url, user_id, _text(instructions), dumped),
             )
-            faults.reached(Point.INSERTED)
+            failpoints.reached(Point.INSERTED)
         except BaseException:
             storage.discard_upload(job_id)
             raise
         # Should this fail, the job may exist all the same: the workers find out, and tidy up if it does not.
         connection.commit()
-        faults.reached(Point.ENQUEUED)
+        failpoints.reached(Point.ENQUEUED)
         with suppress(OSError):  # the job is there; the workers forget the note
             storage.settle_upload(job_id)
     return job_id

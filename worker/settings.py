@@ -13,8 +13,8 @@ from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from worker.errors import UsageError
-from worker.shapes.local_time import DEFAULT_ZONE, find_zone, use_zone
-from worker.urls import check_http_url
+from worker.system.urls import check_http_url
+from worker.text.local_time import DEFAULT_ZONE, find_zone, use_zone
 
 DEFAULT_MODEL = "gpt-5.4-mini"
 ENV_FILE = ".env"

@@ -20,8 +20,8 @@ from typing import Any
 
 import psycopg
 
-from worker.adapters.schema import upgrade
-from worker.services.postgres import _choose_account, find_binaries
+from worker.db.schema import upgrade
+from worker.embedded.postgres import _choose_account, find_binaries
 
 ADMIN, ROLE, DATABASE = "admin", "medq", "medq"
 MOST_CONNECTIONS = 40

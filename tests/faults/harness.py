@@ -23,13 +23,13 @@ from sqlalchemy.exc import DBAPIError
 from bench.scripted_llm import ScriptedLlm
 from surroundings import ADMIN, TERMINAL, Platform
 from tests.faults.nursery import Nursery
-from worker.adapters.db import Database, connect
-from worker.adapters.invariants import INVARIANTS, Violation, find_violations, look
+from worker.db.engine import Database, connect
 from worker.enqueue import enqueue_job
 from worker.errors import MAY_BE_PAID, DecisionRefused
-from worker.faults import Point
-from worker.pipeline import decide
-from worker.shapes.decisions import Action, Order
+from worker.failpoints import Point
+from worker.jobs.invariants import INVARIANTS, Violation, find_violations, look
+from worker.questions.decision import Action, Order
+from worker.review.decide import decide
 
 ALWAYS = tuple(invariant for invariant in INVARIANTS if not invariant.at_rest)
 LEASE_S, SWEEP_S = 3.0, 1.0

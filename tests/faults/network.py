@@ -25,9 +25,9 @@ from bench.scripted_llm import ScriptedLlm
 from surroundings import Platform
 from tests.faults.namespaces import enter
 from tests.faults.servers import Servers
-from worker.adapters.db import sqlalchemy_url
-from worker.adapters.schema import upgrade
-from worker.services import start_services, stop_services
+from worker.db.engine import sqlalchemy_url
+from worker.db.schema import upgrade
+from worker.embedded import start_services, stop_services
 from worker.settings import Settings
 
 T = TypeVar("T")

@@ -153,11 +153,12 @@ class Nursery:
 def _become_worker(order: Mapping[str, Any]) -> None:
     """In the forked child: the environment, the log, and the very entry point of a worker process."""
     from tests.faults.namespaces import enter
-    from worker import faults, process
+    from worker import failpoints
     from worker.enqueue import enqueue_job
+    from worker.runtime import worker_main
 
     os.environ.update(order["environment"])
-    faults.arm(os.environ.get(faults.VARIABLE))
+    failpoints.arm(os.environ.get(failpoints.VARIABLE))
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)
@@ -173,7 +174,7 @@ def _become_worker(order: Mapping[str, Any]) -> None:
             path, user = order["enqueue"]["path"], order["enqueue"]["user"]
             enqueue_job(path, user=user, database_url=os.environ["DATABASE_URL"])
             os._exit(0)
-        process.main()
+        worker_main.main()
     finally:
         os._exit(71)
 
@@ -186,7 +187,7 @@ def _import_all() -> None:
     import sqlalchemy as sa
     import xlsxwriter  # noqa: F401
 
-    import worker.process  # noqa: F401
+    import worker.runtime.worker_main  # noqa: F401
 
     sa.create_engine("postgresql+psycopg://").dialect.import_dbapi()
     openai.OpenAI(api_key="none", http_client=openai.DefaultHttpxClient(trust_env=False)).chat.completions  # noqa: B018

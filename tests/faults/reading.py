@@ -16,12 +16,12 @@ from io import BytesIO
 from pathlib import Path
 from random import Random
 
-from worker.adapters.sheets import child
-from worker.adapters.sheets.reading import read_here
 from worker.errors import JobFailed
-from worker.shapes.questions import ParsedUpload
-from worker.shapes.uploads import RawSheet
-from worker.steps.parse import parse_upload
+from worker.questions.question import ParsedUpload
+from worker.questions.sheets import RawSheet
+from worker.upload.parsing import parse_upload
+from worker.upload.reading import child
+from worker.upload.reading.reading import read_here
 
 MAX_BYTES, MAX_ROWS = 50_000_000, 100_000
 LONGEST_S = 20

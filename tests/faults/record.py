@@ -16,12 +16,12 @@ from textwrap import dedent
 from typing import Any
 
 from bench.document import DOCS, put_between
-from worker.adapters.invariants import INVARIANTS
+from worker.jobs.invariants import INVARIANTS
 
 VARIABLE = "MEDQ_FAULT_RECORD"
 PAGE, KEPT = DOCS / "reliability.md", DOCS / "reliability.jsonl"
 BEGIN, END = "<!-- counts: begin (written by `make faults`) -->", "<!-- counts: end -->"
-SQL_BEGIN, SQL_END = "<!-- sql: begin (from worker/adapters/invariants.py) -->", "<!-- sql: end -->"
+SQL_BEGIN, SQL_END = "<!-- sql: begin (from worker/jobs/invariants.py) -->", "<!-- sql: end -->"
 # What every fault is held against; the rest is shown in words.
 COLUMNS = {"lost": "lost", "doubled": "doubled", "extra_paid": "paid again"}
 TIMES = ("recovery_s", "reclaimed_s", "resumed_s", "capacity_back_s", "replaced_s", "left_after_s", "latest_call_s")

@@ -20,8 +20,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from worker.adapters.schema import upgrade
-from worker.services import Services, start_services, stop_services
+from worker.db.schema import upgrade
+from worker.embedded import Services, start_services, stop_services
 from worker.settings import Settings
 
 

@@ -10,7 +10,7 @@ from bench.scripted_llm import ScriptedLlm
 from surroundings import Platform
 from tests.faults.harness import Jobs
 from tests.faults.nursery import Nursery
-from worker.adapters.invariants import INVARIANTS, find_violations, look
+from worker.jobs.invariants import INVARIANTS, find_violations, look
 
 LONG_AGO = "timestamp '2020-01-01'"
 BREAKS = {

@@ -33,23 +33,25 @@ from bench.scripted_llm import Script, compose_message
 from surroundings import ADMIN, TERMINAL, Platform
 from tests.faults.harness import ALWAYS, LONG, make_workbook
 from tests.faults.record import record
-from worker import faults
-from worker.adapters import tasks
-from worker.adapters.db import Database
-from worker.adapters.files import Storage
-from worker.adapters.invariants import look
-from worker.adapters.prices import load_prices
+from worker import failpoints
+from worker.db.engine import Database
 from worker.enqueue import enqueue_job
 from worker.errors import LeaseLost, ProviderUnavailable, Stopping
-from worker.faults import Point
-from worker.gateway import TokenMeter
-from worker.leases import Lease
-from worker.pipeline import Claimed, Line, bury
+from worker.failpoints import Point
+from worker.jobs.claim import Claimed
+from worker.jobs.dispatch import Line
+from worker.jobs.failures import bury
+from worker.jobs.invariants import look
+from worker.llm.calls import Endpoint, Reply, Request, Usage
+from worker.llm.dispatcher import TokenMeter
+from worker.llm.prices import load_prices
+from worker.llm.sizes import UNKNOWN, Capacity
+from worker.queue import tasks
+from worker.queue.job import Task
+from worker.queue.leases import Lease
+from worker.runtime.reaper import Sweep
 from worker.settings import Settings
-from worker.shapes.calls import Endpoint, Reply, Request, Usage
-from worker.shapes.jobs import Task
-from worker.shapes.sizes import UNKNOWN, Capacity
-from worker.upkeep import Sweep
+from worker.upload.storage import Storage
 
 LEASE_S = 600.0  # only `expire` ends a lease here
 QUESTIONS = 24  # enough that the job is not done before anything has happened to it
@@ -149,11 +151,11 @@ def dying_at(point: Point) -> Iterator[None]:
         if passed == point:
             raise Died
 
-    before, faults.reached = faults.reached, reached
+    before, failpoints.reached = failpoints.reached, reached
     try:
         yield
     finally:
-        faults.reached = before
+        failpoints.reached = before
 
 
 class LifeCycle(RuleBasedStateMachine):
@@ -384,7 +386,7 @@ class LifeCycle(RuleBasedStateMachine):
 @pytest.mark.takes_minutes
 def test_the_life_of_tasks_in_any_order(platform: Platform, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # One thread plays all the owners: what one of them waits for is done already, or never will be.
-    monkeypatch.setattr("worker.steps.ask.TWIN_WAIT_S", 0.01)
+    monkeypatch.setattr("worker.llm.retry.TWIN_WAIT_S", 0.01)
     parts = Parts.build(platform)
     # Sweeps wait a moment after the server's start.
     time.sleep(0.2)

@@ -32,9 +32,9 @@ from tests.faults.nursery import ROOT, Nursery
 from tests.faults.record import record
 from tests.faults.servers import Servers
 from told import events_of
-from worker import supervisor
-from worker.process import WEDGED
-from worker.supervisor import Workers
+from worker.runtime import supervisor
+from worker.runtime.supervisor import Workers
+from worker.runtime.worker_main import WEDGED
 
 
 def test_t3_rolling_sigterm(platform: Platform, llm: ScriptedLlm, nursery: Nursery, rng: random.Random) -> None:

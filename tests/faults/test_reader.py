@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from tests.faults.harness import LONG
 from tests.faults.reading import LONGEST_S, MAX_BYTES, MAX_ROWS, Read, damage, read_apart
 from tests.faults.record import record
-from worker.adapters.sheets import read_sheets
-from worker.adapters.sheets.cells import cell_text, clean_text
-from worker.adapters.sheets.encodings import repair_double
 from worker.errors import JobFailed
+from worker.upload.reading import read_sheets
+from worker.upload.reading.cells import cell_text, clean_text
+from worker.upload.reading.encodings import repair_double
 
 SAMPLE = Path(__file__).resolve().parents[2] / "examples" / "questions.xlsx"
 EXAMPLES = 1000 if LONG else 60

@@ -19,7 +19,7 @@ from tests.faults.nursery import Nursery
 from tests.faults.record import record
 from tests.faults.servers import Servers
 from worker.cli import app
-from worker.watch import UNHEARD_S
+from worker.runtime.notifier import UNHEARD_S
 
 Spoil = Callable[[redis.Redis], object]
 WEAK = ("on", "resetkeys", "~dramatiq*", "resetchannels", "nocommands", "+@connection", "+@scripting")

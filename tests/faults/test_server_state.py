@@ -36,7 +36,7 @@ from tests.faults.harness import (
 )
 from tests.faults.nursery import Nursery
 from tests.faults.record import record
-from worker.services import Services
+from worker.embedded import Services
 
 FAULT_S, LEASE_S, QUESTIONS = (25.0, 6.0, 150) if LONG else (3.5, 3.0, 40)
 ALL_JOBS = 'SELECT 1 FROM "AiValidationJob" FOR NO KEY UPDATE'

@@ -11,10 +11,10 @@ import sqlalchemy as sa
 
 from surroundings import Platform
 from tests.faults.harness import Jobs
-from worker.adapters import tasks
-from worker.adapters.db import Database
-from worker.upkeep import Sweep
-from worker.urls import libpq_url
+from worker.db.engine import Database
+from worker.queue import tasks
+from worker.runtime.reaper import Sweep
+from worker.system.urls import libpq_url
 
 FROZEN, OTHER = "host:101:aaaa", "host:102:bbbb"
 LEASE_S = 3.0

@@ -9,14 +9,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # Who opens what, and why there. Whatever is embedded listens on loopback, where no packet is dropped.
 OPENERS = {
-    ("worker/adapters/db.py", "create_engine"): "every pool",
-    ("worker/sessions.py", "psycopg.connect"): "every session, in a pool or alone",
-    ("worker/adapters/schema/migrate.py", "create_engine"): "given a session of `worker.sessions`",
-    ("worker/evaluate.py", "create_engine"): "given `sqlalchemy_url`",
-    ("worker/services/postgres.py", "psycopg.connect"): "the embedded server, on loopback",
-    ("worker/broker.py", "Redis.from_url"): "bells",
-    ("worker/wiring.py", "Redis.from_url"): "limits",
-    ("worker/services/redis.py", "Redis.from_url"): "the embedded server, on loopback",
+    ("worker/db/engine.py", "create_engine"): "every pool",
+    ("worker/db/sessions.py", "psycopg.connect"): "every session, in a pool or alone",
+    ("worker/db/schema/migrate.py", "create_engine"): "given a session of `worker.db.sessions`",
+    ("worker/evaluation/run.py", "create_engine"): "given `sqlalchemy_url`",
+    ("worker/embedded/postgres.py", "psycopg.connect"): "the embedded server, on loopback",
+    ("worker/runtime/broker.py", "Redis.from_url"): "bells",
+    ("worker/runtime/container.py", "Redis.from_url"): "limits",
+    ("worker/embedded/redis.py", "Redis.from_url"): "the embedded server, on loopback",
     ("schema/migrations/env.py", "create_engine"): "alembic's own command line",
 }
 

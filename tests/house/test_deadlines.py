@@ -13,20 +13,20 @@ WAITS = ("wait", "join", "acquire", "communicate", "read", "readline", "readline
 PROGRAMS = ("run", "check_call", "check_output", "call")
 
 BOUNDED_OTHERWISE = {
-    "supervisor.py: self._watching.join()": "its loop looks every 0.2 s whether it is to stop",
-    "supervisor.py: self.process.wait()": "just killed",
-    "isolation.py: child.wait()": "just killed",
-    "adapters/embedded_llm.py: child.wait()": "just killed",
-    "adapters/documents/child.py: child.wait()": "it was killed just before",
-    "adapters/documents/child.py: sys.stdin.buffer.readline()": "in the child: a closed pipe ends it",
-    "adapters/sheets/child.py: child.wait()": "a timer kills it after TIMEOUT_S",
-    "adapters/sheets/child.py: sys.stdin.buffer.readline()": "in the child, which a timer kills; its parent sends it",
-    "adapters/sheets/child.py: sys.stdin.buffer.read()": "as before; MEDQ_MAX_FILE_MB at most",
-    "isolated.py: sys.stdin.readline()": "its parent sends it at once, or is dead",
-    "transport.py: response.read()": "within Bounds: bytes and seconds",
+    "runtime/supervisor.py: self._watching.join()": "its loop looks every 0.2 s whether it is to stop",
+    "runtime/supervisor.py: self.process.wait()": "just killed",
+    "runtime/sandbox.py: child.wait()": "just killed",
+    "embedded/llm.py: child.wait()": "just killed",
+    "courses/extract/child.py: child.wait()": "it was killed just before",
+    "courses/extract/child.py: sys.stdin.buffer.readline()": "in the child: a closed pipe ends it",
+    "upload/reading/child.py: child.wait()": "a timer kills it after TIMEOUT_S",
+    "upload/reading/child.py: sys.stdin.buffer.readline()": "in the child, which a timer kills; its parent sends it",
+    "upload/reading/child.py: sys.stdin.buffer.read()": "as before; MEDQ_MAX_FILE_MB at most",
+    "runtime/sandbox_main.py: sys.stdin.readline()": "its parent sends it at once, or is dead",
+    "system/transport.py: response.read()": "within Bounds: bytes and seconds",
     "web/live.py: viewer.news.wait()": "within LONGEST_S, and told at shutdown",
     "web/api/files.py: upload.file.read()": "a temporary file of ours, of MEDQ_MAX_FILE_MB at most",
-    "services/postgres.py: file.read()": "what initdb or pg_ctl said, in a file of ours",
+    "embedded/postgres.py: file.read()": "what initdb or pg_ctl said, in a file of ours",
 }
 
 

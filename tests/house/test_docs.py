@@ -11,11 +11,11 @@ import pytest
 import typer
 
 from schema.config import head_revision
-from worker.adapters.monitoring import QUERIES, read_query
 from worker.cli import app
+from worker.db.monitoring import QUERIES, read_query
+from worker.questions.answers import OUTCOMES
+from worker.queue.job import JobConfig
 from worker.settings import Settings
-from worker.shapes.answers import OUTCOMES
-from worker.shapes.jobs import JobConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"

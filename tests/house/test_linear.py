@@ -20,7 +20,7 @@ from adversaries import make_adversaries
 
 import worker
 
-OUR_OWN_TEXT = ("worker.adapters.schema.prisma",)  # reads the schema that we ship
+OUR_OWN_TEXT = ("worker.db.schema.prisma",)  # reads the schema that we ship
 SIZES = (12, 16, 20, 24, 28, 64, 256, 1_000, 4_000, 16_000, 128_000)
 IDLE_S, PER_CHARACTER_S = 0.02, 2e-6
 UNSUSPICIOUS_S = 0.0004  # at 16,000 characters: were it quadratic, a whole cell of a sheet would still cost nothing

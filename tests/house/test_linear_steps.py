@@ -12,22 +12,22 @@ from functools import partial
 import pytest
 from test_linear import find_growth
 
-from worker.adapters.documents.html import read_html
-from worker.adapters.documents.text import read_markdown, read_text
-from worker.adapters.files import safe_name
-from worker.adapters.sheets.delimited import read_records
-from worker.adapters.workbook import clean_text, fit_text
-from worker.shapes.calls import Endpoint
-from worker.shapes.letters import is_negative, named_letters, stated_key
-from worker.shapes.questions import Question, fold_name, fold_text
-from worker.shapes.short_answers import is_other_answer, same_answer
-from worker.shapes.uploads import RawSheet
-from worker.steps.check import check_reply
-from worker.steps.chunk import chunk_document
-from worker.steps.compose import compose_request
-from worker.steps.parse import parse_upload
-from worker.steps.search.query import compose_query
-from worker.urls import safe_url
+from worker.courses.chunk import chunk_document
+from worker.courses.extract.html import read_html
+from worker.courses.extract.text import read_markdown, read_text
+from worker.courses.search.query import compose_query
+from worker.llm.calls import Endpoint
+from worker.llm.compose import compose_request
+from worker.llm.validate import check_reply
+from worker.questions.letters import is_negative, named_letters, stated_key
+from worker.questions.question import Question, fold_name, fold_text
+from worker.questions.sheets import RawSheet
+from worker.questions.short_answers import is_other_answer, same_answer
+from worker.report.xlsx_writer import clean_text, fit_text
+from worker.system.urls import safe_url
+from worker.upload.parsing import parse_upload
+from worker.upload.reading.delimited import read_records
+from worker.upload.storage import safe_name
 
 PIECES = (
     "a", " ", "\n", "\t", "1", "é", "e\u0301", "\u0301", "\u00a0", "ﷺ", "😀", "\u200b", "-", "'", '"', ",", ";", ".",

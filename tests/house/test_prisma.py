@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from models import Base
 from schema.catalogue import Part
 from schema.config import PRISMA_SCHEMA
-from worker.adapters.schema.compare import list_differences
-from worker.adapters.schema.prisma import PrismaSyntaxError, read_prisma
+from worker.db.schema.compare import list_differences
+from worker.db.schema.prisma import PrismaSyntaxError, read_prisma
 
 SMALL = """
 // A comment { with braces }

@@ -9,7 +9,7 @@ import pytest
 from tests.faults import mutants
 from tests.faults.mutants import MUTANTS, ROOT, Mutant
 from tests.faults.record import BEGIN, END, FAULTS, KEPT, PAGE, SQL_BEGIN, SQL_END, read, show_invariants, table
-from worker.faults import Point
+from worker.failpoints import Point
 
 
 def between(begin: str, end: str) -> str:

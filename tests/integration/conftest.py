@@ -20,9 +20,9 @@ import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
 from real_servers import RealServer, explain_absence
-from worker.adapters.db import sqlalchemy_url
-from worker.adapters.schema import upgrade
-from worker.services import Services, open_services
+from worker.db.engine import sqlalchemy_url
+from worker.db.schema import upgrade
+from worker.embedded import Services, open_services
 from worker.settings import Settings
 
 PREFIX = f"medq_test_{os.getpid()}"

@@ -12,10 +12,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from worker.adapters.db import connect
+from worker.db.engine import connect
 from worker.enqueue import enqueue_job
-from worker.shapes.french import NO_BREAK
-from worker.supervisor import Workers
+from worker.runtime.supervisor import Workers
+from worker.text.french import NO_BREAK
 
 ADMIN = "admin@medq.com"
 

@@ -15,12 +15,12 @@ import platforms
 from platforms import REFUSED_KEYS, STATUSES
 from real_servers import VERSIONS, RealServer
 from schema.config import head_revision
-from worker.adapters import jobs
-from worker.adapters.controls import cancel_job, retry_job
-from worker.adapters.invariants import look
-from worker.adapters.overview import find_begun_before
-from worker.adapters.schema import check, current_revision, downgrade, upgrade
+from worker.db.schema import check, current_revision, downgrade, upgrade
 from worker.errors import UsageError
+from worker.jobs import job_store
+from worker.jobs.commands import cancel_job, retry_job
+from worker.jobs.invariants import look
+from worker.jobs.queries import find_begun_before
 
 numbers = itertools.count(1)
 
@@ -324,8 +324,8 @@ def test_a_job_that_nobody_moves_on_fails_after_an_hour_and_can_be_queued(platfo
     engine = sa.create_engine(alchemy(platform_url), poolclass=NullPool)
 
     with engine.begin() as connection:
-        assert jobs.end_abandoned(connection, untouched_s=3600) == ["processing"]
-        assert jobs.end_abandoned(connection, untouched_s=3600) == []
+        assert job_store.end_abandoned(connection, untouched_s=3600) == ["processing"]
+        assert job_store.end_abandoned(connection, untouched_s=3600) == []
     said = str(value(platform_url, 'SELECT "errorMessage" FROM "AiValidationJob" WHERE "id" = \'processing\''))
     assert "remettre en file d'attente" in said
     assert look(engine) == []

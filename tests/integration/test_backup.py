@@ -17,12 +17,12 @@ import sqlalchemy as sa
 
 from real_servers import VERSIONS, RealServer
 from surroundings import Platform
-from worker.adapters.db import sqlalchemy_url
-from worker.adapters.schema import check, upgrade
 from worker.backups.programs import find_programs
 from worker.cli import call
-from worker.services import Services
-from worker.urls import libpq_url
+from worker.db.engine import sqlalchemy_url
+from worker.db.schema import check, upgrade
+from worker.embedded import Services
+from worker.system.urls import libpq_url
 
 ROOT = Path(__file__).resolve().parents[2]
 QUESTIONS = ROOT / "examples/questions.xlsx"

@@ -12,8 +12,8 @@ from sqlalchemy.engine import Engine
 from bench.scripted_llm import ScriptedLlm
 from bench.uploads import write_csv, write_truth
 from surroundings import Platform
+from worker.runtime.container import build_worker
 from worker.settings import Settings
-from worker.wiring import build_worker
 
 
 def run_here(platform: Platform, questions: int) -> None:

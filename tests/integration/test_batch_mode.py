@@ -18,9 +18,9 @@ from test_line import asked_once, knowing, make_workbook
 
 from bench.scripted_llm import ScriptedLlm
 from surroundings import Platform
-from worker.adapters.invariants import look
+from worker.jobs.invariants import look
+from worker.runtime.container import build_worker
 from worker.settings import Settings
-from worker.wiring import build_worker
 
 QUESTIONS = 12
 

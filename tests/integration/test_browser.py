@@ -19,9 +19,9 @@ from browser import WIDTHS, Browser, explain_absence, open_browser
 from bench.scripted_llm import ScriptedLlm
 from surroundings import ADMIN, Platform
 from web_server import Web, add_maintainers, serving
-from worker.adapters.db import Database
-from worker.ingest import find_files, ingest_files
-from worker.shapes.courses import CourseLabels
+from worker.courses.document import CourseLabels
+from worker.courses.ingest import find_files, ingest_files
+from worker.db.engine import Database
 
 TEACHER, COLLEAGUE = "prof@medq.test", "collegue@medq.test"
 CONTESTED, CONFIRMED = 20, 4

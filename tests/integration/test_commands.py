@@ -21,10 +21,10 @@ import xlsxwriter  # type: ignore[import-untyped]
 
 from bench.scripted_llm import ScriptedLlm
 from surroundings import ADMIN, Platform, plain
-from worker.adapters.overview import count_workers
-from worker.adapters.sheets.reading import read_here
 from worker.cli import call
-from worker.urls import libpq_url
+from worker.jobs.queries import count_workers
+from worker.system.urls import libpq_url
+from worker.upload.reading.reading import read_here
 
 MEDQ = Path(sys.executable).with_name("medq")
 CSV = """matiere;cours;question n;texte de la question;option a;option b;reponse;niveau;semestre

@@ -15,11 +15,11 @@ from test_line import make_workbook
 
 from bench.scripted_llm import ScriptedLlm
 from surroundings import Platform
-from worker.adapters.db import connect, open_session, sqlalchemy_url
-from worker.broker import redis_client
-from worker.liveness import POSTGRESQL
-from worker.transport import BoundedClient
-from worker.wiring import CONNECTIONS_OF_A_PROCESS
+from worker.db.engine import connect, open_session, sqlalchemy_url
+from worker.runtime.broker import redis_client
+from worker.runtime.container import CONNECTIONS_OF_A_PROCESS
+from worker.system.keepalive import POSTGRESQL
+from worker.system.transport import BoundedClient
 
 ROOT = Path(__file__).resolve().parents[2]
 

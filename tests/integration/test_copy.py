@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 
-from worker.adapters.db import Database, connect, copy_rows
+from worker.db.engine import Database, connect, copy_rows
 
 
 @pytest.fixture

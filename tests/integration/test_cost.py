@@ -17,8 +17,8 @@ from test_line import asked_once, knowing, make_workbook
 
 from bench.scripted_llm import ScriptedLlm
 from surroundings import Platform
-from worker.adapters import calls
-from worker.shapes.jobs import Job, Task
+from worker.llm import ledger
+from worker.queue.job import Job, Task
 
 PRICES = """
 [models."scripted"]
@@ -65,7 +65,7 @@ def test_a_call_that_may_be_paid_for_counts_for_whoever_takes_over(
     )
     task = Task(row["taskId"], Job(job_id, "", "", "", None, None, None), "analyse", 0, row["attempt"] + 1, "b:2:y:1")
     with priced.engine.connect() as connection:
-        (found,) = calls.find_replies(connection, task, row["questionKeys"])
+        (found,) = ledger.find_replies(connection, task, row["questionKeys"])
     # Then the next owner knows: it is one of the question's calls, unless it was a line of a batch that nobody asked
     assert (found.code, found.raw, found.is_lost, found.is_own) == (code, None, is_lost, True)
 

@@ -14,14 +14,14 @@ from typer.testing import CliRunner
 
 from bench.scripted_llm import ScriptedLlm
 from surroundings import Platform
-from worker.circuit import SURE_S, State
 from worker.cli import app
 from worker.errors import CutOff, ProviderUnavailable
-from worker.leases import Lease
-from worker.pipeline.failing import wait_for_provider
+from worker.jobs.failures import wait_for_provider
+from worker.llm.circuit_breaker import SURE_S, State
+from worker.queue.job import Task
+from worker.queue.leases import Lease
+from worker.runtime.container import Parts, build_worker
 from worker.settings import Settings
-from worker.shapes.jobs import Task
-from worker.wiring import Parts, build_worker
 
 THREADS = 4
 ENDPOINT = "http://llm.invalid/v1"  # one name for both machines; each has a proxy of its own on the way to it

@@ -17,14 +17,14 @@ import pytest
 
 from bench.scripted_llm import ScriptedLlm, truth_key
 from surroundings import ADMIN, Platform
-from worker.adapters.db import Database
-from worker.adapters.decisions import ItemView, list_items
-from worker.adapters.settled import read_settled
-from worker.evaluate import KnownQuestion, read_known, spoil, with_official, write_upload
-from worker.pipeline import decide
-from worker.shapes.decisions import Order
-from worker.shapes.evaluations import GivenKey
-from worker.steps.acceptance import measure_acceptance
+from worker.db.engine import Database
+from worker.evaluation.acceptance import measure_acceptance
+from worker.evaluation.figures import GivenKey
+from worker.evaluation.run import KnownQuestion, read_known, spoil, with_official, write_upload
+from worker.questions.decision import Order
+from worker.review.decide import decide
+from worker.review.decision_store import ItemView, list_items
+from worker.review.standing_decisions import read_settled
 
 DEV = Path(__file__).resolve().parents[3] / "shared" / "data" / "frenchmedmcqa-dev.json"
 SPECIALTIES = ("Pharmacie", "Chimie", "Biologie")

@@ -13,13 +13,13 @@ import sqlalchemy as sa
 
 from bench.scripted_llm import ScriptedLlm
 from surroundings import Platform
-from worker.adapters.db import Database
-from worker.adapters.decisions import ItemView, list_items
+from worker.db.engine import Database
 from worker.errors import DecisionConflict, DecisionRefused
-from worker.pipeline import decide
+from worker.questions.decision import Decided, Order
+from worker.review.decide import decide
+from worker.review.decision_store import ItemView, list_items
+from worker.runtime.container import build_explainer
 from worker.settings import Settings
-from worker.shapes.decisions import Decided, Order
-from worker.wiring import build_explainer
 
 TEACHER, COLLEAGUE = "prof@medq.test", "collegue@medq.test"
 OPTIONS = {letter: f"Proposition {letter}" for letter in "ABCDE"}

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from worker.adapters.embedded_llm import EmbeddedLlm
-from worker.adapters.llm import LlmClient, resolve_endpoint
+from worker.embedded.llm import EmbeddedLlm
 from worker.errors import UsageError
+from worker.llm.client import LlmClient, resolve_endpoint
+from worker.llm.compose import compose_request
+from worker.llm.validate import check_reply
+from worker.questions.answers import Purpose
+from worker.questions.question import Question, QuestionType
 from worker.settings import Settings
-from worker.shapes.answers import Purpose
-from worker.shapes.questions import Question, QuestionType
-from worker.steps.check import check_reply
-from worker.steps.compose import compose_request
 
 pytest.importorskip("xllamacpp", reason="the extra `local` is not installed")
 
@@ -96,7 +96,7 @@ def test_starting_again_is_the_same_server_and_stopping_twice_is_no_mistake() ->
 def test_it_ends_when_its_parent_is_killed() -> None:
     # Given a process that started it
     program = (
-        "import time; from worker.adapters.embedded_llm import EmbeddedLlm; e = EmbeddedLlm(); e.start();"
+        "import time; from worker.embedded.llm import EmbeddedLlm; e = EmbeddedLlm(); e.start();"
         "print(e._child.pid, flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as parent:

@@ -16,11 +16,11 @@ import sqlalchemy as sa
 
 from bench.scripted_llm import ScriptedLlm, truth_key
 from surroundings import Platform
-from worker.adapters.db import connect
+from worker.db.engine import connect
 from worker.errors import UsageError
-from worker.evaluate import KnownQuestion, evaluate, read_known, spoil
+from worker.evaluation.figures import Scores
+from worker.evaluation.run import KnownQuestion, evaluate, read_known, spoil
 from worker.settings import Settings
-from worker.shapes.evaluations import Scores
 
 DEV = Path(__file__).resolve().parents[3] / "shared" / "data" / "frenchmedmcqa-dev.json"
 needs_dev = pytest.mark.skipif(not DEV.exists(), reason="FrenchMedMCQA's dev set (shared/data) is not here")

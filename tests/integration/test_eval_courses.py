@@ -12,7 +12,7 @@ import pytest
 from surroundings import Platform
 from worker.cli import call
 from worker.errors import UsageError
-from worker.evaluate_courses import read_course_questions
+from worker.evaluation.courses import read_course_questions
 
 Medq = Callable[..., tuple[int, str, str]]
 

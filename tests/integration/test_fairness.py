@@ -6,8 +6,8 @@ import itertools
 from collections import Counter
 
 from surroundings import Platform
-from worker.adapters import tasks
-from worker.adapters.db import Database
+from worker.db.engine import Database
+from worker.queue import tasks
 
 numbers = itertools.count(1)
 

@@ -18,19 +18,19 @@ from sqlalchemy.pool import NullPool
 from test_line import knowing, make_workbook
 from typer.testing import CliRunner
 
-import worker.adapters
+import worker
 from bench.scripted_llm import ScriptedLlm
 from models import Base
 from schema import VERSION_TABLE
 from schema.routines import read_routines
 from surroundings import ADMIN, Platform
-from worker.adapters.invariants import INVARIANTS
-from worker.adapters.schema import rights, upgrade
-from worker.adapters.schema.rights import Place, Right
 from worker.cli import app, explain
+from worker.db.schema import rights, upgrade
+from worker.db.schema.rights import Place, Right
+from worker.embedded import Services
 from worker.enqueue import INSERT_JOB
 from worker.errors import UsageError
-from worker.services import Services
+from worker.jobs.invariants import INVARIANTS
 
 PID = os.getpid()
 OWNER, WORKER, WEB = (f"medq_test_{PID}_{part}" for part in ("owner", "worker", "web"))
@@ -115,9 +115,9 @@ DYNAMIC = (
 
 
 def every_statement() -> Iterator[str]:
-    """Each statement that stands in an adapter, with NULL for what it is given."""
-    for found in pkgutil.walk_packages(worker.adapters.__path__, "worker.adapters."):
-        if found.name.startswith("worker.adapters.schema"):
+    """Each statement that stands in a module, with NULL for what it is given."""
+    for found in pkgutil.walk_packages(worker.__path__, "worker."):
+        if found.name.startswith(("worker.db.schema", "worker.cli", "worker.backups")):
             continue
         constants = list(vars(importlib.import_module(found.name)).values())
         for constant in constants:

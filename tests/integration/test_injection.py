@@ -15,7 +15,7 @@ import pytest
 
 from bench.scripted_llm import ScriptedLlm
 from surroundings import Platform
-from worker.prompts import load_prompt
+from worker.llm.prompts import load_prompt
 
 MARK = "OBEY-7F3A"  # in every order: a server that finds it where an instruction stands does as it says
 

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from models import AiValidationItem, AiValidationJob, AiValidationTask, LlmCall, Question
-from worker.urls import libpq_url
+from worker.system.urls import libpq_url
 
 # What a client may do to a job's status, and what the worker may besides.
 LEGAL = {

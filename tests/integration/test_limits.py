@@ -13,8 +13,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from worker.adapters.limits import CALM_S, HORIZON_S, LEAST, LOOK_S, Limits, Turn
-from worker.shapes.calls import Allowance
+from worker.llm.calls import Allowance
+from worker.llm.rate_limit import CALM_S, HORIZON_S, LEAST, LOOK_S, Limits, Turn
 
 ENDPOINT = "http://model.test/v1"
 

@@ -19,25 +19,18 @@ from typing import Any
 import pytest
 
 from bench.scripted_llm import Script, ScriptedLlm, truth_key
-from worker.adapters.batch_api import BatchApi
-from worker.adapters.embeddings import EmbeddingClient
-from worker.adapters.llm import (
-    AT_ONCE_S,
-    LONGEST_WISH_S,
-    LlmClient,
-    parse_allowance,
-    parse_retry_after,
-    resolve_endpoint,
-)
+from worker.courses.embeddings import EmbeddingClient
 from worker.errors import ContentRefused, LeaseLost, ProviderRefused, ProviderUnavailable, SizeRefused, UsageError
+from worker.llm.batch.api import BatchApi
+from worker.llm.calls import Allowance, CheckedReply, Endpoint, Request, Usage
+from worker.llm.client import AT_ONCE_S, LONGEST_WISH_S, LlmClient, parse_allowance, parse_retry_after, resolve_endpoint
+from worker.llm.compose import compose_request
+from worker.llm.validate import check_reply
+from worker.llm.wire import describe_illegible
+from worker.questions.answers import Purpose
+from worker.questions.question import Question
 from worker.settings import Settings
-from worker.shapes.answers import Purpose
-from worker.shapes.calls import Allowance, CheckedReply, Endpoint, Request, Usage
-from worker.shapes.completions import describe_illegible
-from worker.shapes.questions import Question
-from worker.steps.check import check_reply
-from worker.steps.compose import compose_request
-from worker.transport import Watch
+from worker.system.transport import Watch
 
 KEY = "sk-very-secret"
 

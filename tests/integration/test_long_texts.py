@@ -14,8 +14,8 @@ import pytest
 
 from bench.scripted_llm import ScriptedLlm
 from surroundings import Platform
+from worker.runtime.container import build_worker
 from worker.settings import Settings
-from worker.wiring import build_worker
 
 COLUMNS = ["matiere", "cours", "niveau", "semestre", "source", "cas", "texte du cas", "texte de la question"]
 HEADER = [*COLUMNS, *[f"option {letter}" for letter in "ABCDE"], "reponse", "explication", "rappel"]

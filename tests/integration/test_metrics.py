@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from bench.scripted_llm import ScriptedLlm
 from bench.uploads import write_csv, write_truth
 from surroundings import Platform
-from worker.metrics import Exporter
+from worker.metrics.prometheus import Exporter
 
 Samples = Mapping[tuple[str, tuple[tuple[str, str], ...]], float]
 

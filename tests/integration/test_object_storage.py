@@ -13,9 +13,9 @@ from test_line import knowing, make_workbook
 
 from bench.scripted_llm import ScriptedLlm
 from surroundings import Platform
-from worker.adapters.files import FILE_MISSING, UPLOAD_MISSING, Storage
 from worker.enqueue import enqueue_job
 from worker.errors import JobFailed, StorageUnavailable
+from worker.upload.storage import FILE_MISSING, UPLOAD_MISSING, Storage
 
 pytest.importorskip("moto.server", reason="moto is not installed")
 pytest.importorskip("s3fs", reason="the extra s3 is not installed")

@@ -16,13 +16,14 @@ from typer.testing import CliRunner
 from bench.scripted_llm import ScriptedLlm
 from surroundings import ADMIN, Platform
 from tests.faults.harness import LONG, make_workbook
-from worker.adapters import overview, tasks
-from worker.adapters.db import Database
-from worker.adapters.invariants import look
 from worker.cli import app
+from worker.db.engine import Database
 from worker.errors import JobFailed, UsageError
-from worker.isolation import read_order
-from worker.shapes.jobs import JobConfig, Task
+from worker.jobs import queries
+from worker.jobs.invariants import look
+from worker.queue import tasks
+from worker.queue.job import JobConfig, Task
+from worker.runtime.sandbox import read_order
 
 INSERT = """
 INSERT INTO "AiValidationJob" ("id", "fileName", "originalFileName", "fileSize", "fileUrl", "userId", "instructions",
@@ -191,7 +192,7 @@ def test_whatever_postgresql_takes_is_claimed_judged_handed_over_and_listed(
     assert sentence is None or (len(sentence) < 500 and "\n" not in sentence)
     # It reaches the process of its own, and the commands, as it is
     assert read_order(json.dumps({"task": asdict(task), "job_status": "queued"}))[0] == task
-    listed = overview.get_job(platform.engine, task.job.id)
+    listed = queries.get_job(platform.engine, task.job.id)
     assert listed is not None
     json.dumps(listed.to_json(), allow_nan=False)
     platform.execute('DELETE FROM "AiValidationJob"')

@@ -23,8 +23,8 @@ from alembic import command
 import platforms
 from schema import scripts
 from schema.config import alembic_config, head_revision
-from worker.adapters.schema import check, current_revision, downgrade, upgrade
-from worker.adapters.schema.migrate import connected
+from worker.db.schema import check, current_revision, downgrade, upgrade
+from worker.db.schema.migrate import connected
 from worker.errors import UsageError
 
 QUESTIONS, CALLS = (200_000, 400_000) if os.environ.get("MEDQ_FAULT_LONG") else (20_000, 20_000)

@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 
 from bench.scripted_llm import ScriptedLlm
 from surroundings import ADMIN, Platform
-from worker.adapters.db import Database
-from worker.adapters.decisions import list_items
-from worker.adapters.invariants import look
+from worker.db.engine import Database
 from worker.errors import DecisionRefused
-from worker.pipeline import decide
-from worker.shapes.decisions import Order
+from worker.jobs.invariants import look
+from worker.questions.decision import Order
+from worker.review.decide import decide
+from worker.review.decision_store import list_items
 
 LONG = os.environ.get("MEDQ_FAULT_LONG") == "1"
 OPTIONS = {letter: f"Notion {letter.lower() * 3}" for letter in "ABCDE"}

@@ -15,17 +15,17 @@ import sqlalchemy as sa
 
 from bench.scripted_llm import ScriptedLlm
 from surroundings import Platform
-from worker.adapters import invariants
-from worker.adapters.db import Database, connect
-from worker.adapters.places import Directory, make_places
-from worker.pipeline.publish import publish
+from worker.db.engine import Database, connect
+from worker.db.ids import derive_ids
+from worker.jobs import invariants
+from worker.questions.answers import Conclusion
+from worker.questions.item import PendingItem
+from worker.questions.place_store import Directory, make_places
+from worker.questions.places import PlacesMissing
+from worker.questions.question import Question, fold_name
+from worker.review.publish import publish
+from worker.runtime.container import build_worker
 from worker.settings import Settings
-from worker.shapes.answers import Conclusion
-from worker.shapes.ids import derive_ids
-from worker.shapes.items import PendingItem
-from worker.shapes.places import PlacesMissing
-from worker.shapes.questions import Question, fold_name
-from worker.wiring import build_worker
 
 CASE = "Un nourrisson de 8 mois a de la fièvre."
 

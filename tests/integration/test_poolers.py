@@ -18,13 +18,13 @@ from typer.testing import CliRunner
 from bench.scripted_llm import ScriptedLlm
 from pgbouncer import pgbouncer
 from surroundings import ADMIN, Platform
-from worker.adapters.db import Database, connect, open_session
-from worker.adapters.invariants import look
-from worker.adapters.schema import check, downgrade, upgrade
 from worker.cli import app
+from worker.db.engine import Database, connect, open_session
+from worker.db.schema import check, downgrade, upgrade
 from worker.enqueue import enqueue_job
 from worker.errors import UsageError
-from worker.supervisor import Workers
+from worker.jobs.invariants import look
+from worker.runtime.supervisor import Workers
 
 # What a session was told, and what another program that shares it would see of it.
 TOLD = "SELECT current_setting('search_path'), current_setting('TimeZone'), current_setting('tcp_user_timeout')"

@@ -14,10 +14,10 @@ import pytest
 
 from bench.scripted_llm import ScriptedLlm
 from surroundings import ADMIN, Platform
-from worker.adapters.db import Database
-from worker.adapters.decisions import list_items
-from worker.pipeline import decide
-from worker.shapes.decisions import Order
+from worker.db.engine import Database
+from worker.questions.decision import Order
+from worker.review.decide import decide
+from worker.review.decision_store import list_items
 
 OPTIONS = {letter: f"Proposition {letter}" for letter in "ABCDE"}
 FIRST = ("matiere", "cours", "niveau", "semestre", "texte de la question")

@@ -22,18 +22,19 @@ from test_provenance import OPTIONS, outcomes, sending, write_file
 
 from bench.scripted_llm import ScriptedLlm
 from surroundings import ADMIN, Platform
-from worker.adapters import history, removal
-from worker.adapters.db import Database, connect
-from worker.adapters.decisions import list_items
-from worker.adapters.files import Storage
-from worker.adapters.invariants import look
+from worker.db.engine import Database, connect
+from worker.embedded import Services
 from worker.enqueue import enqueue_job
-from worker.pipeline import decide
-from worker.retention import Retention, StillRunning
-from worker.services import Services
-from worker.shapes.decisions import Order
-from worker.shapes.questions import Question
-from worker.upkeep import Tidy
+from worker.jobs import removal
+from worker.jobs.invariants import look
+from worker.jobs.retention import Retention, StillRunning
+from worker.questions import history_store
+from worker.questions.decision import Order
+from worker.questions.question import Question
+from worker.review.decide import decide
+from worker.review.decision_store import list_items
+from worker.runtime.upload_cleaner import Tidy
+from worker.upload.storage import Storage
 
 PROF = "prof@medq.com"
 PASTED = ("texte de la question", "reponse", "explication")
@@ -205,7 +206,7 @@ def standing(platform: Platform) -> dict[str, Any]:
         )
         contents[question.content_hash()] = question
     with platform.engine.connect() as connection:
-        found = history.find_standing(connection, contents)
+        found = history_store.find_standing(connection, contents)
     assert len(found) == len(TRUTH)
     return {h: replace(standing, file_name=None, job_id=None) for h, standing in found.items()}
 

@@ -26,12 +26,11 @@ from bench.pdfs import make_pdf, write_pdf
 from bench.retrieval import measure_relevance, our_search, store
 from bench.scripted_llm import ORDER, ScriptedLlm
 from surroundings import Platform
-from worker.adapters import excerpts
-from worker.adapters.db import Database, connect
-from worker.adapters.embeddings import EmbeddingClient
 from worker.cli import call
-from worker.errors import UsageError
-from worker.ingest import (
+from worker.courses import course_index
+from worker.courses.document import CourseLabels, CourseQuery
+from worker.courses.embeddings import EmbeddingClient
+from worker.courses.ingest import (
     IngestedFile,
     count_other_kinds,
     count_outdated,
@@ -43,12 +42,13 @@ from worker.ingest import (
     reindex_courses,
     remove_courses,
 )
-from worker.retrieval import CORPUS_S, EMBEDDING_PAUSE_S, Retrieval
+from worker.courses.retrieval import CORPUS_S, EMBEDDING_PAUSE_S, Retrieval
+from worker.courses.search import drop_empty_names, index_terms
+from worker.db.engine import Database, connect
+from worker.errors import UsageError
+from worker.questions.item import PendingItem
+from worker.questions.question import Question
 from worker.settings import Settings
-from worker.shapes.courses import CourseLabels, CourseQuery
-from worker.shapes.items import PendingItem
-from worker.shapes.questions import Question
-from worker.steps.search import drop_empty_names, index_terms
 
 NO_LABELS = CourseLabels()
 
@@ -280,8 +280,8 @@ def test_scores_are_bm25s(database: Database, tmp_path: Path) -> None:
     ingest(database, tmp_path)
     asked = CourseQuery("q", {"coqueluch": 1.0, "toux": 0.6, "diabet": 0.4}, "", None, None)
 
-    corpus = database.transact(excerpts.read_corpus)
-    found = database.transact(lambda c: excerpts.search_passages(c, [asked], corpus))["q"]
+    corpus = database.transact(course_index.read_corpus)
+    found = database.transact(lambda c: course_index.search_passages(c, [asked], corpus))["q"]
 
     stems = [
         index_terms(drop_empty_names(d.title) + " " + t) for d, t in zip(list_courses(database), texts, strict=True)
@@ -292,7 +292,7 @@ def test_scores_are_bm25s(database: Database, tmp_path: Path) -> None:
         score = 0.0
         for stem, weight in asked.terms.items():
             held = sum(stem in other for other in stems)
-            rarity = math.log(1 + (excerpts.SMALLEST_CORPUS - held + 0.5) / (held + 0.5))
+            rarity = math.log(1 + (course_index.SMALLEST_CORPUS - held + 0.5) / (held + 0.5))
             damping = 1.2 * (1 - 0.75 + 0.75 * sum(counts.values()) / average)
             score += weight * rarity * counts[stem] * 2.2 / (counts[stem] + damping)
         expected[text.strip()[:20]] = score
@@ -573,7 +573,7 @@ def test_courses_are_found_by_their_words_alone(database: Database) -> None:
     # The measure of docs/retrieval.md, held: paraphrases, no accents, plurals, abbreviations, cases
     made, asked = make_courses(), make_questions()
     store(database, made)
-    corpus = database.transact(excerpts.read_corpus)
+    corpus = database.transact(course_index.read_corpus)
     texts = {passage.key: passage.text for course in made for passage in course.passages}
 
     figures = measure_relevance(our_search(database, corpus), asked, texts)
@@ -796,9 +796,9 @@ def test_vectors_are_made_once_and_searched_with_the_words(
     assert not found.failed
     assert set(found.excerpts) == {"torsion", "goutte"}
     with database.engine.connect() as connection:
-        corpus = excerpts.read_corpus(connection, model=embeddings.model)
+        corpus = course_index.read_corpus(connection, model=embeddings.model)
         assert corpus.has_vectors
-        assert not excerpts.read_corpus(connection, model="another").has_vectors
+        assert not course_index.read_corpus(connection, model="another").has_vectors
 
 
 class Wide:

@@ -11,9 +11,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
-from worker.adapters.invariants import look
-from worker.adapters.schema import check, upgrade
-from worker.urls import libpq_url
+from worker.db.schema import check, upgrade
+from worker.jobs.invariants import look
+from worker.system.urls import libpq_url
 
 PASSWORD = "only-of-this-test"
 ROLES = ("medq_test_web", "medq_test_stranger")

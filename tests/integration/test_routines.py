@@ -9,7 +9,7 @@ from sqlalchemy.pool import NullPool
 from schema.config import head_revision
 from schema.routines import differing_routines, present_routines, read_routines
 from schema.scripts import Created, created_by
-from worker.adapters.schema import check, downgrade, upgrade
+from worker.db.schema import check, downgrade, upgrade
 
 NEVER_FIRES = (
     'CREATE OR REPLACE TRIGGER medq_job_inserted_trigger AFTER INSERT ON "AiValidationJob"'

@@ -22,11 +22,11 @@ from sqlalchemy.exc import IntegrityError
 from surroundings import ADMIN, TERMINAL, Platform
 from tests.faults.harness import LONG
 from tests.faults.test_life_cycle import LEASE_S, Parts
-from worker.adapters.invariants import look
 from worker.enqueue import enqueue_job
 from worker.errors import LeaseLost
-from worker.leases import Lease
-from worker.upkeep import Sweep
+from worker.jobs.invariants import look
+from worker.queue.leases import Lease
+from worker.runtime.reaper import Sweep
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "questions.xlsx"
 ROWS = 10
@@ -127,7 +127,7 @@ class Site:
 
 @pytest.fixture
 def site(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Site:
-    monkeypatch.setattr("worker.steps.ask.TWIN_WAIT_S", 0.01)
+    monkeypatch.setattr("worker.llm.retry.TWIN_WAIT_S", 0.01)
     time.sleep(0.2)  # sweeps wait a moment after the server's start
     return Site(Parts.build(platform))
 

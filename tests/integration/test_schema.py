@@ -18,8 +18,8 @@ from models import Base, ClinicalCase, Question
 from schema.catalogue import read_tables
 from schema.config import PRISMA_SCHEMA, head_revision
 from schema.scripts import created_objects, up_scripts
-from worker.adapters.schema import check, current_revision, downgrade, upgrade
-from worker.adapters.schema.migrate import LOCK_KEY
+from worker.db.schema import check, current_revision, downgrade, upgrade
+from worker.db.schema.migrate import LOCK_KEY
 from worker.errors import UsageError
 
 SPECIFICATION = Path(__file__).parents[3] / "shared" / "seed" / "database-schema.md"

@@ -19,11 +19,11 @@ from compose import COMPOSE, server_settings
 from bench.scripted_llm import ScriptedLlm
 from real_servers import VERSIONS, RealServer, explain_absence, open_server
 from surroundings import Platform
-from worker.adapters.db import connect, copy_rows
-from worker.adapters.monitoring import QUERIES, find_log_risks, look_at_server, read_query, risks_of
-from worker.adapters.schema import upgrade
 from worker.cli import call
-from worker.services import embedded_programs
+from worker.db.engine import connect, copy_rows
+from worker.db.monitoring import QUERIES, find_log_risks, look_at_server, read_query, risks_of
+from worker.db.schema import upgrade
+from worker.embedded import embedded_programs
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "la valvulopathie mitrale du patient Zorglub"

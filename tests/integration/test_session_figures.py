@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.faults.harness import LONG
-from worker.urls import libpq_url
+from worker.system.urls import libpq_url
 
 SESSIONS = ("s1", "s2", "s3")
 QUESTIONS = tuple(f"q{n}" for n in range(5))

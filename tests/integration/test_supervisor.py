@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from told import events_of
-from worker import supervisor
-from worker.supervisor import Workers
+from worker.runtime import supervisor
+from worker.runtime.supervisor import Workers
 
 
 def wait_for_pid(workers: Workers, *, other_than: int | None = None) -> int:

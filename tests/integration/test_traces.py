@@ -15,7 +15,7 @@ from bench.scripted_llm import ScriptedLlm
 from bench.uploads import write_csv, write_truth
 from otlp_collector import collecting
 from surroundings import Platform
-from worker import traces
+from worker import tracing
 
 
 def test_each_task_and_each_call_is_one_span_that_tells_nothing_of_a_question(
@@ -83,18 +83,18 @@ def test_a_call_that_fails_says_its_code_and_none_of_its_words() -> None:
         code = "rate_limited"
 
     with collecting() as collector:
-        traces.configure(collector.url, service="essai")
+        tracing.configure(collector.url, service="essai")
         try:
             with (
                 pytest.raises(Refused),
-                traces.task_span("analyse", job_id="j", task_id="t", attempt=1),
-                traces.call_span(
+                tracing.task_span("analyse", job_id="j", task_id="t", attempt=1),
+                tracing.call_span(
                     "m", purpose="analyse", endpoint="https://x.openai.azure.com/a", questions=5, max_tokens=0
                 ),
             ):
                 raise Refused("Quelle est la clé ? ABE")
         finally:
-            traces.flush()
+            tracing.flush()
         call, _task = collector.spans()
     assert call.is_error
     assert call.attributes["error.type"] == "rate_limited"
@@ -107,13 +107,14 @@ def test_a_call_that_fails_says_its_code_and_none_of_its_words() -> None:
 )
 def test_what_cannot_be_set_up_is_logged_and_off(protocol: str, endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
-    traces.configure(endpoint, service="essai")
-    with traces.task_span("analyse", job_id="j", task_id="t", attempt=1) as span:
+    tracing.configure(endpoint, service="essai")
+    with tracing.task_span("analyse", job_id="j", task_id="t", attempt=1) as span:
         span.set_attribute("a", 1)
-    traces.flush()
+    tracing.flush()
 
 
 def test_off_nothing_is_loaded_that_sends() -> None:
     # (redis-py loads the library's metrics by itself, where they are installed)
-    code = "import sys, worker.process; sys.exit(any(n.startswith('opentelemetry.exporter') for n in sys.modules))"
+    loaded = "any(n.startswith('opentelemetry.exporter') for n in sys.modules)"
+    code = f"import sys, worker.runtime.worker_main; sys.exit({loaded})"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from surroundings import Platform
-from worker.adapters.sheets import read_sheets
-from worker.children import child_environment
+from worker.system.python_child import child_environment
+from worker.upload.reading import read_sheets
 
 ROOT = Path(__file__).resolve().parents[2]
 MEDQ = Path(sys.executable).with_name("medq")
@@ -79,9 +79,9 @@ def test_an_empty_entry_of_the_module_path_brings_it_in_for_no_child(
     assert child_environment()["PYTHONPATH"] == "/nowhere"
 
 
-@pytest.mark.parametrize("module", ["worker.isolated", "worker.adapters.embedded_llm"])
+@pytest.mark.parametrize("module", ["worker.runtime.sandbox_main", "worker.embedded.llm"])
 def test_other_children_there(caught: Path, module: str) -> None:
-    from worker.children import python_command
+    from worker.system.python_child import python_command
 
     ended = subprocess.run(
         python_command("-m", module, *(["--help"] if "embedded" in module else [])),
@@ -110,5 +110,5 @@ def test_every_python_is_started_in_one_way() -> None:
         str(path.relative_to(ROOT)) for path in (ROOT / "worker").rglob("*.py") if "executable" in path.read_text()
     ]
 
-    assert users == ["worker/children.py"]
+    assert users == ["worker/system/python_child.py"]
     assert not [path for path in (ROOT / "worker").rglob("*.py") if re.search(r"os\.exec|runpy", path.read_text())]

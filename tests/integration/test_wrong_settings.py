@@ -12,7 +12,7 @@ import pytest
 
 from surroundings import Platform
 from worker.errors import MedqError, UsageError, WorkersFailed
-from worker.supervisor import Workers
+from worker.runtime.supervisor import Workers
 
 ROOT = Path(__file__).resolve().parents[2]
 MEDQ = Path(sys.executable).with_name("medq")

@@ -14,10 +14,10 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
-from worker.adapters.people import find_person
 from worker.settings import Settings
 from worker.web.access import Access, read_access
 from worker.web.app import build_app
+from worker.web.people import find_person
 from worker.web.serving import Server, bind, build_parts, make_server
 
 TOKEN = "jeton-des-essais-0123456789"

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.cli.worth import show_acceptance
-from worker.shapes.decisions import DecidedContent, standing_decisions
-from worker.steps.acceptance import measure_acceptance
+from worker.evaluation.acceptance import measure_acceptance
+from worker.questions.decision import DecidedContent, standing_decisions
 
 
 def look(value: str, *, sure: float | None = 0.9, model: str = "small", verdict: str | None = None) -> dict[str, Any]:

@@ -9,19 +9,12 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from worker.errors import (
-    ContentRefused,
-    LeaseLost,
-    ProviderRefused,
-    ProviderUnavailable,
-    SizeRefused,
-    Stopping,
-)
-from worker.shapes.answers import Look, Refusal
-from worker.shapes.calls import AskedQuestion, CheckedReply, Reply, Request, Usage
-from worker.shapes.questions import Question
-from worker.shapes.sizes import Capacity
-from worker.steps.ask import MAX_GENERATIONS, MAX_SIZES, Answers, Dialogue, ask
+from worker.errors import ContentRefused, LeaseLost, ProviderRefused, ProviderUnavailable, SizeRefused, Stopping
+from worker.llm.calls import AskedQuestion, CheckedReply, Reply, Request, Usage
+from worker.llm.retry import MAX_GENERATIONS, MAX_SIZES, Answers, Dialogue, ask
+from worker.llm.sizes import Capacity
+from worker.questions.answers import Look, Refusal
+from worker.questions.question import Question
 
 QUESTION = Question(type="qroc", specialty="s", course="c", level="DCEM2", semester="S1", text="?")
 Answerer = Callable[[Request], Sequence[str]]  # the keys that it answers acceptably; may raise

@@ -11,7 +11,7 @@ import fakeredis
 import pytest
 import redis
 
-from worker.broker import POLL_S, QUEUE, RING, BellBroker, make_broker, redis_client, ring
+from worker.runtime.broker import POLL_S, QUEUE, RING, BellBroker, make_broker, redis_client, ring
 
 
 @pytest.fixture

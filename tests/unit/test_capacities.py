@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.adapters.capacities import TOLD_S, Capacities
 from worker.errors import SizeRefused
-from worker.shapes.calls import Request, Usage
-from worker.shapes.sizes import LEAST_CEILING, REPLY_SHARE, Capacity
+from worker.llm.calls import Request, Usage
+from worker.llm.capacities import TOLD_S, Capacities
+from worker.llm.sizes import LEAST_CEILING, REPLY_SHARE, Capacity
 
 tokens = st.integers(1, 40_000)
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.shapes.batches import ResultLine, WaitingCall
-from worker.shapes.calls import Usage
-from worker.steps.carry import LINE_FRAME, cut_batches, read_lines, read_reply, write_line
+from worker.llm.batch.lines import LINE_FRAME, cut_batches, read_lines, read_reply, write_line
+from worker.llm.batch.provider_batch import ResultLine, WaitingCall
+from worker.llm.calls import Usage
 
 
 def file_of(*lines: bytes) -> io.BytesIO:

@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.prompts import load_prompt
-from worker.shapes.answers import Citation, Purpose
-from worker.shapes.calls import CheckedReply, Endpoint, Excerpt, Request, Usage
-from worker.shapes.letters import named_letters
-from worker.shapes.questions import LETTERS, Question
-from worker.steps.check import check_reply, clean_text
-from worker.steps.compose import compose_request
+from worker.llm.calls import CheckedReply, Endpoint, Request, Usage
+from worker.llm.compose import compose_request
+from worker.llm.prompts import load_prompt
+from worker.llm.validate import check_reply, clean_text
+from worker.questions.answers import Citation, Purpose
+from worker.questions.excerpt import Excerpt
+from worker.questions.letters import named_letters
+from worker.questions.question import LETTERS, Question
 
 ENDPOINT = Endpoint(name="https://llm.example/v1", model="m", review_model="m")
 TEXT = "Le décalottage forcé est contre-indiqué avant la puberté."

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from worker.adapters.documents.text import read_markdown, read_text
-from worker.shapes.courses import ExtractedDocument, Line, Page
-from worker.steps.chunk import MAX_CHARACTERS, MIN_CHARACTERS, chunk_document
+from worker.courses.chunk import MAX_CHARACTERS, MIN_CHARACTERS, chunk_document
+from worker.courses.document import ExtractedDocument, Line, Page
+from worker.courses.extract.text import read_markdown, read_text
 
 SENTENCE = (
     "La créatininémie (µmol/L) est dosée à 37 °C chez 5 % des sujets de plus de 65 ans ; un seuil ≥ 140 est retenu."

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.circuit import ANSWERED_S, LONGEST_PAUSE_S, Circuit, Recovery, State
 from worker.errors import CutOff
+from worker.llm.circuit_breaker import ANSWERED_S, LONGEST_PAUSE_S, Circuit, Recovery, State
 
 
 @dataclass

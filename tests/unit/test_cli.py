@@ -12,16 +12,16 @@ import pytest
 import sqlalchemy.exc
 from rich.console import Console
 
-from worker.adapters.excerpts import StoredDocument
-from worker.adapters.overview import FIGURES, JobOverview
 from worker.cli import call, explain
 from worker.cli.courses import make_table
 from worker.cli.jobs import NotFound, local_path, parse_config
 from worker.cli.output import shell, shorten
 from worker.cli.runs import Lines
+from worker.courses.course_index import StoredDocument
+from worker.courses.document import CourseLabels
 from worker.errors import JobFailed, UsageError
+from worker.jobs.queries import FIGURES, JobOverview
 from worker.settings import Settings
-from worker.shapes.courses import CourseLabels
 
 Call = Callable[..., tuple[int, str, str]]
 COMMANDS = [

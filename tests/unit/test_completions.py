@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.scripted_forms import events
-from worker.shapes.calls import MOST_TOKENS, Usage
-from worker.shapes.completions import MAX_NAME, describe_illegible, read_completion, storable
+from worker.llm.calls import MOST_TOKENS, Usage
+from worker.llm.wire import MAX_NAME, describe_illegible, read_completion, storable
 
 
 def completion(content: object = "{}", finish: str = "stop", **others: Any) -> dict[str, Any]:

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.prompts import load_prompt
-from worker.shapes.answers import Purpose
-from worker.shapes.calls import Endpoint, Excerpt, Request
-from worker.shapes.questions import LETTERS, Question
-from worker.steps.compose import HOSTED_SCHEMA, batch_limit, compose_request, permute_letters, question_key
+from worker.llm.calls import Endpoint, Request
+from worker.llm.compose import HOSTED_SCHEMA, batch_limit, compose_request, permute_letters, question_key
+from worker.llm.prompts import load_prompt
+from worker.questions.answers import Purpose
+from worker.questions.excerpt import Excerpt
+from worker.questions.question import LETTERS, Question
 
 HOSTED = Endpoint(name="https://llm.example/v1", model="m", review_model="r")
 EMBEDDED = Endpoint(name="http://127.0.0.1:1/v1", model="small", review_model="small", embedded=True)

@@ -17,11 +17,11 @@ from pypdf import PdfReader, PdfWriter
 from pypdf.constants import UserAccessPermissions
 
 from bench.pdfs import make_pdf
-from worker.adapters.documents import SUFFIXES, DocumentReader, extract_document
-from worker.adapters.documents.child import ENDED, LATE
-from worker.adapters.documents.reading import MAX_UNPACKED_MB
+from worker.courses.document import ExtractedDocument
+from worker.courses.extract import SUFFIXES, DocumentReader, extract_document
+from worker.courses.extract.child import ENDED, LATE
+from worker.courses.extract.reading import MAX_UNPACKED_MB
 from worker.errors import UsageError
-from worker.shapes.courses import ExtractedDocument
 
 TEXT = "L’œdème « aigu » touche 5 % des sujets < 65 ans, à 37,5 °C, µmol/L, CO2"
 
@@ -358,7 +358,7 @@ def test_the_childs_refusals_are_those_of_here(name: str, data: bytes) -> None:
 
 
 def test_a_document_of_too_many_pages_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("worker.adapters.documents.pdf.MAX_PAGES", 1)
+    monkeypatch.setattr("worker.courses.extract.pdf.MAX_PAGES", 1)
 
     with pytest.raises(UsageError, match="it has 2 pages, and 1 are read"):
         read("a.pdf", make_pdf([["Un"], ["Deux"]]))

@@ -7,9 +7,9 @@ import xlsxwriter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.adapters.sheets.encodings import decode_text, repair_double
-from worker.adapters.sheets.reading import read_here
 from worker.errors import JobFailed
+from worker.upload.reading.encodings import decode_text, repair_double
+from worker.upload.reading.reading import read_here
 
 ACCENTS = "Énoncé;Réponse\nDouleur augmentée à l'inspiration, fièvre modérée;Ictère\n"
 WORDS = [

@@ -7,21 +7,21 @@ import sys
 
 import pytest
 
-from worker import faults
-from worker.faults import Point, parse_faults
+from worker import failpoints
+from worker.failpoints import Point, parse_faults
 
 
 def run_with(spec: str, code: str) -> subprocess.CompletedProcess[str]:
     """A process of its own, for the actions that end one."""
-    program = f"from worker import faults\nfrom worker.faults import Point\n{code}\nprint('alive')"
+    program = f"from worker import failpoints\nfrom worker.failpoints import Point\n{code}\nprint('alive')"
     return subprocess.run(
         [sys.executable, "-c", program], env={"MEDQ_FAULTS": spec}, capture_output=True, text=True, check=False
     )
 
 
 def test_no_fault_is_set_unless_the_environment_says_so() -> None:
-    assert not faults.is_armed()
-    assert faults.reached is faults._nothing
+    assert not failpoints.is_armed()
+    assert failpoints.reached is failpoints._nothing
 
 
 def test_a_fault_acts_at_its_pass_and_for_its_subject_only() -> None:
@@ -45,8 +45,8 @@ def test_a_star_means_every_point_and_every_pass() -> None:
     ("spec", "code"), [("after_claim:kill@2", -9), ("after_claim:segfault@2", -11), ("after_claim:exit=7@2", 7)]
 )
 def test_what_ends_a_process_ends_it_at_the_second_pass(spec: str, code: int) -> None:
-    once = run_with(spec, "faults.reached(Point.AFTER_CLAIM)")
-    twice = run_with(spec, "faults.reached(Point.AFTER_CLAIM)\nfaults.reached(Point.AFTER_CLAIM)")
+    once = run_with(spec, "failpoints.reached(Point.AFTER_CLAIM)")
+    twice = run_with(spec, "failpoints.reached(Point.AFTER_CLAIM)\nfailpoints.reached(Point.AFTER_CLAIM)")
     assert (once.returncode, once.stdout) == (0, "alive\n")
     assert (twice.returncode, twice.stdout) == (code, "")
 

@@ -13,9 +13,9 @@ from typing import BinaryIO
 import fsspec
 import pytest
 
-from worker.adapters.files import Storage, result_name, safe_name
-from worker.adapters.files.faults import judge
 from worker.errors import JobFailed, StorageUnavailable, UsageError
+from worker.upload.storage import Storage, result_name, safe_name
+from worker.upload.storage_errors import judge
 
 LIMIT = 1000
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.shapes import sentences
-from worker.shapes.french import NO_BREAK, typeset
+from worker import messages
+from worker.text.french import NO_BREAK, typeset
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -72,7 +72,7 @@ READERS = {
     "letters.py",
     "paragraphs.py",
     "short_answers.py",
-    "check.py",
+    "validate.py",
     "encodings.py",
     "text.py",
 }
@@ -85,6 +85,6 @@ def test_sentences_have_one_apostrophe() -> None:
 
 
 def test_no_sentence_for_admins_speaks_of_a_worker() -> None:
-    for name in ("sentences.py", "refusals.py"):
-        assert [text for text in literals(ROOT / "worker/shapes" / name) if "worker" in text] == []
-    assert "service" in sentences.QUARANTINED
+    for name in ("messages.py", "llm/refusals.py"):
+        assert [text for text in literals(ROOT / "worker" / name) if "worker" in text] == []
+    assert "service" in messages.QUARANTINED

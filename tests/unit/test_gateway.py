@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from worker import transport
-from worker.adapters.limits import Limits
 from worker.errors import ContentRefused, LeaseLost, ProviderRefused, ProviderUnavailable
-from worker.evidence import Evidence
-from worker.gateway import OPEN_S, STREAK_S, Breaker, Gateway, Outlet, Streak, TokenMeter
-from worker.shapes.calls import Endpoint, Reply, Request, Usage
+from worker.llm.calls import Endpoint, Reply, Request, Usage
+from worker.llm.dispatcher import OPEN_S, STREAK_S, Breaker, Gateway, Outlet, Streak, TokenMeter
+from worker.llm.evidence import Evidence
+from worker.llm.rate_limit import Limits
+from worker.system import transport
 
 FIRST = Endpoint(name="http://first.test/v1", model="m", review_model="m")
 SECOND = Endpoint(name="http://second.test/v1", model="n", review_model="n")

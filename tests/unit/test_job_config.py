@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from worker.errors import JobFailed
-from worker.shapes.jobs import JobConfig
+from worker.queue.job import JobConfig
 
 
 def sentence_for(config: object) -> str:

@@ -9,17 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.shapes.answers import Citation, Look, Verdict
-from worker.shapes.french import NO_BREAK
-from worker.shapes.jobs import JobConfig
-from worker.shapes.questions import Question
-from worker.shapes.short_answers import is_other_answer, same_answer
-from worker.steps.judge import (
-    EMBEDDED_WARNING,
-    conclude,
-    failed_conclusion,
-    needs_second_look,
-)
+from worker.questions.answers import Citation, Look, Verdict
+from worker.questions.question import Question
+from worker.questions.short_answers import is_other_answer, same_answer
+from worker.queue.job import JobConfig
+from worker.review.verdict import EMBEDDED_WARNING, conclude, failed_conclusion, needs_second_look
+from worker.text.french import NO_BREAK
 
 QCM = Question(
     type="qcm",

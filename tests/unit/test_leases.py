@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from worker.errors import LeaseLost, Stopping
-from worker.leases import Lease, Leases
+from worker.queue.leases import Lease, Leases
 
 
 @dataclass

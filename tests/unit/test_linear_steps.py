@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.adapters.documents.text import read_markdown
-from worker.shapes.letters import named_letters
-from worker.steps.parse.values import _without_hidden, read_semester
+from worker.courses.extract.text import read_markdown
+from worker.questions.letters import named_letters
+from worker.upload.parsing.values import _without_hidden, read_semester
 
 MARKUP = st.lists(
     st.sampled_from(["<!--", "-->", "<script", "<STYLE", ">", "</script>", "</style >", "<", "a", " ", "\n", "--"]),

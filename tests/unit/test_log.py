@@ -22,10 +22,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from told import events_of
-from worker import runner
 from worker.errors import JobFailed
-from worker.log import configure_logging, describe, get_logger
-from worker.streams import visible
+from worker.logging import configure_logging, describe, get_logger
+from worker.runtime import executor
+from worker.system.standard_streams import visible
 
 
 @pytest.fixture(autouse=True)
@@ -267,6 +267,6 @@ def test_what_is_visible_holds_no_control_character_and_all_else(text: str) -> N
 
 def test_a_module_is_heard_whatever_level_a_command_has_set() -> None:
     configure_logging(level=logging.ERROR)
-    with events_of(runner) as events:
-        runner.log.info("said", task_id="t")
+    with events_of(executor) as events:
+        executor.log.info("said", task_id="t")
     assert events == [{"event": "said", "task_id": "t", "log_level": "info"}]

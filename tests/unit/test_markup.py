@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.shapes.markup import without_markup
+from worker.text.markup import without_markup
 
 OPENS = re.compile(r"<[A-Za-z/!?]")
 PIECES = st.sampled_from(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from worker.adapters.sheets.formats import BUILT_IN, format_number, general, is_date
+from worker.upload.reading.formats import BUILT_IN, format_number, general, is_date
 
 DAY = 45689.0  # 1 February 2025, a Saturday
 

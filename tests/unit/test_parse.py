@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from worker.errors import JobFailed
-from worker.shapes.questions import ParsedRow, ParsedUpload, Question
-from worker.shapes.uploads import RawSheet
-from worker.steps.parse import parse_upload
-from worker.steps.parse.refusals import NEEDED
+from worker.questions.question import ParsedRow, ParsedUpload, Question
+from worker.questions.sheets import RawSheet
+from worker.upload.parsing import parse_upload
+from worker.upload.parsing.refusals import NEEDED
 
 QCM = {
     "matiere": "Pédiatrie",

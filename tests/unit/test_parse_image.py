@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from worker.shapes.decisions import DecidedItem, Order
-from worker.shapes.questions import Question
-from worker.steps.parse.values import read_image
-from worker.steps.settle import settle
+from worker.questions.decision import DecidedItem, Order
+from worker.questions.question import Question
+from worker.review.settle import settle
+from worker.upload.parsing.values import read_image
 
 
 @pytest.mark.parametrize(

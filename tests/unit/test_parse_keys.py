@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.shapes.questions import ParsedRow
-from worker.shapes.uploads import RawSheet
-from worker.steps.parse import parse_upload
+from worker.questions.question import ParsedRow
+from worker.questions.sheets import RawSheet
+from worker.upload.parsing import parse_upload
 
 FIVE = {f"option {letter}": f"choix {letter}" for letter in "abcde"}
 BASE = {"matiere": "P", "niveau": "DCEM2", "texte de la question": "Que faire ?"}

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from worker.errors import JobFailed
-from worker.shapes.questions import ParsedUpload, Question
-from worker.shapes.uploads import RawSheet
-from worker.steps.parse import parse_upload
+from worker.questions.question import ParsedUpload, Question
+from worker.questions.sheets import RawSheet
+from worker.upload.parsing import parse_upload
 
 HEADER = ("matiere", "niveau", "question", "option a", "option b", "option c", "reponse")
 ROW = ("Cardiologie", "DCEM2", "Quel nerf ?", "un", "deux", "trois", "A")

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.errors import JobFailed
-from worker.shapes.jobs import JobConfig
-from worker.shapes.questions import ParsedUpload
-from worker.shapes.uploads import RawSheet
-from worker.steps.parse import read_questions
+from worker.questions.question import ParsedUpload
+from worker.questions.sheets import RawSheet
+from worker.queue.job import JobConfig
+from worker.upload.parsing import read_questions
 
 STRANGE = ("Domaine", "Stem", "P1", "P2", "P3", "Good", "Observations")
 COLUMNS: dict[str, object] = {

@@ -9,9 +9,9 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from worker.errors import JobFailed
-from worker.shapes.questions import LETTERS, ParsedRow, ParsedUpload, fold_text
-from worker.shapes.uploads import RawSheet
-from worker.steps.parse import parse_upload
+from worker.questions.question import LETTERS, ParsedRow, ParsedUpload, fold_text
+from worker.questions.sheets import RawSheet
+from worker.upload.parsing import parse_upload
 
 WORDS = ["un", "deux", "A", "B", "C", "AB", "O", "2", "3", "Foie", "Rein droit", "CBC", "Vrai", "Faux", "-", ""]
 OPTION_WORDS = ["option", "reponse", "Item", "choix", "Prop", "proposition", "answer", "Choice", ""]

@@ -7,11 +7,11 @@ import io
 
 import pytest
 
-from worker.adapters.sheets.reading import read_here
 from worker.errors import JobFailed
-from worker.shapes.questions import ParsedUpload
-from worker.steps.parse import parse_upload
-from worker.steps.parse.vocabulary import meaning_of
+from worker.questions.question import ParsedUpload
+from worker.upload.parsing import parse_upload
+from worker.upload.parsing.vocabulary import meaning_of
+from worker.upload.reading.reading import read_here
 
 ABCD = "un;deux;trois;quatre"
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from worker.shapes.questions import ParsedRow
-from worker.shapes.uploads import RawSheet
-from worker.steps.parse import parse_upload
+from worker.questions.question import ParsedRow
+from worker.questions.sheets import RawSheet
+from worker.upload.parsing import parse_upload
 
 LETTERS = "ABCDE"
 

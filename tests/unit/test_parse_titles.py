@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.shapes.uploads import RawSheet
-from worker.steps.parse.titles import MAX_TITLE, tell_apart
+from worker.questions.sheets import RawSheet
+from worker.upload.parsing.titles import MAX_TITLE, tell_apart
 
 NAMES = st.lists(
     st.sampled_from(["qcm", "QCM", "Qcm", "qcm (2)", "q" * 99, "q" * 100, "q" * 101, "Q" * 6_000, "straße", "STRASSE"])

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.errors import JobFailed
-from worker.shapes.uploads import RawSheet
-from worker.steps.parse import parse_upload
+from worker.questions.sheets import RawSheet
+from worker.upload.parsing import parse_upload
 
 
 def grid(name: str, *rows: tuple[str, ...]) -> RawSheet:

@@ -10,12 +10,12 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.shapes.history import Standing
-from worker.shapes.items import PlannedItem, question_id
-from worker.shapes.questions import ParsedRow, Question
-from worker.shapes.rules import QuestionRules
-from worker.shapes.sizes import CHARACTERS_PER_TOKEN, MAX_PROMPT_TOKENS, Capacity
-from worker.steps.plan import assign_batches, plan_items
+from worker.llm.sizes import CHARACTERS_PER_TOKEN, MAX_PROMPT_TOKENS, Capacity
+from worker.questions.history import Standing
+from worker.questions.item import PlannedItem, question_id
+from worker.questions.question import ParsedRow, Question
+from worker.questions.rules import QuestionRules
+from worker.upload.plan import assign_batches, plan_items
 
 MAX_BATCH_CHARACTERS = int(MAX_PROMPT_TOKENS * CHARACTERS_PER_TOKEN)
 

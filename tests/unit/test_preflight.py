@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.errors import UsageError
-from worker.preflight import check_settings
+from worker.runtime.preflight import check_settings
 from worker.settings import Settings
 
 OURS = ("MEDQ_", "OPENAI_", "AZURE_OPENAI_", "DATABASE_URL", "REDIS_URL", "SSL_CERT", "AWS_CA", "REQUESTS_CA")
@@ -64,7 +64,7 @@ def test_nothing_set_is_nothing_wrong() -> None:
     ],
 )
 def test_a_wrong_setting_is_one_sentence(monkeypatch: pytest.MonkeyPatch, name: str, value: str, advice: str) -> None:
-    monkeypatch.setattr("worker.preflight.find_spec", lambda _name: None)
+    monkeypatch.setattr("worker.runtime.preflight.find_spec", lambda _name: None)
     monkeypatch.setenv(name, value)
 
     with pytest.raises(UsageError) as raised:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from worker.adapters.prices import load_prices
 from worker.errors import UsageError
+from worker.llm.calls import Reply, Request, Usage
+from worker.llm.prices import load_prices
 from worker.settings import DEFAULT_MODEL
-from worker.shapes.calls import Reply, Request, Usage
 
 TABLE = """
 [models."house"]

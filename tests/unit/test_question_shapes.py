@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.shapes.answers import OUTCOMES, Conclusion
-from worker.shapes.items import question_id
-from worker.shapes.questions import QUESTION_TYPES, Question, fold_name, fold_text
+from worker.questions.answers import OUTCOMES, Conclusion
+from worker.questions.item import question_id
+from worker.questions.question import QUESTION_TYPES, Question, fold_name, fold_text
 
 QUESTION = Question(
     type="cas_qcm",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.shapes.quotes import find_quote
+from worker.llm.quotes import find_quote
 
 TEXT = (
     "Le phimosis est physiologique jusqu’à 4 ans : il disparaît chez 90 % des garçons.\n"

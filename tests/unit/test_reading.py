@@ -12,12 +12,12 @@ import pptx
 import pytest
 
 from bench.pdfs import Placed, make_pdf, make_placed_pdf
-from worker.adapters.documents import extract_document
-from worker.adapters.documents.ligatures import name_ligatures
-from worker.adapters.documents.pdf import FORM, UNNAMED
+from worker.courses.chunk import MAX_CHARACTERS, chunk_document
+from worker.courses.document import Chunk, ExtractedDocument, Line, Page
+from worker.courses.extract import extract_document
+from worker.courses.extract.ligatures import name_ligatures
+from worker.courses.extract.pdf import FORM, UNNAMED
 from worker.errors import UsageError
-from worker.shapes.courses import Chunk, ExtractedDocument, Line, Page
-from worker.steps.chunk import MAX_CHARACTERS, chunk_document
 
 BODY = (
     "La fièvre dépasse souvent 38,5 °C chez le nourrisson de moins de trois mois, et",

@@ -11,9 +11,9 @@ from typing import Any
 import openpyxl
 import pytest
 
-from worker.adapters.sheets import read_sheets
-from worker.shapes.questions import ParsedUpload, Question
-from worker.steps.parse import parse_upload
+from worker.questions.question import ParsedUpload, Question
+from worker.upload.parsing import parse_upload
+from worker.upload.reading import read_sheets
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 REAL_FILE = REPOSITORY.parent / "shared" / "data" / "dcem2.xlsx"

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.errors import ContentRefused, MedqError, ProviderRefused, ProviderUnavailable, SizeRefused
-from worker.shapes.error_bodies import read_error_body
-from worker.shapes.refusals import Meaning, explain_refusal
+from worker.llm.error_bodies import read_error_body
+from worker.llm.refusals import Meaning, explain_refusal
 
 CLOUDFLARE = (
     "<!DOCTYPE html>\n<html lang='en-US'><head><title>Attention Required! | Cloudflare</title></head>"

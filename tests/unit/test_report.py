@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.shapes.answers import OUTCOMES, Conclusion, Outcome
-from worker.shapes.decisions import DECISION_WORDS, OPEN_OUTCOMES
-from worker.shapes.questions import QUESTION_TYPES, Finding, Question, QuestionType
-from worker.shapes.reports import ReportCell, ReportRow, ReportSummary, RowSelection, StyledCell, source_of
-from worker.shapes.uploads import LeftOutSheet, Note, ReadSheet
-from worker.steps.report import CANONICAL_HEADERS, EMBEDDED_WARNING, STATUS_HEADERS, build_report
+from worker.questions.answers import OUTCOMES, Conclusion, Outcome
+from worker.questions.decision import DECISION_WORDS, OPEN_OUTCOMES
+from worker.questions.question import QUESTION_TYPES, Finding, Question, QuestionType
+from worker.questions.sheets import LeftOutSheet, Note, ReadSheet
+from worker.report.build import CANONICAL_HEADERS, EMBEDDED_WARNING, STATUS_HEADERS, build_report
+from worker.report.content import ReportCell, ReportRow, ReportSummary, RowSelection, StyledCell, source_of
 
 Sheet = list[dict[str, ReportCell]]
 

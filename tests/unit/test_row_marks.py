@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.shapes.row_marks import ReviewMark, RowMark, is_mark
+from worker.questions.row_marks import ReviewMark, RowMark, is_mark
 
 TEXTS = st.dictionaries(
     st.sampled_from(["explication", *(f"explication {c}" for c in "abcde")]), st.text(max_size=60), max_size=6

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from worker.shapes.questions import Question
-from worker.shapes.rules import QuestionRules
+from worker.questions.question import Question
+from worker.questions.rules import QuestionRules
 
 FIVE = dict.fromkeys("ABCDE", "x")
 SINGLE_LETTER = QuestionRules(single_letter_keys=True)

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from worker.shapes.evaluations import Answered, Asked, GivenKey, Spent
-from worker.shapes.short_answers import is_other_answer
-from worker.steps.score import score
-from worker.steps.spoil import spoil_answers, spoil_keys
+from worker.evaluation.figures import Answered, Asked, GivenKey, Spent
+from worker.evaluation.score import score
+from worker.evaluation.spoil import spoil_answers, spoil_keys
+from worker.questions.short_answers import is_other_answer
 
 LETTERS = list("ABCDE")
 NOTHING = Spent(calls=0, asked=0, cost_usd=None)

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.shapes.courses import INDEX_VERSION, CourseLabels, FoundPassage
-from worker.shapes.questions import Question
-from worker.steps.search import (
+from worker.courses.document import INDEX_VERSION, CourseLabels, FoundPassage
+from worker.courses.search import (
     choose_excerpts,
     compose_query,
     describe_place,
@@ -20,8 +19,9 @@ from worker.steps.search import (
     fold_specialty,
     index_terms,
 )
-from worker.steps.search.analysis import asking_stems
-from worker.steps.search.choose import MAX_CHARACTERS, MAX_EXCERPTS, least_coverage
+from worker.courses.search.analysis import asking_stems
+from worker.courses.search.choose import MAX_CHARACTERS, MAX_EXCERPTS, least_coverage
+from worker.questions.question import Question
 
 # Words
 

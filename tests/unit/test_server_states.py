@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from worker.adapters.db import Database, is_infrastructure_fault, server_state
-from worker.health import FORGOTTEN_S, SHOW_ALIVE_S, ServerHealth
-from worker.shapes.server_states import AWAY, BUSY, STATES, Remedy, find_state
+from worker.db.engine import Database, is_infrastructure_fault, server_state
+from worker.db.server_health import FORGOTTEN_S, SHOW_ALIVE_S, ServerHealth
+from worker.db.server_states import AWAY, BUSY, STATES, Remedy, find_state
 
 OF_THE_SERVER = [
     *("08000", "08003", "08006", "08P01", "25006", "25P03", "25P04", "26000", "42P05", "40001", "40003", "40P01"),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.shapes.shares import BIN_EDGES, Z_95, bin_of, join_smallest, share, wilson
+from worker.questions.proportions import BIN_EDGES, Z_95, bin_of, join_smallest, share, wilson
 
 
 @given(st.integers(1, 5000).flatmap(lambda whole: st.tuples(st.integers(0, whole), st.just(whole))))

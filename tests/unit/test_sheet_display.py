@@ -12,11 +12,11 @@ import openpyxl
 import pytest
 import xlsxwriter
 
-from worker.adapters.sheets import read_sheets
-from worker.adapters.sheets.display import SheetView
-from worker.adapters.sheets.reading import read_here
-from worker.adapters.sheets.workbook import _marking
-from worker.shapes.uploads import RawSheet
+from worker.questions.sheets import RawSheet
+from worker.upload.reading import read_sheets
+from worker.upload.reading.calamine_reader import _marking
+from worker.upload.reading.display import SheetView
+from worker.upload.reading.reading import read_here
 
 
 def read(data: bytes) -> list[RawSheet]:
@@ -200,7 +200,7 @@ def test_where_no_format_is_told_what_may_have_looked_otherwise_is_marked() -> N
 
 @pytest.mark.parametrize("spaces", [0, 200_000])
 def test_what_is_written_to_be_slow_is_not(spaces: int) -> None:
-    from worker.adapters.sheets.display import find_views
+    from worker.upload.reading.display import find_views
 
     room = b" " * spaces
     sheet = (

@@ -19,12 +19,12 @@ import xlsxwriter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker import readers
-from worker.adapters.sheets import ReaderKilled, child, read_sheets
-from worker.adapters.sheets.reading import read_here
 from worker.errors import JobFailed
-from worker.readers import SpareReader, start_reader
-from worker.shapes.uploads import RawSheet
+from worker.questions.sheets import RawSheet
+from worker.system import reader_process
+from worker.system.reader_process import SpareReader, start_reader
+from worker.upload.reading import ReaderKilled, child, read_sheets
+from worker.upload.reading.reading import read_here
 
 HEADER = ["matiere", "niveau", "texte de la question", "reponse"]
 
@@ -685,7 +685,7 @@ def test_a_child_that_is_killed_from_outside_says_nothing_about_the_file(monkeyp
         started.kill()
         return started
 
-    monkeypatch.setattr(readers, "start_reader", start_and_kill)
+    monkeypatch.setattr(reader_process, "start_reader", start_and_kill)
     with pytest.raises(ReaderKilled):
         read_sheets(TEXT.encode(), "x.csv", max_bytes=20_000_000, max_rows=1000)
 

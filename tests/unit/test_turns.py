@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from worker.pipeline.turns import Turns
+from worker.jobs.keyed_semaphore import Turns
 
 
 def test_as_many_as_there_are_places_are_in_at_once_and_all_come_in() -> None:

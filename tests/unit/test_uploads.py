@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from right_uploads import REFUSED, RIGHT, UPLOADS, path_of
-from worker.adapters.sheets.reading import read_here
 from worker.errors import JobFailed
-from worker.shapes.questions import ParsedRow, ParsedUpload
-from worker.steps.parse import parse_upload
+from worker.questions.question import ParsedRow, ParsedUpload
+from worker.upload.parsing import parse_upload
+from worker.upload.reading.reading import read_here
 
 
 def parse(path: Path, level: str | None = "DCEM2") -> ParsedUpload:

@@ -14,8 +14,8 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.engine import Dialect
 
 from worker.errors import UsageError
-from worker.liveness import LIBPQ, POSTGRESQL
-from worker.urls import DISCREET, libpq_url, passwordless_url, read_address, safe_url, session_url
+from worker.system.keepalive import LIBPQ, POSTGRESQL
+from worker.system.urls import DISCREET, libpq_url, passwordless_url, read_address, safe_url, session_url
 
 PSYCOPG: type[Dialect] = registry.load("postgresql.psycopg")
 PASSWORD = "s3cr3t-Ünïq"

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from worker.circuit import Circuit
-from worker.runner import Runner
-from worker.watch import AWAY_S, COALESCE_S, UNHEARD_S, Bells, Watch
+from worker.llm.circuit_breaker import Circuit
+from worker.runtime.executor import Runner
+from worker.runtime.notifier import AWAY_S, COALESCE_S, UNHEARD_S, Bells, Watch
 
 SWEEP_S = 5.0
 

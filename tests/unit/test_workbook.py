@@ -15,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from python_calamine import CalamineWorkbook
 
-from worker.adapters.sheets import read_sheets
-from worker.adapters.workbook import MAX_UTF16_UNITS, clean_text, fit_text, write_workbook
-from worker.shapes.answers import OUTCOMES, Conclusion
-from worker.shapes.reports import (
+from worker.questions.answers import OUTCOMES, Conclusion
+from worker.questions.row_marks import RowMark
+from worker.questions.sheets import LeftOutSheet
+from worker.report.build import build_report
+from worker.report.content import (
     CellStyle,
     ReportCell,
     ReportColumn,
@@ -28,10 +29,9 @@ from worker.shapes.reports import (
     StyledCell,
     source_of,
 )
-from worker.shapes.row_marks import RowMark
-from worker.shapes.uploads import LeftOutSheet
-from worker.steps.parse import parse_upload
-from worker.steps.report import build_report
+from worker.report.xlsx_writer import MAX_UTF16_UNITS, clean_text, fit_text, write_workbook
+from worker.upload.parsing import parse_upload
+from worker.upload.reading import read_sheets
 
 
 def written(*rows: Sequence[ReportCell], name: str = "qcm", widths: Sequence[int] = (20, 60)) -> bytes:

@@ -10,8 +10,8 @@ import pytest
 
 from worker.cli.worth import check_missed, of, show_scores, with_interval, write_missed
 from worker.errors import UsageError
-from worker.shapes.evaluations import Answered, Asked, GivenKey, Scores, Spent
-from worker.steps.score import score
+from worker.evaluation.figures import Answered, Asked, GivenKey, Scores, Spent
+from worker.evaluation.score import score
 
 ENGLISH = re.compile(r"\b(questions? asked|right|spoiled|wrong|look|share|recall\b(?!\))|key|missed|outcome)\b", re.I)
 

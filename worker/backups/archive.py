@@ -19,7 +19,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from worker.backups.programs import Programs
 from worker.errors import MedqError
-from worker.urls import session_url
+from worker.system.urls import session_url
 
 LOOK_S = 0.2
 KILLED_S = 30.0  # how long a program that was killed may take to be gone

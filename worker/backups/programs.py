@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from worker.embedded import embedded_programs
 from worker.errors import UsageError
-from worker.services import embedded_programs
 
 NAMES = ("pg_dump", "pg_restore", "psql")
 # Where packages put them beside PATH, every version in a folder of its own: Debian, Red Hat, Homebrew.

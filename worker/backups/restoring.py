@@ -18,7 +18,6 @@ from typing import IO, Any
 import sqlalchemy as sa
 
 from schema.routines import close_to_public
-from worker.adapters.contents import Contents, analyse_tables, read_contents
 from worker.backups.archive import (
     KILLED_S,
     Archive,
@@ -31,6 +30,7 @@ from worker.backups.archive import (
 )
 from worker.backups.programs import Programs, choose_newest, find_programs
 from worker.backups.sizes import Progress, Say, megabytes
+from worker.db.contents import Contents, analyse_tables, read_contents
 from worker.errors import UsageError
 
 CHUNK = 1 << 16

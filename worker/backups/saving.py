@@ -15,12 +15,12 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from worker.adapters.contents import Contents, read_contents
 from worker.backups.archive import Archive, BackupFailed, ProgramFailed, connection_of, read_archive, run_program
 from worker.backups.programs import Programs, choose_for_server, find_programs
 from worker.backups.sizes import Progress, Say, megabytes
+from worker.db.contents import Contents, read_contents
 from worker.errors import UsageError
-from worker.private import make_folder
+from worker.system.private_files import make_folder
 
 KEPT = "Nothing of it was kept; earlier backups are as they were."
 KINDS = ("full", "schema")

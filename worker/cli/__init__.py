@@ -28,7 +28,7 @@ from worker.cli import (
 )
 from worker.cli.output import program, say, tell
 from worker.errors import MedqError, UsageError
-from worker.streams import protect_standard_streams
+from worker.system.standard_streams import protect_standard_streams
 
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 NOT_PERMITTED = "42501"  # SQLSTATE insufficient_privilege
@@ -180,8 +180,8 @@ def _fault_sentence(error: Exception) -> str:
 
 def _server_meaning(error: Exception) -> str | None:
     """What is the matter with a server that answers, but will not do what it is asked."""
-    from worker.adapters.db import server_state
-    from worker.shapes.server_states import AWAY
+    from worker.db.engine import server_state
+    from worker.db.server_states import AWAY
 
     state = server_state(error)
     return None if state is None or state is AWAY else state.meaning

@@ -11,8 +11,8 @@ from worker.cli.output import program, say, shorten, tell
 from worker.errors import UsageError
 
 if TYPE_CHECKING:
-    from worker.adapters.contents import Contents
     from worker.cli.site import Site
+    from worker.db.contents import Contents
 
 
 def backup(
@@ -62,9 +62,9 @@ def restore(
     Examples:
       medq restore /backups/medq/medq_full_medq_20261129_021500.dump
     """
-    from worker.adapters.overview import count_workers, find_revision
     from worker.backups import restore as bring_back
     from worker.cli.site import open_site
+    from worker.jobs.queries import count_workers, find_revision
 
     with open_site(create=True, check_schema=False) as site:
         if count := count_workers(site.engine):
@@ -76,7 +76,7 @@ def restore(
 
 
 def _direct(site: Site) -> str:
-    from worker.urls import past_pooler
+    from worker.system.urls import past_pooler
 
     return past_pooler(site.services.database_url)
 
@@ -89,7 +89,7 @@ def _say_what_is_left_out(site: Site, contents: Contents) -> None:
 
 def storage_of(site: Site) -> str:
     """Where uploads and workbooks are, without a password."""
-    from worker.urls import safe_url
+    from worker.system.urls import safe_url
 
     return safe_url(site.environment()["MEDQ_STORAGE_URL"])
 

@@ -1,4 +1,4 @@
-"""`medq check`: what a job would make of a file. Reading and judging are in `worker.check`; here it is shown."""
+"""`medq check`: what a job would make of a file. Reading and judging are in `worker.upload.check`; here it is shown."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from worker.cli.output import out, program, shell, tell, tell_json
 from worker.errors import JobFailed
 
 if TYPE_CHECKING:
-    from worker.check import Estimate, FileCheck, Place
-    from worker.shapes.uploads import ReadColumn, ReadSheet
+    from worker.questions.sheets import ReadColumn, ReadSheet
+    from worker.upload.check import Estimate, FileCheck, Place
 
 LINES_SHOWN = 10  # of a list
 ROWS_SHOWN = 8  # of one reason
@@ -41,10 +41,10 @@ def check(
     """
     check_files([file])
     options = parse_config(config)
-    from worker.adapters.prices import load_prices
-    from worker.adapters.sheets import ReaderKilled
-    from worker.check import MEGABYTE, check_file
+    from worker.llm.prices import load_prices
     from worker.settings import Settings
+    from worker.upload.check import MEGABYTE, check_file
+    from worker.upload.reading import ReaderKilled
 
     settings = Settings.load()
     with file.open("rb") as source:

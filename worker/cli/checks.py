@@ -76,7 +76,7 @@ def doctor(
 def examine() -> Iterator[Check]:
     """Every check, in the order a job needs the parts. A part that is down does not hide the others."""
     from worker.cli.site import load_settings, open_site
-    from worker.services import has_database
+    from worker.embedded import has_database
 
     settings = load_settings()  # a wrong one ends this command as it ends every other
     if not settings.database_url and not has_database(settings):
@@ -97,8 +97,8 @@ def check_invariants(*, whole: bool) -> Iterator[Check]:
 
     Without `whole`, of the jobs that are open or ended within a day: years of others would take minutes.
     """
-    from worker.adapters.invariants import INVARIANTS, look
     from worker.cli.site import open_site
+    from worker.jobs.invariants import INVARIANTS, look
 
     with open_site() as site:
         # Longer than a call and its recovery may take: what is under way is no fault.
@@ -142,11 +142,11 @@ def _embedded_check() -> Check:
 def check_database(site: Site) -> Iterator[Check]:
     """Reachable, recent enough, at the right revision, with or without the seed's strict checks, with workers."""
     from schema.config import head_revision
-    from worker.adapters import overview
     from worker.cli.server_state import check_server
+    from worker.jobs import queries
 
     kind = "embedded" if "postgresql" in site.services.embedded else "configured"
-    version = overview.server_version(site.engine)
+    version = queries.server_version(site.engine)
     if version < OLDEST_POSTGRESQL:
         yield Check("database", "fail", f"PostgreSQL {version}", f"use PostgreSQL {OLDEST_POSTGRESQL} or newer")
         return
@@ -155,7 +155,7 @@ def check_database(site: Site) -> Iterator[Check]:
     if lacking := list(_check_rights(site)):
         yield from lacking
         return
-    revision, head = overview.find_revision(site.engine), head_revision()
+    revision, head = queries.find_revision(site.engine), head_revision()
     if revision != head:
         advice = f"run `{program()} schema upgrade`" if kind == "configured" else "the next command upgrades it"
         level: Level = "fail" if kind == "configured" else "warn"
@@ -165,7 +165,7 @@ def check_database(site: Site) -> Iterator[Check]:
     yield from _check_rules(site)
     yield from _check_taken_over(site)
     yield from _check_workers(site)
-    if cut_off := overview.find_cut_off(site.engine):
+    if cut_off := queries.find_cut_off(site.engine):
         yield Check(
             "workers cut off",
             "warn",
@@ -176,7 +176,7 @@ def check_database(site: Site) -> Iterator[Check]:
 
 
 def _check_rules(site: Site) -> Iterator[Check]:
-    from worker.adapters.places import read_rules
+    from worker.questions.place_store import read_rules
 
     with site.engine.connect() as connection:
         rules = read_rules(connection)
@@ -192,7 +192,7 @@ def _check_rules(site: Site) -> Iterator[Check]:
 def _check_taken_over(site: Site) -> Iterator[Check]:
     """What a platform's own rows still have of before: rules that some break, jobs that nobody ends."""
     from schema.rules import find_unvalidated
-    from worker.adapters import overview
+    from worker.jobs import queries
 
     with site.engine.connect() as connection:
         rules = [f'"{rule.conname}"' for rule in find_unvalidated(connection)]
@@ -203,7 +203,7 @@ def _check_taken_over(site: Site) -> Iterator[Check]:
             f"some break {', '.join(rules)}, and are refused when they are changed",
             f"correct them and run `{program()} schema upgrade`, which names them",
         )
-    if jobs := overview.find_begun_before(site.engine):
+    if jobs := queries.find_begun_before(site.engine):
         yield Check(
             "jobs of before",
             "warn",
@@ -215,7 +215,7 @@ def _check_taken_over(site: Site) -> Iterator[Check]:
 
 def _check_pooler(site: Site) -> Iterator[Check]:
     """What is in between; one in transaction mode that was not declared has refused the connection by now."""
-    from worker.sessions import THROUGH_POOLER, leads_through_pooler
+    from worker.db.sessions import THROUGH_POOLER, leads_through_pooler
 
     is_declared = bool(site.engine.get_execution_options().get(THROUGH_POOLER))
     with site.engine.connect() as connection:
@@ -232,7 +232,7 @@ def _check_pooler(site: Site) -> Iterator[Check]:
 
 def _check_rights(site: Site) -> Iterator[Check]:
     """What the roles may not do that they have to: without it the checks that follow could not be made."""
-    from worker.adapters.schema import rights
+    from worker.db.schema import rights
 
     with site.engine.connect() as connection:
         place, role = rights.read_place(connection), rights.current_role(connection)
@@ -249,15 +249,15 @@ def _check_rights(site: Site) -> Iterator[Check]:
 
 
 def _check_workers(site: Site) -> Iterator[Check]:
-    from worker.adapters import overview
+    from worker.jobs import queries
 
-    count = overview.count_workers(site.engine)
+    count = queries.count_workers(site.engine)
     advice = f"start `{program()} worker`; `{program()} run` brings its own"
     if count:
         yield Check("workers", "ok", f"{count} at work")
     elif count == 0:
         yield Check("workers", "fail", "none at work", advice)
-    elif (waited_s := overview.waited_s(site.engine)) > LONG_WAIT_S:
+    elif (waited_s := queries.waited_s(site.engine)) > LONG_WAIT_S:
         yield Check("workers", "fail", f"what is to be done has waited for {waited_s:.0f} s, nobody is at it", advice)
     else:
         yield Check("workers", "ok", "not counted behind a pooler; nothing waits for them")
@@ -283,7 +283,7 @@ def check_redis(site: Site) -> Iterator[Check]:
     from dramatiq.errors import BrokerConnectionError
     from redis.exceptions import NoPermissionError, RedisError
 
-    from worker.broker import find_foreign_keys, redis_client, try_out
+    from worker.runtime.broker import find_foreign_keys, redis_client, try_out
 
     kind = "embedded" if "redis" in site.services.embedded else "configured"
     with redis_client(site.services.redis_url, hurry=True) as client:
@@ -299,7 +299,7 @@ def check_redis(site: Site) -> Iterator[Check]:
         except (RedisError, BrokerConnectionError) as error:
             cause = f"{type(error).__name__}: {error}".split("\n", 1)[0]
             advice = next((told for word, told in REDIS_ADVICE.items() if word in cause), "check REDIS_URL")
-            yield Check("redis", "fail", f"takes no bells ({cause})", f"{advice}; {WITHOUT_REDIS}")
+            yield Check("redis", "fail", f"takes no wake-ups ({cause})", f"{advice}; {WITHOUT_REDIS}")
             return
         yield Check("redis", "ok", kind)
         yield from _check_limits(client)
@@ -309,7 +309,7 @@ def check_redis(site: Site) -> Iterator[Check]:
 def _check_limits(client: redis.Redis) -> Iterator[Check]:
     from redis import RedisError
 
-    from worker.adapters.limits import Limits
+    from worker.llm.rate_limit import Limits
 
     try:
         Limits(client, "medq doctor").try_out()
@@ -330,14 +330,16 @@ def _check_redis_settings(client: redis.Redis) -> Iterator[Check]:
         return
     policy = memory.get("maxmemory_policy", "unknown")
     if policy != "noeviction":
-        yield Check("redis eviction", "warn", str(policy), "set maxmemory-policy noeviction: evicted bells ring late")
+        yield Check(
+            "redis eviction", "warn", str(policy), "set maxmemory-policy noeviction: evicted wake-ups come late"
+        )
     if not persistence.get("aof_enabled"):
         yield Check("redis persistence", "warn", "no append-only file", "set appendonly yes")
 
 
 def check_storage(settings: Settings) -> Iterator[Check]:
     """A small file can be written, found and removed."""
-    from worker.wiring import make_storage
+    from worker.runtime.container import make_storage
 
     storage = make_storage(settings)
     url, _size = storage.save_upload(b"medq doctor", "doctor", "doctor.txt")
@@ -351,11 +353,11 @@ def check_storage(settings: Settings) -> Iterator[Check]:
 
 def check_llm(settings: Settings) -> Iterator[Check]:
     """Configured and reachable; says so when only the embedded model is there."""
-    from worker.adapters.llm import LlmClient, resolve_endpoint
+    from worker.llm.client import LlmClient, resolve_endpoint
 
     endpoint = resolve_endpoint(settings, settings.embedded_llm_url or "embedded")
     if endpoint.embedded:
-        from worker.adapters.embedded_llm import find_model
+        from worker.embedded.llm import find_model
 
         find_model()
         advice = "set OPENAI_API_KEY, OPENAI_BASE_URL or AZURE_OPENAI_* for answers that mean something"

@@ -18,10 +18,10 @@ from worker.errors import ProviderUnavailable, UsageError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from worker.adapters.db import Database
-    from worker.adapters.excerpts import StoredDocument
     from worker.cli.site import Site
-    from worker.ingest import IngestedFile
+    from worker.courses.course_index import StoredDocument
+    from worker.courses.ingest import IngestedFile
+    from worker.db.engine import Database
 
 app = typer.Typer(
     help="Course documents for retrieval: list, remove, reindex.",
@@ -56,10 +56,10 @@ def ingest(
       medq ingest courses/
       medq ingest ecg.pdf --level DCEM2 --specialty Cardiologie
     """
-    from worker.adapters.db import Database
     from worker.cli.site import open_site
-    from worker.ingest import count_other_kinds, find_files, find_links_out, ingest_files
-    from worker.shapes.courses import CourseLabels
+    from worker.courses.document import CourseLabels
+    from worker.courses.ingest import count_other_kinds, find_files, find_links_out, ingest_files
+    from worker.db.engine import Database
 
     files = find_files(paths)
     if others := count_other_kinds(paths):
@@ -112,9 +112,9 @@ def list_all(context: typer.Context, as_json: JsonFlag = False) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    from worker.adapters.db import Database
     from worker.cli.site import open_site
-    from worker.ingest import list_courses
+    from worker.courses.ingest import list_courses
+    from worker.db.engine import Database
 
     with open_site() as site:
         found = list_courses(Database(site.engine))
@@ -141,9 +141,9 @@ def remove(
     Example:
       medq courses rm cab12… cde34…
     """
-    from worker.adapters.db import Database
     from worker.cli.site import open_site
-    from worker.ingest import list_courses, remove_courses
+    from worker.courses.ingest import list_courses, remove_courses
+    from worker.db.engine import Database
 
     with open_site() as site:
         database = Database(site.engine)
@@ -166,8 +166,8 @@ def reindex() -> None:
     Example:
       medq courses reindex
     """
-    from worker.adapters.db import Database
     from worker.cli.site import open_site
+    from worker.db.engine import Database
 
     with open_site() as site:
         done = _reindex(Database(site.engine))
@@ -175,7 +175,7 @@ def reindex() -> None:
 
 
 def _reindex(database: Database) -> int:
-    from worker.ingest import count_outdated, reindex_courses
+    from worker.courses.ingest import count_outdated, reindex_courses
 
     outdated = count_outdated(database)
     if not outdated:
@@ -220,8 +220,8 @@ def _embed(site: Site, database: Database) -> int:
     """Vectors for what has none; without them search goes by words, so a fault here fails nothing."""
     if not site.settings.embedding_model:
         return 0
-    from worker.adapters.embeddings import EmbeddingClient
-    from worker.ingest import embed_chunks
+    from worker.courses.embeddings import EmbeddingClient
+    from worker.courses.ingest import embed_chunks
 
     client = EmbeddingClient(site.settings)
     made = 0

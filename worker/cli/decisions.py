@@ -14,10 +14,10 @@ from worker.cli.output import program, say, tell, tell_json
 from worker.errors import JobFailed, UsageError
 
 if TYPE_CHECKING:
-    from worker.adapters.decisions import ItemView
     from worker.cli.site import Site
-    from worker.pipeline import TakenIn
-    from worker.shapes.uploads import RawSheet
+    from worker.questions.sheets import RawSheet
+    from worker.review.decision_store import ItemView
+    from worker.review.returned_workbook import TakenIn
 
 STATUSES = ("pending", "confirmed", "corrected", "completed", "contested", "duplicate", "rejected", "failed")
 
@@ -39,8 +39,8 @@ def items(
     """
     if status is not None and status not in STATUSES:
         raise UsageError(f"--status {status}: no such status. Use one of {', '.join(STATUSES)}.")
-    from worker.adapters.decisions import list_items
     from worker.cli.site import open_site
+    from worker.review.decision_store import list_items
 
     with open_site() as site:
         job = find_job(site, job_id)
@@ -86,16 +86,16 @@ def decide(  # noqa: PLR0917 (a command has as many options as it has)
       medq decide cit34… accept --user prof@medq.com
       medq decide cit34… edit --key ACE --explanation "…" --user prof@medq.com
     """
-    from worker.shapes.decisions import ACTIONS
+    from worker.questions.decision import ACTIONS
 
     if action not in ACTIONS:
         raise UsageError(f"{action}: no such decision. Use one of {', '.join(ACTIONS)}.")
     if action != "edit" and (key or answer or explanation):
         raise UsageError(f"--key, --answer and --explanation belong to `edit`, not to `{action}`.")
-    from worker.adapters.db import Database
     from worker.cli.site import open_site
-    from worker.pipeline import decide as settle
-    from worker.shapes.decisions import Order
+    from worker.db.engine import Database
+    from worker.questions.decision import Order
+    from worker.review.decide import decide as settle
 
     _keep_log_quiet()
     with open_site(broker=explains()) as site:
@@ -143,9 +143,9 @@ def take_in(
     Examples:
       medq decisions exam-corrige.xlsx --user prof@medq.com
     """
-    from worker.adapters.db import Database
     from worker.cli.site import open_site
-    from worker.pipeline import settle_returned
+    from worker.db.engine import Database
+    from worker.review.returned_workbook import settle_returned
 
     sheets = _read_review(file)
     _keep_log_quiet()
@@ -174,13 +174,13 @@ def _keep_log_quiet() -> None:
     """What is decided is told as a result; the log's own lines never stand among results."""
     import logging
 
-    from worker.log import configure_logging
+    from worker.logging import configure_logging
 
     configure_logging(logging.WARNING)
 
 
 def _read_review(file: Path) -> Sequence[RawSheet]:
-    from worker.pipeline import read_review
+    from worker.review.returned_workbook import read_review
     from worker.settings import Settings
 
     if not file.is_file():
@@ -209,22 +209,22 @@ def _told(row: TakenIn) -> str:
 
 def explains() -> bool:
     """Whether a model is configured that could explain what a person kept. The embedded one never does."""
+    from worker.runtime.container import can_explain
     from worker.settings import Settings
-    from worker.wiring import can_explain
 
     return can_explain(Settings.load())
 
 
 def explain(site: Site, item_ids: Sequence[str]) -> int:
     """Have the model explain what was settled about these rows and nobody has explained; how many questions it was."""
-    from worker.wiring import explain_decided
+    from worker.runtime.container import explain_decided
 
     return explain_decided(site.settings, site.engine, item_ids)
 
 
 def find_item(site: Site, item_id: str) -> ItemView:
     """The item with this id, or the one whose id begins so; `NotFound` for none, `UsageError` for several."""
-    from worker.adapters.decisions import find_items
+    from worker.review.decision_store import find_items
 
     with site.engine.connect() as connection:
         found = find_items(connection, item_id) if item_id else []

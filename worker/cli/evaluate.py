@@ -16,7 +16,7 @@ from worker.cli.output import EMBEDDED_MODEL_WARNING, say, tell_json
 from worker.errors import UsageError
 
 if TYPE_CHECKING:
-    from worker.evaluate import Told
+    from worker.evaluation.run import Told
 
 
 def evaluate(  # noqa: PLR0917 (typer calls it by name)
@@ -81,9 +81,9 @@ def evaluate(  # noqa: PLR0917 (typer calls it by name)
     from worker.cli.processes import language_model
     from worker.cli.site import open_site
     from worker.cli.worth import check_missed, show_scores, write_missed
-    from worker.evaluate import evaluate as run
-    from worker.evaluate import read_known
-    from worker.log import configure_logging
+    from worker.evaluation.run import evaluate as run
+    from worker.evaluation.run import read_known
+    from worker.logging import configure_logging
 
     known = read_known(file, parse_config(config))
     if limit is not None and limit < len(known):
@@ -135,8 +135,8 @@ def _measure_courses(folder: Path, file: Path | None, missed: Path | None, *, as
     from worker.cli.recall import describe_recall, remark, show_recall, write_missed
     from worker.cli.site import open_site
     from worker.cli.worth import check_missed
-    from worker.evaluate_courses import evaluate_courses, read_course_questions
-    from worker.log import configure_logging
+    from worker.evaluation.courses import evaluate_courses, read_course_questions
+    from worker.logging import configure_logging
 
     if file is None:
         raise UsageError("Give the questions too: medq eval --courses FOLDER QUESTIONS.csv. --help tells its columns.")
@@ -158,10 +158,10 @@ def _measure_courses(folder: Path, file: Path | None, missed: Path | None, *, as
 
 
 def _show_decisions(*, as_json: bool) -> None:
-    from worker.adapters.settled import read_settled
     from worker.cli.site import open_site
     from worker.cli.worth import show_acceptance
-    from worker.steps.acceptance import measure_acceptance
+    from worker.evaluation.acceptance import measure_acceptance
+    from worker.review.standing_decisions import read_settled
 
     with open_site() as site, site.engine.connect() as connection:
         acceptance = measure_acceptance(read_settled(connection))

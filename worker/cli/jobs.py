@@ -15,8 +15,8 @@ from worker.errors import JobFailed, UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from worker.adapters.overview import JobOverview
     from worker.cli.site import Site
+    from worker.jobs.queries import JobOverview
 
 
 class NotFound(UsageError):
@@ -59,8 +59,8 @@ def enqueue(
     """
     check_files([file])
     options = parse_config(config)
-    from worker.adapters.overview import count_workers
     from worker.cli.site import open_site
+    from worker.jobs.queries import count_workers
 
     with open_site(create=True) as site:
         tell(create_job(site, file, user=user, instructions=instructions, config=options))
@@ -82,8 +82,8 @@ def list_all(
       medq jobs
       medq jobs --status failed --json
     """
-    from worker.adapters.overview import list_jobs
     from worker.cli.site import open_site
+    from worker.jobs.queries import list_jobs
 
     known = ("queued", "processing", "completed", "failed", "cancelled")
     if status is not None and status not in known:
@@ -157,8 +157,8 @@ def cancel(job_id: JobId) -> None:
     Example:
       medq cancel cab12…
     """
-    from worker.adapters.controls import cancel_job
     from worker.cli.site import open_site
+    from worker.jobs.commands import cancel_job
 
     with open_site() as site:
         job_id = find_job(site, job_id).id
@@ -177,9 +177,9 @@ def retry(job_id: JobId) -> None:
     Example:
       medq retry cab12…
     """
-    from worker.adapters.controls import retry_job
-    from worker.adapters.overview import count_workers
     from worker.cli.site import open_site
+    from worker.jobs.commands import retry_job
+    from worker.jobs.queries import count_workers
 
     with open_site() as site:
         job_id = find_job(site, job_id).id
@@ -239,7 +239,7 @@ def parse_config(text: str | None) -> Mapping[str, Any] | None:
         config = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UsageError(f"--config is not JSON ({error}). Give an object, e.g. '{{\"batchSize\": 3}}'.") from None
-    from worker.shapes.jobs import JobConfig
+    from worker.queue.job import JobConfig
 
     try:
         JobConfig.parse(config if config is not None else [])
@@ -266,7 +266,7 @@ def create_job(site: Site, file: Path, *, user: str, instructions: str | None, c
 
 def find_job(site: Site, job_id: str) -> JobOverview:
     """The job with this id, or the one whose id begins so; `NotFound` for none, `UsageError` for several."""
-    from worker.adapters.overview import find_job_ids, get_job
+    from worker.jobs.queries import find_job_ids, get_job
 
     job = get_job(site.engine, job_id)
     if job is None and job_id:
@@ -281,8 +281,8 @@ def find_job(site: Site, job_id: str) -> JobOverview:
 
 def copy_workbook(site: Site, job: JobOverview, target: Path) -> Path:
     """Copy the job's workbook to a file or into a folder; one made from the rows when the job has none yet."""
-    from worker.adapters.db import Database
-    from worker.pipeline import find_workbook
+    from worker.db.engine import Database
+    from worker.jobs.finish import find_workbook
 
     if not job.total_items and (job.output_url is None or job.is_open):
         raise JobFailed(f"Job {job.id} is {job.status} and has no row yet: there is no workbook to download.")
@@ -296,7 +296,7 @@ def copy_workbook(site: Site, job: JobOverview, target: Path) -> Path:
 
 def uses_embedded_model(site: Site) -> bool:
     """Whether no LLM is configured, so that the embedded one answers. Raises `UsageError` when half configured."""
-    from worker.adapters.llm import resolve_endpoint
+    from worker.llm.client import resolve_endpoint
 
     return resolve_endpoint(site.settings, site.settings.embedded_llm_url or "embedded").embedded
 
@@ -305,13 +305,13 @@ def describe(site: Site, job: JobOverview) -> dict[str, Any]:
     """Everything about a job as one JSON document: the row's columns, outcomes, findings, spending."""
     from dataclasses import asdict
 
-    from worker.adapters import overview
+    from worker.jobs import queries
 
     return job.to_json() | {
-        "outcomes": overview.count_outcomes(site.engine, job.id),
-        "findings": [asdict(finding) for finding in overview.count_findings(site.engine, job.id)],
-        **overview.read_notes(site.engine, job.id),
-        "llmCalls": _describe_spending(overview.sum_spending(site.engine, job.id)),
+        "outcomes": queries.count_outcomes(site.engine, job.id),
+        "findings": [asdict(finding) for finding in queries.count_findings(site.engine, job.id)],
+        **queries.read_notes(site.engine, job.id),
+        "llmCalls": _describe_spending(queries.sum_spending(site.engine, job.id)),
     }
 
 
@@ -319,28 +319,28 @@ def show_job(site: Site, job: JobOverview) -> None:
     """Print a job for a person: sentences, outcomes, figures with their meaning, findings, workbook."""
     from rich.table import Table
 
-    from worker.adapters import overview
+    from worker.jobs import queries
 
     console = out()
     tell(f"{job.original_file_name} · job {job.id} · {job.status} · {job.progress} %{_duration(job)}")
     for sentence in (job.message, job.error_message):
         if sentence:
             tell(f"  {sentence}")
-    outcomes = {name: rows for name, rows in overview.count_outcomes(site.engine, job.id).items() if rows}
+    outcomes = {name: rows for name, rows in queries.count_outcomes(site.engine, job.id).items() if rows}
     if outcomes:
         tell("  " + " · ".join(f"{rows} {name}" for name, rows in outcomes.items()))
     figures = Table(box=None, show_header=False, pad_edge=True)
     figures.add_column(justify="right")
     for name, value in job.figures().items():
-        figures.add_row(str(value), name, overview.FIGURES[name])
+        figures.add_row(str(value), name, queries.FIGURES[name])
     console.print(figures)
-    findings = overview.count_findings(site.engine, job.id)
+    findings = queries.count_findings(site.engine, job.id)
     if findings:
         tell("  Findings:")
         for finding in findings:
             tell(f"    {finding.rows} × {finding.code}: {finding.example}")
-    _show_notes(overview.read_notes(site.engine, job.id))
-    spending = overview.sum_spending(site.engine, job.id)
+    _show_notes(queries.read_notes(site.engine, job.id))
+    spending = queries.sum_spending(site.engine, job.id)
     tell(f"  Model: {_spending(spending)}")
     if spending.batch_calls:
         cost = "" if spending.batch_cost_usd is None else f", {spending.batch_cost_usd:.4f} USD"

@@ -32,8 +32,8 @@ def metrics(
     from worker.cli.site import open_site
 
     try:
-        from worker.metrics import Exporter
-        from worker.wiring import build_limits
+        from worker.metrics.prometheus import Exporter
+        from worker.runtime.container import build_limits
     except ImportError as error:
         raise UsageError(f"{error.name} is missing: pip install 'medq-worker[web]'") from None
     with open_site(broker=True) as site:

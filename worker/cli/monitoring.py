@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from worker.cli.output import out, tell, tell_json
 
 if TYPE_CHECKING:
-    from worker.adapters.monitoring import LogRisk, Look
+    from worker.db.monitoring import LogRisk, Look
 
 MOST_ROWS = 20
 HOW_TO_SET = "an administrator sets it: in postgresql.conf, or ALTER ROLE … SET …"
@@ -16,8 +16,8 @@ NOT_SHOWN = "not shown to this role: GRANT pg_monitor TO …"
 
 def look_at_database(*, as_json: bool) -> None:
     """Show connections, slow queries, table sizes and index usage."""
-    from worker.adapters.monitoring import find_log_risks, look_at_server
     from worker.cli.site import open_site
+    from worker.db.monitoring import find_log_risks, look_at_server
 
     with open_site(check_schema=False) as site:
         looks, risks = look_at_server(site.engine), find_log_risks(site.engine)

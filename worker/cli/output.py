@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from worker.streams import visible
+from worker.system.standard_streams import visible
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -13,11 +13,11 @@ import typer
 
 from worker.cli.output import EMBEDDED_MODEL_WARNING, program, say, shell, tell, tell_json
 from worker.errors import UsageError
-from worker.private import make_folder
+from worker.system.private_files import make_folder
 
 if TYPE_CHECKING:
     from worker.cli.site import Site
-    from worker.services import ServiceStatus
+    from worker.embedded import ServiceStatus
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
@@ -34,8 +34,8 @@ def worker() -> None:
       MEDQ_PROCESSES=4 medq worker
     """
     from worker.cli.site import open_site
-    from worker.log import configure_logging
-    from worker.supervisor import Workers, serve
+    from worker.logging import configure_logging
+    from worker.runtime.supervisor import Workers, serve
 
     configure_logging()
     with open_site(broker=True, create=True) as site, language_model(site) as environment:
@@ -73,7 +73,7 @@ def serve(
       MEDQ_WEB_TOKEN=… medq serve --host 0.0.0.0 --port 8080
     """
     from worker.cli.site import open_site
-    from worker.log import configure_logging
+    from worker.logging import configure_logging
 
     try:
         from worker.web import serving
@@ -95,7 +95,7 @@ def serve(
 @contextmanager
 def _workers(site: Site) -> Iterator[None]:
     """Workers while the block runs."""
-    from worker.supervisor import Workers
+    from worker.runtime.supervisor import Workers
 
     with language_model(site) as environment:
         workers = Workers(site.settings.processes, environment, site.settings.grace_s)
@@ -122,7 +122,7 @@ def language_model(site: Site) -> Iterator[dict[str, str]]:
     if site.settings.embedded_llm_url or not uses_embedded_model(site):
         yield environment
         return
-    from worker.adapters.embedded_llm import EmbeddedLlm
+    from worker.embedded.llm import EmbeddedLlm
 
     say(EMBEDDED_MODEL_WARNING)
     make_folder(site.settings.home)
@@ -146,7 +146,7 @@ def start(as_json: JsonFlag = False) -> None:
       medq services start
     """
     from worker.cli.site import load_settings
-    from worker.services import psql_command, services_status, start_services
+    from worker.embedded import psql_command, services_status, start_services
 
     settings = load_settings()
     started = start_services(settings, say=say)
@@ -167,7 +167,7 @@ def stop() -> None:
     Example:
       medq services stop
     """
-    from worker.services import stop_services
+    from worker.embedded import stop_services
     from worker.settings import Settings
 
     settings = Settings.load()
@@ -192,7 +192,7 @@ def show(as_json: JsonFlag = False) -> None:
     Example:
       medq services status --json
     """
-    from worker.services import services_status
+    from worker.embedded import services_status
     from worker.settings import Settings
 
     found = services_status(Settings.load())

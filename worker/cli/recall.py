@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from worker.cli.output import out, say, tell
 from worker.cli.worth import ABOUT_INTERVALS, MISSED_SHOWN, inert, shorten, table, with_interval
-from worker.shapes.recalls import RECALLED
+from worker.courses.recall import RECALLED
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from worker.ingest import IngestedFile
-    from worker.shapes.recalls import AskedCourses, CourseRecall, Kind, System
+    from worker.courses.ingest import IngestedFile
+    from worker.courses.recall import AskedCourses, CourseRecall, Kind, System
 
 SYSTEM_WORDS: dict[System, str] = {
     "worker": "recherche de l'application",

@@ -13,9 +13,9 @@ from worker.cli.output import say, tell, tell_json
 from worker.errors import UsageError
 
 if TYPE_CHECKING:
-    from worker.adapters.removal import Removed
     from worker.cli.site import Site
-    from worker.retention import Retention
+    from worker.jobs.removal import Removed
+    from worker.jobs.retention import Retention
 
 WithReplies = Annotated[
     bool,
@@ -94,7 +94,7 @@ def forget(
 
 
 def _forget_user(site: Site, user: str, *, with_replies: bool, yes: bool) -> None:
-    from worker.adapters import removal
+    from worker.jobs import removal
 
     with site.engine.connect() as connection:
         found = removal.find_user(connection, user)
@@ -124,8 +124,8 @@ def _say_what_stays(*, with_replies: bool) -> None:
 
 
 def _retention(site: Site) -> Retention:
-    from worker.adapters.db import Database
-    from worker.retention import Retention
+    from worker.db.engine import Database
+    from worker.jobs.retention import Retention
 
     settings = site.settings
     return Retention(Database(site.engine), site.storage, straggle_s=settings.call_timeout_s + settings.lease_s)

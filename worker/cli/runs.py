@@ -14,14 +14,14 @@ import typer
 from worker.cli import jobs
 from worker.cli.output import EMBEDDED_MODEL_WARNING, plain_console, program, say, shell, shorten, tell
 from worker.errors import JobFailed, UsageError
-from worker.streams import visible
+from worker.system.standard_streams import visible
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
-    from worker.adapters.overview import JobOverview
     from worker.cli.site import Site
-    from worker.supervisor import Workers
+    from worker.jobs.queries import JobOverview
+    from worker.runtime.supervisor import Workers
 
 POLL_S = 0.3
 NO_WORKER_S = 60.0
@@ -82,7 +82,7 @@ def run(
 
 
 def _default_user(site: Site) -> str:
-    from worker.adapters.overview import find_default_user
+    from worker.jobs.queries import find_default_user
 
     email = find_default_user(site.engine)
     if email is None:
@@ -93,7 +93,7 @@ def _default_user(site: Site) -> str:
 @contextmanager
 def _working(site: Site, environment: dict[str, str]) -> Iterator[Workers]:
     """Our own workers at work; at exit they let calls in flight end, a second Ctrl-C does not wait."""
-    from worker.supervisor import Workers
+    from worker.runtime.supervisor import Workers
 
     log_path = site.settings.home / "worker.log"
     workers = Workers(site.settings.processes, environment, site.settings.grace_s, log_path=log_path)
@@ -110,7 +110,7 @@ def _working(site: Site, environment: dict[str, str]) -> Iterator[Workers]:
 
 def _follow(site: Site, ids: Sequence[str], workers: Workers) -> list[JobOverview]:
     """Show progress until every job has ended. Raises what keeps workers from working."""
-    from worker.adapters.overview import count_workers
+    from worker.jobs.queries import count_workers
 
     worker_seen = time.monotonic()
     with _display() as display:
@@ -199,7 +199,7 @@ def _show_workbook(site: Site, job: JobOverview, output: Path | None) -> None:
 
 
 def _show_way_in(site: Site, ended: Sequence[JobOverview]) -> None:
-    from worker.services import psql_command
+    from worker.embedded import psql_command
 
     # Dollar quotes, because this line goes through a shell's single quotes.
     columns = 'SELECT sheet, "rowNumber", status, reason FROM "AiValidationItem"'

@@ -37,10 +37,10 @@ def upgrade(
       medq schema upgrade
       medq schema upgrade 001
     """
-    from worker.adapters.db import sqlalchemy_url
-    from worker.adapters.overview import find_revision
-    from worker.adapters.schema import upgrade as upgrade_schema
     from worker.cli.site import open_site
+    from worker.db.engine import sqlalchemy_url
+    from worker.db.schema import upgrade as upgrade_schema
+    from worker.jobs.queries import find_revision
 
     with open_site(create=True, check_schema=False) as site:
         before, found = find_revision(site.engine), _describe_unversioned(site)
@@ -63,9 +63,9 @@ def downgrade(
     Example:
       medq schema downgrade 004 --yes
     """
-    from worker.adapters.db import sqlalchemy_url
-    from worker.adapters.schema import downgrade as downgrade_schema
     from worker.cli.site import open_site
+    from worker.db.engine import sqlalchemy_url
+    from worker.db.schema import downgrade as downgrade_schema
 
     if not yes:
         raise UsageError(f"Going back to {revision} loses what newer revisions hold. Add --yes if you mean it.")
@@ -92,10 +92,10 @@ def check(
     Example:
       medq schema check
     """
-    from worker.adapters.db import sqlalchemy_url
-    from worker.adapters.overview import find_revision
-    from worker.adapters.schema import check as find_differences
     from worker.cli.site import open_site
+    from worker.db.engine import sqlalchemy_url
+    from worker.db.schema import check as find_differences
+    from worker.jobs.queries import find_revision
 
     with open_site(check_schema=False) as site:
         revision = find_revision(site.engine)
@@ -126,8 +126,8 @@ def grants(
       medq schema grants --worker medq_worker --web web_app
       medq schema grants --worker medq_worker | psql postgresql://owner@db/medq
     """
-    from worker.adapters.schema import rights
     from worker.cli.site import open_site
+    from worker.db.schema import rights
 
     if not worker and not web:
         raise UsageError("Name a role: --worker ROLE, --web ROLE, or both. It has to be there (CREATE ROLE … LOGIN).")

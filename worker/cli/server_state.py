@@ -35,11 +35,11 @@ def check_server(site: Site) -> Iterator[Check]:
 def _check_writes(site: Site) -> Check:
     from sqlalchemy.exc import DBAPIError
 
-    from worker.adapters import overview
-    from worker.adapters.db import server_state
+    from worker.db.engine import server_state
+    from worker.jobs import queries
 
     try:
-        overview.try_to_write(site.engine)
+        queries.try_to_write(site.engine)
     except DBAPIError as error:
         state = server_state(error)
         if state is None:
@@ -50,9 +50,9 @@ def _check_writes(site: Site) -> Check:
 
 
 def _check_limits(site: Site) -> Iterator[Check]:
-    from worker.adapters import overview
+    from worker.jobs import queries
 
-    limits = overview.read_limits(site.engine)
+    limits = queries.read_limits(site.engine)
     for name in ("statement_timeout", "lock_timeout"):
         if 0 < limits[name] < SHORT_MS:
             finding = f"{name} is {limits[name]} ms: what takes longer is done twice, the second time with more"
@@ -63,11 +63,11 @@ def _check_limits(site: Site) -> Iterator[Check]:
 
 
 def _check_waiting(site: Site) -> Iterator[Check]:
-    from worker.adapters import overview
-    from worker.shapes.server_states import STATES
+    from worker.db.server_states import STATES
+    from worker.jobs import queries
 
     meanings = {state.code: state.meaning for state in STATES}
-    for code, places in overview.find_waiting(site.engine).items():
+    for code, places in queries.find_waiting(site.engine).items():
         finding = f"{', '.join(places)}: the database {meanings.get(code, 'cannot do what they ask')} (SQLSTATE {code})"
         yield Check("workers waiting", "warn", finding, f"{REMEDIES.get(code, 'look at the server')}; {GOES_ON}")
 

@@ -7,18 +7,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from worker.adapters.db import connect, sqlalchemy_url
-from worker.adapters.overview import find_revision
 from worker.cli.output import program, say
+from worker.db.engine import connect, sqlalchemy_url
+from worker.embedded import Services, has_database, open_services
 from worker.errors import UsageError
-from worker.preflight import check_settings
-from worker.services import Services, has_database, open_services
+from worker.jobs.queries import find_revision
+from worker.runtime.preflight import check_settings
 from worker.settings import Settings
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from worker.adapters.files import Storage
+    from worker.upload.storage import Storage
 
 NOT_STARTED = "redis://not-started"
 
@@ -34,7 +34,7 @@ class Site:
     @property
     def storage(self) -> Storage:
         """Where uploads and workbooks live."""
-        from worker.wiring import make_storage  # slow to import: it knows every part
+        from worker.runtime.container import make_storage  # slow to import: it knows every part
 
         return make_storage(self.settings)
 
@@ -94,7 +94,7 @@ def ensure_schema(engine: sa.Engine, services: Services, tell: Callable[[str], N
         return
     if "postgresql" in services.embedded:
         tell("Bringing the embedded database's schema up to date…")
-        from worker.adapters.schema import upgrade
+        from worker.db.schema import upgrade
 
         upgrade(sqlalchemy_url(services.database_url))
         return
@@ -108,7 +108,7 @@ def ensure_schema(engine: sa.Engine, services: Services, tell: Callable[[str], N
 
 def _look_into_schema(engine: sa.Engine) -> None:
     """Raise `UsageError` where this role may not look into the schema: there nothing is missing, it is not seen."""
-    from worker.adapters.schema import rights
+    from worker.db.schema import rights
 
     with engine.connect() as connection:
         place, role = rights.read_place(connection), rights.current_role(connection)

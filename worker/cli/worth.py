@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from worker.cli.output import out, say, tell
 from worker.errors import UsageError
-from worker.shapes.sentences import OUTCOME_WORDS
-from worker.shapes.shares import Interval, join_smallest, share, wilson
+from worker.messages import OUTCOME_WORDS
+from worker.questions.proportions import Interval, join_smallest, share, wilson
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from worker.shapes.acceptance import Acceptance, AcceptanceCounts
-    from worker.shapes.evaluations import GivenLook, Missed, Scores, ShortScores, SpecialtyCounts
+    from worker.evaluation.acceptance_figures import Acceptance, AcceptanceCounts
+    from worker.evaluation.figures import GivenLook, Missed, Scores, ShortScores, SpecialtyCounts
 
 MISSED_SHOWN = 20
 TEXT_SHOWN = 60  # characters of a question on the screen

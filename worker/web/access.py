@@ -18,9 +18,9 @@ from fastapi import Depends, Request
 from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.requests import HTTPConnection
 
-from worker.adapters.people import Person
 from worker.errors import UsageError
 from worker.settings import Settings
+from worker.web.people import Person
 from worker.web.problems import NO_RIGHT, NOT_YOU, Refused
 
 COOKIE = "medq_session"

@@ -11,8 +11,8 @@ from fastapi import Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
-from worker.adapters.overview import read_states, read_versions
-from worker.metrics import Exporter
+from worker.jobs.queries import read_states, read_versions
+from worker.metrics.prometheus import Exporter
 from worker.web import api, doors, pages, problems
 from worker.web.access import Access
 from worker.web.forms import SMALL

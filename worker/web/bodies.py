@@ -10,11 +10,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from worker.adapters.decisions import ItemView
-from worker.adapters.overview import FindingCount, JobOverview, JobState, Spending
-from worker.adapters.usage import Usage
-from worker.pipeline import TakenIn
-from worker.shapes.decisions import Action, Decided, Source
+from worker.jobs.queries import FindingCount, JobOverview, JobState, Spending
+from worker.jobs.usage import Usage
+from worker.questions.decision import Action, Decided, Source
+from worker.review.decision_store import ItemView
+from worker.review.returned_workbook import TakenIn
 
 JobStatus = Literal["queued", "processing", "completed", "failed", "cancelled"]
 ItemStatus = Literal[

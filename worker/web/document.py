@@ -7,7 +7,7 @@ import sys
 from types import SimpleNamespace
 from typing import Any, cast
 
-from worker.adapters.db import connect
+from worker.db.engine import connect
 from worker.settings import Settings
 from worker.web.access import Access
 from worker.web.app import build_app

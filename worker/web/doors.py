@@ -7,9 +7,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from schema.config import head_revision
-from worker.adapters.overview import find_revision
-from worker.log import describe, get_logger
-from worker.metrics import CONTENT_TYPE, Exporter
+from worker.jobs.queries import find_revision
+from worker.logging import describe, get_logger
+from worker.metrics.prometheus import CONTENT_TYPE, Exporter
 from worker.web.access import COOKIE, SESSION_S, Access, Admin
 from worker.web.forms import OptionalId
 from worker.web.parts import Given

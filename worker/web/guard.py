@@ -12,7 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from worker.log import get_logger
+from worker.logging import get_logger
 from worker.web.access import Access, Visitor
 from worker.web.problems import SENTENCES, Refused, respond
 

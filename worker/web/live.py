@@ -13,7 +13,7 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
-from worker.log import describe, get_logger
+from worker.logging import describe, get_logger
 
 log = get_logger()
 

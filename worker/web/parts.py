@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
-from worker.adapters.db import Database
-from worker.log import describe, get_logger
+from worker.db.engine import Database
+from worker.logging import describe, get_logger
 from worker.settings import Settings
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
 
-    from worker.adapters.files import Storage
-    from worker.adapters.limits import Limits
-    from worker.adapters.prices import Prices
+    from worker.llm.prices import Prices
+    from worker.llm.rate_limit import Limits
+    from worker.upload.storage import Storage
 
 log = get_logger()
 

@@ -13,11 +13,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from worker.adapters.db import is_infrastructure_fault
-from worker.adapters.sheets import ReaderKilled
+from worker.db.engine import is_infrastructure_fault
 from worker.errors import DecisionConflict, DecisionRefused, JobFailed, LeaseLost, StorageUnavailable, UsageError
-from worker.log import describe, get_logger
-from worker.shapes.french import typeset
+from worker.logging import describe, get_logger
+from worker.text.french import typeset
+from worker.upload.reading import ReaderKilled
 
 log = get_logger()
 

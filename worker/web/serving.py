@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from worker import traces
-from worker.adapters.db import connect
-from worker.adapters.overview import find_default_user, list_jobs
-from worker.adapters.people import find_person
-from worker.adapters.prices import load_prices
+from worker import tracing
+from worker.db.engine import connect
 from worker.errors import UsageError
+from worker.jobs.queries import find_default_user, list_jobs
+from worker.llm.prices import load_prices
+from worker.runtime.container import build_limits, can_explain, explain_decided, make_storage
 from worker.web.access import Access, read_access
 from worker.web.app import build_app
 from worker.web.parts import Parts
-from worker.wiring import build_limits, can_explain, explain_decided, make_storage
+from worker.web.people import find_person
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -60,7 +60,7 @@ def serve(
     Raises `UsageError` when it would be open to a network, nobody could enter by the link, or the port is taken.
     """
     parts = build_parts(settings, storage_url=storage_url)
-    traces.configure(settings.otlp_endpoint, service="medq-web")  # of calls that explain what was decided
+    tracing.configure(settings.otlp_endpoint, service="medq-web")  # of calls that explain what was decided
     try:
         access = open_doors(parts, host=host, user=user)
         app = build_app(parts, access)
@@ -79,7 +79,7 @@ def serve(
                 server.run(sockets=[bound])
             return 0 if server.started else 1
     finally:
-        traces.flush()
+        tracing.flush()
         parts.engine.dispose()
 
 

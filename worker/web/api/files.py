@@ -11,11 +11,12 @@ from fastapi import APIRouter, Form, UploadFile
 from fastapi.responses import FileResponse, Response
 from starlette.background import BackgroundTask
 
-from worker.adapters.workbook import write_workbook
-from worker.check import check_file
-from worker.pipeline import find_workbook, read_review, settle_returned
-from worker.shapes.sentences import NOT_A_REVIEW
-from worker.steps.report import template_sheets
+from worker.jobs.finish import find_workbook
+from worker.messages import NOT_A_REVIEW
+from worker.report.build import template_sheets
+from worker.report.xlsx_writer import write_workbook
+from worker.review.returned_workbook import read_review, settle_returned
+from worker.upload.check import check_file
 from worker.web.access import Anyone, Visitor
 from worker.web.api.jobs import get_job
 from worker.web.bodies import TakenInWorkbook, Text

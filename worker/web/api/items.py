@@ -6,10 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from worker.adapters.decisions import ItemView, find_items, list_items
-from worker.pipeline import decide
-from worker.shapes.decisions import Decided, Order, Source
-from worker.shapes.sentences import NO_SUCH_ITEM
+from worker.messages import NO_SUCH_ITEM
+from worker.questions.decision import Decided, Order, Source
+from worker.review.decide import decide
+from worker.review.decision_store import ItemView, find_items, list_items
 from worker.web.access import Anyone, Visitor
 from worker.web.api.jobs import get_job
 from worker.web.bodies import Decision, DecisionMade, Item, ItemPage, ItemStatus

@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Header, Query, Response, UploadFile
 
-from worker.adapters import overview
-from worker.adapters.controls import cancel_job, retry_job
-from worker.adapters.overview import JobOverview
 from worker.enqueue import enqueue_job, job_id_of
-from worker.retention import Retention, StillRunning
+from worker.jobs import queries
+from worker.jobs.commands import cancel_job, retry_job
+from worker.jobs.queries import JobOverview
+from worker.jobs.retention import Retention, StillRunning
 from worker.web.access import Admin, Anyone, Visitor
 from worker.web.bodies import Job, JobDetail, JobPage, JobStatus, Text
 from worker.web.forms import (
@@ -90,7 +90,7 @@ def store(
     """The job of this upload, and whether it is new; for the page too."""
     upload = read_file(file, parts.max_upload_bytes)
     options, words = read_config(config), read_instructions(instructions)
-    before = None if key is None else overview.get_job(parts.engine, job_id_of(visitor.person.id, key))
+    before = None if key is None else queries.get_job(parts.engine, job_id_of(visitor.person.id, key))
     if before is None:
         job_id = enqueue_job(
             upload.file,
@@ -127,7 +127,7 @@ def list_all(
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> JobPage:
     """The newest jobs first. `user` is an id, `q` a part of the file's name."""
-    found = overview.list_jobs(
+    found = queries.list_jobs(
         parts.engine, limit=limit + 1, status=status, user_id=user, name_holds=q, after=read_job_cursor(cursor)
     )
     page = found[:limit]
@@ -140,7 +140,7 @@ def list_all(
 
 def get_job(parts: Parts, job_id: str) -> JobOverview:
     """The job, or a 404."""
-    job = overview.get_job(parts.engine, job_id)
+    job = queries.get_job(parts.engine, job_id)
     if job is None:
         raise Refused(404, NO_SUCH_JOB)
     return job
@@ -148,14 +148,14 @@ def get_job(parts: Parts, job_id: str) -> JobOverview:
 
 def describe(parts: Parts, job_id: str) -> JobDetail:
     """Everything about a job; for the page too."""
-    state = overview.read_states(parts.engine, [job_id]).get(job_id)
+    state = queries.read_states(parts.engine, [job_id]).get(job_id)
     if state is None:
         raise Refused(404, NO_SUCH_JOB)
     return JobDetail.of_whole(
         state,
-        overview.count_findings(parts.engine, job_id),
-        overview.read_notes(parts.engine, job_id),
-        overview.sum_spending(parts.engine, job_id),
+        queries.count_findings(parts.engine, job_id),
+        queries.read_notes(parts.engine, job_id),
+        queries.sum_spending(parts.engine, job_id),
     )
 
 

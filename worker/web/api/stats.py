@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from worker.adapters import overview
-from worker.adapters.usage import read_usage
+from worker.jobs import queries
+from worker.jobs.usage import read_usage
 from worker.web.access import Admin
 from worker.web.bodies import EndpointLimits, Stats
 from worker.web.parts import Given, Parts
@@ -18,8 +18,8 @@ def read_stats(parts: Parts) -> Stats:
     engine = parts.engine
     return Stats.of(
         read_usage(engine, zone=parts.settings.time_zone),
-        workers=overview.count_workers(engine),
-        waited_s=round(overview.waited_s(engine), 1),
+        workers=queries.count_workers(engine),
+        waited_s=round(queries.waited_s(engine), 1),
         limits=_limits(parts),
     )
 

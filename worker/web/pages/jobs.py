@@ -10,9 +10,9 @@ from fastapi import APIRouter, Form, Query, Request, UploadFile
 from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from worker.adapters import overview
-from worker.adapters.overview import JobOverview
-from worker.shapes import sentences
+from worker import messages
+from worker.jobs import queries
+from worker.jobs.queries import JobOverview
 from worker.web.access import Admin, Anyone
 from worker.web.api import files as api_files
 from worker.web.api import jobs as api_jobs
@@ -55,7 +55,7 @@ def list_page(
 ) -> Response:
     """The jobs, the newest first, and where a file is dropped."""
     found = api_jobs.list_all(parts=parts, visitor=visitor, status=statut, q=q, cursor=cursor, limit=ON_A_PAGE)
-    states = overview.read_states(parts.engine, [job.id for job in found.jobs])
+    states = queries.read_states(parts.engine, [job.id for job in found.jobs])
     jobs = [(states[job.id].job, live_fields(states[job.id])) for job in found.jobs if job.id in states]
     return page(
         request, "jobs.html", visitor, jobs=jobs, next=found.next, chosen=statut, q=q or "",
@@ -83,19 +83,19 @@ def job_page(request: Request, parts: Given, visitor: Anyone, job_id: Id) -> Res
 
 
 def _whole(parts: Given, job_id: str) -> dict[str, Any]:
-    state = overview.read_states(parts.engine, [job_id]).get(job_id)
+    state = queries.read_states(parts.engine, [job_id]).get(job_id)
     if state is None:
         raise Refused(404, NO_SUCH_JOB)
     return {
         "job": state.job,
         "fields": live_fields(state),
         "outcomes": state.outcomes,
-        "findings": overview.count_findings(parts.engine, job_id),
-        "notes": overview.read_notes(parts.engine, job_id),
-        "spending": overview.sum_spending(parts.engine, job_id),
+        "findings": queries.count_findings(parts.engine, job_id),
+        "notes": queries.read_notes(parts.engine, job_id),
+        "spending": queries.sum_spending(parts.engine, job_id),
         "can_resume": state.job.status in ("failed", "cancelled") or state.outcomes["failed"] > 0,
         # Asked only where nothing moves: else the page would hold its peace while a job waits for ever.
-        "is_left": state.job.status == "queued" and overview.count_workers(parts.engine) == 0,
+        "is_left": state.job.status == "queued" and queries.count_workers(parts.engine) == 0,
         "took": _took(state.job),
         "taken": None,
     }
@@ -105,7 +105,7 @@ def _took(job: JobOverview) -> str | None:
     """How long it went on, once it has ended."""
     if job.started_at is None or job.completed_at is None:
         return None
-    return sentences.duration((job.completed_at - job.started_at).total_seconds())
+    return messages.duration((job.completed_at - job.started_at).total_seconds())
 
 
 def stop(parts: Given, visitor: Admin, job_id: Id) -> Response:

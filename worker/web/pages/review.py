@@ -10,10 +10,10 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import Response
 
-from worker.adapters.review import Queue, read_queue
 from worker.errors import DecisionConflict, DecisionRefused
-from worker.shapes.decisions import Action
-from worker.shapes.french import typeset
+from worker.questions.decision import Action
+from worker.review.open_items import Queue, read_queue
+from worker.text.french import typeset
 from worker.web.access import Anyone, Visitor
 from worker.web.api.items import find_item, settle
 from worker.web.bodies import Decision, Item, Text

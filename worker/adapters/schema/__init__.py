@@ -1,7 +1,0 @@
-"""The database's schema: moving it between revisions, and comparing it with the models and the Prisma schema."""
-
-from worker.adapters.schema.compare import check
-from worker.adapters.schema.migrate import current_revision, downgrade, upgrade
-from worker.adapters.schema.prisma import read_prisma
-
-__all__ = ["check", "current_revision", "downgrade", "read_prisma", "upgrade"]

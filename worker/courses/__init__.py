@@ -1,0 +1,1 @@
+"""Course documents: extracted, cut into passages, indexed, and searched for a question."""

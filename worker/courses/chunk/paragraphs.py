@@ -1,0 +1,239 @@
+"""The lines of a document into headings, sentences and rows of tables: whole, in reading order, each with its page."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from worker.courses.chunk.headings import MAX_HEADING, mark_headings
+from worker.courses.chunk.running import drop_running_lines
+from worker.courses.chunk.words import Spelling, are_accents_apart, compose_accents
+from worker.courses.document import ExtractedDocument, Line, Page
+
+MOST_INSERTED = 3  # sentences of a box on the same page
+MOST_BETWEEN = 6  # paragraphs that may stand between two halves of a sentence: notes, a figure's words, a box
+LONGEST_WORD = 60
+MIN_OPEN = 25  # characters of a line that a sentence goes on from
+
+_BULLET = re.compile(r"\s*(?:[•▪◦●‣·–—-]\s|\d{1,2}[.)]\s)")
+_NOTE = re.compile(r"(?:\d{1,3}|[*†‡¹²³⁴-⁹]+)[.)]?\s*\S|(?:figure|fig\.|tableau|table|source)\b", re.IGNORECASE)
+_LEADERS = re.compile(r"(?:\s?[.·]){4,}")
+_DASH = re.compile(r"\s*[–—-]\s")
+# After the sign that ends a sentence; a number or a single letter before the full stop ends none ("p. 3", "M. Petit").
+_SENTENCE_END = re.compile(r"(?<=[^\W\d_]{2}[.!?…])\s+(?=[«\"(]?\s?[A-ZÀ-ÖØ-Þ0-9])|(?<=[)»%!?…\d][.!?…])\s+|\n+")
+_ENUMERATOR = re.compile(r"[\[(]?(?:\d{1,3}|[A-Za-z]|[ivxIVX]{1,5})[.)°\]]+|[•▪◦●‣·–—-]")
+_ABBREVIATED = re.compile(
+    r"(?:^|[\s(])(?:cf|figs?|tab|ex|env|art|vol|chap|pp?|Dr|Pr|MM?|Mmes?|Ste?|al|vs|spp?|éds?|n°|nos?|réf)\.$",
+    re.IGNORECASE,
+)
+_BREAK = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
+_HYPHENS = frozenset("-\u00ad\u2010\ufffe\x02")
+# Typesetters join some letters into one sign; readers, searches and quotes know the letters.
+_LIGATURES = {
+    ord(sign): letters for sign, letters in zip("ﬀﬁﬂﬃﬄﬅﬆ", ("ff", "fi", "fl", "ffi", "ffl", "st", "st"), strict=True)
+}
+_CONTROL = re.compile("[\x00\x01\x03-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff]")
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
+_MARKS = re.compile(r"[\ufffe\x02\u00ad]")
+# Words that no sentence ends with.
+_LEADS_ON = re.compile(
+    r"(?:^|[\s’'(])(?:l|d|de|du|des|à|au|aux|la|le|les|un|une|et|ou|en|par|pour|sur|sous|dans|avec|sans|chez|que|qui|"
+    r"est|sont|entre|son|sa|ses|leur|leurs|ce|cette|ces|plus|moins|[<>≥≤=±+])[’']?$",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A heading, a sentence or a row, and what stood between it and the piece before.
+
+    `last_page`: where a sentence ends that goes over a page's end. `head`: what names the columns of a row.
+    """
+
+    text: str
+    page: int | None
+    is_heading: bool = False
+    joint: str = " "
+    last_page: int | None = None
+    is_row: bool = False
+    head: str | None = None
+    is_repeated: bool = False
+
+
+def read_pieces(document: ExtractedDocument) -> list[Piece]:
+    """The pieces of a document; of typeset pages, without running headers, footers and page numbers."""
+    pages = [Page(page.number, tuple(_clean(page.lines))) for page in document.pages]
+    if document.is_typeset:
+        if are_accents_apart(line.text for page in pages for line in page.lines):
+            pages = [_composed(page) for page in pages]
+        pages = mark_headings(drop_running_lines(pages))
+    spelling = Spelling(line.text for page in pages for line in page.lines)
+    paragraphs = list(_paragraphs(pages, spelling, is_typeset=document.is_typeset))
+    if document.is_typeset:
+        paragraphs = _close_sentences(paragraphs, spelling)
+    return _join_halves([piece for paragraph in paragraphs for piece in paragraph], spelling)
+
+
+def _composed(page: Page) -> Page:
+    return Page(page.number, tuple(replace(line, text=compose_accents(line.text)) for line in page.lines))
+
+
+def _clean(lines: Sequence[Line]) -> Iterator[Line]:
+    """NFC, without control and invisible characters. The marks of a word cut at a line's end stay for now."""
+    for line in lines:
+        text = unicodedata.normalize("NFC", _BREAK.sub("\n", line.text).translate(_LIGATURES))
+        for number, part in enumerate(text.split("\n")):
+            kept = _LEADERS.sub(" …", _CONTROL.sub("", part))
+            cut = kept.rstrip()[-1:]
+            kept = _INVISIBLE.sub("", kept)
+            kept = kept.strip() + (cut if cut == "\u00ad" else "")
+            yield replace(line, text=kept, is_heading=line.is_heading and number == 0)
+
+
+# --- lines into paragraphs ------------------------------------------------------------------------------------------
+
+
+def _paragraphs(pages: Sequence[Page], spelling: Spelling, *, is_typeset: bool) -> Iterator[list[Piece]]:
+    head: str | None = None
+    for page in pages:
+        lines: list[str] = []
+        for line in page.lines:
+            is_own = line.is_heading or line.is_row
+            if lines and (is_own or not line.text or not is_typeset or _begins_item(lines[-1], line.text)):
+                yield list(_sentences(lines, page.number, spelling))
+                lines = []
+            if line.is_row and line.text:
+                yield [_row(line, page.number, head if not line.is_head else None)]
+                head = line.text if line.is_head else head
+            elif line.is_heading and line.text:
+                yield [_heading(line.text, page.number, spelling)]
+            elif line.text:
+                lines.append(line.text)
+            head = head if line.is_row else None
+        if lines:
+            yield list(_sentences(lines, page.number, spelling))
+
+
+def _row(line: Line, page: int | None, head: str | None) -> Piece:
+    return Piece(" ".join(_MARKS.sub("", line.text).split()), page, joint="\n", is_row=True, head=head)
+
+
+def _heading(text: str, page: int | None, spelling: Spelling) -> Piece:
+    text = " ".join(_MARKS.sub("", spelling.mend(text)).split())
+    return Piece(text, page, is_heading=len(text) <= MAX_HEADING, joint="\n")
+
+
+def _begins_item(before: str, text: str) -> bool:
+    """Whether a line begins an item of a list; a dash after a figure goes on from it (`17⏎– 30 mg`)."""
+    if _DASH.match(text) and before[-1:].isdigit():
+        return False
+    return bool(_BULLET.match(text))
+
+
+def _sentences(lines: Sequence[str], page: int | None, spelling: Spelling) -> Iterator[Piece]:
+    """The sentences of one paragraph; the lines of a typeset one are joined, whole words and cut ones."""
+    text = _MARKS.sub("", spelling.mend("\n".join(lines)).replace("\n", " "))
+    joint, waiting = "\n", ""
+    for part in _SENTENCE_END.split(text):
+        sentence = " ".join(f"{waiting} {part}".split())
+        waiting = ""
+        if _ENUMERATOR.fullmatch(sentence) or _ABBREVIATED.search(sentence[-8:]):
+            waiting = sentence  # goes on: `1. Interroger`, `cf. Figure`
+        elif sentence:
+            yield Piece(sentence, page, joint=joint)
+            joint = " "
+    if waiting:
+        yield Piece(waiting, page, joint=joint)
+
+
+# --- sentences over the ends of lines, boxes and pages --------------------------------------------------------------
+
+
+def _close_sentences(paragraphs: Sequence[list[Piece]], spelling: Spelling) -> list[list[Piece]]:
+    """Sentences that go on after the end of a page or a column, or after what is inserted, in one piece.
+
+    What stands between the halves (a note, the words of a figure, a box) follows the whole sentence.
+    """
+    waiting = [paragraph for paragraph in paragraphs if paragraph]
+    closed: list[list[Piece]] = []
+    taken: set[int] = set()
+    for number, paragraph in enumerate(waiting):
+        if number in taken:
+            continue
+        at = number
+        whole = paragraph
+        while (following := _find_rest(waiting, at, whole, taken)) is not None:
+            taken.add(following)
+            whole = [*whole[:-1], _glue(whole[-1], waiting[following][0], spelling), *waiting[following][1:]]
+            at = following
+        closed.append(whole)
+    return closed
+
+
+def _find_rest(paragraphs: Sequence[list[Piece]], number: int, whole: list[Piece], taken: set[int]) -> int | None:
+    """Where the sentence goes on that this paragraph breaks off in."""
+    last = whole[-1]
+    if not _is_open(last) or (len(whole) == 1 and len(last.text) < MIN_OPEN and not _BULLET.match(last.text)):
+        return None
+    leads_on = bool(_LEADS_ON.search(last.text[-10:])) or last.text[-1:] in _HYPHENS
+    end = last.last_page or last.page
+    for index in range(number + 1, min(number + 2 + MOST_BETWEEN, len(paragraphs))):
+        first = paragraphs[index][0]
+        if index in taken:
+            continue
+        if end is not None and first.page is not None and first.page > end + 1:
+            return None
+        if _goes_on(first, from_next=index == number + 1 and leads_on):
+            return index
+        # On the page itself, only notes and what is whole may stand between the halves.
+        if first.page == end and not (_is_insertion(paragraphs[index]) or _NOTE.match(first.text)):
+            return None
+    return None
+
+
+def _is_insertion(paragraph: Sequence[Piece]) -> bool:
+    return paragraph[0].text[0].isupper() and paragraph[-1].text[-1] in ".!?»" and len(paragraph) <= MOST_INSERTED
+
+
+def _is_open(piece: Piece) -> bool:
+    text = piece.text
+    if piece.is_heading or piece.is_row:
+        return False
+    return text[-1].isalnum() or text[-1] in ",)’'%" or text[-1] in _HYPHENS
+
+
+def _goes_on(piece: Piece, *, from_next: bool) -> bool:
+    if piece.is_heading or piece.is_row or _ENUMERATOR.match(piece.text):
+        return False
+    return piece.text[0].islower() or (from_next and (piece.text[0].isalnum() or piece.text[0] in "«(<>≥≤"))
+
+
+def _glue(before: Piece, after: Piece, spelling: Spelling) -> Piece:
+    if _is_cut(before.text, after.text):
+        start = max(before.text.rfind(" ") + 1, len(before.text) - LONGEST_WORD)
+        text = before.text[:start] + spelling.mend(f"{before.text[start:]}\n{after.text}").replace("\n", " ")
+    else:
+        text = f"{before.text} {after.text}"
+    return replace(before, text=text, last_page=after.last_page or after.page)
+
+
+def _join_halves(pieces: Sequence[Piece], spelling: Spelling) -> list[Piece]:
+    """Mend the words that formats with paragraphs leave cut in two pieces; an enumerator goes before its sentence."""
+    joined: list[Piece] = []
+    for piece in pieces:
+        before = joined[-1] if joined else None
+        if before is None or before.is_heading or before.is_row or piece.is_heading or piece.is_row:
+            joined.append(piece)
+        elif _is_cut(before.text, piece.text):
+            joined[-1] = _glue(before, piece, spelling)
+        elif _ENUMERATOR.fullmatch(before.text):
+            joined[-1] = replace(before, text=f"{before.text} {piece.text}", last_page=piece.last_page or piece.page)
+        else:
+            joined.append(piece)
+    return joined
+
+
+def _is_cut(before: str, after: str) -> bool:
+    return len(before) > 1 and before[-1] in _HYPHENS and before[-2].isalpha() and after[0].isalpha()

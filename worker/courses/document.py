@@ -1,0 +1,143 @@
+"""Course documents on their way into the store, and the passages that a search brings back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+# Which stems the store holds. To be raised with every change of what `courses.search.stem_words` gives, a newer
+# snowball among them: then `medq courses reindex` makes the new stems beside the old ones, for which older workers
+# look.
+INDEX_VERSION = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a page, or one paragraph where the format knows paragraphs.
+
+    `size` is the height of its letters over that of the document's body text, `is_bold` whether it is bold from end to
+    end: what typesetting tells where no style does. A row of a table holds its cells with ` | ` between; `is_head`: the
+    row names the columns of those below it.
+    """
+
+    text: str
+    is_heading: bool = False
+    size: float = 1.0
+    is_bold: bool = False
+    is_row: bool = False
+    is_head: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page or a slide in reading order; `number` counts from 1, None where the format has no pages."""
+
+    number: int | None
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractedDocument:
+    """The text of a file. `is_typeset`: lines are those of a printed page, with running headers and cut words."""
+
+    pages: tuple[Page, ...]
+    is_typeset: bool = False
+
+    @property
+    def page_count(self) -> int | None:
+        """How many pages, where the format has any."""
+        return self.pages[-1].number if self.pages else None  # slides that only build up others are left out
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A passage of a document: what is stored, found and quoted. Positions count from 0."""
+
+    position: int
+    text: str
+    heading: str | None = None
+    page: int | None = None
+    last_page: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CourseLabels:
+    """What an operator says of a document, or its folders do. `level` is spelled as questions spell it (DCEM2)."""
+
+    level: str | None = None
+    specialty: str | None = None
+    course: str | None = None
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewDocument:
+    """A document ready to be stored: its passages, and how often each stem stands in each."""
+
+    title: str
+    file_name: str
+    content_hash: str
+    labels: CourseLabels
+    specialty_key: str | None
+    page_count: int | None
+    chunks: tuple[Chunk, ...]
+    chunk_terms: tuple[Mapping[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """How much there is to search, and what the server can search it with.
+
+    `terms`: the stems of all passages, each as often as it stands there. `outdated`: documents whose stems an earlier
+    release made; they are found once `medq courses reindex` has been run.
+    """
+
+    documents: int = 0
+    chunks: int = 0
+    terms: int = 0
+    outdated: int = 0
+    has_trigrams: bool = False
+    has_vectors: bool = False  # of the embedding model in use
+
+
+@dataclass(frozen=True, slots=True)
+class CourseQuery:
+    """What to look for on behalf of one item: stems with their weight (0–1), the same in words, and where first.
+
+    `asking`: those of the stems that are asked of any subject; `subject`: the others of the question's own words.
+    """
+
+    item_id: str
+    terms: Mapping[str, float]
+    text: str
+    level: str | None
+    specialty_key: str | None
+    asking: frozenset[str] = frozenset()
+    subject: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPassage:
+    """A passage that a search brought back for one item.
+
+    `score` is BM25's. `coverage` is what the query's stems that stand in it are worth, over what the query's best ones
+    are (0–1 and a little above); `breadth` over how many stems, as if all were worth the same, the query is spread;
+    `names_subject`: one of the query's subject stems stands in it, or the query has none that any passage might name;
+    `scope` 0 = same level and specialty, 1 = same specialty, 2 = no specialty given, 3 = elsewhere;
+    `similarity` the cosine of the vectors, None without.
+    """
+
+    chunk_id: str
+    document_id: str
+    position: int
+    text: str
+    title: str
+    labels: CourseLabels
+    page: int | None
+    last_page: int | None
+    score: float
+    coverage: float
+    breadth: float
+    names_subject: bool
+    scope: int
+    similarity: float | None = None

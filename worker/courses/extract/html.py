@@ -1,0 +1,126 @@
+"""Web pages through lxml: what a reader sees, block by block, without navigation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from lxml import etree, html
+
+from worker.courses.document import ExtractedDocument, Line, Page
+from worker.courses.extract.signs import raise_digits, restore_symbols
+from worker.courses.extract.text import WINDOWS, decode
+
+# Not `form` and `aside`: old pages stand in one form as a whole, and courses put what is to be remembered aside.
+UNSEEN = frozenset(
+    ("script", "style", "noscript", "template", "head", "nav", "footer", "button", "select", "textarea", "svg")
+)
+HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
+BLOCKS = HEADINGS | frozenset(
+    (
+        *("p", "div", "section", "article", "main", "header", "li", "ul", "ol", "dl", "dt", "dd", "table", "tr"),
+        *(
+            "blockquote",
+            "pre",
+            "aside",
+            "form",
+            "figure",
+            "figcaption",
+            "hr",
+            "body",
+            "html",
+            "caption",
+            "thead",
+            "tbody",
+        ),
+    )
+)
+MIN_CELLS = 2
+MAX_ROW = 900  # characters; a row that is longer lays out a page
+_HIDDEN = re.compile(r"(?<![\w-])(?:display\s*+:\s*+none|visibility\s*+:\s*+hidden)", re.IGNORECASE)
+_SIMPLE = re.compile(r"[.#][\w-]+")
+_DECLARED = re.compile(rb"<meta[^<>]+charset=[\"']?([\w-]+)", re.IGNORECASE)
+
+
+def read_html(data: bytes) -> ExtractedDocument:
+    """One page without a number. The declared encoding counts, else UTF-8, else cp1252."""
+    declared = _DECLARED.search(data[:4096])
+    text = decode(data, declared[1].decode("ascii") if declared else None)
+    # lxml refuses a text that declares an encoding, and NUL ends its texts.
+    text = re.sub(r"^\s*<\?xml[^>]*\?>", "", text.lstrip("\ufeff")).replace("\0", "")
+    # Without `huge_tree`, what lies deeper than 256 elements, or is longer than 10 MB, is dropped without a word.
+    root = html.document_fromstring(text or "<p></p>", parser=html.HTMLParser(huge_tree=True))
+    return ExtractedDocument((Page(None, tuple(_lines(root, _hidden_by_style(root)))),))
+
+
+def _hidden_by_style(root: html.HtmlElement) -> frozenset[str]:
+    """The classes (`.x`) and ids (`#x`) that the page's own style sheet does not show on a screen."""
+    names: set[str] = set()
+    is_for_print = False
+    for part in "".join(element.text or "" for element in root.iter("style")).split("}"):
+        head, opened, body = part.rpartition("{")
+        outer, nested, selectors = head.rpartition("{")
+        if not opened or nested:
+            is_for_print = "print" in outer.casefold()  # of `@media print { … }`, and no longer after its end
+        if not is_for_print and _HIDDEN.search(body):
+            names.update(one for one in map(str.strip, selectors.split(",")) if _SIMPLE.fullmatch(one))
+    return frozenset(names)
+
+
+def _is_hidden(element: html.HtmlElement, hidden: frozenset[str]) -> bool:
+    if element.get("hidden") is not None or _HIDDEN.search(element.get("style") or ""):
+        return True
+    names = [f".{name}" for name in (element.get("class") or "").split()]
+    return bool(hidden) and any(name in hidden for name in (*names, f"#{element.get('id')}"))
+
+
+def _is_row(element: html.HtmlElement) -> bool:
+    """A row of a table of words: two cells or more that hold no tables, headings or pages of text of their own."""
+    if sum(child.tag in ("td", "th") for child in element) < MIN_CELLS:
+        return False
+    return next(element.iter("table", *HEADINGS, "pre"), None) is None and len(element.text_content()) <= MAX_ROW
+
+
+def _lines(root: html.HtmlElement, hidden: frozenset[str]) -> Iterator[Line]:
+    words: list[str] = []
+    heading = False
+    unseen = 0  # elements around this place that no reader sees
+    row: html.HtmlElement | None = None
+
+    def flush() -> Iterator[Line]:
+        # `&#156;` is œ in every browser, and a control character by the letter.
+        text = restore_symbols(" ".join("".join(words).translate(WINDOWS).split()))
+        words.clear()
+        if row is not None:
+            text = text.removesuffix("|").rstrip()
+        if text.strip("| "):
+            names = row is not None and not any(child.tag == "td" for child in row)
+            yield Line(text, is_heading=heading and row is None, is_row=row is not None, is_head=names)
+
+    for event, element in etree.iterwalk(root, events=("start", "end", "comment", "pi")):
+        tag = element.tag if isinstance(element.tag, str) else None
+        if event in ("comment", "pi"):
+            words.append(element.tail or "")
+            continue
+        if tag in UNSEEN or (tag is not None and _is_hidden(element, hidden)):
+            unseen += 1 if event == "start" else -1
+        if tag == "tr" and event == "start" and row is None and _is_row(element):
+            yield from flush()
+            row = element
+        if row is None and (tag in BLOCKS or tag == "br"):
+            yield from flush()
+        elif tag in BLOCKS or tag == "br":
+            words.append(" ")  # the lines of a cell
+        if element is row and event == "end":
+            yield from flush()
+            row = None
+        if event == "start":
+            heading = heading or tag in HEADINGS
+            inside = element.text or ""
+            words.append("" if unseen else raise_digits(inside) if tag == "sup" else inside)
+        else:
+            heading = False if tag in HEADINGS else heading
+            words.append("" if unseen else element.tail or "")
+            if tag in ("td", "th"):
+                words.append(" | ")
+    yield from flush()

@@ -1,0 +1,310 @@
+"""Course files into the store: read → cut → stem → store, one transaction a file. How they are searched is not here."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+import sqlalchemy as sa
+
+from worker.courses import course_index
+from worker.courses.chunk import chunk_document
+from worker.courses.document import CourseLabels, NewDocument
+from worker.courses.extract import NO_TEXT, SCAN, SUFFIXES, DocumentReader, check_size
+from worker.courses.search import drop_empty_names, fold_specialty, index_terms
+from worker.db.engine import Database
+from worker.errors import UsageError
+from worker.upload.parsing.values import find_level, read_level
+
+EMBEDDED_AT_ONCE = 16
+MAX_DIMENSIONS = 2_000  # of a vector in an HNSW index of pgvector
+EMBEDDING_TIMEOUT_S = 120.0  # a model of one's own may be slow; nobody waits for it
+
+FileStatus = Literal["added", "replaced", "unchanged", "relabelled", "duplicate", "refused"]
+
+
+class Embedder(Protocol):
+    """Texts into vectors."""
+
+    @property
+    def model(self) -> str: ...
+
+    def embed(self, texts: Sequence[str], *, timeout_s: float) -> list[list[float]]:
+        """One vector for each text, in their order. Raises `ProviderUnavailable`."""
+
+
+@dataclass(frozen=True, slots=True)
+class IngestedFile:
+    """What became of one file. `reason` says why it was refused, or whose duplicate it is; numbers are of this call.
+
+    A page without text holds a picture, or is a scan among others that are none.
+    """
+
+    path: Path
+    status: FileStatus
+    reason: str | None = None
+    pages: int = 0
+    chunks: int = 0
+    pages_without_text: int = 0
+    labels: CourseLabels = field(default_factory=CourseLabels)
+
+
+def find_files(paths: Iterable[Path]) -> list[Path]:
+    """The files to read: those named, and in folders every one of a known kind, in order and once.
+
+    A folder that cannot be opened is among them, to be refused by name; a link that leads out of its folder is not.
+    Raises `UsageError` for a path that does not
+    exist.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        if path.is_dir():
+            below = (p for p in _files_below(path) if p.is_dir() or p.suffix.lower() in SUFFIXES)
+            found.update((p, None) for p in below if not _leads_out(p, path))
+        elif path.exists():
+            found[path] = None
+        else:
+            raise UsageError(f"{path}: no such file or folder. Give the path of course documents.")
+    return list(found)
+
+
+def find_links_out(paths: Iterable[Path]) -> list[Path]:
+    """The links in those folders that lead to files elsewhere: whoever may write a folder may not have them read."""
+    below = ((p, folder) for folder in paths if folder.is_dir() for p in _files_below(folder))
+    return [p for p, folder in below if p.suffix.lower() in SUFFIXES and _leads_out(p, folder)]
+
+
+def _leads_out(path: Path, folder: Path) -> bool:
+    return path.is_symlink() and not path.resolve().is_relative_to(folder.resolve())
+
+
+def count_other_kinds(paths: Iterable[Path]) -> Counter[str]:
+    """How many files of which other kinds stand in those folders, and are left out."""
+    files = (p for path in paths if path.is_dir() for p in _files_below(path) if not p.is_dir())
+    return Counter(p.suffix.lower() for p in files if p.suffix.lower() not in SUFFIXES and p.suffix)
+
+
+def _files_below(folder: Path) -> list[Path]:
+    """In order, every file, and folders that cannot be opened. Linked folders are passed over: they may go round."""
+    found: list[Path] = []
+
+    def note_closed(error: OSError) -> None:
+        found.append(Path(error.filename))
+
+    for parent, folders, names in os.walk(folder, onerror=note_closed):
+        folders[:] = [name for name in folders if not _is_hidden(name)]
+        found += (Path(parent, name) for name in names if not _is_hidden(name))
+    return sorted(found)
+
+
+def _is_hidden(name: str) -> bool:
+    """`.git`, what macOS adds to archives, and "~$cours.docx": Word's lock on an open file."""
+    return name.startswith((".", "~$")) or name == "__MACOSX"
+
+
+def ingest_files(database: Database, files: Iterable[Path], given: CourseLabels) -> Iterator[IngestedFile]:
+    """Bring files into the store, one by one, and say what became of each. A file that cannot be read stops none.
+
+    The same content again changes nothing but its labels; a changed file replaces its passages; of several files with
+    the same content the first counts. What is `given` wins over what folders tell (`DCEM2/Cardiologie/…`).
+    """
+    database.transact(course_index.add_trigrams)
+    seen: dict[str, Path] = {}
+    with DocumentReader() as reader:
+        for path in files:
+            try:
+                yield _ingest_file(database, reader, path, given, seen)
+            except UsageError as error:
+                yield IngestedFile(path, "refused", reason=str(error))
+            except OSError as error:
+                reason = f"it cannot be opened ({error.strerror or type(error).__name__})"
+                yield IngestedFile(path, "refused", reason=reason)
+    _flush(database)
+
+
+def embed_chunks(database: Database, embedder: Embedder) -> Iterator[int]:
+    """Give a vector to every passage that has none of this model; how many each round made.
+
+    Raises `UsageError` when the server has no pgvector or the model too many dimensions, `ProviderUnavailable` when the
+    endpoint fails: what was done stays, and calling again goes on.
+    """
+    dimensions = len(embedder.embed(["dimensions"], timeout_s=EMBEDDING_TIMEOUT_S)[0])
+    if dimensions > MAX_DIMENSIONS:
+        raise UsageError(
+            f"The vectors of {embedder.model} have {dimensions} dimensions, and pgvector indexes {MAX_DIMENSIONS}: "
+            "courses are searched by their words alone. Set MEDQ_EMBEDDING_MODEL to a smaller model."
+        )
+    if not database.transact(lambda c: course_index.add_vectors(c, embedder.model, dimensions)):
+        raise UsageError(
+            "This PostgreSQL has no pgvector extension, so MEDQ_EMBEDDING_MODEL is of no use: courses are searched by "
+            "their words alone. Install pgvector, or unset the variable."
+        )
+    while waiting := database.transact(
+        lambda c: course_index.find_unembedded(c, embedder.model, most=EMBEDDED_AT_ONCE)
+    ):
+        made = embedder.embed([text for _, text in waiting], timeout_s=EMBEDDING_TIMEOUT_S)
+        vectors = {chunk_id: vector for (chunk_id, _), vector in zip(waiting, made, strict=True)}
+        database.transact(lambda c, vectors=vectors: course_index.store_vectors(c, embedder.model, vectors))  # type: ignore[misc]
+        yield len(waiting)
+
+
+def list_courses(database: Database) -> list[course_index.StoredDocument]:
+    """Every stored document."""
+    return database.transact(course_index.list_documents)
+
+
+def count_outdated(database: Database) -> int:
+    """How many documents are not searched until they are reindexed."""
+    return len(database.transact(course_index.find_outdated))
+
+
+def reindex_courses(database: Database) -> Iterator[str]:
+    """Give documents whose stems an earlier release made those of this one; the title of each, once it is done.
+
+    Searches go on meanwhile, of older workers among the old stems, which stay. Stopped, it goes on where it was.
+    """
+    for document_id, title in database.transact(course_index.find_outdated):
+        database.transact(lambda c, document_id=document_id: _index_again(c, document_id))  # type: ignore[misc]
+        yield title
+    _flush(database)
+
+
+def remove_courses(database: Database, ids: Sequence[str]) -> int:
+    """Remove documents with all their passages, all or none; how many there were."""
+    return database.transact(lambda c: sum(course_index.remove_document(c, document_id) for document_id in ids))
+
+
+def read_labels(path: Path, given: CourseLabels) -> CourseLabels:
+    """What is given, else what the folders tell: the level, below it the specialty, below that the course."""
+    folders = [_clean_name(name) for name in _place(path).parent.parts[-4:]]
+    at = max((i for i, name in enumerate(folders) if find_level(name)), default=None)
+    below = folders[at + 1 :] if at is not None else []
+    found = CourseLabels(
+        level=find_level(folders[at]) if at is not None else find_level(path.stem),
+        specialty=below[0] if below else None,
+        course=below[1] if len(below) > 1 else None,
+    )
+    return CourseLabels(
+        level=read_level(given.level) if given.level else found.level,
+        specialty=_clean_name(given.specialty or "") or found.specialty,
+        course=_clean_name(given.course or "") or found.course,
+        source=_clean_name(given.source or "") or None,
+    )
+
+
+def _place(path: Path) -> Path:
+    """Where the operator put the file: links are not followed, or a library of links would have no labels."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 (`resolve` follows them)
+
+
+def _clean_name(name: str) -> str:
+    """A file's or folder's name as text: composed accents (macOS takes them apart), cp1252 where it is no UTF-8."""
+    try:
+        text = os.fsencode(name).decode("utf-8")
+    except UnicodeDecodeError:
+        text = os.fsencode(name).decode("cp1252", errors="replace")
+    except UnicodeEncodeError:
+        text = name.encode("utf-8", errors="replace").decode("utf-8")
+    shown = "".join(
+        c if unicodedata.category(c) not in ("Cc", "Cf", "Cs") else " " for c in unicodedata.normalize("NFC", text)
+    )
+    return " ".join(shown.split())
+
+
+def _read_file(path: Path) -> bytes:
+    """Raises `UsageError` for what is no file to be read, before it fills the memory or is waited for."""
+    told = path.stat()
+    if not stat.S_ISREG(told.st_mode):
+        raise UsageError("it is a folder that cannot be opened" if path.is_dir() else "it is no regular file")
+    check_size(path, told.st_size)
+    return path.read_bytes()
+
+
+def _ingest_file(
+    database: Database, reader: DocumentReader, path: Path, given: CourseLabels, seen: dict[str, Path]
+) -> IngestedFile:
+    data = _read_file(path)
+    labels = read_labels(path, given)
+    content_hash = hashlib.sha256(data).hexdigest()
+    name = "/".join(map(_clean_name, _place(path).parts[-3:])).lstrip("/")
+    first = seen.setdefault(content_hash, path)
+    if first != path:
+        database.transact(
+            lambda c: course_index.remove_named(c, name, but=course_index.find_same(c, content_hash))
+        )  # what it held before it became a copy
+        return IngestedFile(path, "duplicate", reason=f"it is the same as {first}", labels=labels)
+    title = _clean_name(path.stem.replace("_", " "))
+    key = fold_specialty(labels.specialty)
+
+    def relabel(connection: sa.Connection) -> FileStatus | None:
+        known = course_index.find_same(connection, content_hash)
+        if known is None:
+            return None
+        outdated = course_index.remove_named(connection, name, but=known)
+        changed = course_index.relabel_document(connection, known, title=title, file_name=name, labels=labels, key=key)
+        if changed:  # its passages are also found by what it is called
+            _index_again(connection, known)
+        return "replaced" if outdated else "relabelled" if changed else "unchanged"
+
+    if status := database.transact(relabel):
+        return IngestedFile(path, status, labels=labels)
+    extracted = reader.read(path, data)
+    chunks = chunk_document(extracted)
+    if not chunks:
+        # What there was stands on every page alike: the mark of a scanner, or page numbers.
+        raise UsageError(SCAN if extracted.is_typeset else NO_TEXT)
+    document = NewDocument(
+        title=title,
+        file_name=name,
+        content_hash=content_hash,
+        labels=labels,
+        specialty_key=key,
+        page_count=extracted.page_count,
+        chunks=chunks,
+        chunk_terms=tuple(_terms(title, labels, chunk.heading, chunk.text) for chunk in chunks),
+    )
+
+    def store(connection: sa.Connection) -> FileStatus:
+        course_index.take_turn(connection)
+        if status := relabel(connection):
+            return status  # another ingest was quicker with the same file
+        _, replaced = course_index.store_document(connection, document)
+        return "replaced" if replaced else "added"
+
+    stored = database.transact(store)
+    if stored not in ("added", "replaced"):
+        return IngestedFile(path, stored, labels=labels)
+    _flush(database)
+    return IngestedFile(
+        path,
+        stored,
+        pages=extracted.page_count or 0,
+        chunks=len(chunks),
+        pages_without_text=sum(not any(line.text.strip() for line in page.lines) for page in extracted.pages),
+        labels=labels,
+    )
+
+
+def _index_again(connection: sa.Connection, document_id: str) -> None:
+    course_index.take_turn(connection)
+    document = course_index.read_document(connection, document_id)
+    if document is not None:  # it may have been removed meanwhile
+        terms = {c.id: _terms(document.title, document.labels, c.heading, c.text) for c in document.chunks}
+        course_index.index_document(connection, document_id, terms)
+
+
+def _terms(title: str, labels: CourseLabels, heading: str | None, text: str) -> Counter[str]:
+    """What a passage is found by: its words, its heading's, and what its document is called, if that says anything."""
+    names = " ".join(drop_empty_names(name) for name in (title, labels.course, labels.specialty) if name)
+    return index_terms(f"{names}\n{heading or ''}\n{text}")
+
+
+def _flush(database: Database) -> None:
+    database.transact(course_index.flush_index)

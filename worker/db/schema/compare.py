@@ -1,0 +1,103 @@
+"""Compares the database with the models, with the Prisma schema and with what the revisions create."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+import sqlalchemy as sa
+
+from models import Base
+from schema.catalogue import Catalogue, Part, read_as_created, read_tables
+from schema.config import PRISMA_SCHEMA, head_revision
+from schema.routines import differing_routines
+from schema.scripts import created_objects, present_objects, up_scripts
+from worker.db.schema.migrate import connected, read_revision
+from worker.db.schema.prisma import PrismaSyntaxError, read_prisma
+
+# Prisma's language has no words for these.
+UNKNOWN_TO_PRISMA = frozenset({"check", "partial index"})
+# Made only where the server has the extension it needs, so neither its presence nor its absence is a difference.
+OPTIONAL = frozenset({"CourseTerm_term_trgm_idx"})
+# Tables of the platform in which the worker writes rows, and how a column reads without which it cannot.
+WRITTEN = frozenset({"AiValidationJob", "ClinicalCase", "Course", "Question", "Specialty"})
+OBLIGATORY = re.compile(r" NOT NULL$")
+
+
+def check(url: str, *, models: sa.MetaData = Base.metadata, prisma: str | None = None) -> list[str]:
+    """List the differences between database, models and Prisma schema in plain sentences; empty when they are equal.
+
+    `url` is in SQLAlchemy's spelling, `prisma` the text of a Prisma schema (the project's own by default). What neither
+    side knows is the platform's own, and no difference: tables, and further columns, indexes and rules of the tables
+    that the specification gives, unless the worker could write no row for them. A database at another revision gets
+    the one sentence that says so.
+    """
+    with connected(url) as connection:
+        revision, head = read_revision(connection), head_revision()
+        if revision != head:
+            return [f"The database is at revision {revision or 'none'}, this version needs {head}: upgrade it."]
+        try:
+            tables = read_prisma(prisma or PRISMA_SCHEMA.read_text(encoding="utf-8"))
+        except PrismaSyntaxError as error:
+            return [f"The Prisma schema cannot be read: {error}."]
+        modelled, described = read_as_created(connection, models), read_as_created(connection, tables)
+        found = read_tables(connection, {*models.tables, *tables.tables})
+        own = _find_own_parts(found, {*modelled, *described})
+        ours = {part: text for part, text in found.items() if part not in own}
+        in_models = {part: text for part, text in ours.items() if part.table in models.tables}
+        in_prisma = {part: text for part, text in ours.items() if part.kind not in UNKNOWN_TO_PRISMA}
+        return [
+            *list_differences(modelled, in_models, "models/"),
+            *list_differences(described, in_prisma, "schema.prisma"),
+            *(_obstacle(part) for part in sorted(own) if part.table in WRITTEN and OBLIGATORY.search(found[part])),
+            *_missing_objects(connection),
+        ]
+
+
+def _find_own_parts(found: Catalogue, known: Collection[Part]) -> set[Part]:
+    """What the platform added to its own tables."""
+    platform = {name for kind, name in created_objects("001_up") if kind == "table"}
+    return {part for part in found if part.table in platform and part not in known}
+
+
+def _obstacle(column: Part) -> str:
+    return (
+        f"The platform's own {_name(column)} must be filled by whoever writes a row, and the worker does not know it: "
+        "give it a default, or let it be empty."
+    )
+
+
+def _missing_objects(connection: sa.Connection) -> list[str]:
+    present = present_objects(connection)
+    views = [made for made in created_objects(*up_scripts()) if made.kind == "view"]
+    differing = differing_routines(connection)
+    return [
+        f"The database lacks the {made.kind} {made.name}." for made in (*views, *differing) if made not in present
+    ] + [f"The {made.kind} {made.name} is not the one of schema/functions." for made in differing if made in present]
+
+
+def list_differences(expected: Catalogue, found: Catalogue, source: str) -> list[str]:
+    """Put the differences of two catalogues into sentences; `source` names where the expected one is from.
+
+    A table that only one side has is one sentence, not one for each of its parts.
+    """
+    tables = {part.table for part in expected.keys() & found.keys() if part.kind == "table"}
+    sentences = []
+    for part in sorted(expected.keys() | found.keys()):
+        if part.name in OPTIONAL:
+            continue
+        if part.kind != "table" and part.table not in tables:
+            continue
+        if part not in found:
+            sentences.append(f"The database lacks {_name(part)}, which is in {source}: {expected[part]}.")
+        elif part not in expected:
+            sentences.append(f"The database has {_name(part)}, not in {source}: {found[part]}.")
+        elif found[part] != expected[part]:
+            sentences.append(
+                f"Different for {_name(part)}: in the database {found[part]}, in {source} {expected[part]}."
+            )
+    return sentences
+
+
+def _name(part: Part) -> str:
+    return f'the table "{part.name}"' if part.kind == "table" else f'the {part.kind} "{part.name}" of "{part.table}"'

@@ -1,0 +1,297 @@
+"""analyse: one batch → its answers → one transaction at its end. A model is never called inside one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import sqlalchemy as sa
+
+from worker import failpoints, messages
+from worker.errors import JobFailed, LeaseLost
+from worker.failpoints import Point
+from worker.jobs import job_store
+from worker.jobs.claim import Batch, compose
+from worker.jobs.context import Tools
+from worker.jobs.failures import down_for_s, say_slow
+from worker.jobs.task_ledger import TaskLedger
+from worker.llm.batch import batches
+from worker.llm.calls import CheckedReply, Endpoint, Request
+from worker.llm.circuit_breaker import State
+from worker.llm.compose import compose_probe
+from worker.llm.retry import Answers, Dialogue, ask
+from worker.llm.validate import check_reply
+from worker.logging import get_logger
+from worker.questions import item_store, place_store, question_store
+from worker.questions.answers import Conclusion, Look, Purpose
+from worker.questions.item import PendingItem
+from worker.questions.places import PlacesMissing, Wanted
+from worker.questions.question import Finding
+from worker.queue import tasks
+from worker.queue.job import JobConfig, Task
+from worker.queue.leases import Lease
+from worker.review.publish import publish
+from worker.review.verdict import conclude, failed_conclusion, needs_second_look
+
+log = get_logger()
+
+APPLY_TRIES = 8  # against somebody who renames or removes specialties at the same time, before it counts as a death
+LOST_LINES = 2  # lines of batches that come to nothing one after another before a question is given up, at least
+
+
+def analyse(tools: Tools, task: Task, lease: Lease, batch: Batch | None) -> None:
+    """Ask about one batch and store what came of it. Raises what `ask` raises."""
+    config = JobConfig.parse(task.job.config)
+    tools.check_batch_mode(config)
+    if task.was_held and (down_s := down_for_s(tools, task)) >= tools.settings.outage_s:
+        raise JobFailed(messages.outage(down_s))
+    pending = batch.pending if batch else tools.database.transact(lambda c: item_store.load_pending(c, task))
+    pending, searched = _add_excerpts(tools, pending, config)
+    if any(item.excerpts for item in pending):
+        batch = None
+    ledger = TaskLedger(
+        tools.database,
+        task,
+        tools.prices,
+        config.max_cost_usd,
+        tools.settings.call_timeout_s,
+        [batch] if batch else [],
+        tools.circuit.stored,
+    )
+    asking = Asking(tools, task, config, lease, ledger)
+    first = _ask(asking, "analyse", pending, generations={}, batch=batch)
+    conclusions: dict[str, Conclusion] = {}
+    for item in pending:
+        conclusion = _conclude(asking, item, first)
+        if conclusion is not None:
+            conclusions[item.id] = conclusion
+    if ledger.waits_for:
+        # What one round could ask is written down, of every item: the rest follows when its replies are there.
+        park(tools, task, ledger.waits_for)
+        return
+
+    def apply(connection: sa.Connection) -> None:
+        _apply(tools, connection, task, pending, conclusions, searched=searched)
+
+    with tools.endings.hold(task.job.id):
+        _commit(tools, task, apply)
+    failpoints.reached(Point.AFTER_COMMIT, task.kind, task.position)
+    log.info("batch_done", items=len(pending))
+
+
+def _commit(tools: Tools, task: Task, apply: Callable[[sa.Connection], None]) -> None:
+    """Run the batch's last transaction, whatever is done meanwhile to the specialties and courses that it needs."""
+    for _ in range(APPLY_TRIES):
+        try:
+            tools.database.transact(apply)
+        except PlacesMissing as missing:
+            # Not in the batch's transaction: whoever makes the same would wait for its end.
+            _make_places(tools, task, missing.wanted)
+        except question_store.QuestionAppeared:
+            log.info("question_appeared")
+        except sa.exc.IntegrityError:
+            # A course was renamed or removed, or a check added, in the seconds since they were read.
+            tools.directory.forget()
+        else:
+            return
+    tools.database.transact(apply)
+
+
+def _make_places(tools: Tools, task: Task, wanted: Sequence[Wanted]) -> None:
+    def make(connection: sa.Connection) -> None:
+        if not tasks.is_held(connection, task):
+            raise LeaseLost(task.id)
+        place_store.make_places(connection, wanted)
+
+    try:
+        tools.database.transact(make)
+    except sa.exc.IntegrityError:
+        tools.directory.forget()  # a specialty was removed just before its course was made
+
+
+def park(tools: Tools, task: Task, call_ids: Collection[str]) -> None:
+    """Put the task down until a batch has made these calls. Raises `LeaseLost` when it is another worker's."""
+
+    def work(connection: sa.Connection) -> bool:
+        tasks.lock_job(connection, task.job.id)
+        is_waiting = batches.park_task(connection, task, sorted(call_ids))
+        if is_waiting and batches.is_round_over(connection, task.job.id):
+            # Also where no batch of the job's own follows: another job's asks the same.
+            say_waits(connection, task.job.id)
+        return is_waiting
+
+    with tools.endings.hold(task.job.id):
+        is_waiting = tools.database.transact(work)
+    failpoints.reached(Point.IN_PARK, task.kind, task.position)
+    log.info("batch_parked", calls=len(call_ids), is_waiting=is_waiting)
+
+
+def say_waits(connection: sa.Connection, job_id: str) -> None:
+    """Tell the admin for what the job waits, and until when. The job's row must be locked already."""
+    count, until = batches.read_promise(connection, job_id)
+    if count:
+        job_store.say(connection, job_id, messages.batch_waits(count, until))
+
+
+@dataclass(frozen=True)
+class Asking:
+    """With what one task asks, at both looks."""
+
+    tools: Tools
+    task: Task
+    config: JobConfig
+    lease: Lease
+    ledger: TaskLedger
+
+
+def _conclude(asking: Asking, item: PendingItem, answers: Answers) -> Conclusion | None:
+    """What the item comes to, after a second look where it needs one; None when a batch has to ask first."""
+    second: Look | None = None
+    first = answers.looks.get(item.id)
+    if first is not None and needs_second_look(item.question, first):
+        # Two that read the same excerpt are one witness: no key is settled by what a course says alone.
+        unaided = replace(item, excerpts=())
+        answers = _ask(asking, "second_look", [unaided], generations=answers.generations)
+        second = answers.looks.get(item.id)
+    if item.id in answers.deferred:
+        return None
+    sources = {excerpt.id: excerpt.source or "" for excerpt in item.excerpts}
+    if first is None or item.id not in answers.looks:
+        return failed_conclusion(
+            _refused(answers, item.id), first=first, sources=sources, excerpts_used=bool(item.excerpts)
+        )
+    return conclude(
+        item.question,
+        first,
+        second,
+        config=asking.config,
+        embedded=asking.tools.endpoint.embedded,
+        excerpts_used=bool(item.excerpts),
+        sources=sources,
+    )
+
+
+def _add_excerpts(
+    tools: Tools, pending: Sequence[PendingItem], config: JobConfig
+) -> tuple[Sequence[PendingItem], bool]:
+    """The items with what the courses say about them, and whether the search (if any) came through."""
+    if not config.rag or tools.retrieval is None:
+        return pending, True
+    found = tools.retrieval.find_excerpts(pending)
+    if not found.excerpts:
+        return pending, not found.failed
+    # The embedded model reads 280 tokens a second, and understands none of them.
+    most = 1 if tools.endpoint.embedded else None
+    return [replace(item, excerpts=tuple(found.excerpts.get(item.id, ())[:most])) for item in pending], True
+
+
+def _ask(
+    asking: Asking,
+    purpose: Purpose,
+    pending: Sequence[PendingItem],
+    *,
+    generations: Mapping[str, int],
+    batch: Batch | None = None,
+) -> Answers:
+    tools, task, config, lease = asking.tools, asking.task, asking.config, asking.lease
+    by_id = {item.id: item for item in pending}
+    composed = {(tools.endpoint.name, *ids): request for ids, request in batch.requests.items()} if batch else {}
+
+    def compose_once(endpoint: Endpoint, item_ids: Sequence[str], cut_at: int = 0) -> Request:
+        asked = [by_id[item_id] for item_id in item_ids]
+        # What is looked for in the ledger is mostly what is sent next, unless something is learned in between.
+        name = (endpoint.name, *item_ids)
+        known = composed.get(name)
+        if known is not None and not cut_at and tools.gateway.is_current(known):
+            return known
+        request = compose(tools, task, purpose, asked, config=config, endpoint=endpoint, cut_at=cut_at)
+        if not cut_at:
+            composed[name] = request
+        return request
+
+    def compose_least(refused: Request) -> Request:
+        endpoint = tools.gateway.outlet_of(refused).endpoint
+        return compose_probe(refused, endpoint=endpoint, instructions=task.job.instructions)
+
+    def choose() -> Endpoint:
+        # A stand-in is for while the first is down; a batch is not in such a hurry.
+        return tools.endpoint if config.batch_api else tools.gateway.choose()
+
+    def check() -> None:
+        lease.check()
+        tools.circuit.check()
+
+    sleep = tools.circuit.guard_sleep(lease.sleep)
+    door = tools.gateway.open_door(check, sleep)
+    told_rpm = tools.gateway.told_rpm
+
+    def read(raw: str, request: Request) -> CheckedReply:
+        nonlocal told_rpm
+        if tools.gateway.told_rpm != told_rpm:  # as the first reply tells, which is stored by now
+            told_rpm = tools.gateway.told_rpm
+            tools.database.transact(lambda c: _tell_slow(tools, c, task))
+        return check_reply(raw, request)
+
+    dialogue = Dialogue(
+        compose=lambda item_ids, cut_at: compose_once(choose(), item_ids, cut_at),
+        recall=lambda item_ids: [compose_once(endpoint, item_ids) for endpoint in tools.gateway.endpoints],
+        check=read,
+        send=door.send,
+        ledger=asking.ledger,
+        turn=door.hold_turn,
+        sleep=sleep,
+        is_deferred=config.batch_api,
+        is_current=tools.gateway.is_current,
+        probe=compose_least,
+        is_every_call=door.is_every_call,
+    )
+    attempts = tools.settings.max_attempts if config.max_retries is None else config.max_retries + 1
+    return ask(
+        list(by_id),
+        dialogue,
+        max_attempts=attempts,
+        questions_per_call=tools.questions_per_call(config),
+        transport_attempts=_transport_attempts(tools, task, attempts, config),
+        generations=generations,
+    )
+
+
+def _tell_slow(tools: Tools, connection: sa.Connection, task: Task) -> None:
+    if tasks.lock_job(connection, task.job.id) == "processing":
+        say_slow(tools, connection, task.job.id)
+
+
+def _transport_attempts(tools: Tools, task: Task, attempts: int, config: JobConfig) -> int:
+    if config.batch_api:
+        return max(LOST_LINES, attempts)
+    # While the endpoint is known to be down, a task of the job tries once whether it is back; so does the one task of a
+    # process that could not call.
+    return 1 if task.was_held or tools.circuit.state is not State.CLOSED else attempts
+
+
+def _apply(
+    tools: Tools,
+    connection: sa.Connection,
+    task: Task,
+    pending: Sequence[PendingItem],
+    conclusions: Mapping[str, Conclusion],
+    *,
+    searched: bool,
+) -> None:
+    # The job's row comes last and is held for two statements: all its batches queue for it.
+    concluded = publish(connection, pending, conclusions, tools.directory)
+    tasks.end_task(connection, task)
+    if task.was_held:
+        tasks.release_job(connection, task.job.id)
+    failpoints.reached(Point.MID_APPLY, task.kind, task.position)
+    if not searched:
+        finding = Finding("retrieval_failed", messages.RETRIEVAL_FAILED)
+        item_store.add_finding(connection, [item.id for item in pending], finding)
+    if item_store.conclude_items(connection, task.job.id, concluded):
+        tasks.notify(connection, task.job.id)
+    say_slow(tools, connection, task.job.id)
+
+
+def _refused(answers: Answers, item_id: str) -> str:
+    refusal = answers.refusals.get(item_id)
+    return messages.refused(refusal.code if refusal else None)

@@ -1,0 +1,52 @@
+"""What every room of the line works with, built once per process by `wiring`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from worker import messages
+from worker.courses.retrieval import Retrieval
+from worker.db.engine import Database
+from worker.errors import JobFailed
+from worker.jobs.keyed_semaphore import Turns
+from worker.llm.calls import Endpoint
+from worker.llm.circuit_breaker import Circuit
+from worker.llm.compose import batch_limit
+from worker.llm.dispatcher import Gateway
+from worker.llm.prices import Prices
+from worker.questions import place_store
+from worker.questions.answers import Purpose
+from worker.queue.job import JobConfig
+from worker.settings import Settings
+from worker.upload.check import model_of
+from worker.upload.storage import Storage
+
+
+@dataclass(frozen=True)
+class Tools:
+    """The outside things of a line, and the choices that every room makes in the same way."""
+
+    database: Database
+    storage: Storage
+    gateway: Gateway
+    endpoint: Endpoint
+    settings: Settings
+    prices: Prices
+    retrieval: Retrieval | None = None
+    directory: place_store.Directory = field(default_factory=place_store.Directory)
+    circuit: Circuit = field(default_factory=Circuit)  # the gateway's
+    endings: Turns = field(default_factory=Turns)  # of batches, by job: ended or parked, for both its row is locked
+
+    def model(self, purpose: Purpose, config: JobConfig, endpoint: Endpoint) -> str:
+        """Which model a call of this purpose asks for at this endpoint."""
+        stands_in = endpoint is not self.endpoint and bool(self.settings.fallback_model)
+        return model_of(purpose, config, endpoint, stands_in=stands_in)
+
+    def check_batch_mode(self, config: JobConfig) -> None:
+        """Raise `JobFailed` when the job wants batches and nobody here would ever carry them."""
+        if config.batch_api and self.endpoint.embedded:
+            raise JobFailed(messages.BATCH_EMBEDDED)
+
+    def questions_per_call(self, config: JobConfig) -> int:
+        """How many questions one call of the first look may hold."""
+        return batch_limit(self.endpoint, config.batch_size or self.settings.batch_size)

@@ -1,0 +1,180 @@
+"""What can go wrong: a job that fails, a provider that is away, a task that takes its workers down with it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from worker import messages
+from worker.errors import CutOff, ProviderUnavailable, StorageUnavailable
+from worker.jobs import job_store
+from worker.jobs.context import Tools
+from worker.llm import ledger
+from worker.llm.circuit_breaker import State
+from worker.llm.retry import LONGEST_WAIT_S
+from worker.logging import get_logger
+from worker.questions import item_store
+from worker.queue import tasks
+from worker.queue.job import Task, TaskKind
+
+log = get_logger()
+
+AWAY_GAP_S = 900.0  # longer than the longest pause between two tries of the storage, with a worker's own troubles
+
+# What may be this machine's own trouble: its line, its proxy, its names. The rest is the endpoint's word.
+MAY_BE_OURS = frozenset(("connection", "connection_lost", "timeout", "server_error", "fallback_refused"))
+SLOW_RPM = 10.0  # an endpoint that allows fewer requests a minute makes a job last: the row says so
+
+
+def fail_task(tools: Tools, task: Task, sentence: str) -> None:
+    """End the whole job for a cause that no retry mends; what was done stays."""
+
+    def fail(connection: sa.Connection) -> None:
+        tasks.end_task(connection, task, status="failed", error=sentence)
+        fail_job(connection, task.job.id, sentence, has_items=task.kind == "analyse")
+
+    tools.database.transact(fail)
+
+
+def wait_for_provider(tools: Tools, task: Task, error: ProviderUnavailable) -> None:
+    """Hold the job, and give its task back for later; past the outage limit, fail the job (resumable).
+
+    The job waits only while nobody is answered. Raises `CutOff` when others are and this process is not; where this
+    very process is, the task alone waits.
+    """
+    down_s = down_for_s(tools, task)
+    left_s = tools.settings.outage_s - down_s
+    if left_s <= 0:
+        fail_task(tools, task, messages.outage(down_s))
+        return
+    if (error.retry_after_s or 0.0) > left_s:
+        fail_task(tools, task, messages.pause_too_long(timedelta(seconds=error.retry_after_s or 0.0) + _now(tools)))
+        return
+    # Never before the endpoint's own wish, nor later than the job may wait.
+    delay_s = min(max(error.retry_after_s or 0.0, 1.0, min(60.0, down_s / 2)), left_s + 0.1)
+    if error.code in MAY_BE_OURS and _is_ours(tools, error):
+        # Whoever is answered otherwise takes the task for what is the matter: it waits, and nothing else.
+        tools.database.transact(lambda c: tasks.give_back(c, task, delay_s=delay_s, error=str(error)))
+        return
+    is_busy = error.code == "rate_limited"
+
+    def wait(connection: sa.Connection) -> None:
+        tasks.lock_job(connection, task.job.id)
+        if not tasks.give_back(connection, task, delay_s=delay_s, error=str(error)):
+            return
+        # The shared limits pace a job whose endpoint is only busy, unless it asked for a long pause.
+        if not is_busy or delay_s > LONGEST_WAIT_S:
+            tasks.hold_job(connection, task.job.id, delay_s=delay_s)
+        now = ledger.read_clock(connection)
+        retry_at, until = now + timedelta(seconds=delay_s), now + timedelta(seconds=left_s)
+        sentence = messages.provider_busy(retry_at) if is_busy else messages.provider_down(retry_at, until)
+        job_store.say(connection, task.job.id, sentence)
+
+    log.warning("provider_down", code=error.code, down_s=round(down_s), delay_s=round(delay_s, 1))
+    tools.database.transact(wait)
+
+
+def wait_for_storage(tools: Tools, task: Task, error: StorageUnavailable) -> None:
+    """Give the task back for later; past the outage limit, fail the job (resumable). No death is counted."""
+
+    def wait(connection: sa.Connection) -> float | None:
+        tasks.lock_job(connection, task.job.id)
+        away_s = tasks.note_away(connection, task, gap_s=AWAY_GAP_S)
+        if away_s is None:
+            return None
+        left_s = tools.settings.outage_s - away_s
+        if left_s <= 0:
+            tasks.forget_away(connection, task)
+            return away_s
+        delay_s = min(max(1.0, min(60.0, away_s / 2)), left_s + 0.1)
+        tasks.give_back(connection, task, delay_s=delay_s, error=str(error))
+        now = ledger.read_clock(connection)
+        until = now + timedelta(seconds=left_s)
+        job_store.say(connection, task.job.id, messages.storage_away(now + timedelta(seconds=delay_s), until))
+        return None
+
+    log.warning("storage_away", error=str(error))
+    away_s = tools.database.transact(wait)
+    if away_s is not None:
+        fail_task(tools, task, messages.storage_outage(away_s))
+
+
+def _is_ours(tools: Tools, error: ProviderUnavailable) -> bool:
+    """Whether somebody is answered, or may yet be, so that the fault is this process's, or the task's.
+
+    Where it is this process's, its circuit opens.
+
+    Raises `CutOff` when the task should be somebody else's at once.
+    """
+    circuit = tools.circuit
+    circuit.check()  # known already
+    if circuit.is_answered():
+        log.warning("call_failed", code=error.code)
+        return True
+    endpoints = [endpoint.name for endpoint in tools.gateway.endpoints]
+    look_back_s = circuit.look_back_s()
+    is_other_answered = tools.database.transact(lambda c: ledger.is_answered(c, endpoints, within_s=look_back_s))
+    if not is_other_answered and circuit.is_sure():
+        return False
+    was_trial = circuit.state is State.HALF_OPEN
+    pause_s = circuit.trip(is_other_answered=is_other_answered)
+    log.warning("cut_off" if is_other_answered else "calls_fail", code=error.code, pause_s=round(pause_s, 1))
+    if not was_trial:
+        raise CutOff(str(error))
+    return True
+
+
+def _now(tools: Tools) -> datetime:
+    return tools.database.transact(ledger.read_clock)
+
+
+def say_slow(tools: Tools, connection: sa.Connection, job_id: str) -> None:
+    """Tell the admin when the endpoint allows so few calls that the job takes long. The job must be locked already."""
+    told_rpm = tools.gateway.told_rpm
+    if told_rpm and told_rpm < SLOW_RPM:
+        open_batches = tasks.count_open_batches(connection, job_id)
+        if open_batches:
+            job_store.say(connection, job_id, messages.provider_slow(told_rpm, 60 * open_batches / told_rpm))
+
+
+def down_for_s(tools: Tools, task: Task) -> float:
+    """For how many seconds the job has met nothing but a provider that is down."""
+    return tools.database.transact(lambda c: ledger.down_for_s(c, task.job.id))
+
+
+def fail_job(connection: sa.Connection, job_id: str, sentence: str, *, has_items: bool) -> None:
+    """Fail what is still open, with the cause; the finish task then writes the partial workbook and the status.
+
+    A job without items has nothing to write: it is `failed` at once. The job's row must be locked already.
+    """
+    if not has_items:
+        job_store.fail_now(connection, job_id, sentence)
+        return
+    tasks.release_job(connection, job_id)
+    job_store.fail_open_batches(connection, job_id, sentence)
+    item_store.fail_pending(connection, job_id, reason=sentence)
+    item_store.ready_finish(connection, job_id)
+    tasks.notify(connection, job_id)
+
+
+def bury(connection: sa.Connection, task: Task, *, error: str) -> str | None:
+    """Count a death of the task that this process saw; the third one sets it aside. Its new status, None = not ours."""
+    tasks.lock_job(connection, task.job.id)
+    status = tasks.count_death(connection, task, error=error)
+    if status is not None:
+        ledger.mark_unknown(connection, task.id, attempt=task.attempt)
+    if status == "failed":
+        quarantine(connection, task.kind, job_id=task.job.id, task_id=task.id)
+    return status
+
+
+def quarantine(connection: sa.Connection, kind: TaskKind, *, job_id: str, task_id: str) -> None:
+    """A task that killed its worker too often fails alone: every other batch goes on. The job must be locked."""
+    if kind == "analyse":
+        item_store.fail_pending(connection, job_id, reason=messages.QUARANTINED, task_id=task_id)
+        if item_store.ready_finish(connection, job_id):
+            tasks.notify(connection, job_id)
+        return
+    sentence = messages.PREPARE_QUARANTINED if kind == "prepare" else messages.FINISH_QUARANTINED
+    fail_job(connection, job_id, sentence, has_items=False)

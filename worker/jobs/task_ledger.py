@@ -1,0 +1,155 @@
+"""The ledger of one task's calls: what it asked, what it was told, and what the job may still spend."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import sqlalchemy as sa
+
+from models import new_id
+from worker import failpoints, messages
+from worker.db.engine import Database
+from worker.errors import JobFailed
+from worker.failpoints import Point
+from worker.jobs.claim import Batch
+from worker.llm import ledger
+from worker.llm.batch import batches
+from worker.llm.calls import Reply, Request
+from worker.llm.prices import Prices
+from worker.queue import tasks
+from worker.queue.job import Task
+
+
+def _nothing() -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class TaskLedger:
+    """The ledger of one task's calls: each method one transaction."""
+
+    database: Database
+    task: Task
+    prices: Prices
+    max_cost_usd: float | None
+    call_timeout_s: float
+    unread: list[Batch] = field(default_factory=list)  # read with the claim, not looked at yet
+    stored: Callable[[], None] = _nothing  # a reply stands on the books
+    waits_for: set[str] = field(default_factory=set)  # calls that a batch will make, and this task waits for
+    _known: set[str] = field(default_factory=set)  # calls whose reply was looked at, or is our own
+
+    def find(self, keys: Sequence[str]) -> Sequence[ledger.StoredReply]:
+        """See `Ledger.find`."""
+        # What was read with the claim is new only once: later, another worker may have been told more.
+        batch = self.unread.pop() if self.unread else None
+        if batch and batch.keys == set(keys):
+            found = batch.replies
+        else:
+            found = self.database.transact(lambda c: ledger.find_replies(c, self.task, keys), single=True)
+        self._known.update(stored.id for stored in found)
+        return found
+
+    def begin(self, request: Request, *, is_retry: bool) -> str | None:
+        """See `Ledger.begin`. Of a job's budget, what the call may cost at most is reserved with the intent."""
+        call_id = new_id()
+        ceiling_usd = self.prices.ceiling_usd(request)
+
+        def write(connection: sa.Connection) -> bool:
+            if self._is_asked_elsewhere(connection, request, call_id):
+                return False
+            if not self._fits_budget(connection, request, ceiling_usd, call_id=call_id):
+                return False
+            ledger.begin_call(
+                connection, self.task, request, call_id=call_id, is_retry=is_retry, ceiling_usd=ceiling_usd
+            )
+            return True
+
+        if not self.database.transact(write):
+            return None
+        self._known.add(call_id)
+        failpoints.reached(Point.AFTER_INTENT, self.task.kind, self.task.position)
+        return call_id
+
+    def defer(self, request: Request, *, is_retry: bool) -> Collection[str] | None:
+        """See `Ledger.defer`. The intent reserves what the call may cost at most at the price of a batch."""
+        call_id = new_id()
+        ceiling_usd = self.prices.in_batch_usd(self.prices.ceiling_usd(request))
+        keys = [asked.key for asked in request.questions]
+
+        def write(connection: sa.Connection) -> tuple[Collection[str], Collection[str]] | None:
+            ledger.lock_keys(connection, keys)
+            # First what waits, then what is answered: a line that comes in between is seen at least once.
+            twins = batches.find_waiting(connection, keys)
+            if twins:
+                return frozenset().union(*twins.values()), twins.keys()
+            if self._is_asked_elsewhere(connection, request, call_id):
+                return None
+            if not self._fits_budget(connection, request, ceiling_usd, call_id=call_id):
+                # What waits already may cost less than it could: the rest is looked at when that is known.
+                before = batches.newest_waiting(connection, self.task.job.id)
+                return None if before is None else (keys, [before])
+            ledger.begin_call(
+                connection,
+                self.task,
+                request,
+                call_id=call_id,
+                is_retry=is_retry,
+                ceiling_usd=ceiling_usd,
+                is_deferred=True,
+            )
+            return keys, [call_id]
+
+        deferred = self.database.transact(write)
+        if deferred is None:
+            return None
+        waiting, call_ids = deferred
+        self.waits_for.update(call_ids)
+        failpoints.reached(Point.AFTER_INTENT, self.task.kind, self.task.position)
+        return waiting
+
+    def _is_asked_elsewhere(self, connection: sa.Connection, request: Request, call_id: str) -> bool:
+        return ledger.is_asked_elsewhere(
+            connection,
+            self.task,
+            request,
+            call_id=call_id,
+            known=list(self._known),
+            call_timeout_s=self.call_timeout_s,
+        )
+
+    def _fits_budget(
+        self, connection: sa.Connection, request: Request, ceiling_usd: Decimal | None, *, call_id: str
+    ) -> bool:
+        """False while calls under way may still leave room; `JobFailed` when there is none and never will be."""
+        if self.max_cost_usd is None:
+            return True
+        if ceiling_usd is None:
+            raise JobFailed(messages.price_unknown(request.model))
+        # The job's row is the lock under which every process of every machine reserves.
+        tasks.lock_job(connection, self.task.job.id)
+        spent_usd, reserved_usd = ledger.sum_spent(connection, self.task.job.id, call_id=call_id)
+        left_usd = Decimal(str(self.max_cost_usd)) - spent_usd
+        if ceiling_usd > left_usd:
+            raise JobFailed(messages.budget_spent(spent_usd, self.max_cost_usd))
+        return ceiling_usd + reserved_usd <= left_usd
+
+    def succeed(self, call_id: str, request: Request, reply: Reply) -> None:
+        """See `Ledger.succeed`. A paid reply is kept until the database takes it, however long that is."""
+        cost_usd = self.prices.cost_usd(request, reply)
+        self.database.transact(
+            lambda c: ledger.succeed_calls(c, {call_id: (reply, cost_usd)}), patience_s=math.inf, single=True
+        )
+        self.stored()
+        failpoints.reached(Point.REPLY_STORED, self.task.kind, self.task.position)
+
+    def fail(self, call_id: str, request: Request, *, kind: str, code: str, message: str) -> None:
+        """See `Ledger.fail`. A late reply may be billed whole, a filtered prompt for its reading, the rest is free."""
+        priced = self.prices.ceiling_usd(request) is not None
+        free = Decimal(0) if priced else None
+        cost_usd = self.prices.prompt_ceiling_usd(request) if kind == "content" else free
+        self.database.transact(
+            lambda c: ledger.fail_call(c, call_id, kind=kind, code=code, message=message, cost_usd=cost_usd)
+        )

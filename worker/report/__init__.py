@@ -1,0 +1,1 @@
+"""The corrected workbook: what its cells say, and how they are written."""

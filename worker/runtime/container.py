@@ -1,0 +1,330 @@
+"""Builds everything once, at boot. The only place that reads settings to choose parts."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import redis
+import sqlalchemy as sa
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from worker.courses.embeddings import EmbeddingClient
+from worker.courses.retrieval import Retrieval
+from worker.db.engine import Database, connect, is_infrastructure_fault, open_session
+from worker.db.server_health import ServerHealth, Waiting, pause_s
+from worker.errors import UsageError
+from worker.jobs.dispatch import Line
+from worker.llm import ledger
+from worker.llm.batch.api import BatchApi
+from worker.llm.calls import Endpoint
+from worker.llm.capacities import Capacities
+from worker.llm.circuit_breaker import Circuit, Recovery, State
+from worker.llm.client import LlmClient, resolve_endpoint
+from worker.llm.dispatcher import Gateway, Outlet
+from worker.llm.prices import load_prices
+from worker.llm.rate_limit import Limits
+from worker.logging import get_logger
+from worker.queue import tasks
+from worker.queue.leases import Leases
+from worker.review.explain import Explainer
+from worker.runtime.batch_submitter import Courier, Patience
+from worker.runtime.broker import BellBroker, make_broker, ring, stay_alive
+from worker.runtime.executor import Runner
+from worker.runtime.heartbeat import Heartbeat
+from worker.runtime.notifier import Bells, Watch
+from worker.runtime.reaper import Sweep
+from worker.runtime.sandbox import run_isolated
+from worker.runtime.upload_cleaner import Tidy
+from worker.runtime.watchdog import Pulses
+from worker.settings import Settings
+from worker.system.urls import read_address
+from worker.upload.storage import Storage
+
+log = get_logger()
+
+EMBEDDED_CALLS = 2  # slots of the embedded model
+POOL, UPKEEP_POOL = 8, 2  # connections for work, and for what keeps it moving
+LEAST_PATIENCE_S = 60.0  # with the database, of a task
+SAY_WAITS_S = 5.0  # so long nobody is told of what a process waits for: it passes by itself
+CONNECTIONS_OF_A_PROCESS = POOL + UPKEEP_POOL + 1  # one listens
+
+
+@dataclass(frozen=True)
+class Parts:
+    """One worker process, wired."""
+
+    runner: Runner
+    heartbeat: Heartbeat
+    watch: Watch
+    tidy: Tidy
+    recovery: Recovery
+    courier: Courier | None  # none for an endpoint without batches
+    broker: BellBroker
+    upkeep: Database
+    health: ServerHealth  # of the database, as the work sees it
+    pulses: Pulses
+    threads: int
+
+    def release(self) -> None:
+        """Give back what this process still holds, so that another takes it at once and no death is counted."""
+        try:
+            self.upkeep.transact(lambda c: tasks.give_back_all(c, process=self.runner.owner), patience_s=1)
+        except Exception as error:
+            if not is_infrastructure_fault(error):
+                raise
+            log.warning("leases_not_given_back", error=type(error).__name__)
+
+    def close(self) -> None:
+        """Drop every connection: for whoever goes on living after the work. A worker process just ends."""
+        self.runner.line.gateway.close()
+        if self.courier is not None:
+            self.courier.api.client.close()
+        self.runner.database.close()
+        self.upkeep.close()
+        self.broker.close()
+        self.broker.client.close()
+        self.broker.sender.client.close()
+
+
+def make_storage(settings: Settings) -> Storage:
+    """The storage of uploads and workbooks that these settings name."""
+    return Storage(settings.storage_url or str(settings.home / "storage"), settings.allowed_roots)
+
+
+def _calls_at_once(settings: Settings, endpoint: Endpoint) -> int:
+    return min(settings.threads, EMBEDDED_CALLS) if endpoint.embedded else settings.threads
+
+
+def _spare_threads(calls_at_once: int) -> int:
+    """Threads beyond the calls at once: they claim, compose and store while the others wait for a reply."""
+    return max(2, calls_at_once // 2)
+
+
+def build_limits(settings: Settings) -> list[Limits]:
+    """The limits of the endpoints that are called, to be looked at; none of the embedded model, which has none."""
+    client = _limits_client(settings)
+    endpoint = resolve_endpoint(settings, settings.embedded_llm_url or "embedded")
+    if endpoint.embedded:
+        return []
+    found = [Limits(client, endpoint.name, rpm=settings.rpm, tpm=settings.tpm)]
+    if settings.has_fallback:
+        found.append(Limits(client, resolve_endpoint(settings.for_fallback(), None).name))
+    return found
+
+
+def _limits_client(settings: Settings) -> redis.Redis:
+    return redis.Redis.from_url(
+        settings.redis_url or "",
+        # Redis away must cost a call next to nothing: the process then goes on within its own share.
+        socket_timeout=1,
+        socket_connect_timeout=1,
+        retry=Retry(NoBackoff(), 0),
+        **stay_alive(settings.redis_url or ""),
+    )
+
+
+def build_gateway(settings: Settings, endpoint: Endpoint, circuit: Circuit) -> Gateway:
+    """The way out to the endpoint, and to its stand-in when there is one. The operator's limits are the first's."""
+    limits_redis = _limits_client(settings)
+
+    def outlet(endpoint: Endpoint, settings: Settings, rpm: int | None, tpm: int | None) -> Outlet:
+        limits = Limits(limits_redis, endpoint.name, rpm=rpm, tpm=tpm, processes=settings.processes)
+        client = LlmClient(endpoint, settings)
+        capacities = Capacities(limits_redis, endpoint.name, most=settings.max_completion_tokens)
+
+        def close() -> None:
+            client.close()
+            limits_redis.close()
+
+        return Outlet(endpoint, client.complete, limits, capacities=capacities, ping=client.ping, close=close)
+
+    outlets = [outlet(endpoint, settings, settings.rpm, settings.tpm)]
+    if settings.has_fallback:
+        second = settings.for_fallback()
+        stand_in = resolve_endpoint(second, None)
+        if stand_in.name == endpoint.name:
+            raise UsageError(
+                "OPENAI_FALLBACK_BASE_URL names the endpoint that it should stand in for: set another one."
+            )
+        outlets.append(outlet(stand_in, second, None, None))
+    slots = threading.Semaphore(_calls_at_once(settings, endpoint))
+    return Gateway(outlets, slots=slots, grace_s=settings.grace_s, circuit=circuit)
+
+
+def build_line(settings: Settings, *, pool_size: int, owner: str, health: ServerHealth | None = None) -> Line:
+    """The line alone: what a process needs that runs one task and neither listens, sweeps nor renews.
+
+    `owner` names the process, as its leases do, so that its sessions are known should it freeze.
+    """
+    endpoint = resolve_endpoint(settings, settings.embedded_llm_url)
+    engine = connect(
+        settings.database_url or "",
+        pool_size=pool_size,
+        name=tasks.session_name(owner),
+        standstill_s=_standstill_s(settings),
+    )
+    # Work waits for a server that is at fault as long as it would for a model.
+    database = Database(engine, patience_s=max(LEAST_PATIENCE_S, settings.outage_s), health=health)
+    embedder = EmbeddingClient(settings) if settings.embedding_model else None
+    circuit = Circuit()
+    return Line(
+        database=database,
+        storage=make_storage(settings),
+        gateway=build_gateway(settings, endpoint, circuit),
+        circuit=circuit,
+        endpoint=endpoint,
+        settings=settings,
+        prices=load_prices(settings.prices),
+        retrieval=Retrieval(database, embedder),
+    )
+
+
+def _waited_for(*waits: Waiting | None) -> str | None:
+    """The SQLSTATE that is waited for longest, once it is worth saying."""
+    long = [waiting for waiting in waits if waiting is not None and waiting.for_s >= SAY_WAITS_S]
+    return max(long, key=lambda waiting: waiting.for_s).state.code if long else None
+
+
+def _standstill_s(settings: Settings) -> float:
+    return max(5.0, settings.lease_s)
+
+
+@contextmanager
+def build_explainer(settings: Settings, engine: sa.Engine) -> Iterator[Explainer]:
+    """What explains decisions to students, for a command or a page; closed afterwards."""
+    endpoint = resolve_endpoint(settings, settings.embedded_llm_url)
+    gateway = build_gateway(settings, endpoint, Circuit())
+    try:
+        yield Explainer(Database(engine), gateway, endpoint, load_prices(settings.prices))
+    finally:
+        gateway.close()
+
+
+def can_explain(settings: Settings) -> bool:
+    """Whether a model is configured that could explain what a person kept. The embedded one never does."""
+    return not resolve_endpoint(settings, "embedded").embedded
+
+
+def explain_decided(settings: Settings, engine: sa.Engine, item_ids: Iterable[str]) -> int:
+    """Have the model explain what was settled about these rows and nobody has explained; how many questions it was."""
+    if not can_explain(settings):
+        return 0
+    with build_explainer(settings, engine) as explainer:
+        return sum(explainer.explain(item_id) for item_id in item_ids)
+
+
+def build_courier(settings: Settings, line: Line) -> Courier | None:
+    """Who carries waiting calls to the endpoint's Batch API; nobody where the embedded model answers."""
+    if line.endpoint.embedded:
+        return None
+    client = LlmClient(line.endpoint, settings)
+    circuit = line.circuit
+    path = "/chat/completions" if settings.azure_endpoint else "/v1/chat/completions"
+    return Courier(
+        database=line.database,
+        api=BatchApi(client.client, client.translate, path, transfer_s=3 * settings.call_timeout_s),
+        endpoint=line.endpoint.name,
+        prices=line.prices,
+        learn=line.gateway.outlets[0].capacities.narrow,
+        patience=Patience(
+            poll_s=settings.batch_poll_s,
+            hold_s=settings.lease_s,
+            # As long as a file may be under way.
+            begin_s=3 * settings.call_timeout_s + settings.lease_s,
+            outage_s=settings.outage_s,
+        ),
+        may_call=lambda: circuit.state is State.CLOSED,
+    )
+
+
+def build_recovery(line: Line, upkeep: Database, watch: Watch) -> Recovery:
+    """Who finds out that this process can call again."""
+    endpoints = [endpoint.name for endpoint in line.gateway.endpoints]
+    return Recovery(
+        circuit=line.circuit,
+        is_reached=line.gateway.is_reached,
+        is_answered=lambda within_s: upkeep.transact(
+            lambda c: ledger.is_answered(c, endpoints, within_s=within_s), patience_s=0
+        ),
+        wake=watch.ring_ready,
+    )
+
+
+def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
+    """Wire one process. DATABASE_URL and REDIS_URL must be set by now (the commands fill in the embedded ones)."""
+    database_url, redis_url = settings.database_url or "", settings.redis_url or ""
+    endpoint = resolve_endpoint(settings, settings.embedded_llm_url)
+    calls_at_once = _calls_at_once(settings, endpoint)
+    threads = calls_at_once + _spare_threads(calls_at_once)
+    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    health, upkeep_health = ServerHealth(), ServerHealth()
+    line = build_line(settings, pool_size=min(POOL, threads + 1), owner=owner, health=health)
+    # Its own connections: leases are renewed even when every other one is busy.
+    upkeep = Database(
+        connect(database_url, pool_size=UPKEEP_POOL, name="medq-upkeep", standstill_s=_standstill_s(settings)),
+        health=upkeep_health,
+        longest_pause_s=pause_s(settings.lease_s),
+    )
+    leases = Leases(stopping)
+    runner = Runner(
+        line=line,
+        database=line.database,
+        leases=leases,
+        owner=owner,
+        lease_s=settings.lease_s,
+        threads=threads,
+        stopping=stopping,
+        isolate=run_isolated,
+    )
+    broker = make_broker(redis_url)
+    pulses = Pulses()
+    broker.on_look = lambda queue_name: pulses.beat(f"consumer of {queue_name}")
+    courier = build_courier(settings, line)
+    watch = Watch(
+        database=upkeep,
+        sweep=Sweep(
+            database=upkeep,
+            lease_s=settings.lease_s,
+            call_timeout_s=settings.call_timeout_s,
+            courier=courier,
+            pulse=lambda: pulses.beat("watch"),
+            health=upkeep_health,
+        ),
+        database_url=database_url,
+        sweep_s=settings.sweep_s,
+        idle_threads=runner.idle_threads,
+        bells=Bells(lambda times: ring(broker, times), work=runner.drain_apart, begun=runner.begun),
+        pulse=lambda: pulses.beat("watch"),
+        name=lambda: tasks.watch_session(
+            owner, is_cut_off=line.circuit.is_cut_off, waits_for=_waited_for(health.longest(), upkeep_health.longest())
+        ),
+        listen=None if read_address(database_url).is_pooled else open_session,
+    )
+    return Parts(
+        runner=runner,
+        heartbeat=Heartbeat(
+            database=upkeep,
+            leases=leases,
+            owner=owner,
+            lease_s=settings.lease_s,
+            pulse=lambda: pulses.beat("heartbeat"),
+            health=upkeep_health,
+            waiting=health.longest,
+        ),
+        watch=watch,
+        tidy=Tidy(database=upkeep, storage=line.storage, stray_s=settings.stray_s),
+        recovery=build_recovery(line, upkeep, watch),
+        courier=courier,
+        broker=broker,
+        upkeep=upkeep,
+        health=health,
+        pulses=pulses,
+        threads=threads,
+    )

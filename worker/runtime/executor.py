@@ -1,0 +1,205 @@
+"""Claim, hold, run: what an idle thread does when a bell rings. What a task does is in `pipeline`."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+import structlog
+
+from worker import failpoints, tracing
+from worker.db.engine import Database, is_infrastructure_fault
+from worker.errors import CutOff, Interrupted, LeaseLost, Stopping
+from worker.failpoints import Point
+from worker.jobs.claim import Claimed
+from worker.jobs.dispatch import Line
+from worker.jobs.failures import bury
+from worker.llm.circuit_breaker import Circuit
+from worker.logging import get_logger
+from worker.queue import tasks
+from worker.queue.job import Task
+from worker.queue.leases import Lease, Leases
+
+log = get_logger()
+
+MAX_ISOLATIONS = 2  # each is a whole process
+
+
+@dataclass
+class Runner:
+    """Runs tasks in the calling thread until nothing is ready. Shared by every thread of a process."""
+
+    line: Line
+    database: Database
+    leases: Leases
+    owner: str
+    lease_s: float
+    threads: int
+    stopping: threading.Event
+    isolate: Callable[[Task, str, Lease], None]
+    _claims: Iterator[int] = field(default_factory=itertools.count)
+    _isolations: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(MAX_ISOLATIONS))
+    _busy: int = 0
+    _begun: int = 0
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+
+    @property
+    def circuit(self) -> Circuit:
+        """Open while this process cannot call."""
+        return self.line.circuit
+
+    def idle_threads(self) -> int:
+        """How many threads wait for a bell, and may claim."""
+        with self._changed:
+            idle = self.threads - self._busy
+        return self.circuit.places(idle)
+
+    def begun(self) -> int:
+        """How often a thread has begun to look for work."""
+        with self._changed:
+            return self._begun
+
+    def drain(self) -> int:
+        """Run the fairest ready task, and the next, until none is ready or the process stops; how many ran.
+
+        None when as many threads are at work already as there may be.
+        """
+        return self._drain() if self._enter() else 0
+
+    def drain_apart(self, count: int) -> None:
+        """Drain in so many threads of our own, no more than are idle: for when no bell reaches Dramatiq's."""
+        for _ in range(count):
+            if not self._enter():
+                return
+            try:
+                threading.Thread(target=self._drain_quietly, name="stand-in", daemon=True).start()
+            except RuntimeError:  # no further thread can be had: those that run go on
+                self._leave()
+                return
+
+    def wait_until_idle(self, timeout_s: float) -> bool:
+        """Wait until no thread is at work; whether that was within the time."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._busy == 0, timeout_s)
+
+    def _enter(self) -> bool:
+        with self._changed:
+            if self._busy >= self.threads:
+                return False
+            self._busy += 1
+            self._begun += 1
+            return True
+
+    def _leave(self) -> None:
+        with self._changed:
+            self._busy -= 1
+            self._changed.notify_all()
+
+    def _drain(self) -> int:
+        try:
+            ran = 0
+            while not self.stopping.is_set() and self.circuit.may_claim() and self._run_next():
+                ran += 1
+            return ran
+        finally:
+            self.circuit.leave()
+            self._leave()
+
+    def _drain_quietly(self) -> None:
+        try:
+            self._drain()
+        except Exception as error:
+            log.error("drain_failed", exc_info=error)
+
+    def _run_next(self) -> bool:
+        claimed = self._claim()
+        if claimed is None:
+            return False
+        task = claimed.task
+        failpoints.reached(Point.AFTER_CLAIM, task.kind, task.position)
+        with (
+            structlog.contextvars.bound_contextvars(
+                job_id=task.job.id, task_id=task.id, attempt=task.attempt, kind=task.kind
+            ),
+            self.leases.hold(task.id, task.attempt) as lease,
+            tracing.task_span(task.kind, job_id=task.job.id, task_id=task.id, attempt=task.attempt) as span,
+        ):
+            span.set_attribute("medq.task.end", self._run_to_end(claimed, lease))
+        return True
+
+    def _run_to_end(self, claimed: Claimed, lease: Lease) -> str:
+        """One attempt, whose fault ends no thread; how it ended."""
+        task = claimed.task
+        try:
+            self._run(claimed, lease)
+        except LeaseLost:
+            log.info("task_lost")
+            return "lost"
+        except (Stopping, CutOff):
+            # Protection: giving a task back at a stop
+            self._give_back(task)
+            log.info("task_given_back")
+            return "given_back"
+        except Exception as error:  # noqa: BLE001 (one task's fault must not end the thread)
+            return self._give_up(task, error)
+        return "done"
+
+    def _claim(self) -> Claimed | None:
+        owner = f"{self.owner}:{next(self._claims)}"
+        tries = itertools.count()
+
+        def claim(connection: sa.Connection, *, bare: bool = False) -> Claimed | None:
+            return self.line.claim(connection, owner=owner, lease_s=self.lease_s, is_again=next(tries) > 0, bare=bare)
+
+        # A claim of which nobody knows whether it was made is asked about until the server says so.
+        stopped = self.stopping.is_set
+        try:
+            try:
+                return self.database.transact(claim, give_up=stopped)
+            except Exception as error:
+                if is_infrastructure_fault(error):
+                    raise
+                # What is read with a task fails, for what its rows hold: the task meets that again, and is to blame.
+                log.warning("claimed_bare", error=type(error).__name__)
+                return self.database.transact(lambda c: claim(c, bare=True), give_up=stopped)
+        except Exception as error:
+            if not is_infrastructure_fault(error):
+                raise
+            log.warning("claim_failed", error=type(error).__name__)
+            return None
+
+    def _run(self, claimed: Claimed, lease: Lease) -> None:
+        """Here, or in a process of its own when two workers died with this task: then nobody else can be to blame."""
+        # Protection: a process of its own for a task that two workers died with
+        if claimed.task.deaths < tasks.MAX_DEATHS - 1:
+            self.line.run(claimed, lease)
+            return
+        while not self._isolations.acquire(timeout=0.5):
+            lease.check()
+        try:
+            self.isolate(claimed.task, claimed.job_status, lease)
+        finally:
+            self._isolations.release()
+
+    def _give_back(self, task: Task, *, delay_s: float = 0) -> None:
+        # However long the server is away: a task that is not given back costs a lease, and is counted as a death.
+        self.database.transact(lambda c: tasks.give_back(c, task, delay_s=delay_s), patience_s=math.inf)
+
+    def _give_up(self, task: Task, error: Exception) -> str:
+        """A fault of the infrastructure is nobody's: the task goes back. Any other counts as a death of the task."""
+        # Protection: telling a fault of the database from one of the task
+        if isinstance(error, Interrupted) or is_infrastructure_fault(error):
+            log.warning("task_interrupted", error=type(error).__name__)
+            self._give_back(task, delay_s=1)
+            return "given_back"
+        if not self.database.transact(lambda c: tasks.is_held(c, task)):
+            log.info("task_lost", error=type(error).__name__)
+            return "lost"
+        cause = f"{type(error).__name__}: {error}"[:500]
+        log.error("task_crashed", exc_info=error)
+        self.database.transact(lambda c: bury(c, task, error=cause))
+        return "crashed"
