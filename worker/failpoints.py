@@ -38,7 +38,7 @@ class Point(StrEnum):
     MID_APPLY = "mid_apply"
     AFTER_COMMIT = "after_commit"
     IN_FINISH = "in_finish"
-    # Batch mode: a task that waits, then the courier.
+    # Batch mode: a task that waits, then the batch submitter.
     IN_PARK = "in_park"
     IN_COLLECT = "in_collect"
     FILE_UPLOADED = "file_uploaded"

@@ -286,7 +286,7 @@ WORKER_POINTS = (
 )
 
 
-COURIER_POINTS = (
+SUBMITTER_POINTS = (
     Point.IN_PARK,
     Point.IN_COLLECT,
     Point.FILE_UPLOADED,

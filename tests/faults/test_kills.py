@@ -13,10 +13,10 @@ import pytest
 from bench.scripted_llm import ScriptedLlm
 from surroundings import Platform
 from tests.faults.harness import (
-    COURIER_POINTS,
     LATE,
     LEASE_S,
     LONG,
+    SUBMITTER_POINTS,
     SWEEP_S,
     WORKER_POINTS,
     Deciders,
@@ -100,10 +100,10 @@ def test_t1_kill_9_while_batches_are_carried(
     platform: Platform, llm: ScriptedLlm, nursery: Nursery, rng: random.Random
 ) -> None:
     # Given jobs in batch mode, a provider whose batches take a moment and come back in any order, some lines twice
-    kills = (8 if LONG else 1) * len(COURIER_POINTS)
+    kills = (8 if LONG else 1) * len(SUBMITTER_POINTS)
     llm.configure(accuracy=0.8, seed=rng.randrange(2**16), batch_s=0.3, batch_shuffle=True, batch_duplicates=0.3)
     jobs = Jobs(platform, questions=20, config={"batchApi": True})
-    killer = Killer(nursery, rng, wanted=kills, points=COURIER_POINTS)
+    killer = Killer(nursery, rng, wanted=kills, points=SUBMITTER_POINTS)
     with Watcher(platform.database_url) as watcher, MeetingPlace(killer.decide) as meeting:
         environment = platform.worker_environment(
             MEDQ_THREADS="2",
@@ -112,7 +112,7 @@ def test_t1_kill_9_while_batches_are_carried(
             MEDQ_FAULTS=meeting.spec,
         )
         began = time.monotonic()
-        # When a process is killed at one step of the courier after the other
+        # When a process is killed at one step of the batch submitter after the other
         while not killer.done:
             while len(nursery.living) < 2:
                 nursery.start(environment)

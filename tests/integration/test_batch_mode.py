@@ -61,7 +61,8 @@ def paid_twice(llm: ScriptedLlm) -> list[Any]:
 def check_done(platform: Platform, llm: ScriptedLlm, job: dict[str, Any], count: int = QUESTIONS) -> None:
     assert (job["status"], job["processedItems"], job["successfulAnalyses"]) == ("completed", count, count), job
     assert platform.value("SELECT count(*) FROM \"LlmCall\" WHERE \"status\" IN ('waiting', 'started')") == 0
-    # (a courier that was killed while it read a batch leaves the end of it to another, and the tasks do not wait)
+    # (a batch submitter that was killed while it read a batch leaves the end of it to another, and the tasks do not
+    # wait)
     is_open = "SELECT count(*) FROM \"LlmBatch\" WHERE \"status\" IN ('waiting', 'submitted')"
     platform.wait_until(lambda: platform.value(is_open) == 0, what="every batch ended")
     assert look(platform.engine, grace_s=0) == []
@@ -183,7 +184,7 @@ def test_a_lost_batch_is_found_whatever_the_time_zone_of_the_machine(
 def test_a_courier_that_froze_before_it_began_stops_its_own_batch(
     batched: Platform, llm: ScriptedLlm, tmp_path: Path
 ) -> None:
-    # Given a courier that freezes just before it begins a batch, for longer than anybody waits for it
+    # Given a batch submitter that freezes just before it begins a batch, for longer than anybody waits for it
     llm.configure(truth=knowing(QUESTIONS), batch_hold=True, batch_cancel_share=0.0)
     job_id = start_job(batched, make_workbook(tmp_path / "a.xlsx", QUESTIONS))
     with batched.workers(1, MEDQ_FAULTS="batch_begins:sleep=9"):
@@ -669,5 +670,5 @@ def test_waiting_for_a_batch_costs_no_transaction_beyond_the_sweeps_own(
         parts.close()
     # Then that was one transaction, and nothing is due
     assert len(begun) == 1
-    assert parts.courier is not None
-    assert not parts.courier.due.is_set()
+    assert parts.batch_submitter is not None
+    assert not parts.batch_submitter.due.is_set()

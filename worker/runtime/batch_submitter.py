@@ -1,7 +1,7 @@
 """Carries waiting calls to the provider's Batch API, and what it answers back to the ledger.
 
-Any number of couriers may run: a batch is in the hands of one, and a dead one's is taken over. Each step is written
-down before the next, so that after a crash at any point nothing is begun, and so paid, twice.
+Any number of batch submitters may run: a batch is in the hands of one, and a dead one's is taken over. Each step is
+written down before the next, so that after a crash at any point nothing is begun, and so paid, twice.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ MAX_DOWNLOADS = 3  # of a result file that lacks lines
 LONGEST_DELAY_S = 3600.0  # whatever the provider wishes
 SLOWEST_POLLS = 10  # times the usual interval, for a batch that takes long
 TOO_MANY_TOKENS = "token_limit_exceeded"  # the provider's queue is full: smaller batches, a little later
-WAKE_S = 1.0  # how soon a courier that sleeps notices that it should end
+WAKE_S = 1.0  # how soon a batch submitter that sleeps notices that it should end
 
 
 @dataclass(frozen=True)
@@ -52,14 +52,14 @@ class Patience:
     """For how long what is waited for, in seconds."""
 
     poll_s: float  # between two looks at a batch
-    hold_s: float  # a batch in one courier's hands, until another may take it over
+    hold_s: float  # a batch in one batch submitter's hands, until another may take it over
     begin_s: float  # the same, while the request is under way that makes it cost money
     outage_s: float  # a provider that is down, while it has nothing of the job
 
 
 @dataclass(frozen=True)
-class Courier:
-    """One process's courier. It works when `due` is set, which the sweep does."""
+class BatchSubmitter:
+    """One process's batch submitter. It works when `due` is set, which the sweep does."""
 
     database: Database
     api: BatchApi
@@ -82,10 +82,10 @@ class Courier:
             try:
                 self.run_once(stopped)
             except Exception as error:
-                log.warning("courier_failed", error=type(error).__name__, exc_info=error)
+                log.warning("batch_submitter_failed", error=type(error).__name__, exc_info=error)
 
     def is_due(self, connection: sa.Connection) -> bool:
-        """Whether a courier has anything to do: for the sweep, in a transaction of its own."""
+        """Whether a batch submitter has anything to do: for the sweep, in a transaction of its own."""
         return batches.is_any_due(connection, endpoint=self.endpoint, stranded_s=self.patience.outage_s)
 
     def run_once(self, stopped: threading.Event) -> None:
@@ -119,7 +119,7 @@ class Courier:
     # -- a round becomes batches -----------------------------------------------------------------------------------
 
     def _collect(self, connection: sa.Connection, job_id: str) -> None:
-        # The job's row is the lock: one courier collects a round.
+        # The job's row is the lock: one batch submitter collects a round.
         tasks.lock_job(connection, job_id)
         waiting = batches.find_uncollected(connection, job_id, endpoint=self.endpoint)
         for part in cut_batches(waiting) if waiting else ():
@@ -163,7 +163,7 @@ class Courier:
             found = self._begin(batch)
             failpoints.reached(Point.BATCH_BEGUN)
         if not self.database.transact(lambda c: self._note_submitted(c, batch, found, is_again=is_again)):
-            # This courier stood still for so long that another began the batch too: one of them is enough.
+            # This batch submitter stood still for so long that another began the batch too: one of them is enough.
             self._stop_doubles(batch, [found])
             return
         log.info("batch_submitted", batch_id=batch.id, job_id=batch.job_id, calls=batch.request_count)
@@ -198,7 +198,7 @@ class Courier:
                 self.api.cancel(double.id, model=batch.model)
 
     def _keep(self, batch: HeldBatch) -> None:
-        """Before a request that may take long: nobody else does meanwhile what this courier is about to do."""
+        """Before a request that may take long: nobody else does meanwhile what this batch submitter is about to do."""
         self.database.transact(lambda c: batches.keep_batch(c, batch, hold_s=self.patience.begin_s))
 
     def _upload(self, batch: HeldBatch) -> tuple[str, bool]:

@@ -34,7 +34,7 @@ from worker.logging import get_logger
 from worker.queue import tasks
 from worker.queue.leases import Leases
 from worker.review.explain import Explainer
-from worker.runtime.batch_submitter import Courier, Patience
+from worker.runtime.batch_submitter import BatchSubmitter, Patience
 from worker.runtime.broker import BellBroker, make_broker, ring, stay_alive
 from worker.runtime.executor import Runner
 from worker.runtime.heartbeat import Heartbeat
@@ -65,7 +65,7 @@ class Parts:
     watch: Watch
     tidy: Tidy
     recovery: Recovery
-    courier: Courier | None  # none for an endpoint without batches
+    batch_submitter: BatchSubmitter | None  # none for an endpoint without batches
     broker: BellBroker
     upkeep: Database
     health: ServerHealth  # of the database, as the work sees it
@@ -84,8 +84,8 @@ class Parts:
     def close(self) -> None:
         """Drop every connection: for whoever goes on living after the work. A worker process just ends."""
         self.runner.line.gateway.close()
-        if self.courier is not None:
-            self.courier.api.client.close()
+        if self.batch_submitter is not None:
+            self.batch_submitter.api.client.close()
         self.runner.database.close()
         self.upkeep.close()
         self.broker.close()
@@ -220,14 +220,14 @@ def explain_decided(settings: Settings, engine: sa.Engine, item_ids: Iterable[st
         return sum(explainer.explain(item_id) for item_id in item_ids)
 
 
-def build_courier(settings: Settings, line: Line) -> Courier | None:
+def build_batch_submitter(settings: Settings, line: Line) -> BatchSubmitter | None:
     """Who carries waiting calls to the endpoint's Batch API; nobody where the embedded model answers."""
     if line.endpoint.embedded:
         return None
     client = LlmClient(line.endpoint, settings)
     circuit = line.circuit
     path = "/chat/completions" if settings.azure_endpoint else "/v1/chat/completions"
-    return Courier(
+    return BatchSubmitter(
         database=line.database,
         api=BatchApi(client.client, client.translate, path, transfer_s=3 * settings.call_timeout_s),
         endpoint=line.endpoint.name,
@@ -286,14 +286,14 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
     broker = make_broker(redis_url)
     pulses = Pulses()
     broker.on_look = lambda queue_name: pulses.beat(f"consumer of {queue_name}")
-    courier = build_courier(settings, line)
+    batch_submitter = build_batch_submitter(settings, line)
     watch = Watch(
         database=upkeep,
         sweep=Sweep(
             database=upkeep,
             lease_s=settings.lease_s,
             call_timeout_s=settings.call_timeout_s,
-            courier=courier,
+            batch_submitter=batch_submitter,
             pulse=lambda: pulses.beat("watch"),
             health=upkeep_health,
         ),
@@ -321,7 +321,7 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
         watch=watch,
         tidy=Tidy(database=upkeep, storage=line.storage, stray_s=settings.stray_s),
         recovery=build_recovery(line, upkeep, watch),
-        courier=courier,
+        batch_submitter=batch_submitter,
         broker=broker,
         upkeep=upkeep,
         health=health,

@@ -17,7 +17,7 @@ from worker.jobs.failures import quarantine
 from worker.llm import ledger
 from worker.logging import get_logger
 from worker.queue import tasks
-from worker.runtime.batch_submitter import Courier
+from worker.runtime.batch_submitter import BatchSubmitter
 
 log = get_logger()
 
@@ -37,7 +37,7 @@ class Sweep:
     database: Database
     lease_s: float
     call_timeout_s: float
-    courier: Courier | None = None
+    batch_submitter: BatchSubmitter | None = None
     pulse: Callable[[], None] = _nothing
     clock: Callable[[], float] = time.monotonic
     health: ServerHealth | None = None  # without it, a lease that ran out is taken for that of a dead worker at once
@@ -46,8 +46,8 @@ class Sweep:
         """One sweep. Safe to run in any number of processes at once."""
         until = self.clock() + SWEEP_MOST_S
         found, is_batch_due = self.database.transact(self._look, patience_s=PATIENCE_S)
-        if self.courier is not None and is_batch_due:
-            self.courier.due.set()
+        if self.batch_submitter is not None and is_batch_due:
+            self.batch_submitter.due.set()
         if not found or not (found := self._of_the_dead(found)):
             return
         # Protection: ending the session of a process that froze in a COPY
@@ -84,7 +84,7 @@ class Sweep:
         tasks.mend_orphans(connection)
         # Open calls of tasks that no longer run: cancelled, deleted, or given back while the reply was on its way.
         ledger.mark_strays(connection, older_than_s=self.call_timeout_s + self.lease_s)
-        is_batch_due = self.courier is not None and self.courier.is_due(connection)
+        is_batch_due = self.batch_submitter is not None and self.batch_submitter.is_due(connection)
         return tasks.find_expired(connection, lease_s=self.lease_s), is_batch_due
 
     def _return(self, expired: tasks.ExpiredTask) -> bool:

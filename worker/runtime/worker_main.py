@@ -60,7 +60,11 @@ def run(settings: Settings, stopping: threading.Event, hurry: threading.Event) -
     _start("watch", lambda: parts.watch.run(stopping))
     _start("tidy", lambda: parts.tidy.run(stopping))
     _start("recovery", lambda: parts.recovery.run(stopping))
-    courier = _start("courier", partial(parts.courier.run, stopping)) if parts.courier is not None else None
+    batch_submitter = (
+        _start("batch submitter", partial(parts.batch_submitter.run, stopping))
+        if parts.batch_submitter is not None
+        else None
+    )
     reading.keep_ready()
     log.info("worker_started", threads=parts.threads, model=parts.runner.line.endpoint.model)
     _tell_supervisor()
@@ -71,7 +75,7 @@ def run(settings: Settings, stopping: threading.Event, hurry: threading.Event) -
             return WEDGED
     log.info("worker_stopping", grace_s=settings.grace_s)
     parts.broker.wake(leaving=True)
-    stop = _start("stop", partial(_stop_work, worker, parts.runner, courier, grace_s=settings.grace_s))
+    stop = _start("stop", partial(_stop_work, worker, parts.runner, batch_submitter, grace_s=settings.grace_s))
     while stop.is_alive() and not hurry.is_set():
         stop.join(0.1)
     finished.set()
@@ -80,8 +84,10 @@ def run(settings: Settings, stopping: threading.Event, hurry: threading.Event) -
     return 0
 
 
-def _stop_work(worker: dramatiq.Worker, runner: Runner, courier: threading.Thread | None, *, grace_s: float) -> None:
-    """Let calls in flight and the courier's present step end, for as long as the grace allows."""
+def _stop_work(
+    worker: dramatiq.Worker, runner: Runner, batch_submitter: threading.Thread | None, *, grace_s: float
+) -> None:
+    """Let calls in flight and the batch submitter's present step end, for as long as the grace allows."""
     until = time.monotonic() + grace_s
     # Those that no bell brought are none of Dramatiq's; and its own may wait for Redis, with nothing in hand.
     runner.wait_until_idle(grace_s)
@@ -89,9 +95,9 @@ def _stop_work(worker: dramatiq.Worker, runner: Runner, courier: threading.Threa
         worker.stop(timeout=int(1000 * max(0.0, min(LEAVING_S, until - time.monotonic()))))
     except Exception as error:  # noqa: BLE001 (a Redis that takes no bell back: it carried no work)
         log.warning("bells_left", error=type(error).__name__)
-    if courier is not None:
+    if batch_submitter is not None:
         # Where it is cut off another one goes on, but only when the time that it may take has passed.
-        courier.join(max(0.0, until - time.monotonic()))
+        batch_submitter.join(max(0.0, until - time.monotonic()))
 
 
 def _find_wedge(worker: dramatiq.Worker, parts: Parts, settings: Settings) -> str | None:

@@ -84,8 +84,9 @@ IS_WANTED = f"""
 EXISTS (SELECT 1 FROM "AiValidationJob" j WHERE j."id" = b."jobId" AND {WANTS})
 """  # noqa: S608
 
-# At once what nobody wants any more, but only once: whoever takes it writes down "cancelledAt", or two couriers would
-# take it out of each other's hands for ever. Of another endpoint only what is long overdue: its own workers have gone.
+# At once what nobody wants any more, but only once: whoever takes it writes down "cancelledAt", or two batch submitters
+# would take it out of each other's hands for ever. Of another endpoint only what is long overdue: its own workers have
+# gone.
 TO_LOOK_AT = f"""
 b."status" IN {OPEN}
 AND (b."nextLookAt" <= {NOW}
@@ -139,7 +140,7 @@ RETURNING b."id", b."attempt", b."jobId", b."model", b."status", b."requestCount
     {IS_WANTED} AS is_wanted, b."endpoint" <> :endpoint AS is_stranded, b."error" ->> 'code' AS code
 """)  # noqa: S608
 
-# The status too: a batch that was begun meanwhile by a courier who lost it is no longer what this one holds.
+# The status too: a batch that was begun meanwhile by a batch submitter who lost it is no longer what this one holds.
 FENCE = '"id" = :id AND "attempt" = :attempt AND "status" = :held'
 
 # A time that cannot be: the provider's clock is wrong, and it promised a day.
