@@ -49,7 +49,7 @@ from worker.llm.sizes import UNKNOWN, Capacity
 from worker.queue import tasks
 from worker.queue.job import Task
 from worker.queue.leases import Lease
-from worker.runtime.reaper import Sweep
+from worker.runtime.reaper import Reaper
 from worker.settings import Settings
 from worker.upload.storage import Storage
 
@@ -327,7 +327,7 @@ class LifeCycle(RuleBasedStateMachine):
 
     @rule()
     def sweep(self) -> None:
-        Sweep(database=self.parts.database, lease_s=0.1, call_timeout_s=1).run_once()
+        Reaper(database=self.parts.database, lease_s=0.1, call_timeout_s=1).run_once()
 
     @rule()
     def lose_all(self) -> None:

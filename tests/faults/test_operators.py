@@ -327,7 +327,7 @@ def supervised(platform: Platform, count: int) -> Iterator[Workers]:
 CONNECTIONS = """
 SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'medq-%' AND datname = current_database()
 """
-POOLS = 7 + 2 + 1  # four calls at once, two threads beside them and one; the upkeep's two; the one that listens
+POOLS = 7 + 2 + 1  # four calls at once, two threads beside them and one; the lease keeper's two; the one that listens
 
 
 def test_t14_from_one_process_to_six_and_back(platform: Platform, llm: ScriptedLlm, rng: random.Random) -> None:

@@ -13,7 +13,7 @@ from surroundings import Platform
 from tests.faults.harness import Jobs
 from worker.db.engine import Database
 from worker.queue import tasks
-from worker.runtime.reaper import Sweep
+from worker.runtime.reaper import Reaper
 from worker.system.urls import libpq_url
 
 FROZEN, OTHER = "host:101:aaaa", "host:102:bbbb"
@@ -58,13 +58,13 @@ def test_one_frozen_worker_holds_up_nobody_but_its_job_and_that_for_a_lease(
             # When others sweep
             database = Database(platform.engine)
             began = time.monotonic()
-            Sweep(database=database, lease_s=LEASE_S, call_timeout_s=1).run_once()
+            Reaper(database=database, lease_s=LEASE_S, call_timeout_s=1).run_once()
             assert time.monotonic() - began < 3
             # Then the other job goes on at once
             assert statuses(platform) == {claimed["frozen"]: "running", claimed["other"]: "ready"}
             # And this one once its session is older than a lease: the server's own limit has long passed
             time.sleep(LEASE_S)
-            Sweep(database=database, lease_s=LEASE_S, call_timeout_s=1).run_once()
+            Reaper(database=database, lease_s=LEASE_S, call_timeout_s=1).run_once()
             assert statuses(platform) == {claimed["frozen"]: "ready", claimed["other"]: "ready"}
 
 
@@ -79,7 +79,7 @@ def test_a_process_that_renews_its_leases_keeps_its_sessions(platform: Platform,
         busy.execute("SELECT 1")
         time.sleep(1)
         # When somebody sweeps
-        Sweep(database=Database(platform.engine), lease_s=0.5, call_timeout_s=1).run_once()
+        Reaper(database=Database(platform.engine), lease_s=0.5, call_timeout_s=1).run_once()
         # Then it goes on
         assert busy.execute("SELECT 1").fetchone() == (1,)
     assert statuses(platform) == {claimed["frozen"]: "running", claimed["other"]: "ready"}

@@ -22,7 +22,7 @@ def run_here(platform: Platform, questions: int) -> None:
     job_id = platform.enqueue(path)
     parts = build_worker(Settings.model_validate(platform.worker_environment()), stopping=threading.Event())
     try:
-        parts.runner.drain()
+        parts.executor.drain()
     finally:
         parts.close()
     assert platform.job(job_id)["status"] == "completed"

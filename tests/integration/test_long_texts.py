@@ -47,7 +47,7 @@ def run(platform: Platform, path: Path, name: str | None = None) -> dict[str, ob
         platform.execute('UPDATE "AiValidationJob" SET "originalFileName" = :n WHERE "id" = :id', n=name, id=job_id)
     parts = build_worker(Settings.model_validate(platform.worker_environment()), stopping=threading.Event())
     try:
-        parts.runner.drain()
+        parts.executor.drain()
     finally:
         parts.close()
     assert platform.value('SELECT max("deaths") FROM "AiValidationTask"') == 0

@@ -316,7 +316,7 @@ def test_a_validated_question_that_is_removed_while_its_file_is_read_is_asked_an
     settings = Settings.model_validate(platform.worker_environment())
     parts = build_worker(settings, stopping=threading.Event())
     platform.enqueue(path)
-    parts.runner.drain()
+    parts.executor.drain()
     platform.execute('UPDATE "Question" SET "validatedBy" = (SELECT "id" FROM "User" LIMIT 1)')
 
     def remove(_connection: object, _cursor: object, statement: str, *_: object) -> None:
@@ -325,9 +325,9 @@ def test_a_validated_question_that_is_removed_while_its_file_is_read_is_asked_an
 
     # When the same file is read again, and the question is removed just after it was found
     job_id = platform.enqueue(path)
-    sa.event.listen(parts.runner.line.database.engine, "after_cursor_execute", remove)
+    sa.event.listen(parts.executor.line.database.engine, "after_cursor_execute", remove)
     try:
-        parts.runner.drain()
+        parts.executor.drain()
     finally:
         parts.close()
     # Then the file's rows are questions again

@@ -33,7 +33,7 @@ from worker.questions.decision import Order
 from worker.questions.question import Question
 from worker.review.decide import decide
 from worker.review.decision_store import list_items
-from worker.runtime.upload_cleaner import Tidy
+from worker.runtime.upload_cleaner import UploadCleaner
 from worker.upload.storage import Storage
 
 PROF = "prof@medq.com"
@@ -429,7 +429,7 @@ def test_files_of_a_job_that_somebody_deleted_go_after_a_while_and_those_of_othe
     )
     # When rows are deleted by SQL, one with all of its user's
     platform.execute('DELETE FROM "AiValidationJob" WHERE "id" IN (:first, :again)', first=first, again=again)
-    tidy = Tidy(Database(platform.engine), storage, stray_s=3600)
+    tidy = UploadCleaner(Database(platform.engine), storage, stray_s=3600)
     tidy.run_once()
     assert {first, again} <= files(platform)  # not yet: whoever deletes a row may put it back
     platform.execute('UPDATE "AiValidationTombstone" SET "createdAt" = "createdAt" - interval \'2 hours\'')

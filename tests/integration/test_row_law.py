@@ -26,7 +26,7 @@ from worker.enqueue import enqueue_job
 from worker.errors import LeaseLost
 from worker.jobs.invariants import look
 from worker.queue.leases import Lease
-from worker.runtime.reaper import Sweep
+from worker.runtime.reaper import Reaper
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "questions.xlsx"
 ROWS = 10
@@ -107,7 +107,7 @@ class Site:
             self.advance(20)
             if not self.value("SELECT count(*) FROM \"AiValidationJob\" WHERE \"status\" IN ('queued', 'processing')"):
                 return
-            Sweep(database=self.parts.database, lease_s=0.1, call_timeout_s=1).run_once()
+            Reaper(database=self.parts.database, lease_s=0.1, call_timeout_s=1).run_once()
         raise AssertionError(f"the job never ended: {self.job()}")
 
     def hand(self, statement: str, *, unguarded: bool = False) -> None:

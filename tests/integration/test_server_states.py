@@ -21,7 +21,7 @@ from worker.questions import item_store
 from worker.queue import tasks
 from worker.queue.leases import Leases
 from worker.runtime.heartbeat import Heartbeat
-from worker.runtime.reaper import Sweep
+from worker.runtime.reaper import Reaper
 
 CODES = sorted(state.code.ljust(5, "0") for state in STATES)
 # Each writes of a call, a batch's outcome or a batch's end fails for a while, with the SQLSTATE of its job.
@@ -132,7 +132,7 @@ def test_a_lease_that_nobody_could_renew_is_spared_until_its_owner_could_have(
     # Given a process that has not seen the server take a write yet
     clock = Clock()
     database, health = Database(platform.engine), ServerHealth(clock)
-    sweep = Sweep(database=database, lease_s=2, call_timeout_s=1, health=health)
+    sweep = Reaper(database=database, lease_s=2, call_timeout_s=1, health=health)
     task = 'SELECT "status", "deaths" FROM "AiValidationTask"'
     sweep.run_once()
     assert platform.rows(task) == [{"status": "running", "deaths": 0}]
@@ -151,7 +151,7 @@ def test_a_lease_that_nobody_could_renew_is_spared_until_its_owner_could_have(
 
 def test_what_others_wrote_shows_that_an_owner_could_have_renewed(platform: Platform, held: dict[str, Any]) -> None:
     # Given a process that has just started, on a server to which others have written
-    sweep = Sweep(database=Database(platform.engine), lease_s=2, call_timeout_s=1, health=ServerHealth())
+    sweep = Reaper(database=Database(platform.engine), lease_s=2, call_timeout_s=1, health=ServerHealth())
     state = """SELECT "status", "deaths" FROM "AiValidationTask" WHERE "kind" = 'prepare'"""
 
     def write(ago_s: int) -> None:

@@ -26,7 +26,7 @@ def broker(server: fakeredis.FakeServer) -> Iterator[BellBroker]:
     broker.close()
 
 
-class FakeRunner:
+class FakeExecutor:
     """Counts how often it was sent to look; `fails` is raised instead, the first time."""
 
     def __init__(self, expected: int, fails: Exception | None = None) -> None:
@@ -45,17 +45,17 @@ class FakeRunner:
         return 0
 
 
-def answer_with(broker: BellBroker, runner: FakeRunner) -> None:
+def answer_with(broker: BellBroker, executor: FakeExecutor) -> None:
     """Declare the actor by the names that senders use."""
-    dramatiq.actor(broker=broker, queue_name=QUEUE, actor_name=RING)(runner.drain)
+    dramatiq.actor(broker=broker, queue_name=QUEUE, actor_name=RING)(executor.drain)
 
 
-def work_until_quiet(broker: BellBroker, runner: FakeRunner) -> None:
+def work_until_quiet(broker: BellBroker, executor: FakeExecutor) -> None:
     """A real worker of two threads, until every bell was answered."""
     worker = dramatiq.Worker(broker, worker_threads=2, worker_timeout=10)
     worker.start()
     try:
-        assert runner.done.wait(5), f"{runner.drained} of {runner.expected} bells answered"
+        assert executor.done.wait(5), f"{executor.drained} of {executor.expected} bells answered"
         broker.wake(leaving=True)  # else joining waits out the consumer's sleep
         broker.join(QUEUE)
         worker.join()
@@ -69,24 +69,24 @@ def test_bells_rung_by_a_light_client_reach_the_actor(server: fakeredis.FakeServ
     ring(sender, 3)
 
     # When a worker starts
-    runner = FakeRunner(expected=3)
-    answer_with(broker, runner)
-    work_until_quiet(broker, runner)
+    executor = FakeExecutor(expected=3)
+    answer_with(broker, executor)
+    work_until_quiet(broker, executor)
 
     # Then it looked three times, and no message is left
-    assert runner.drained == 3
+    assert executor.drained == 3
     assert fakeredis.FakeRedis(server=server).hlen(f"dramatiq:{QUEUE}.msgs") == 0
 
 
 def test_a_bell_that_fails_is_not_rung_again_and_the_thread_lives_on(broker: BellBroker) -> None:
     # Rows hold the work and the sweep rings anew: a retry of the message would only double it.
-    runner = FakeRunner(expected=2, fails=RuntimeError("crash"))
-    answer_with(broker, runner)
+    executor = FakeExecutor(expected=2, fails=RuntimeError("crash"))
+    answer_with(broker, executor)
 
     ring(broker, 2)
-    work_until_quiet(broker, runner)
+    work_until_quiet(broker, executor)
 
-    assert runner.drained == 2
+    assert executor.drained == 2
 
 
 def test_nothing_acts_on_messages(broker: BellBroker) -> None:

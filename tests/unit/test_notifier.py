@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from worker.llm.circuit_breaker import Circuit
-from worker.runtime.executor import Runner
-from worker.runtime.notifier import AWAY_S, COALESCE_S, UNHEARD_S, Bells, Watch
+from worker.runtime.executor import Executor
+from worker.runtime.notifier import AWAY_S, COALESCE_S, UNHEARD_S, Bells, Notifier
 
 SWEEP_S = 5.0
 
@@ -89,7 +89,7 @@ class Database:
 
 
 @dataclass
-class Sweeps:
+class Reapers:
     """When the sweep came."""
 
     clock: Clock
@@ -100,30 +100,30 @@ class Sweeps:
 
 
 @dataclass
-class Watched:
+class NotifierLog:
     """What a watch did in the time that it ran."""
 
     sweeps: list[float]
-    pulses: list[float]
+    watchdog: list[float]
     looks: list[float]
 
 
-def watch_for(seconds: float, *, every_s: float | None) -> Watched:
+def watch_for(seconds: float, *, every_s: float | None) -> NotifierLog:
     clock = Clock()
-    database, sweeps, pulses = Database(clock), Sweeps(clock), list[float]()
-    watch = Watch(
+    database, sweeps, watchdog = Database(clock), Reapers(clock), list[float]()
+    notifier = Notifier(
         database=database,  # type: ignore[arg-type]
-        sweep=sweeps,  # type: ignore[arg-type]
+        reaper=sweeps,  # type: ignore[arg-type]
         database_url="",
         sweep_s=SWEEP_S,
         idle_threads=lambda: 4,
         bells=Bells(lambda _times: None, work=lambda _times: None, begun=lambda: 0, clock=clock),
-        pulse=lambda: pulses.append(clock.now_s),
+        alive=lambda: watchdog.append(clock.now_s),
         listen=Line(clock, every_s).open,
         clock=clock,
     )
-    watch.run(Stopped(clock, seconds))
-    return Watched(sweeps.at, pulses, database.looks)
+    notifier.run(Stopped(clock, seconds))
+    return NotifierLog(sweeps.at, watchdog, database.looks)
 
 
 def longest_gap(times: list[float]) -> float:
@@ -135,7 +135,7 @@ def test_sweeps_and_signs_of_life_come_by_the_clock_whatever_is_notified(every_s
     seen = watch_for(120, every_s=every_s)
 
     assert longest_gap(seen.sweeps) < SWEEP_S * 1.3
-    assert longest_gap(seen.pulses) < 2
+    assert longest_gap(seen.watchdog) < 2
 
 
 @pytest.mark.parametrize("every_s", [0.02, 0.001])
@@ -166,9 +166,9 @@ def test_what_is_notified_during_a_look_is_looked_at_afterwards() -> None:
             yield from next(times, [])
             clock.now_s += timeout or 0
 
-    watch = Watch(
+    notifier = Notifier(
         database=database,  # type: ignore[arg-type]
-        sweep=Sweeps(clock),  # type: ignore[arg-type]
+        reaper=Reapers(clock),  # type: ignore[arg-type]
         database_url="",
         sweep_s=SWEEP_S,
         idle_threads=lambda: 4,
@@ -176,7 +176,7 @@ def test_what_is_notified_during_a_look_is_looked_at_afterwards() -> None:
         listen=Twice(clock, None).open,
         clock=clock,
     )
-    watch.run(Stopped(clock, 4))
+    notifier.run(Stopped(clock, 4))
 
     # Then there are two looks besides that of the sweep
     assert len(database.looks) == 3
@@ -248,8 +248,8 @@ def test_bells_that_somebody_else_heard_are_not_missed() -> None:
     assert threads.worked == 0
 
 
-def make_runner(threads: int, run_next: Callable[[], bool]) -> Runner:
-    runner = Runner(
+def make_executor(threads: int, run_next: Callable[[], bool]) -> Executor:
+    executor = Executor(
         line=SimpleNamespace(circuit=Circuit()),  # type: ignore[arg-type]
         database=None,  # type: ignore[arg-type]
         leases=None,  # type: ignore[arg-type]
@@ -259,8 +259,8 @@ def make_runner(threads: int, run_next: Callable[[], bool]) -> Runner:
         stopping=threading.Event(),
         isolate=lambda *_: None,
     )
-    runner._run_next = run_next  # type: ignore[method-assign]
-    return runner
+    executor._run_next = run_next  # type: ignore[method-assign]
+    return executor
 
 
 def test_no_more_threads_are_at_work_than_there_may_be_whoever_rang() -> None:
@@ -272,25 +272,25 @@ def test_no_more_threads_are_at_work_than_there_may_be_whoever_rang() -> None:
         go_on.wait(10)
         return False
 
-    runner = make_runner(2, run_next)
-    runner.drain_apart(5)
+    executor = make_executor(2, run_next)
+    executor.drain_apart(5)
     assert begun.acquire(timeout=10)
     assert begun.acquire(timeout=10)
     # Then there is no third, and a bell finds no place
-    assert runner.idle_threads() == 0
-    assert runner.drain() == 0
-    assert not runner.wait_until_idle(0)
+    assert executor.idle_threads() == 0
+    assert executor.drain() == 0
+    assert not executor.wait_until_idle(0)
     # And the places are free afterwards
     go_on.set()
-    assert runner.wait_until_idle(10)
-    assert (runner.idle_threads(), runner.begun()) == (2, 2)
+    assert executor.wait_until_idle(10)
+    assert (executor.idle_threads(), executor.begun()) == (2, 2)
 
 
 def test_a_thread_of_our_own_that_fails_leaves_its_place() -> None:
     def run_next() -> bool:
         raise RuntimeError("crash")
 
-    runner = make_runner(1, run_next)
-    runner.drain_apart(1)
-    assert runner.wait_until_idle(10)
-    assert runner.idle_threads() == 1
+    executor = make_executor(1, run_next)
+    executor.drain_apart(1)
+    assert executor.wait_until_idle(10)
+    assert executor.idle_threads() == 1

@@ -209,7 +209,7 @@ def work(settings: Settings, has_ended: Callable[[], bool]) -> None:
     def drain() -> None:
         try:
             while not stopping.is_set():
-                if not parts.runner.drain():
+                if not parts.executor.drain():
                     stopping.wait(IDLE_S)
         except Exception as error:  # noqa: BLE001 (told to the caller, who waits for this thread)
             faults.append(error)

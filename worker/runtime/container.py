@@ -36,13 +36,13 @@ from worker.queue.leases import Leases
 from worker.review.explain import Explainer
 from worker.runtime.batch_submitter import BatchSubmitter, Patience
 from worker.runtime.broker import BellBroker, make_broker, ring, stay_alive
-from worker.runtime.executor import Runner
+from worker.runtime.executor import Executor
 from worker.runtime.heartbeat import Heartbeat
-from worker.runtime.notifier import Bells, Watch
-from worker.runtime.reaper import Sweep
+from worker.runtime.notifier import Bells, Notifier
+from worker.runtime.reaper import Reaper
 from worker.runtime.sandbox import run_isolated
-from worker.runtime.upload_cleaner import Tidy
-from worker.runtime.watchdog import Pulses
+from worker.runtime.upload_cleaner import UploadCleaner
+from worker.runtime.watchdog import Watchdog
 from worker.settings import Settings
 from worker.system.urls import read_address
 from worker.upload.storage import Storage
@@ -50,32 +50,32 @@ from worker.upload.storage import Storage
 log = get_logger()
 
 EMBEDDED_CALLS = 2  # slots of the embedded model
-POOL, UPKEEP_POOL = 8, 2  # connections for work, and for what keeps it moving
+POOL, LEASE_POOL = 8, 2  # connections for work, and for what keeps it moving
 LEAST_PATIENCE_S = 60.0  # with the database, of a task
 SAY_WAITS_S = 5.0  # so long nobody is told of what a process waits for: it passes by itself
-CONNECTIONS_OF_A_PROCESS = POOL + UPKEEP_POOL + 1  # one listens
+CONNECTIONS_OF_A_PROCESS = POOL + LEASE_POOL + 1  # one listens
 
 
 @dataclass(frozen=True)
 class Parts:
     """One worker process, wired."""
 
-    runner: Runner
+    executor: Executor
     heartbeat: Heartbeat
-    watch: Watch
-    tidy: Tidy
+    notifier: Notifier
+    upload_cleaner: UploadCleaner
     recovery: Recovery
     batch_submitter: BatchSubmitter | None  # none for an endpoint without batches
     broker: BellBroker
-    upkeep: Database
+    lease_database: Database
     health: ServerHealth  # of the database, as the work sees it
-    pulses: Pulses
+    watchdog: Watchdog
     threads: int
 
     def release(self) -> None:
         """Give back what this process still holds, so that another takes it at once and no death is counted."""
         try:
-            self.upkeep.transact(lambda c: tasks.give_back_all(c, process=self.runner.owner), patience_s=1)
+            self.lease_database.transact(lambda c: tasks.give_back_all(c, process=self.executor.owner), patience_s=1)
         except Exception as error:
             if not is_infrastructure_fault(error):
                 raise
@@ -83,11 +83,11 @@ class Parts:
 
     def close(self) -> None:
         """Drop every connection: for whoever goes on living after the work. A worker process just ends."""
-        self.runner.line.gateway.close()
+        self.executor.line.gateway.close()
         if self.batch_submitter is not None:
             self.batch_submitter.api.client.close()
-        self.runner.database.close()
-        self.upkeep.close()
+        self.executor.database.close()
+        self.lease_database.close()
         self.broker.close()
         self.broker.client.close()
         self.broker.sender.client.close()
@@ -244,16 +244,16 @@ def build_batch_submitter(settings: Settings, line: Line) -> BatchSubmitter | No
     )
 
 
-def build_recovery(line: Line, upkeep: Database, watch: Watch) -> Recovery:
+def build_recovery(line: Line, lease_database: Database, notifier: Notifier) -> Recovery:
     """Who finds out that this process can call again."""
     endpoints = [endpoint.name for endpoint in line.gateway.endpoints]
     return Recovery(
         circuit=line.circuit,
         is_reached=line.gateway.is_reached,
-        is_answered=lambda within_s: upkeep.transact(
+        is_answered=lambda within_s: lease_database.transact(
             lambda c: ledger.is_answered(c, endpoints, within_s=within_s), patience_s=0
         ),
-        wake=watch.ring_ready,
+        wake=notifier.ring_ready,
     )
 
 
@@ -264,16 +264,16 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
     calls_at_once = _calls_at_once(settings, endpoint)
     threads = calls_at_once + _spare_threads(calls_at_once)
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-    health, upkeep_health = ServerHealth(), ServerHealth()
+    health, lease_health = ServerHealth(), ServerHealth()
     line = build_line(settings, pool_size=min(POOL, threads + 1), owner=owner, health=health)
     # Its own connections: leases are renewed even when every other one is busy.
-    upkeep = Database(
-        connect(database_url, pool_size=UPKEEP_POOL, name="medq-upkeep", standstill_s=_standstill_s(settings)),
-        health=upkeep_health,
+    lease_database = Database(
+        connect(database_url, pool_size=LEASE_POOL, name="medq-upkeep", standstill_s=_standstill_s(settings)),
+        health=lease_health,
         longest_pause_s=pause_s(settings.lease_s),
     )
     leases = Leases(stopping)
-    runner = Runner(
+    executor = Executor(
         line=line,
         database=line.database,
         leases=leases,
@@ -284,47 +284,47 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
         isolate=run_isolated,
     )
     broker = make_broker(redis_url)
-    pulses = Pulses()
-    broker.on_look = lambda queue_name: pulses.beat(f"consumer of {queue_name}")
+    watchdog = Watchdog()
+    broker.on_look = lambda queue_name: watchdog.beat(f"consumer of {queue_name}")
     batch_submitter = build_batch_submitter(settings, line)
-    watch = Watch(
-        database=upkeep,
-        sweep=Sweep(
-            database=upkeep,
+    notifier = Notifier(
+        database=lease_database,
+        reaper=Reaper(
+            database=lease_database,
             lease_s=settings.lease_s,
             call_timeout_s=settings.call_timeout_s,
             batch_submitter=batch_submitter,
-            pulse=lambda: pulses.beat("watch"),
-            health=upkeep_health,
+            alive=lambda: watchdog.beat("notifier"),
+            health=lease_health,
         ),
         database_url=database_url,
         sweep_s=settings.sweep_s,
-        idle_threads=runner.idle_threads,
-        bells=Bells(lambda times: ring(broker, times), work=runner.drain_apart, begun=runner.begun),
-        pulse=lambda: pulses.beat("watch"),
+        idle_threads=executor.idle_threads,
+        bells=Bells(lambda times: ring(broker, times), work=executor.drain_apart, begun=executor.begun),
+        alive=lambda: watchdog.beat("notifier"),
         name=lambda: tasks.watch_session(
-            owner, is_cut_off=line.circuit.is_cut_off, waits_for=_waited_for(health.longest(), upkeep_health.longest())
+            owner, is_cut_off=line.circuit.is_cut_off, waits_for=_waited_for(health.longest(), lease_health.longest())
         ),
         listen=None if read_address(database_url).is_pooled else open_session,
     )
     return Parts(
-        runner=runner,
+        executor=executor,
         heartbeat=Heartbeat(
-            database=upkeep,
+            database=lease_database,
             leases=leases,
             owner=owner,
             lease_s=settings.lease_s,
-            pulse=lambda: pulses.beat("heartbeat"),
-            health=upkeep_health,
+            alive=lambda: watchdog.beat("heartbeat"),
+            health=lease_health,
             waiting=health.longest,
         ),
-        watch=watch,
-        tidy=Tidy(database=upkeep, storage=line.storage, stray_s=settings.stray_s),
-        recovery=build_recovery(line, upkeep, watch),
+        notifier=notifier,
+        upload_cleaner=UploadCleaner(database=lease_database, storage=line.storage, stray_s=settings.stray_s),
+        recovery=build_recovery(line, lease_database, notifier),
         batch_submitter=batch_submitter,
         broker=broker,
-        upkeep=upkeep,
+        lease_database=lease_database,
         health=health,
-        pulses=pulses,
+        watchdog=watchdog,
         threads=threads,
     )

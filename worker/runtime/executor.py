@@ -30,7 +30,7 @@ MAX_ISOLATIONS = 2  # each is a whole process
 
 
 @dataclass
-class Runner:
+class Executor:
     """Runs tasks in the calling thread until nothing is ready. Shared by every thread of a process."""
 
     line: Line

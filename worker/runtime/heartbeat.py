@@ -36,7 +36,7 @@ class Heartbeat:
     leases: Leases
     owner: str
     lease_s: float
-    pulse: Callable[[], None] = _nothing
+    alive: Callable[[], None] = _nothing
     health: ServerHealth = field(default_factory=ServerHealth)
     waiting: Callable[[], Waiting | None] = lambda: None  # what the work waits for
 
@@ -45,7 +45,7 @@ class Heartbeat:
         until_next_s = self.lease_s / 3
         while not stopped.wait(until_next_s):
             until_next_s = self.lease_s / 3
-            self.pulse()
+            self.alive()
             try:
                 self.beat()
                 self.tell()
@@ -64,7 +64,7 @@ class Heartbeat:
         )
         if renewed:
             self.health.wrote(within_s=self.lease_s)
-        # A task that ended between the two statements is among them too; the runner says so when one was truly lost.
+        # A task that ended between the two statements is among them too; the executor says so when one was truly lost.
         self.leases.mark_lost(renewed, held)
 
     def tell(self) -> None:

@@ -16,7 +16,7 @@ from worker.db.engine import Database, name_session, open_session
 from worker.failpoints import Point
 from worker.logging import describe, get_logger
 from worker.queue import tasks
-from worker.runtime.reaper import PATIENCE_S, Sweep
+from worker.runtime.reaper import PATIENCE_S, Reaper
 
 log = get_logger()
 
@@ -89,16 +89,16 @@ class Listen(Protocol):
 
 
 @dataclass(frozen=True)
-class Watch:
+class Notifier:
     """Listens for NOTIFY, sweeps every few seconds, and rings for what is ready."""
 
     database: Database
-    sweep: Sweep
+    reaper: Reaper
     database_url: str
     sweep_s: float
     idle_threads: Callable[[], int]
     bells: Bells
-    pulse: Callable[[], None] = _nothing
+    alive: Callable[[], None] = _nothing
     name: Callable[[], str] = lambda: tasks.WATCH_SESSION
     listen: Listen | None = open_session  # None: through a pooler nothing is heard
     clock: Callable[[], float] = time.monotonic
@@ -106,14 +106,14 @@ class Watch:
     def run(self, stopped: threading.Event) -> None:
         """Watch until `stopped`; reconnects for ever."""
         while not stopped.is_set():
-            self.pulse()
+            self.alive()
             try:
-                self._watch(stopped)
+                self._listen_and_notify(stopped)
             except Exception as error:  # noqa: BLE001 (a watch that ends would leave ready work unseen)
-                log.warning("watch_failed", error=type(error).__name__, cause=describe(error))
+                log.warning("notifier_failed", error=type(error).__name__, cause=describe(error))
                 stopped.wait(1 + random.random())  # noqa: S311 (jitter, not a secret)
 
-    def _watch(self, stopped: threading.Event) -> None:
+    def _listen_and_notify(self, stopped: threading.Event) -> None:
         if self.listen is None:
             while not stopped.is_set():
                 self._look_until(self._sweep(), stopped)
@@ -127,18 +127,18 @@ class Watch:
 
     def _sweep(self) -> float:
         """Sweep, ring for what is ready; when to sweep again."""
-        self.pulse()
+        self.alive()
         failpoints.reached(Point.IN_WATCH)
         # Jitter, so that a hundred processes do not sweep in the same millisecond.
         sweep_at = self.clock() + self.sweep_s * random.uniform(0.8, 1.2)  # noqa: S311
-        self.sweep.run_once()
+        self.reaper.run_once()
         self.ring_ready()
         return sweep_at
 
     def _look_until(self, until: float, stopped: threading.Event) -> None:
         """Look every `STEP_S` for what is ready until it is time to sweep again: nobody tells of it."""
         while (left_s := until - self.clock()) > 0 and not stopped.wait(min(left_s, STEP_S)):
-            self.pulse()
+            self.alive()
             self.ring_ready()
 
     def _answer_news(self, connection: psycopg.Connection[Any], until: float, stopped: threading.Event) -> None:
@@ -149,7 +149,7 @@ class Watch:
         """
         quiet_until = 0.0
         while not stopped.is_set() and (left_s := until - self.clock()) > 0:
-            self.pulse()
+            self.alive()
             if not _hear(connection, min(left_s, STEP_S)):
                 continue
             if (early_s := quiet_until - self.clock()) > 0:

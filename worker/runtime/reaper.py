@@ -22,7 +22,7 @@ from worker.runtime.batch_submitter import BatchSubmitter
 log = get_logger()
 
 LOCK_WAIT_S = 0.5
-SWEEP_MOST_S = 10.0  # then the rest is the next sweep's: ready work waits to be rung for meanwhile
+REAP_MOST_S = 10.0  # then the rest is the next sweep's: ready work waits to be rung for meanwhile
 PATIENCE_S = 10.0  # with a database that is away; whoever sweeps comes back by itself
 
 
@@ -31,24 +31,24 @@ def _nothing() -> None:
 
 
 @dataclass(frozen=True)
-class Sweep:
+class Reaper:
     """Returns expired leases, counts the deaths, and mends jobs left without a task."""
 
     database: Database
     lease_s: float
     call_timeout_s: float
     batch_submitter: BatchSubmitter | None = None
-    pulse: Callable[[], None] = _nothing
+    alive: Callable[[], None] = _nothing
     clock: Callable[[], float] = time.monotonic
     health: ServerHealth | None = None  # without it, a lease that ran out is taken for that of a dead worker at once
 
     def run_once(self) -> None:
         """One sweep. Safe to run in any number of processes at once."""
-        until = self.clock() + SWEEP_MOST_S
+        until = self.clock() + REAP_MOST_S
         found, is_batch_due = self.database.transact(self._look, patience_s=PATIENCE_S)
         if self.batch_submitter is not None and is_batch_due:
             self.batch_submitter.due.set()
-        if not found or not (found := self._of_the_dead(found)):
+        if not found or not (found := self._of_crashed_workers(found)):
             return
         # Protection: ending the session of a process that froze in a COPY
         if ended := self.database.transact(lambda c: tasks.end_standstill(c, found, lease_s=self.lease_s)):
@@ -57,13 +57,13 @@ class Sweep:
         # In any order: where jobs are locked for long, none is always among those that time does not suffice for.
         for expired in random.sample(found, k=len(found)):
             if self.clock() > until:
-                log.warning("sweep_cut_short", expired=len(found))
+                log.warning("reaper_cut_short", expired=len(found))
                 return
-            self.pulse()
+            self.alive()
             if expired.job_id not in locked and not self._return(expired):
                 locked.add(expired.job_id)
 
-    def _of_the_dead(self, expired: Sequence[tasks.ExpiredTask]) -> Sequence[tasks.ExpiredTask]:
+    def _of_crashed_workers(self, expired: Sequence[tasks.ExpiredTask]) -> Sequence[tasks.ExpiredTask]:
         """Those of these tasks whose owner could have renewed its lease: the server has taken writes for a while.
 
         This process may know from its own writes, or from those of others. Else it begins to find out.

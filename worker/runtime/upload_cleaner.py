@@ -14,12 +14,12 @@ from worker.upload.storage import Storage
 
 log = get_logger()
 
-TIDY_S = 3600.0
+CLEAN_S = 3600.0
 ABANDONED_S = 3600.0
 
 
 @dataclass(frozen=True)
-class Tidy:
+class UploadCleaner:
     """Removes uploads that no job came of (their producer was killed between storing the file and inserting the row),
     and the files of jobs whose rows somebody deleted.
 
@@ -32,11 +32,11 @@ class Tidy:
 
     def run(self, stopped: threading.Event) -> None:
         """Tidy now and again until `stopped`; a storage that is away is left alone until the next time."""
-        while not stopped.wait(min(self.stray_s, TIDY_S) * random.uniform(0.5, 1)):  # noqa: S311 (jitter)
+        while not stopped.wait(min(self.stray_s, CLEAN_S) * random.uniform(0.5, 1)):  # noqa: S311 (jitter)
             try:
                 self.run_once()
             except Exception as error:  # noqa: BLE001 (tidying can wait)
-                log.warning("tidy_failed", error=type(error).__name__)
+                log.warning("upload_cleaner_failed", error=type(error).__name__)
 
     def run_once(self) -> None:
         """One round. Safe to run in any number of processes at once."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 
-class Pulses:
+class Watchdog:
     """When each named thread was last seen going round its loop, by a clock that never jumps."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -22,7 +22,7 @@ from worker.errors import UsageError
 from worker.logging import configure_logging, describe, get_logger, log_uncaught
 from worker.runtime.actors import declare_actors
 from worker.runtime.container import Parts, build_worker
-from worker.runtime.executor import Runner
+from worker.runtime.executor import Executor
 from worker.runtime.preflight import check_settings
 from worker.settings import Settings
 from worker.system.python_child import LONGEST_CAUSE, WORKS, WRONG_SETTINGS
@@ -44,7 +44,7 @@ def run(settings: Settings, stopping: threading.Event, hurry: threading.Event) -
     """
     _stop_with_parent(stopping)
     parts = build_worker(settings, stopping=stopping)
-    declare_actors(parts.broker, parts.runner)
+    declare_actors(parts.broker, parts.executor)
     # What is loaded by now stays for good, and every reply brings thousands of small objects: fewer collections, and
     # none of them looks at the modules again.
     gc.collect()
@@ -57,8 +57,8 @@ def run(settings: Settings, stopping: threading.Event, hurry: threading.Event) -
     worker.queue_prefetch = parts.threads
     worker.start()
     _start("heartbeat", lambda: parts.heartbeat.run(finished))
-    _start("watch", lambda: parts.watch.run(stopping))
-    _start("tidy", lambda: parts.tidy.run(stopping))
+    _start("notifier", lambda: parts.notifier.run(stopping))
+    _start("upload cleaner", lambda: parts.upload_cleaner.run(stopping))
     _start("recovery", lambda: parts.recovery.run(stopping))
     batch_submitter = (
         _start("batch submitter", partial(parts.batch_submitter.run, stopping))
@@ -66,7 +66,7 @@ def run(settings: Settings, stopping: threading.Event, hurry: threading.Event) -
         else None
     )
     reading.keep_ready()
-    log.info("worker_started", threads=parts.threads, model=parts.runner.line.endpoint.model)
+    log.info("worker_started", threads=parts.threads, model=parts.executor.line.endpoint.model)
     _tell_supervisor()
     while not stopping.wait(WATCH_S):
         if cause := _find_wedge(worker, parts, settings):
@@ -75,7 +75,7 @@ def run(settings: Settings, stopping: threading.Event, hurry: threading.Event) -
             return WEDGED
     log.info("worker_stopping", grace_s=settings.grace_s)
     parts.broker.wake(leaving=True)
-    stop = _start("stop", partial(_stop_work, worker, parts.runner, batch_submitter, grace_s=settings.grace_s))
+    stop = _start("stop", partial(_stop_work, worker, parts.executor, batch_submitter, grace_s=settings.grace_s))
     while stop.is_alive() and not hurry.is_set():
         stop.join(0.1)
     finished.set()
@@ -85,12 +85,12 @@ def run(settings: Settings, stopping: threading.Event, hurry: threading.Event) -
 
 
 def _stop_work(
-    worker: dramatiq.Worker, runner: Runner, batch_submitter: threading.Thread | None, *, grace_s: float
+    worker: dramatiq.Worker, executor: Executor, batch_submitter: threading.Thread | None, *, grace_s: float
 ) -> None:
     """Let calls in flight and the batch submitter's present step end, for as long as the grace allows."""
     until = time.monotonic() + grace_s
     # Those that no bell brought are none of Dramatiq's; and its own may wait for Redis, with nothing in hand.
-    runner.wait_until_idle(grace_s)
+    executor.wait_until_idle(grace_s)
     try:
         worker.stop(timeout=int(1000 * max(0.0, min(LEAVING_S, until - time.monotonic()))))
     except Exception as error:  # noqa: BLE001 (a Redis that takes no bell back: it carried no work)
@@ -105,9 +105,9 @@ def _find_wedge(worker: dramatiq.Worker, parts: Parts, settings: Settings) -> st
     threads = [*worker.workers, *worker.consumers.values()]
     if dead := sum(1 for thread in threads if not thread.is_alive()):
         return f"{dead} threads ended"
-    if silent := parts.pulses.silent(max(settings.wedged_s, 2 * settings.lease_s)):
+    if silent := parts.watchdog.silent(max(settings.wedged_s, 2 * settings.lease_s)):
         return f"silent: {', '.join(silent)}"
-    if min(parts.runner.leases.untouched_s(), parts.health.well_for_s()) > settings.call_timeout_s + STUCK_S:
+    if min(parts.executor.leases.untouched_s(), parts.health.well_for_s()) > settings.call_timeout_s + STUCK_S:
         return "a task is stuck"
     return None
 
@@ -144,12 +144,12 @@ def _stop_with_parent(stopping: threading.Event) -> None:
     if os.environ.get("MEDQ_SUPERVISED") != "1":
         return
 
-    def watch() -> None:
+    def notifier() -> None:
         while os.read(sys.stdin.fileno(), 1):
             pass
         stopping.set()
 
-    _start("parent", watch)
+    _start("parent", notifier)
 
 
 def main() -> None:
