@@ -1,6 +1,6 @@
 """What a Python web app imports: one light function that stores an upload and creates its job row.
 
-Redis is not needed here: the inserted row's trigger creates the first task and rings the workers.
+Redis is not needed here: the inserted row's trigger creates the first task and wakes the workers.
 """
 
 from __future__ import annotations

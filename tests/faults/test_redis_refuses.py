@@ -43,7 +43,7 @@ def mend(client: redis.Redis) -> None:
     client.flushall()
 
 
-# What is done to Redis, and what `medq doctor` says to do. "unheard": bells are taken, and none is given back.
+# What is done to Redis, and what `medq doctor` says to do. "unheard": wake-ups are taken, and none is given back.
 SPOILT: dict[str, tuple[Spoil, str]] = {
     "full": (lambda client: client.config_set("maxmemory", "1"), "raise its maxmemory"),
     "queue of another type": (lambda client: client.set("dramatiq:medq", "x"), "dramatiq:medq"),

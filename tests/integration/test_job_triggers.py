@@ -156,9 +156,9 @@ def test_a_queued_job_gets_its_first_task_and_rings(jobs: Jobs) -> None:
         # When any client inserts a job
         jobs.add_job()
 
-        # Then the bell names it and the task is there
+        # Then the wake-up names it and the task is there
         bells = list(listener.notifies(timeout=5, stop_after=1))
-    assert [bell.payload for bell in bells] == ["j"]
+    assert [wake_up.payload for wake_up in bells] == ["j"]
     task = jobs.task("prepare")
     assert (task.status, task.position, task.attempt) == ("ready", 0, 0)
     assert re.fullmatch(r"c[0-9a-f]{24}", task.id)
@@ -286,7 +286,7 @@ def test_running_again_rings(jobs: Jobs) -> None:
     with psycopg.connect(libpq_url(jobs.url.replace("+psycopg", "")), autocommit=True) as listener:
         listener.execute("LISTEN medq_task")
         jobs.set_status("queued")
-        assert [bell.payload for bell in listener.notifies(timeout=5, stop_after=1)] == ["j"]
+        assert [wake_up.payload for wake_up in listener.notifies(timeout=5, stop_after=1)] == ["j"]
 
 
 def test_a_cancelled_job_goes_on_where_it_stopped(jobs: Jobs) -> None:

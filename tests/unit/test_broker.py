@@ -1,4 +1,6 @@
-"""The bell: a message sent by name reaches the actor of a real Dramatiq worker, and nothing acts on it on the way."""
+"""The wake-up: a message sent by name reaches the actor of a real Dramatiq worker, and nothing acts on it on the
+way.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ import fakeredis
 import pytest
 import redis
 
-from worker.runtime.broker import POLL_S, QUEUE, RING, BellBroker, make_broker, redis_client, ring
+from worker.runtime.broker import POLL_S, QUEUE, WAKE_UP, WakeUpBroker, make_broker, redis_client, send_wake_ups
 
 
 @pytest.fixture
@@ -20,7 +22,7 @@ def server() -> fakeredis.FakeServer:
 
 
 @pytest.fixture
-def broker(server: fakeredis.FakeServer) -> Iterator[BellBroker]:
+def broker(server: fakeredis.FakeServer) -> Iterator[WakeUpBroker]:
     broker = make_broker(client=fakeredis.FakeRedis(server=server))
     yield broker
     broker.close()
@@ -45,13 +47,13 @@ class FakeExecutor:
         return 0
 
 
-def answer_with(broker: BellBroker, executor: FakeExecutor) -> None:
+def answer_with(broker: WakeUpBroker, executor: FakeExecutor) -> None:
     """Declare the actor by the names that senders use."""
-    dramatiq.actor(broker=broker, queue_name=QUEUE, actor_name=RING)(executor.drain)
+    dramatiq.actor(broker=broker, queue_name=QUEUE, actor_name=WAKE_UP)(executor.drain)
 
 
-def work_until_quiet(broker: BellBroker, executor: FakeExecutor) -> None:
-    """A real worker of two threads, until every bell was answered."""
+def work_until_quiet(broker: WakeUpBroker, executor: FakeExecutor) -> None:
+    """A real worker of two threads, until every wake-up was answered."""
     worker = dramatiq.Worker(broker, worker_threads=2, worker_timeout=10)
     worker.start()
     try:
@@ -63,10 +65,10 @@ def work_until_quiet(broker: BellBroker, executor: FakeExecutor) -> None:
         worker.stop()
 
 
-def test_bells_rung_by_a_light_client_reach_the_actor(server: fakeredis.FakeServer, broker: BellBroker) -> None:
+def test_bells_rung_by_a_light_client_reach_the_actor(server: fakeredis.FakeServer, broker: WakeUpBroker) -> None:
     # Given a sender that never declared the actor
     sender = make_broker(client=fakeredis.FakeRedis(server=server))
-    ring(sender, 3)
+    send_wake_ups(sender, 3)
 
     # When a worker starts
     executor = FakeExecutor(expected=3)
@@ -78,41 +80,41 @@ def test_bells_rung_by_a_light_client_reach_the_actor(server: fakeredis.FakeServ
     assert fakeredis.FakeRedis(server=server).hlen(f"dramatiq:{QUEUE}.msgs") == 0
 
 
-def test_a_bell_that_fails_is_not_rung_again_and_the_thread_lives_on(broker: BellBroker) -> None:
+def test_a_bell_that_fails_is_not_rung_again_and_the_thread_lives_on(broker: WakeUpBroker) -> None:
     # Rows hold the work and the sweep rings anew: a retry of the message would only double it.
     executor = FakeExecutor(expected=2, fails=RuntimeError("crash"))
     answer_with(broker, executor)
 
-    ring(broker, 2)
+    send_wake_ups(broker, 2)
     work_until_quiet(broker, executor)
 
     assert executor.drained == 2
 
 
-def test_nothing_acts_on_messages(broker: BellBroker) -> None:
+def test_nothing_acts_on_messages(broker: WakeUpBroker) -> None:
     assert broker.middleware == []
 
 
-def test_no_bell_when_nothing_is_ready(server: fakeredis.FakeServer, broker: BellBroker) -> None:
-    ring(broker, 0)
+def test_no_bell_when_nothing_is_ready(server: fakeredis.FakeServer, broker: WakeUpBroker) -> None:
+    send_wake_ups(broker, 0)
 
     assert fakeredis.FakeRedis(server=server).keys() == []
 
 
-def test_a_bell_carries_no_work(server: fakeredis.FakeServer, broker: BellBroker) -> None:
-    ring(broker, 1)
+def test_a_bell_carries_no_work(server: fakeredis.FakeServer, broker: WakeUpBroker) -> None:
+    send_wake_ups(broker, 1)
 
     (raw,) = fakeredis.FakeRedis(server=server).hgetall(f"dramatiq:{QUEUE}.msgs").values()
     assert isinstance(raw, bytes)
     message = dramatiq.Message.decode(raw)
-    assert (message.actor_name, message.args, dict(message.kwargs)) == (RING, (), {})
+    assert (message.actor_name, message.args, dict(message.kwargs)) == (WAKE_UP, (), {})
 
 
-def test_while_redis_is_away_the_ringer_is_told(server: fakeredis.FakeServer, broker: BellBroker) -> None:
+def test_while_redis_is_away_the_ringer_is_told(server: fakeredis.FakeServer, broker: WakeUpBroker) -> None:
     server.connected = False
 
     with pytest.raises(redis.ConnectionError):
-        ring(broker, 1)
+        send_wake_ups(broker, 1)
 
 
 @pytest.mark.parametrize("url", ["redis://:pw@h:6380/2", "rediss://h/0", "unix:///tmp/redis.sock?db=1"])
@@ -125,16 +127,16 @@ def test_a_client_for_every_kind_of_address_notices_a_dead_server(url: str) -> N
     assert connection.socket_timeout == 5
 
 
-def test_a_bell_rung_here_ends_the_sleep_of_an_idle_consumer(broker: BellBroker) -> None:
+def test_a_bell_rung_here_ends_the_sleep_of_an_idle_consumer(broker: WakeUpBroker) -> None:
     # Given a consumer that looked, and would now sleep for a minute
     broker.declare_queue(QUEUE)
     broker.poll_s = 60.0
-    seen = broker.rings
-    asleep = threading.Thread(target=broker.wait_for_bell, args=(seen,), daemon=True)
+    seen = broker.wake_ups
+    asleep = threading.Thread(target=broker.wait_for_wake_up, args=(seen,), daemon=True)
     asleep.start()
 
-    # When a bell is rung in this process
-    ring(broker, 1)
+    # When a wake-up is sent in this process
+    send_wake_ups(broker, 1)
 
     # Then it wakes, and its next look brings the message
     asleep.join(10)
@@ -142,7 +144,7 @@ def test_a_bell_rung_here_ends_the_sleep_of_an_idle_consumer(broker: BellBroker)
     assert next(broker.consume(QUEUE)) is not None
 
 
-def test_a_consumer_that_leaves_does_not_sleep(broker: BellBroker) -> None:
+def test_a_consumer_that_leaves_does_not_sleep(broker: WakeUpBroker) -> None:
     broker.declare_queue(QUEUE)
     consumer = broker.consume(QUEUE)
     broker.wake(leaving=True)

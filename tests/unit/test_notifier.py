@@ -1,4 +1,4 @@
-"""The watch: sweeps and signs of life come by the clock however much is notified; bells nobody hears are no loss."""
+"""The watch: sweeps and signs of life come by the clock however much is notified; wake-ups nobody hears are no loss."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from worker.llm.circuit_breaker import Circuit
 from worker.runtime.executor import Executor
-from worker.runtime.notifier import AWAY_S, COALESCE_S, UNHEARD_S, Bells, Notifier
+from worker.runtime.notifier import AWAY_S, COALESCE_S, UNHEARD_S, Notifier, Waker
 
 SWEEP_S = 5.0
 
@@ -117,7 +117,7 @@ def watch_for(seconds: float, *, every_s: float | None) -> NotifierLog:
         database_url="",
         sweep_s=SWEEP_S,
         idle_threads=lambda: 4,
-        bells=Bells(lambda _times: None, work=lambda _times: None, begun=lambda: 0, clock=clock),
+        waker=Waker(lambda _times: None, work=lambda _times: None, begun=lambda: 0, clock=clock),
         alive=lambda: watchdog.append(clock.now_s),
         listen=Line(clock, every_s).open,
         clock=clock,
@@ -172,7 +172,7 @@ def test_what_is_notified_during_a_look_is_looked_at_afterwards() -> None:
         database_url="",
         sweep_s=SWEEP_S,
         idle_threads=lambda: 4,
-        bells=Bells(lambda _times: None, work=lambda _times: None, begun=lambda: 0, clock=clock),
+        waker=Waker(lambda _times: None, work=lambda _times: None, begun=lambda: 0, clock=clock),
         listen=Twice(clock, None).open,
         clock=clock,
     )
@@ -184,66 +184,66 @@ def test_what_is_notified_during_a_look_is_looked_at_afterwards() -> None:
 
 @dataclass
 class Threads:
-    """Counts what bells brought and what threads of this process did by themselves."""
+    """Counts what wake-ups brought and what threads of this process did by themselves."""
 
     clock: Clock = field(default_factory=Clock)
     fails: Exception | None = None
     is_heard: bool = True
-    rung: int = 0
+    sent: int = 0
     worked: int = 0
 
-    def ring(self, times: int) -> None:
+    def send_wake_ups(self, times: int) -> None:
         if self.fails is not None:
             raise self.fails
-        self.rung += times
+        self.sent += times
 
     def work(self, times: int) -> None:
         self.worked += times
 
-    def bells(self) -> Bells:
-        return Bells(self.ring, self.work, lambda: self.rung if self.is_heard else 0, clock=self.clock)
+    def waker(self) -> Waker:
+        return Waker(self.send_wake_ups, self.work, lambda: self.sent if self.is_heard else 0, clock=self.clock)
 
 
 def test_a_bell_that_is_heard_is_all_there_is() -> None:
     threads = Threads()
-    bells = threads.bells()
+    waker = threads.waker()
     for _ in range(100):
-        bells.call(2)
+        waker.call(2)
         threads.clock.now_s += 1
-    assert (threads.rung, threads.worked) == (200, 0)
+    assert (threads.sent, threads.worked) == (200, 0)
 
 
 def test_where_redis_takes_no_bell_the_threads_here_look_and_redis_is_left_alone_for_a_while() -> None:
     threads = Threads(fails=ConnectionError("away"))
-    bells = threads.bells()
-    bells.call(3)
+    waker = threads.waker()
+    waker.call(3)
     assert threads.worked == 3
     # When it is back
     threads.fails = None
-    bells.call(1)
-    assert (threads.rung, threads.worked) == (0, 4)
+    waker.call(1)
+    assert (threads.sent, threads.worked) == (0, 4)
     threads.clock.now_s += AWAY_S
-    # Then bells are rung again
-    bells.call(1)
-    assert (threads.rung, threads.worked) == (1, 4)
+    # Then wake-ups are sent again
+    waker.call(1)
+    assert (threads.sent, threads.worked) == (1, 4)
 
 
 def test_where_bells_are_rung_and_nobody_begins_the_threads_here_look() -> None:
     # Redis takes what is sent and gives nothing back: a key of another type, a right that is missing
     threads = Threads(is_heard=False)
-    bells = threads.bells()
+    waker = threads.waker()
     for _ in range(int(UNHEARD_S) + 1):
-        bells.call(1)
+        waker.call(1)
         threads.clock.now_s += 1
     assert threads.worked > 0
 
 
 def test_bells_that_somebody_else_heard_are_not_missed() -> None:
     threads = Threads(is_heard=False)
-    bells = threads.bells()
+    waker = threads.waker()
     for _ in range(100):
-        bells.call(1)
-        bells.call(0)  # what was ready has been taken
+        waker.call(1)
+        waker.call(0)  # what was ready has been taken
         threads.clock.now_s += 1
     assert threads.worked == 0
 
@@ -276,7 +276,7 @@ def test_no_more_threads_are_at_work_than_there_may_be_whoever_rang() -> None:
     executor.drain_apart(5)
     assert begun.acquire(timeout=10)
     assert begun.acquire(timeout=10)
-    # Then there is no third, and a bell finds no place
+    # Then there is no third, and a wake-up finds no place
     assert executor.idle_threads() == 0
     assert executor.drain() == 0
     assert not executor.wait_until_idle(0)

@@ -279,7 +279,7 @@ WITHOUT_REDIS = "until then each worker looks for jobs by itself, and calls keep
 
 
 def check_redis(site: Site) -> Iterator[Check]:
-    """Takes and gives bells as a worker sends them; keeps its data: `noeviction` and append-only."""
+    """Takes and gives wake-ups as a worker sends them; keeps its data: `noeviction` and append-only."""
     from dramatiq.errors import BrokerConnectionError
     from redis.exceptions import NoPermissionError, RedisError
 

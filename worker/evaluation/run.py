@@ -200,7 +200,7 @@ def _cells(question: Question) -> list[str]:
 def work(settings: Settings, has_ended: Callable[[], bool]) -> None:
     """Run tasks in threads of this process until `has_ended`.
 
-    No bell is needed, nor sent: workers of the platform that share its Redis would answer it.
+    No wake-up is needed, nor sent: workers of the platform that share its Redis would answer it.
     """
     stopping, finished = threading.Event(), threading.Event()
     parts = build_worker(settings, stopping=stopping)

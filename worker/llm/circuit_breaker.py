@@ -174,7 +174,7 @@ class Recovery:
     """Finds out, after each pause, whether this process can call again.
 
     `is_reached`: whether the endpoint says anything at all, which costs nothing. `is_answered`: whether anybody had a
-    reply in the last so many seconds. `wake`: rings for what a thread may claim.
+    reply in the last so many seconds. `wake`: wakes threads for what they may claim.
     """
 
     circuit: Circuit
@@ -199,5 +199,5 @@ class Recovery:
             self.circuit.trip()
             return
         self.circuit.try_again(is_other_answered=is_other_answered)
-        with suppress(Exception):  # the next sweep rings
+        with suppress(Exception):  # the next sweep wakes them
             self.wake()

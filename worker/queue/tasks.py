@@ -439,7 +439,7 @@ def mend_orphans(connection: sa.Connection) -> int:
 
 
 def notify(connection: sa.Connection, job_id: str) -> None:
-    """Ring at commit: something of this job became ready."""
+    """Wake at commit: something of this job became ready."""
     connection.execute(sa.text("SELECT pg_notify(:channel, :job)"), {"channel": CHANNEL, "job": job_id})
 
 

@@ -1,4 +1,4 @@
-"""The Dramatiq broker: one queue of bells. A message says "look"; what there is to do stands in PostgreSQL."""
+"""The Dramatiq broker: one queue of wake-ups. A message says "look"; what there is to do stands in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -19,74 +19,74 @@ from worker.failpoints import Point
 from worker.system import keepalive
 
 QUEUE = "medq"
-RING = "ring"
-# Every process hears of new work from PostgreSQL and rings for its own idle threads, which wakes them at once; what is
-# left for the poll are bells that somebody else rang.
+WAKE_UP = "ring"
+# Every process hears of new work from PostgreSQL and wakes its own idle threads, which wakes them at once; what is
+# left for the poll are wake-ups that somebody else sent.
 POLL_S = 5.0
 LEAVING_POLL_S = 0.05
 
 
-class BellBroker(RedisBroker):
-    """Redis as Dramatiq knows it, but for its sleep: an idle consumer wakes when a bell is rung in its own process.
+class WakeUpBroker(RedisBroker):
+    """Redis as Dramatiq knows it, but for its sleep: an idle consumer wakes when a wake-up is sent in its own process.
 
     Dramatiq's own consumer looks at Redis less and less often, down to once a second, whatever happens meanwhile.
     """
 
     def __init__(self, *, poll_s: float = POLL_S, sender: RedisBroker | None = None, **options: Any) -> None:
-        """`sender`: through whom bells are rung, when not through this broker's own connections."""
+        """`sender`: through whom wake-ups are sent, when not through this broker's own connections."""
         super().__init__(**options)  # type: ignore[no-untyped-call]
         self.sender = sender or self
         self._changed = threading.Condition()
-        self._rings = 0
+        self._wake_ups = 0
         self.poll_s = poll_s
         self.on_look: Callable[[str], None] = (
             _nothing  # the queue's name, called each time a consumer goes round its loop
         )
 
     @property
-    def consumer_class(self) -> type[BellConsumer]:
+    def consumer_class(self) -> type[WakeUpConsumer]:
         """What Dramatiq consumes a queue with."""
-        return BellConsumer
+        return WakeUpConsumer
 
-    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 0) -> BellConsumer:
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 0) -> WakeUpConsumer:
         """Consume `queue_name`. Dramatiq's own sleep (`timeout`, ms) is left out."""
-        return BellConsumer(self, queue_name, prefetch, min(timeout, 1))  # type: ignore[no-untyped-call]
+        return WakeUpConsumer(self, queue_name, prefetch, min(timeout, 1))  # type: ignore[no-untyped-call]
 
     def wake(self, *, leaving: bool = False) -> None:
         """Have every consumer of this process look now; those that are `leaving` do not sleep any more."""
         with self._changed:
-            self._rings += 1
+            self._wake_ups += 1
             self.poll_s = LEAVING_POLL_S if leaving else self.poll_s
             self._changed.notify_all()
 
     @property
-    def rings(self) -> int:
+    def wake_ups(self) -> int:
         """How often `wake` was called."""
-        return self._rings
+        return self._wake_ups
 
-    def wait_for_bell(self, seen: int) -> None:
-        """Return once there were more rings than `seen`, or it is time to look all the same."""
+    def wait_for_wake_up(self, seen: int) -> None:
+        """Return once there were more wake-ups than `seen`, or it is time to look all the same."""
         with self._changed:
-            self._changed.wait_for(lambda: self._rings != seen, self.poll_s)
+            self._changed.wait_for(lambda: self._wake_ups != seen, self.poll_s)
 
 
 def _nothing(_queue_name: str) -> None:
     return None
 
 
-class BellConsumer(_RedisConsumer):
-    """Takes what lies in Redis, then sleeps until a bell."""
+class WakeUpConsumer(_RedisConsumer):
+    """Takes what lies in Redis, then sleeps until a wake-up."""
 
-    broker: BellBroker
+    broker: WakeUpBroker
 
     def __next__(self) -> Any:
         """The next message, or None after a sleep."""
         failpoints.reached(Point.IN_CONSUMER)
         self.broker.on_look(self.queue_name)
-        seen = self.broker.rings  # before the look: a bell between the look and the sleep is not slept through
+        seen = self.broker.wake_ups  # before the look: a wake-up between the look and the sleep is not slept through
         message = super().__next__()  # type: ignore[no-untyped-call]
         if message is None:
-            self.broker.wait_for_bell(seen)
+            self.broker.wait_for_wake_up(seen)
         return message
 
 
@@ -107,16 +107,16 @@ def redis_client(url: str, *, hurry: bool = False) -> redis.Redis:
     )
 
 
-def make_broker(url: str | None = None, *, client: redis.Redis | None = None, poll_s: float = POLL_S) -> BellBroker:
+def make_broker(url: str | None = None, *, client: redis.Redis | None = None, poll_s: float = POLL_S) -> WakeUpBroker:
     """A broker for `url` (or a given client), set as Dramatiq's global one.
 
     No middleware on purpose: retries, delays, time limits and age limits act on messages, and a message carries no
-    work here. A lost, doubled or late bell is mended by the sweep; the lease watches over the work itself.
+    work here. A lost, doubled or late wake-up is mended by the sweep; the lease watches over the work itself.
     """
     middleware: list[Middleware] = []
-    # Who rings also sweeps, and must not be held up by a Redis that does not answer.
+    # Who sends wake-ups also reaps, and must not be held up by a Redis that does not answer.
     sender = RedisBroker(client=redis_client(url, hurry=True), middleware=[]) if url else None  # type: ignore[no-untyped-call]
-    broker = BellBroker(
+    broker = WakeUpBroker(
         poll_s=poll_s,
         sender=sender,
         client=client or redis_client(url or ""),
@@ -128,12 +128,12 @@ def make_broker(url: str | None = None, *, client: redis.Redis | None = None, po
     return broker
 
 
-def ring(broker: dramatiq.Broker, times: int) -> None:
-    """Send that many bells. Raises `redis.RedisError` when Redis is away, or does not take them."""
-    sender = broker.sender if isinstance(broker, BellBroker) else broker
+def send_wake_ups(broker: dramatiq.Broker, times: int) -> None:
+    """Send that many wake-ups. Raises `redis.RedisError` when Redis is away, or does not take them."""
+    sender = broker.sender if isinstance(broker, WakeUpBroker) else broker
     for _ in range(times):
-        sender.enqueue(dramatiq.Message(queue_name=QUEUE, actor_name=RING, args=(), kwargs={}, options={}))
-    if times and isinstance(broker, BellBroker):
+        sender.enqueue(dramatiq.Message(queue_name=QUEUE, actor_name=WAKE_UP, args=(), kwargs={}, options={}))
+    if times and isinstance(broker, WakeUpBroker):
         broker.wake()
 
 
@@ -158,14 +158,14 @@ def find_foreign_keys(client: redis.Redis) -> list[str]:
 
 
 def try_out(client: redis.Redis) -> None:
-    """Ring, hear and answer a bell on a queue of its own, with every command that a worker gives; nothing is left.
+    """Send, hear and answer a wake-up on a queue of its own, with every command that a worker gives; nothing is left.
 
     Raises `redis.RedisError`, or Dramatiq's `BrokerConnectionError`, where Redis takes part of it not.
     """
     broker = RedisBroker(client=client, middleware=[], maintenance_chance=1_000_000)  # type: ignore[no-untyped-call]
     queue = f"{QUEUE}-doctor"
     try:
-        broker.enqueue(dramatiq.Message(queue_name=queue, actor_name=RING, args=(), kwargs={}, options={}))
+        broker.enqueue(dramatiq.Message(queue_name=queue, actor_name=WAKE_UP, args=(), kwargs={}, options={}))
         consumer = broker.consume(queue, timeout=1)
         message = next(consumer)
         if message is None:

@@ -35,10 +35,10 @@ from worker.queue import tasks
 from worker.queue.leases import Leases
 from worker.review.explain import Explainer
 from worker.runtime.batch_submitter import BatchSubmitter, Patience
-from worker.runtime.broker import BellBroker, make_broker, ring, stay_alive
+from worker.runtime.broker import WakeUpBroker, make_broker, send_wake_ups, stay_alive
 from worker.runtime.executor import Executor
 from worker.runtime.heartbeat import Heartbeat
-from worker.runtime.notifier import Bells, Notifier
+from worker.runtime.notifier import Notifier, Waker
 from worker.runtime.reaper import Reaper
 from worker.runtime.sandbox import run_isolated
 from worker.runtime.upload_cleaner import UploadCleaner
@@ -66,7 +66,7 @@ class Parts:
     upload_cleaner: UploadCleaner
     recovery: Recovery
     batch_submitter: BatchSubmitter | None  # none for an endpoint without batches
-    broker: BellBroker
+    broker: WakeUpBroker
     lease_database: Database
     health: ServerHealth  # of the database, as the work sees it
     watchdog: Watchdog
@@ -253,7 +253,7 @@ def build_recovery(line: Line, lease_database: Database, notifier: Notifier) -> 
         is_answered=lambda within_s: lease_database.transact(
             lambda c: ledger.is_answered(c, endpoints, within_s=within_s), patience_s=0
         ),
-        wake=notifier.ring_ready,
+        wake=notifier.wake_for_ready,
     )
 
 
@@ -300,7 +300,7 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
         database_url=database_url,
         sweep_s=settings.sweep_s,
         idle_threads=executor.idle_threads,
-        bells=Bells(lambda times: ring(broker, times), work=executor.drain_apart, begun=executor.begun),
+        waker=Waker(lambda times: send_wake_ups(broker, times), work=executor.drain_apart, begun=executor.begun),
         alive=lambda: watchdog.beat("notifier"),
         name=lambda: tasks.watch_session(
             owner, is_cut_off=line.circuit.is_cut_off, waits_for=_waited_for(health.longest(), lease_health.longest())

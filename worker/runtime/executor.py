@@ -1,4 +1,4 @@
-"""Claim, hold, run: what an idle thread does when a bell rings. What a task does is in `pipeline`."""
+"""Claim, hold, run: what an idle thread does when a wake-up comes. What a task does is in `pipeline`."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Executor:
         return self.line.circuit
 
     def idle_threads(self) -> int:
-        """How many threads wait for a bell, and may claim."""
+        """How many threads wait for a wake-up, and may claim."""
         with self._changed:
             idle = self.threads - self._busy
         return self.circuit.places(idle)
@@ -71,7 +71,7 @@ class Executor:
         return self._drain() if self._enter() else 0
 
     def drain_apart(self, count: int) -> None:
-        """Drain in so many threads of our own, no more than are idle: for when no bell reaches Dramatiq's."""
+        """Drain in so many threads of our own, no more than are idle: for when no wake-up reaches Dramatiq's."""
         for _ in range(count):
             if not self._enter():
                 return

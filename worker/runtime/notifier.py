@@ -1,4 +1,4 @@
-"""How a process hears of work: NOTIFY and the clock tell it to look, bells bring what is ready to idle threads."""
+"""How a process hears of work: NOTIFY and the clock tell it to look, wake-ups bring what is ready to idle threads."""
 
 from __future__ import annotations
 
@@ -22,51 +22,53 @@ log = get_logger()
 
 STEP_S = 1.0  # the longest wait without a sign of life
 COALESCE_S = 0.05  # notifications that come faster are answered together
-AWAY_S = 5.0  # so long a Redis that took no bell is not asked again
-UNHEARD_S = 10.0  # ready work, idle threads, bells rung and no thread that begins: nobody hears them
+AWAY_S = 5.0  # so long a Redis that took no wake-up is not asked again
+UNHEARD_S = 10.0  # ready work, idle threads, wake-ups sent and no thread that begins: nobody hears them
 
 
 def _nothing() -> None:
     return None
 
 
-class Bells:
-    """Has idle threads look for ready work: by bells over Redis, or by themselves while nobody hears those.
+class Waker:
+    """Has idle threads look for ready work: by wake-ups over Redis, or by themselves while nobody hears those.
 
-    PostgreSQL is the truth and Redis a bell, so work goes on also where Redis is away, full, read-only, or keeps
+    PostgreSQL is the truth and Redis only wakes, so work goes on also where Redis is away, full, read-only, or keeps
     something else under our keys: the threads are here, and so is what there is to do.
     """
 
     def __init__(
         self,
-        ring: Callable[[int], None],
+        send_wake_ups: Callable[[int], None],
         work: Callable[[int], None],
         begun: Callable[[], int],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`ring`: that many bells; `work`: that many threads of this process; `begun`: how often one has begun."""
-        self._ring = ring
+        """`send_wake_ups`: that many wake-ups; `work`: that many threads of this process; `begun`: how often one has
+        begun.
+        """
+        self._send = send_wake_ups
         self._work = work
         self._begun = begun
         self._clock = clock
         self._silent_until = 0.0
-        self._unheard: tuple[int, float] | None = None  # what had begun when bells were first rung in vain, and when
+        self._unheard: tuple[int, float] | None = None  # what had begun when wake-ups were first sent in vain, and when
 
     def call(self, times: int) -> None:
-        """Have so many threads look. With 0 there was nothing to look for: whatever was rung was heard."""
+        """Have so many threads look. With 0 there was nothing to look for: whatever was sent was heard."""
         if not times:
             self._unheard = None
             return
-        if self._clock() >= self._silent_until and self._is_rung(times) and self._is_heard():
+        if self._clock() >= self._silent_until and self._is_sent(times) and self._is_heard():
             return
         self._work(times)
 
-    def _is_rung(self, times: int) -> bool:
+    def _is_sent(self, times: int) -> bool:
         try:
-            self._ring(times)
+            self._send(times)
         except Exception as error:  # noqa: BLE001 (whatever Redis says: the work is to be done)
             self._silent_until = self._clock() + AWAY_S
-            log.warning("ring_failed", error=type(error).__name__, cause=describe(error))
+            log.warning("wake_up_failed", error=type(error).__name__, cause=describe(error))
             return False
         return True
 
@@ -76,7 +78,7 @@ class Bells:
             self._unheard = (begun, now)
         if now - self._unheard[1] < UNHEARD_S:
             return True
-        log.warning("bells_unheard")
+        log.warning("wake_ups_unheard")
         self._unheard = None
         self._silent_until = now + AWAY_S
         return False
@@ -90,14 +92,14 @@ class Listen(Protocol):
 
 @dataclass(frozen=True)
 class Notifier:
-    """Listens for NOTIFY, sweeps every few seconds, and rings for what is ready."""
+    """Listens for NOTIFY, sweeps every few seconds, and wakes threads for what is ready."""
 
     database: Database
     reaper: Reaper
     database_url: str
     sweep_s: float
     idle_threads: Callable[[], int]
-    bells: Bells
+    waker: Waker
     alive: Callable[[], None] = _nothing
     name: Callable[[], str] = lambda: tasks.WATCH_SESSION
     listen: Listen | None = open_session  # None: through a pooler nothing is heard
@@ -126,23 +128,23 @@ class Notifier:
                 self._answer_news(connection, self._sweep(), stopped)
 
     def _sweep(self) -> float:
-        """Sweep, ring for what is ready; when to sweep again."""
+        """Sweep, wake threads for what is ready; when to sweep again."""
         self.alive()
         failpoints.reached(Point.IN_WATCH)
         # Jitter, so that a hundred processes do not sweep in the same millisecond.
         sweep_at = self.clock() + self.sweep_s * random.uniform(0.8, 1.2)  # noqa: S311
         self.reaper.run_once()
-        self.ring_ready()
+        self.wake_for_ready()
         return sweep_at
 
     def _look_until(self, until: float, stopped: threading.Event) -> None:
         """Look every `STEP_S` for what is ready until it is time to sweep again: nobody tells of it."""
         while (left_s := until - self.clock()) > 0 and not stopped.wait(min(left_s, STEP_S)):
             self.alive()
-            self.ring_ready()
+            self.wake_for_ready()
 
     def _answer_news(self, connection: psycopg.Connection[Any], until: float, stopped: threading.Event) -> None:
-        """Ring at each notification until it is time to sweep again, however many come.
+        """Wake threads at each notification until it is time to sweep again, however many come.
 
         The first of many is answered at once, those that follow within `COALESCE_S` together: what came before a look
         is seen by it, what comes after it is heard by the next round.
@@ -155,16 +157,16 @@ class Notifier:
             if (early_s := quiet_until - self.clock()) > 0:
                 stopped.wait(early_s)
                 _hear(connection, 0)
-            self.ring_ready()
+            self.wake_for_ready()
             quiet_until = self.clock() + COALESCE_S
 
-    def ring_ready(self) -> None:
-        """One bell for each ready task that an idle thread of this process could take."""
+    def wake_for_ready(self) -> None:
+        """One wake-up for each ready task that an idle thread of this process could take."""
         idle = self.idle_threads()
         if idle <= 0:
             return
         ready = self.database.transact(lambda c: tasks.count_ready(c, most=idle), single=True, patience_s=PATIENCE_S)
-        self.bells.call(min(ready, idle))
+        self.waker.call(min(ready, idle))
 
 
 def _hear(connection: psycopg.Connection[Any], timeout_s: float) -> bool:

@@ -22,7 +22,7 @@ from worker.runtime.batch_submitter import BatchSubmitter
 log = get_logger()
 
 LOCK_WAIT_S = 0.5
-REAP_MOST_S = 10.0  # then the rest is the next sweep's: ready work waits to be rung for meanwhile
+REAP_MOST_S = 10.0  # then the rest is the next sweep's: ready work waits to be woken for meanwhile
 PATIENCE_S = 10.0  # with a database that is away; whoever sweeps comes back by itself
 
 

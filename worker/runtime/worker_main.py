@@ -53,7 +53,7 @@ def run(settings: Settings, stopping: threading.Event, hurry: threading.Event) -
     # Leases are renewed until the last thread has let go, so the heartbeat has a stop of its own.
     finished = threading.Event()
     worker = dramatiq.Worker(parts.broker, worker_threads=parts.threads, worker_timeout=1000)
-    # A bell that waits behind a busy thread here would be missing to an idle one elsewhere.
+    # A wake-up that waits behind a busy thread here would be missing to an idle one elsewhere.
     worker.queue_prefetch = parts.threads
     worker.start()
     _start("heartbeat", lambda: parts.heartbeat.run(finished))
@@ -89,12 +89,12 @@ def _stop_work(
 ) -> None:
     """Let calls in flight and the batch submitter's present step end, for as long as the grace allows."""
     until = time.monotonic() + grace_s
-    # Those that no bell brought are none of Dramatiq's; and its own may wait for Redis, with nothing in hand.
+    # Those that no wake-up brought are none of Dramatiq's; and its own may wait for Redis, with nothing in hand.
     executor.wait_until_idle(grace_s)
     try:
         worker.stop(timeout=int(1000 * max(0.0, min(LEAVING_S, until - time.monotonic()))))
-    except Exception as error:  # noqa: BLE001 (a Redis that takes no bell back: it carried no work)
-        log.warning("bells_left", error=type(error).__name__)
+    except Exception as error:  # noqa: BLE001 (a Redis that takes no wake-up back: it carried no work)
+        log.warning("wake_ups_left", error=type(error).__name__)
     if batch_submitter is not None:
         # Where it is cut off another one goes on, but only when the time that it may take has passed.
         batch_submitter.join(max(0.0, until - time.monotonic()))
