@@ -92,7 +92,7 @@ def test_t1_kill_9_at_named_points(platform: Platform, llm: ScriptedLlm, nursery
         killing_s=round(killing_s, 1),
         recovery_s=round(recovery_s, 1),
         by_point={point.value: count for point, count in sorted(killer.kills.items())},
-        isolated=nursery.count("task_isolated"),
+        isolated=nursery.count("task_sandboxed"),
     )
 
 
@@ -286,5 +286,5 @@ def test_t9_a_batch_that_kills_its_process(
     assert [row["reason"] for row in reasons] == [messages.QUARANTINED]
     assert platform.job(job_id)["status"] == "completed"
     check_at_rest(platform)
-    assert nursery.count("task_isolated") > 0, "the batch was never alone in a process"
+    assert nursery.count("task_sandboxed") > 0, "the batch was never alone in a process"
     record(f"T9 {death.partition('=')[0]}", deaths=3, quarantined=1, lost=0, took_s=round(time.monotonic() - began, 1))

@@ -257,7 +257,7 @@ def make_executor(threads: int, run_next: Callable[[], bool]) -> Executor:
         lease_s=30,
         threads=threads,
         stopping=threading.Event(),
-        isolate=lambda *_: None,
+        run_sandboxed=lambda *_: None,
     )
     executor._run_next = run_next  # type: ignore[method-assign]
     return executor

@@ -40,7 +40,7 @@ from worker.runtime.executor import Executor
 from worker.runtime.heartbeat import Heartbeat
 from worker.runtime.notifier import Notifier, Waker
 from worker.runtime.reaper import Reaper
-from worker.runtime.sandbox import run_isolated
+from worker.runtime.sandbox import run_sandboxed
 from worker.runtime.upload_cleaner import UploadCleaner
 from worker.runtime.watchdog import Watchdog
 from worker.settings import Settings
@@ -281,7 +281,7 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
         lease_s=settings.lease_s,
         threads=threads,
         stopping=stopping,
-        isolate=run_isolated,
+        run_sandboxed=run_sandboxed,
     )
     broker = make_broker(redis_url)
     watchdog = Watchdog()

@@ -26,7 +26,7 @@ from worker.queue.leases import Lease, Leases
 
 log = get_logger()
 
-MAX_ISOLATIONS = 2  # each is a whole process
+MAX_SANDBOXES = 2  # each is a whole process
 
 
 @dataclass
@@ -40,9 +40,9 @@ class Executor:
     lease_s: float
     threads: int
     stopping: threading.Event
-    isolate: Callable[[Task, str, Lease], None]
+    run_sandboxed: Callable[[Task, str, Lease], None]
     _claims: Iterator[int] = field(default_factory=itertools.count)
-    _isolations: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(MAX_ISOLATIONS))
+    _sandboxes: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(MAX_SANDBOXES))
     _busy: int = 0
     _begun: int = 0
     _changed: threading.Condition = field(default_factory=threading.Condition)
@@ -178,12 +178,12 @@ class Executor:
         if claimed.task.deaths < tasks.MAX_DEATHS - 1:
             self.line.run(claimed, lease)
             return
-        while not self._isolations.acquire(timeout=0.5):
+        while not self._sandboxes.acquire(timeout=0.5):
             lease.check()
         try:
-            self.isolate(claimed.task, claimed.job_status, lease)
+            self.run_sandboxed(claimed.task, claimed.job_status, lease)
         finally:
-            self._isolations.release()
+            self._sandboxes.release()
 
     def _give_back(self, task: Task, *, delay_s: float = 0) -> None:
         # However long the server is away: a task that is not given back costs a lease, and is counted as a death.

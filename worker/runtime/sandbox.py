@@ -24,7 +24,7 @@ LOOK_S = 0.1
 
 
 class Ending(IntEnum):
-    """The exit code of an isolated process that ended in order. Any other is a death."""
+    """The exit code of a sandbox that ended in order. Any other is a death."""
 
     DONE = 0
     LOST = 20
@@ -32,14 +32,14 @@ class Ending(IntEnum):
     INTERRUPTED = 22
 
 
-class IsolatedDeath(Exception):
+class SandboxCrash(Exception):
     """The process that ran nothing but this task died, or the task failed in it."""
 
 
-def run_isolated(task: Task, job_status: str, lease: Lease) -> None:
+def run_sandboxed(task: Task, job_status: str, lease: Lease) -> None:
     """Run one claimed task in a new process and wait for it. Should this process be killed, that one goes on.
 
-    Raises `LeaseLost`, `Stopping` or `Interrupted` as the task itself would, `IsolatedDeath` for everything else.
+    Raises `LeaseLost`, `Stopping` or `Interrupted` as the task itself would, `SandboxCrash` for everything else.
     """
     child = subprocess.Popen(
         python_command("-m", "worker.runtime.sandbox_main"),
@@ -47,7 +47,7 @@ def run_isolated(task: Task, job_status: str, lease: Lease) -> None:
         env=child_environment(MEDQ_SUPERVISED="0"),
         start_new_session=True,
     )
-    log.info("task_isolated", child=child.pid, deaths=task.deaths)
+    log.info("task_sandboxed", child=child.pid, deaths=task.deaths)
     try:
         _hand_over(child, task, job_status)
         code = _wait(child, lease)
@@ -67,11 +67,11 @@ def run_isolated(task: Task, job_status: str, lease: Lease) -> None:
         case Ending.INTERRUPTED:
             raise Interrupted(task.id)
     cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-    raise IsolatedDeath(cause)
+    raise SandboxCrash(cause)
 
 
 def read_order(line: str) -> tuple[Task, str]:
-    """The task and its job's status, as `run_isolated` handed them over."""
+    """The task and its job's status, as `run_sandboxed` handed them over."""
     order: dict[str, Any] = json.loads(line)
     task = order["task"]
     return Task(**{**task, "job": Job(**task["job"])}), order["job_status"]
@@ -79,12 +79,12 @@ def read_order(line: str) -> tuple[Task, str]:
 
 def _hand_over(child: subprocess.Popen[bytes], task: Task, job_status: str) -> None:
     if child.stdin is None:
-        raise IsolatedDeath("no standard input")
+        raise SandboxCrash("no standard input")
     try:
         child.stdin.write(json.dumps({"task": asdict(task), "job_status": job_status}).encode() + b"\n")
         child.stdin.close()
     except BrokenPipeError:
-        log.warning("isolated_unheard", child=child.pid)
+        log.warning("sandbox_unheard", child=child.pid)
 
 
 def _wait(child: subprocess.Popen[bytes], lease: Lease) -> int:

@@ -58,7 +58,7 @@ def run(task: Task, job_status: str, settings: Settings) -> int:
 
 
 def main() -> None:
-    """Entry point of the isolated process."""
+    """Entry point of the sandbox."""
     protect_standard_streams()
     os.umask(0o077)
     configure_logging()
