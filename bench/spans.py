@@ -23,7 +23,7 @@ with collecting() as collector:
 
 
 def trace_batch(calls: int) -> None:
-    """The spans of one batch, as the executor and the gateway make them."""
+    """The spans of one batch, as the executor and the dispatcher make them."""
     with tracing.task_span("analyse", job_id="c" * 25, task_id="t" * 25, attempt=1) as task:
         for _ in range(calls):
             with tracing.call_span(

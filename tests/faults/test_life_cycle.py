@@ -60,7 +60,9 @@ CONTENT = 'SELECT md5(string_agg(r::text, chr(10) ORDER BY r::text)) FROM (SELEC
 
 @dataclass
 class Model:
-    """A model in the process: it answers as the scripted one does, or it is away. Stands where the gateway stands."""
+    """A model in the process: it answers as the scripted one does, or it is away. Stands where the dispatcher
+    stands.
+    """
 
     endpoint: Endpoint = field(default_factory=lambda: Endpoint("http://model.test/v1", "scripted", "scripted"))
     is_away: bool = False
@@ -87,10 +89,10 @@ class Model:
     def is_every_call(self, request: Request, probe: Callable[[], None]) -> bool:
         return False
 
-    def open_door(self, check: Callable[[], None], sleep: Callable[[float], None]) -> Model:
+    def ask_permit(self, check: Callable[[], None], sleep: Callable[[float], None]) -> Model:
         return self
 
-    def hold_turn(self, request: Request) -> AbstractContextManager[None]:
+    def admitted(self, request: Request) -> AbstractContextManager[None]:
         return nullcontext()
 
     def send(self, request: Request) -> Reply:
@@ -127,7 +129,7 @@ class Parts:
         line = Line(
             database=database,
             storage=Storage(platform.storage_url),
-            gateway=model,  # type: ignore[arg-type]
+            dispatcher=model,  # type: ignore[arg-type]
             endpoint=model.endpoint,
             settings=Settings.model_validate({**environment, **given}),
             prices=load_prices(None),

@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from worker.llm.calls import Allowance
-from worker.llm.rate_limit import CALM_S, HORIZON_S, LEAST, LOOK_S, Limits, Turn
+from worker.llm.rate_limit import CALM_S, HORIZON_S, LEAST, LOOK_S, Admission, Limits
 
 ENDPOINT = "http://model.test/v1"
 
@@ -28,7 +28,7 @@ def commands(client: redis.Redis) -> int:
     return int(client.info("stats")["total_commands_processed"])
 
 
-def turns(limits: Limits, count: int, *, tokens: int = 0) -> list[Turn]:
+def admissions(limits: Limits, count: int, *, tokens: int = 0) -> list[Admission]:
     return [limits.admit(tokens) for _ in range(count)]
 
 
@@ -36,9 +36,9 @@ def test_without_limits_redis_is_hardly_asked(client: redis.Redis) -> None:
     limits = Limits(client, ENDPOINT)
     limits.admit(0)
     before = commands(client)
-    for turn in turns(limits, 100):
-        assert turn == Turn(granted=True, wait_s=0.0)
-        limits.settle(turn, 500, None)
+    for admission in admissions(limits, 100):
+        assert admission == Admission(granted=True, wait_s=0.0)
+        limits.settle(admission, 500, None)
     assert commands(client) - before < 5  # the question itself, and one look in a second
 
 
@@ -46,7 +46,9 @@ def test_two_processes_share_requests_per_minute_in_turns(client: redis.Redis) -
     # Given a limit of 600 a minute, and two processes that know nothing of each other
     one, other = (Limits(client, ENDPOINT, rpm=600, process=name) for name in ("a", "b"))
     # When each asks for five turns at once
-    waits = sorted(turn.wait_s for pair in zip(turns(one, 5), turns(other, 5), strict=True) for turn in pair)
+    waits = sorted(
+        admission.wait_s for pair in zip(admissions(one, 5), admissions(other, 5), strict=True) for admission in pair
+    )
     # Then the ten turns are a tenth of a second apart
     assert waits[0] < 0.05
     assert waits[-1] == pytest.approx(0.9, abs=0.2)
@@ -59,7 +61,7 @@ def test_two_processes_share_requests_per_minute_in_turns(client: redis.Redis) -
 
 def test_turns_are_given_a_little_ahead_only(client: redis.Redis) -> None:
     limits = Limits(client, ENDPOINT, rpm=60)
-    granted = [turn for turn in turns(limits, 10) if turn.granted]
+    granted = [admission for admission in admissions(limits, 10) if admission.granted]
     assert len(granted) == 1 + int(HORIZON_S)
     refused = limits.admit(0)
     assert not refused.granted
@@ -67,7 +69,7 @@ def test_turns_are_given_a_little_ahead_only(client: redis.Redis) -> None:
 
 
 def test_an_endpoint_has_limits_of_its_own(client: redis.Redis) -> None:
-    turns(Limits(client, ENDPOINT, rpm=60), 3)
+    admissions(Limits(client, ENDPOINT, rpm=60), 3)
     assert Limits(client, "http://other.test/v1", rpm=60).admit(0).wait_s < 0.1
 
 
@@ -90,7 +92,7 @@ def test_tokens_are_reserved_and_settled_with_what_was_used(client: redis.Redis)
 
 def test_a_holder_that_dies_leaks_nothing(client: redis.Redis) -> None:
     # Given a process that took every turn of the next two seconds and was never heard of again
-    turns(Limits(client, ENDPOINT, rpm=600, process="gone"), 50)
+    admissions(Limits(client, ENDPOINT, rpm=600, process="gone"), 50)
     # When the time has passed
     time.sleep(HORIZON_S + 0.2)
     # Then the next call goes at once, and everything that is kept ends by itself
@@ -102,9 +104,9 @@ def test_a_429_pauses_every_process_and_nobody_reserves_meanwhile(client: redis.
     one, other = Limits(client, ENDPOINT, rpm=6000), Limits(client, ENDPOINT, rpm=6000)
     one.slow_down(300.0)
     for limits in (one, other):
-        turn = limits.admit(0)
-        assert not turn.granted
-        assert turn.paused_s == pytest.approx(300, abs=2)
+        admission = limits.admit(0)
+        assert not admission.granted
+        assert admission.paused_s == pytest.approx(300, abs=2)
     assert one.is_paused()
 
 
@@ -117,9 +119,9 @@ def test_a_429_of_one_process_pauses_another_that_knows_of_no_limit(client: redi
     one.slow_down(60.0)
     time.sleep(LOOK_S)
     # Then the other hears of it without meeting one of its own
-    turn = other.admit(0)
-    assert not turn.granted
-    assert turn.paused_s == pytest.approx(60, abs=3)
+    admission = other.admit(0)
+    assert not admission.granted
+    assert admission.paused_s == pytest.approx(60, abs=3)
 
 
 def test_who_shares_a_felt_rate_adds_what_it_sent(client: redis.Redis) -> None:
@@ -143,7 +145,7 @@ def test_the_rate_falls_at_429s_by_volley_not_one_by_one(client: redis.Redis) ->
         limits.slow_down(0.01)
     time.sleep(0.05)
     # Then the rate has fallen, by no more than one volley may take
-    first, second = (turn.wait_s for turn in turns(limits, 2))
+    first, second = (admission.wait_s for admission in admissions(limits, 2))
     assert second - first == pytest.approx(0.1 / LEAST, rel=0.15)
 
 
@@ -151,7 +153,7 @@ def test_a_stray_429_costs_little(client: redis.Redis) -> None:
     limits = Limits(client, ENDPOINT, rpm=600)
     limits.slow_down(0.01)
     time.sleep(0.05)
-    first, second = (turn.wait_s for turn in turns(limits, 2))
+    first, second = (admission.wait_s for admission in admissions(limits, 2))
     assert 0.1 < second - first < 0.12
 
 
@@ -176,7 +178,7 @@ def test_limits_told_by_headers_are_adopted_by_all(client: redis.Redis) -> None:
     one, other = (Limits(client, ENDPOINT, rpm=1200, process=name) for name in ("a", "b"))
     one.settle(one.admit(0), 0, Allowance(requests=600.0))
     # Then the other's turns too are a tenth of a second apart
-    waits = [turn.wait_s for turn in turns(other, 3)]
+    waits = [admission.wait_s for admission in admissions(other, 3)]
     assert waits[2] - waits[1] == pytest.approx(0.1, abs=0.03)
     # And what is known already is not told again
     before = commands(client)
@@ -195,7 +197,7 @@ def test_a_told_limit_is_kept_as_long_as_the_process_lives_also_when_redis_forge
     # When Redis is emptied
     client.flushdb()
     # Then calls are a second apart all the same
-    waits = [turn.wait_s for turn in turns(limits, 2)]
+    waits = [admission.wait_s for admission in admissions(limits, 2)]
     assert waits[1] - waits[0] == pytest.approx(1.0, abs=0.1)
 
 
@@ -205,7 +207,7 @@ def test_without_redis_a_process_takes_its_share_and_is_never_open(redis_url: st
     limits = Limits(away, ENDPOINT, rpm=600, processes=4)
     # When turns are asked for
     began = time.monotonic()
-    waits = [turn.wait_s for turn in turns(limits, 3)]
+    waits = [admission.wait_s for admission in admissions(limits, 3)]
     # Then they are four tenths of a second apart, and asking cost no time-outs
     assert waits[2] - waits[1] == pytest.approx(0.4, abs=0.1)
     assert time.monotonic() - began < 1.5
@@ -214,7 +216,7 @@ def test_without_redis_a_process_takes_its_share_and_is_never_open(redis_url: st
 def test_without_redis_a_429_slows_the_process_down_all_the_same() -> None:
     now = [0.0]
     limits = Limits(None, ENDPOINT, clock=lambda: now[0])
-    assert turns(limits, 100)[-1].wait_s == 0
+    assert admissions(limits, 100)[-1].wait_s == 0
     limits.slow_down(5.0)
     assert limits.admit(0).paused_s == 5.0
     now[0] = 5.1
@@ -265,14 +267,14 @@ def drive(processes: list[Limits], server: Endpoint, *, threads: int, calls: int
 
     def call(limits: Limits) -> None:
         while True:
-            turn = limits.admit(0)
-            time.sleep(turn.wait_s)
-            if not turn.granted or limits.is_paused():
+            admission = limits.admit(0)
+            time.sleep(admission.wait_s)
+            if not admission.granted or limits.is_paused():
                 continue
             taken = server.takes()
             time.sleep(0.05)
             if taken:
-                limits.settle(turn, 0, told)
+                limits.settle(admission, 0, told)
                 return
             limits.slow_down(None)
 

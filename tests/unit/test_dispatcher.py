@@ -10,7 +10,7 @@ import pytest
 
 from worker.errors import ContentRefused, LeaseLost, ProviderRefused, ProviderUnavailable
 from worker.llm.calls import Endpoint, Reply, Request, Usage
-from worker.llm.dispatcher import OPEN_S, STREAK_S, Breaker, Gateway, Outlet, Streak, TokenMeter
+from worker.llm.dispatcher import OPEN_S, STREAK_S, Breaker, Dispatcher, Outlet, Streak, TokenMeter
 from worker.llm.evidence import Evidence
 from worker.llm.rate_limit import Limits
 from worker.system import transport
@@ -46,17 +46,17 @@ class FakeWorld:
             return Outlet(endpoint, complete, limits, Breaker(clock=lambda: self.now))
 
         outlets = [outlet(FIRST, "first"), outlet(SECOND, "second")]
-        self.gateway = Gateway(outlets, meter=TokenMeter(), slots=threading.Semaphore(self.slots))
-        self.door = self.gateway.open_door(lambda: None, self.sleep)
+        self.dispatcher = Dispatcher(outlets, meter=TokenMeter(), slots=threading.Semaphore(self.slots))
+        self.permit = self.dispatcher.ask_permit(lambda: None, self.sleep)
 
     def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.now += seconds
 
     def call(self) -> Reply:
-        asked = request(self.gateway.choose())
-        with self.door.hold_turn(asked):
-            return self.door.send(asked)
+        asked = request(self.dispatcher.choose())
+        with self.permit.admitted(asked):
+            return self.permit.send(asked)
 
     def fail(self) -> None:
         with pytest.raises(ProviderUnavailable):
@@ -129,7 +129,7 @@ def test_a_429_is_waited_for_before_the_next_call() -> None:
 
 def test_a_long_pause_frees_the_thread_and_sends_nothing() -> None:
     world = FakeWorld()
-    world.gateway.outlets[0].limits.slow_down(300.0)
+    world.dispatcher.outlets[0].limits.slow_down(300.0)
     with pytest.raises(ProviderUnavailable) as raised:
         world.call()
     assert raised.value.retry_after_s == pytest.approx(300.0)
@@ -143,7 +143,7 @@ def test_nobody_waits_for_a_turn_without_a_lease() -> None:
 
     world = FakeWorld()
     with pytest.raises(LeaseLost):
-        world.gateway.open_door(lost, world.sleep).hold_turn(request(FIRST)).__enter__()
+        world.dispatcher.ask_permit(lost, world.sleep).admitted(request(FIRST)).__enter__()
 
 
 def test_a_call_waits_for_a_free_slot_and_a_turn_that_fails_frees_its_own() -> None:
@@ -157,18 +157,18 @@ def test_a_call_waits_for_a_free_slot_and_a_turn_that_fails_frees_its_own() -> N
         if len(looks) == 2:
             raise LeaseLost("t")
 
-    waiting = world.gateway.open_door(lose_patience, world.sleep)
+    waiting = world.dispatcher.ask_permit(lose_patience, world.sleep)
     # When another thread wants to call, then it waits, and looks whether it should
-    with world.door.hold_turn(asked):
+    with world.permit.admitted(asked):
         with pytest.raises(LeaseLost):
-            waiting.hold_turn(asked).__enter__()
+            waiting.admitted(asked).__enter__()
         assert world.sent == []
     # And whatever becomes of a call, its slot is free afterwards
     world.first = away
     world.fail()
-    world.gateway.outlets[0].limits.slow_down(300.0)
+    world.dispatcher.outlets[0].limits.slow_down(300.0)
     world.fail()
-    assert world.gateway.slots.acquire(blocking=False)
+    assert world.dispatcher.slots.acquire(blocking=False)
 
 
 def test_a_stand_in_with_a_wrong_key_does_not_fail_the_job() -> None:
@@ -219,9 +219,9 @@ def test_a_call_that_nobody_waits_for_frees_its_slot_at_once_and_is_read_for_a_w
         if is_cancelled:
             raise LeaseLost("task")
 
-    door = world.gateway.open_door(check, world.sleep)
-    door.clock = lambda: world.now
-    other = world.gateway.open_door(lambda: None, world.sleep)
+    permit = world.dispatcher.ask_permit(check, world.sleep)
+    permit.clock = lambda: world.now
+    other = world.dispatcher.ask_permit(lambda: None, world.sleep)
     first, second = request(FIRST), request(FIRST)
 
     def wait() -> None:
@@ -230,21 +230,21 @@ def test_a_call_that_nobody_waits_for_frees_its_slot_at_once_and_is_read_for_a_w
         transport.look()  # as every read of the reply does
         # Then another call has the slot meanwhile
         world.first = up
-        with other.hold_turn(second):
+        with other.admitted(second):
             other.send(second)
-        world.now += world.gateway.grace_s - 1
+        world.now += world.dispatcher.grace_s - 1
         transport.look()
         # And after the grace nobody waits any longer
         world.now += 2
         transport.look()
 
     world.first = wait
-    with pytest.raises(LeaseLost), door.hold_turn(first):
-        door.send(first)
+    with pytest.raises(LeaseLost), permit.admitted(first):
+        permit.send(first)
     assert len(world.sent) == 2
     # And the slot is free once, not twice
-    assert world.gateway.slots.acquire(blocking=False)
-    assert not world.gateway.slots.acquire(blocking=False)
+    assert world.dispatcher.slots.acquire(blocking=False)
+    assert not world.dispatcher.slots.acquire(blocking=False)
 
 
 # -- a refusal that may concern every call -----------------------------------------------------------------------------

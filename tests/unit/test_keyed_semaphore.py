@@ -7,15 +7,15 @@ import time
 
 import pytest
 
-from worker.jobs.keyed_semaphore import Turns
+from worker.jobs.keyed_semaphore import KeyedSemaphore
 
 
 def test_as_many_as_there_are_places_are_in_at_once_and_all_come_in() -> None:
-    turns, inside, most, came = Turns(places=2), [0], [0], [0]
+    semaphore, inside, most, came = KeyedSemaphore(places=2), [0], [0], [0]
     lock = threading.Lock()
 
     def work() -> None:
-        with turns.hold("job"):
+        with semaphore.hold("job"):
             with lock:
                 inside[0] += 1
                 came[0] += 1
@@ -33,14 +33,14 @@ def test_as_many_as_there_are_places_are_in_at_once_and_all_come_in() -> None:
 
 
 def test_one_key_does_not_wait_for_another() -> None:
-    turns = Turns(places=1)
-    with turns.hold("a"), turns.hold("b"):
+    semaphore = KeyedSemaphore(places=1)
+    with semaphore.hold("a"), semaphore.hold("b"):
         pass
 
 
 def test_an_error_frees_the_place_and_nothing_is_kept_of_a_key() -> None:
-    turns = Turns(places=1)
+    semaphore = KeyedSemaphore(places=1)
     for _ in range(2):
-        with pytest.raises(ValueError, match="x"), turns.hold("a"):
+        with pytest.raises(ValueError, match="x"), semaphore.hold("a"):
             raise ValueError("x")
-    assert turns == Turns(places=1)
+    assert semaphore == KeyedSemaphore(places=1)

@@ -54,7 +54,7 @@ class FakeWorld:
     needed: int = 0  # tokens that a question is known to take
     stop_after: int = 10_000
     streak: int = 0
-    in_turn: bool = False
+    is_admitted: bool = False
     waiting: set[str] = field(default_factory=set)  # keys that a batch asks already
     deferred: list[list[str]] = field(default_factory=list)  # the keys of each call that is left to a batch
     twins: list[list[FakeStored]] = field(default_factory=list)  # what others are told while we wait for them
@@ -66,7 +66,7 @@ class FakeWorld:
             check=self.check,
             send=self.send,
             ledger=self,
-            turn=self.turn,
+            admitted=self.admitted,
             sleep=self.slept.append,
             is_current=lambda request: request.capacity == Capacity(most=self.most),
             probe=lambda refused: replace(refused, questions=()),
@@ -126,14 +126,14 @@ class FakeWorld:
         return replace(reply, is_legible=not self.streak, illegible_in_a_row=self.streak)
 
     @contextmanager
-    def turn(self, request: Request) -> Iterator[None]:
+    def admitted(self, request: Request) -> Iterator[None]:
         if len(self.sent) >= self.stop_after:
             raise Stopping("asked to stop")
-        self.in_turn = True
+        self.is_admitted = True
         try:
             yield
         finally:
-            self.in_turn = False
+            self.is_admitted = False
 
     def find(self, keys: Sequence[str]) -> Sequence[FakeStored]:
         return [s for s in self.stored if set(s.question_keys) & set(keys)]
@@ -142,7 +142,7 @@ class FakeWorld:
         if self.twins:
             self.stored.extend(self.twins.pop(0))
             return None
-        assert self.in_turn
+        assert self.is_admitted
         self.log.append("begin")
         self.retries.append(is_retry)
         self.pending = tuple(q.key for q in request.questions)
@@ -160,7 +160,7 @@ class FakeWorld:
         return keys
 
     def succeed(self, call_id: str, request: Request, reply: Reply) -> None:
-        assert not self.in_turn, "the next call waits while this reply is stored"
+        assert not self.is_admitted, "the next call waits while this reply is stored"
         self.log.append("succeed")
         self.stored.append(FakeStored(self.pending, reply.raw, is_own=True))
 

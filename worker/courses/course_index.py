@@ -298,7 +298,7 @@ def store_document(connection: sa.Connection, document: NewDocument) -> tuple[st
 
     Ingests take turns until their transactions end.
     """
-    take_turn(connection)
+    wait_for_lock(connection)
     replaced = remove_named(connection, document.file_name)
     document_id = new_id()
     connection.execute(
@@ -337,7 +337,7 @@ def store_document(connection: sa.Connection, document: NewDocument) -> tuple[st
 
 def remove_document(connection: sa.Connection, document_id: str) -> int:
     """Remove a document, its passages and their share of the vocabulary; how many documents that was (0 or 1)."""
-    take_turn(connection)
+    wait_for_lock(connection)
     connection.execute(UNCOUNT_TERMS, {"id": document_id})
     connection.execute(sa.text('DELETE FROM "CourseTerm" WHERE "chunkCount" <= 0'))
     deleted = connection.execute(sa.text('DELETE FROM "CourseDocument" WHERE "id" = :id'), {"id": document_id})
@@ -588,7 +588,7 @@ def _passage(row: Mapping[str, Any]) -> FoundPassage:
     )
 
 
-def take_turn(connection: sa.Connection) -> None:
+def wait_for_lock(connection: sa.Connection) -> None:
     """Wait for other ingests that are storing, until the transaction ends: all count in the same vocabulary."""
     connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK_KEY})
 

@@ -272,7 +272,7 @@ def _ingest_file(
     )
 
     def store(connection: sa.Connection) -> FileStatus:
-        course_index.take_turn(connection)
+        course_index.wait_for_lock(connection)
         if status := relabel(connection):
             return status  # another ingest was quicker with the same file
         _, replaced = course_index.store_document(connection, document)
@@ -293,7 +293,7 @@ def _ingest_file(
 
 
 def _index_again(connection: sa.Connection, document_id: str) -> None:
-    course_index.take_turn(connection)
+    course_index.wait_for_lock(connection)
     document = course_index.read_document(connection, document_id)
     if document is not None:  # it may have been removed meanwhile
         terms = {c.id: _terms(document.title, document.labels, c.heading, c.text) for c in document.chunks}

@@ -202,7 +202,7 @@ def _ask(
         # What is looked for in the ledger is mostly what is sent next, unless something is learned in between.
         name = (endpoint.name, *item_ids)
         known = composed.get(name)
-        if known is not None and not cut_at and tools.gateway.is_current(known):
+        if known is not None and not cut_at and tools.dispatcher.is_current(known):
             return known
         request = compose(tools, task, purpose, asked, config=config, endpoint=endpoint, cut_at=cut_at)
         if not cut_at:
@@ -210,40 +210,40 @@ def _ask(
         return request
 
     def compose_least(refused: Request) -> Request:
-        endpoint = tools.gateway.outlet_of(refused).endpoint
+        endpoint = tools.dispatcher.outlet_of(refused).endpoint
         return compose_probe(refused, endpoint=endpoint, instructions=task.job.instructions)
 
     def choose() -> Endpoint:
         # A stand-in is for while the first is down; a batch is not in such a hurry.
-        return tools.endpoint if config.batch_api else tools.gateway.choose()
+        return tools.endpoint if config.batch_api else tools.dispatcher.choose()
 
     def check() -> None:
         lease.check()
         tools.circuit.check()
 
     sleep = tools.circuit.guard_sleep(lease.sleep)
-    door = tools.gateway.open_door(check, sleep)
-    told_rpm = tools.gateway.told_rpm
+    permit = tools.dispatcher.ask_permit(check, sleep)
+    told_rpm = tools.dispatcher.told_rpm
 
     def read(raw: str, request: Request) -> CheckedReply:
         nonlocal told_rpm
-        if tools.gateway.told_rpm != told_rpm:  # as the first reply tells, which is stored by now
-            told_rpm = tools.gateway.told_rpm
+        if tools.dispatcher.told_rpm != told_rpm:  # as the first reply tells, which is stored by now
+            told_rpm = tools.dispatcher.told_rpm
             tools.database.transact(lambda c: _tell_slow(tools, c, task))
         return check_reply(raw, request)
 
     dialogue = Dialogue(
         compose=lambda item_ids, cut_at: compose_once(choose(), item_ids, cut_at),
-        recall=lambda item_ids: [compose_once(endpoint, item_ids) for endpoint in tools.gateway.endpoints],
+        recall=lambda item_ids: [compose_once(endpoint, item_ids) for endpoint in tools.dispatcher.endpoints],
         check=read,
-        send=door.send,
+        send=permit.send,
         ledger=asking.ledger,
-        turn=door.hold_turn,
+        admitted=permit.admitted,
         sleep=sleep,
         is_deferred=config.batch_api,
-        is_current=tools.gateway.is_current,
+        is_current=tools.dispatcher.is_current,
         probe=compose_least,
-        is_every_call=door.is_every_call,
+        is_every_call=permit.is_every_call,
     )
     attempts = tools.settings.max_attempts if config.max_retries is None else config.max_retries + 1
     return ask(

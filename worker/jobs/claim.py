@@ -103,6 +103,6 @@ def compose(
         endpoint=endpoint,
         model=model,
         instructions=task.job.instructions,
-        capacity=tools.gateway.capacity(endpoint, model),
+        capacity=tools.dispatcher.capacity(endpoint, model),
         cut_at=cut_at,
     )

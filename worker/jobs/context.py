@@ -8,11 +8,11 @@ from worker import messages
 from worker.courses.retrieval import Retrieval
 from worker.db.engine import Database
 from worker.errors import JobFailed
-from worker.jobs.keyed_semaphore import Turns
+from worker.jobs.keyed_semaphore import KeyedSemaphore
 from worker.llm.calls import Endpoint
 from worker.llm.circuit_breaker import Circuit
 from worker.llm.compose import batch_limit
-from worker.llm.dispatcher import Gateway
+from worker.llm.dispatcher import Dispatcher
 from worker.llm.prices import Prices
 from worker.questions import place_store
 from worker.questions.answers import Purpose
@@ -28,14 +28,16 @@ class Tools:
 
     database: Database
     storage: Storage
-    gateway: Gateway
+    dispatcher: Dispatcher
     endpoint: Endpoint
     settings: Settings
     prices: Prices
     retrieval: Retrieval | None = None
     directory: place_store.Directory = field(default_factory=place_store.Directory)
-    circuit: Circuit = field(default_factory=Circuit)  # the gateway's
-    endings: Turns = field(default_factory=Turns)  # of batches, by job: ended or parked, for both its row is locked
+    circuit: Circuit = field(default_factory=Circuit)  # the dispatcher's
+    endings: KeyedSemaphore = field(
+        default_factory=KeyedSemaphore
+    )  # of batches, by job: ended or parked, for both its row is locked
 
     def model(self, purpose: Purpose, config: JobConfig, endpoint: Endpoint) -> str:
         """Which model a call of this purpose asks for at this endpoint."""

@@ -112,7 +112,7 @@ def _is_ours(tools: Tools, error: ProviderUnavailable) -> bool:
     if circuit.is_answered():
         log.warning("call_failed", code=error.code)
         return True
-    endpoints = [endpoint.name for endpoint in tools.gateway.endpoints]
+    endpoints = [endpoint.name for endpoint in tools.dispatcher.endpoints]
     look_back_s = circuit.look_back_s()
     is_other_answered = tools.database.transact(lambda c: ledger.is_answered(c, endpoints, within_s=look_back_s))
     if not is_other_answered and circuit.is_sure():
@@ -131,7 +131,7 @@ def _now(tools: Tools) -> datetime:
 
 def say_slow(tools: Tools, connection: sa.Connection, job_id: str) -> None:
     """Tell the admin when the endpoint allows so few calls that the job takes long. The job must be locked already."""
-    told_rpm = tools.gateway.told_rpm
+    told_rpm = tools.dispatcher.told_rpm
     if told_rpm and told_rpm < SLOW_RPM:
         open_batches = tasks.count_open_batches(connection, job_id)
         if open_batches:

@@ -15,7 +15,7 @@ class _Gate:
 
 
 @dataclass
-class Turns:
+class KeyedSemaphore:
     """At most `places` threads of this process at once in the block of one key.
 
     Batches of one job end in the order in which its row is locked, each for the length of a COMMIT. When many calls

@@ -68,12 +68,12 @@ def _plan(tools: Tools, upload: ParsedUpload, config: JobConfig) -> list[Planned
     rules = tools.database.transact(place_store.read_rules)
     rows, returns = _take_out_ours(tools, upload.rows)
     planned = plan_items(rows, rules=rules, standing=lambda found: _standing(tools, found), returns=returns)
-    meter = tools.gateway.meter
+    meter = tools.dispatcher.meter
     return assign_batches(
         planned,
         batch_size=tools.questions_per_call(config),
         characters_per_token=meter.characters_per_token,
-        capacity=tools.gateway.expected(tools.endpoint, tools.model("analyse", config, tools.endpoint)),
+        capacity=tools.dispatcher.expected(tools.endpoint, tools.model("analyse", config, tools.endpoint)),
     )
 
 
@@ -94,7 +94,7 @@ def _check_prices(tools: Tools, config: JobConfig) -> None:
     """Say that a price is unknown before anything is spent."""
     if tools.endpoint.embedded:
         return
-    models = [tools.model(purpose, config, e) for e in tools.gateway.endpoints for purpose in PURPOSES]
+    models = [tools.model(purpose, config, e) for e in tools.dispatcher.endpoints for purpose in PURPOSES]
     if refusal := unknown_price(config, models, tools.prices):
         raise JobFailed(refusal)
 

@@ -25,7 +25,7 @@ from worker.llm.calls import Endpoint, Reply, Request, Usage
 from worker.llm.capacities import Capacities
 from worker.llm.circuit_breaker import Circuit
 from worker.llm.evidence import Evidence
-from worker.llm.rate_limit import Limits, Turn
+from worker.llm.rate_limit import Admission, Limits
 from worker.llm.sizes import CHARACTERS_PER_TOKEN, REPLY_SHARE, Capacity
 from worker.logging import get_logger
 from worker.system.transport import Watch
@@ -129,7 +129,7 @@ class Outlet:
 
 
 @dataclass(frozen=True)
-class Gateway:
+class Dispatcher:
     """Every endpoint of this process: the first, and the one to turn to while it is down.
 
     `slots`: calls that this process makes at once. There are more threads than slots: while some wait for a reply,
@@ -180,9 +180,9 @@ class Gateway:
         chosen = next((outlet for outlet in self.outlets if outlet.breaker.lets_through()), self.outlets[0])
         return chosen.endpoint
 
-    def open_door(self, check: Callable[[], None], sleep: Callable[[float], None]) -> Door:
+    def ask_permit(self, check: Callable[[], None], sleep: Callable[[float], None]) -> Permit:
         """The way out for the calls of one thread."""
-        return Door(self, check, sleep)
+        return Permit(self, check, sleep)
 
     def outlet_of(self, request: Request) -> Outlet:
         """The outlet that a request was composed for."""
@@ -207,29 +207,29 @@ class Gateway:
 
 
 @dataclass
-class Door:
+class Permit:
     """The way out for one thread: it takes its turn, then sends. `check` raises when no call may begin any more."""
 
-    gateway: Gateway
+    dispatcher: Dispatcher
     check: Callable[[], None]
     sleep: Callable[[float], None]
     clock: Callable[[], float] = time.monotonic
     sent_at: float = 0.0  # when the last call was sent, by the clock of its outlet's evidence
-    _turn: Turn = field(default=Turn(granted=False, wait_s=0.0))
+    _admission: Admission = field(default=Admission(granted=False, wait_s=0.0))
     _has_slot: bool = False
     _unwanted_at: float | None = None
 
     @contextmanager
-    def hold_turn(self, request: Request) -> Iterator[None]:
+    def admitted(self, request: Request) -> Iterator[None]:
         """The block may send the request: it has one of the process's slots, and its turn under the shared limits.
 
         Raises `ProviderUnavailable` when the endpoint wants a long pause.
         """
-        self.gateway.outlet_of(request).capacities.refresh()
+        self.dispatcher.outlet_of(request).capacities.refresh()
         self._take_slot(request)
         self._has_slot = True
         try:
-            self._wait_turn(request)
+            self._wait_for_admission(request)
             yield
         finally:
             self._leave_slot()
@@ -237,7 +237,7 @@ class Door:
     def _leave_slot(self) -> None:
         if self._has_slot:
             self._has_slot = False
-            self.gateway.slots.release()
+            self.dispatcher.slots.release()
 
     def _look(self) -> None:
         """While a reply is awaited. Unwanted by now, it holds up no other call, and is read for a while all the same.
@@ -250,14 +250,14 @@ class Door:
             self._leave_slot()
             if self._unwanted_at is None:
                 self._unwanted_at = self.clock()
-            if self.clock() - self._unwanted_at >= self.gateway.grace_s:
+            if self.clock() - self._unwanted_at >= self.dispatcher.grace_s:
                 raise
         except MedqError:
             return  # no further call may begin; this one has begun
 
     def _take_slot(self, request: Request) -> None:
         """Wait for a slot; and for a verdict, where it is in doubt whether such calls are taken at all."""
-        slots, evidence = self.gateway.slots, self.gateway.outlet_of(request).evidence
+        slots, evidence = self.dispatcher.slots, self.dispatcher.outlet_of(request).evidence
         while True:
             while not slots.acquire(timeout=SLOT_LOOK_S):
                 self.check()
@@ -267,24 +267,24 @@ class Door:
             self.check()
             self.sleep(DOUBT_LOOK_S)
 
-    def _wait_turn(self, request: Request) -> None:
-        limits = self.gateway.outlet_of(request).limits
-        tokens = self.gateway.meter.estimate(request)
+    def _wait_for_admission(self, request: Request) -> None:
+        limits = self.dispatcher.outlet_of(request).limits
+        tokens = self.dispatcher.meter.estimate(request)
         while True:
             self.check()
-            self._turn = limits.admit(tokens)
-            if not self._turn.granted and self._turn.paused_s > LONGEST_PAUSE_S:
+            self._admission = limits.admit(tokens)
+            if not self._admission.granted and self._admission.paused_s > LONGEST_PAUSE_S:
                 raise ProviderUnavailable(
-                    "the LLM endpoint asked for a pause", code="rate_limited", retry_after_s=self._turn.paused_s
+                    "the LLM endpoint asked for a pause", code="rate_limited", retry_after_s=self._admission.paused_s
                 )
-            if self._turn.wait_s > 0:
-                self.sleep(self._turn.wait_s)
-            if self._turn.granted and not limits.is_paused():
+            if self._admission.wait_s > 0:
+                self.sleep(self._admission.wait_s)
+            if self._admission.granted and not limits.is_paused():
                 return
 
     def send(self, request: Request) -> Reply:
         """Send once. Raises as the client does; a fallback that refuses every call is only one that is away."""
-        outlet = self.gateway.outlet_of(request)
+        outlet = self.dispatcher.outlet_of(request)
         self.sent_at = outlet.evidence.clock()
         try:
             with Watch(self._look):
@@ -296,15 +296,15 @@ class Door:
                 outlet.limits.slow_down(None if wish_s is None else min(wish_s, LONGEST_SHARED_PAUSE_S))
             else:
                 outlet.breaker.failed()
-                self.gateway.circuit.failed()
+                self.dispatcher.circuit.failed()
             if error.code not in MAY_BE_PAID:
-                outlet.limits.settle(self._turn, 0, None)
+                outlet.limits.settle(self._admission, 0, None)
             raise
         except ContentRefused as error:
             outlet.breaker.succeeded()
-            self.gateway.circuit.answered()
+            self.dispatcher.circuit.answered()
             if isinstance(error, SizeRefused):
-                outlet.limits.settle(self._turn, 0, None)
+                outlet.limits.settle(self._admission, 0, None)
                 if not outlet.capacities.narrow(request, error) and error.parameter is not None:
                     outlet.evidence.doubt(request.shared)
                     raise _without_ceiling(request) from error
@@ -312,7 +312,7 @@ class Door:
                 outlet.evidence.doubt(request.shared)
             raise
         except ProviderRefused as error:
-            if outlet is self.gateway.outlets[0]:
+            if outlet is self.dispatcher.outlets[0]:
                 raise
             log.error("fallback_refused", code=error.code)
             outlet.breaker.failed()
@@ -320,25 +320,25 @@ class Door:
         return self._learn(outlet, request, reply)
 
     def _learn(self, outlet: Outlet, request: Request, reply: Reply) -> Reply:
-        streak = self.gateway.illegible.note(is_legible=reply.is_legible)
+        streak = self.dispatcher.illegible.note(is_legible=reply.is_legible)
         usage = reply.usage
-        outlet.limits.settle(self._turn, usage.prompt_tokens + usage.completion_tokens, reply.allowance)
+        outlet.limits.settle(self._admission, usage.prompt_tokens + usage.completion_tokens, reply.allowance)
         if not reply.is_legible:
             outlet.breaker.failed()
             log.warning("reply_illegible", in_a_row=streak, size=len(reply.raw))
             return replace(reply, illegible_in_a_row=streak)
         outlet.breaker.succeeded()
-        self.gateway.circuit.answered()
-        self.gateway.meter.learn(request, usage)
+        self.dispatcher.circuit.answered()
+        self.dispatcher.meter.learn(request, usage)
         outlet.capacities.learn(request, usage)
         outlet.evidence.passed(request.shared, sent_at=self.sent_at)
         return reply
 
     def is_every_call(self, request: Request, probe: Callable[[], None]) -> bool:
         """Whether the call that was just refused would have been whatever it held; see `Evidence`."""
-        outlet = self.gateway.outlet_of(request)
+        outlet = self.dispatcher.outlet_of(request)
         is_every_call = outlet.evidence.is_every_call(request.shared, sent_at=self.sent_at, probe=probe)
-        if is_every_call and outlet is not self.gateway.outlets[0]:
+        if is_every_call and outlet is not self.dispatcher.outlets[0]:
             outlet.breaker.failed()
             raise ProviderUnavailable("the fallback endpoint refuses calls", code="fallback_refused")
         return is_every_call

@@ -145,7 +145,7 @@ return 0
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Admission:
     """`granted`: send after `wait_s`; else ask again after it. `paused_s` of the wait are the provider's own wish."""
 
     granted: bool
@@ -166,7 +166,7 @@ class Pacer:
     base: float = 0.0
     cut_at: float = 0.0
 
-    def admit(self, now: float, tokens: int, rpm: float | None, tpm: float | None) -> Turn:
+    def admit(self, now: float, tokens: int, rpm: float | None, tpm: float | None) -> Admission:
         """A turn at most `HORIZON_S` ahead, or when to ask again. `rpm`, `tpm`: this process's share."""
         if self.rate is not None:
             rate = self._grown(now)
@@ -178,12 +178,12 @@ class Pacer:
         if tpm:
             wait_s = max(wait_s, self.tokens_at - TOKEN_BURST_S - now)
         if wait_s > HORIZON_S:
-            return Turn(False, wait_s, paused_s)
+            return Admission(False, wait_s, paused_s)
         if rpm:
             self.requests_at = max(self.requests_at, now + wait_s) + 60 / rpm
         if tpm:
             self.tokens_at = max(self.tokens_at, now + wait_s) + 60 * tokens / tpm
-        return Turn(True, wait_s, paused_s, tokens)
+        return Admission(True, wait_s, paused_s, tokens)
 
     def slow_down(self, now: float, pause_s: float, base: float) -> None:
         """A 429: nobody calls for `pause_s`, and the rate is cut. `base`: requests per minute until now."""
@@ -257,27 +257,31 @@ class Limits:
         self._slow: Script | None = register(SLOW) if register else None
         self._known: Script | None = register(KNOWN) if register else None
 
-    def admit(self, tokens: int) -> Turn:
+    def admit(self, tokens: int) -> Admission:
         """When a call of about `tokens` tokens may go. Counts as sent when granted."""
         now = self.clock()
         if not self._is_watched(now) and not self._hears_of_others(now):
             self._note_sent(now)
-            return Turn(True, 0.0)
+            return Admission(True, 0.0)
         answer = self._ask(self._admit, [tokens, HORIZON_S, TOKEN_BURST_S, self.process, PROCESS_S, KEEP_S])
         if answer is None:
             with self._lock:
-                turn = self._pacer.admit(
+                admission = self._pacer.admit(
                     now, tokens, self._share(self.rpm, "requests"), self._share(self.tpm, "tokens")
                 )
         else:
             self.processes = max(1, int(answer[3]))
-            turn = Turn(bool(answer[0]), float(answer[1]), float(answer[2]), tokens)
-        if turn.granted:
-            self._note_sent(now + turn.wait_s)
-            return turn
+            admission = Admission(bool(answer[0]), float(answer[1]), float(answer[2]), tokens)
+        if admission.granted:
+            self._note_sent(now + admission.wait_s)
+            return admission
         # Not all at once: who asks first when the time has come would else be many.
         jitter = random.uniform(0.3, 1.0)  # noqa: S311 (jitter, not a secret)
-        return turn if turn.paused_s > HORIZON_S else Turn(False, min(turn.wait_s, HORIZON_S) * jitter, turn.paused_s)
+        return (
+            admission
+            if admission.paused_s > HORIZON_S
+            else Admission(False, min(admission.wait_s, HORIZON_S) * jitter, admission.paused_s)
+        )
 
     @property
     def told_rpm(self) -> float | None:
@@ -304,7 +308,7 @@ class Limits:
         """Whether a 429 has come since a turn was given: who waited for one asks anew."""
         return self.clock() < self._paused_until
 
-    def settle(self, turn: Turn, used_tokens: int, told: Allowance | None) -> None:
+    def settle(self, admission: Admission, used_tokens: int, told: Allowance | None) -> None:
         """After the reply: what it really took, and what the endpoint says it allows."""
         adopted = told if told is not None and told != self._adopted else None
         if adopted is not None and (adopted.requests or adopted.tokens):
@@ -312,9 +316,9 @@ class Limits:
         else:
             adopted = None
         is_token_limited = bool(self.tpm or self._adopted.tokens)
-        if adopted is None and not (is_token_limited and turn.tokens):
+        if adopted is None and not (is_token_limited and admission.tokens):
             return
-        beyond = used_tokens - turn.tokens if turn.tokens else 0
+        beyond = used_tokens - admission.tokens if admission.tokens else 0
         told_requests, told_tokens = (adopted.requests or 0, adopted.tokens or 0) if adopted else (0, 0)
         self._ask(self._settle, [beyond, told_requests, told_tokens, KEEP_S])
 

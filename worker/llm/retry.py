@@ -109,7 +109,7 @@ class Dialogue:
     check: Callable[[str, Request], CheckedReply]
     send: Callable[[Request], Reply]
     ledger: Ledger
-    turn: Callable[[Request], AbstractContextManager[None]]  # waits for it; raises when no further call may begin
+    admitted: Callable[[Request], AbstractContextManager[None]]  # waits for it; raises when no further call may begin
     sleep: Callable[[float], None]
     is_deferred: bool = False  # batch mode: nothing is sent, a batch will ask
     # Whether nothing was learned about sizes since a request was composed: else it is composed anew.
@@ -266,7 +266,7 @@ class _Talk:
             return
         is_retry = is_retry or any(self.states[item_id].asked for item_id in group)
         try:
-            with dialogue.turn(request):
+            with dialogue.admitted(request):
                 if not dialogue.is_current(request):
                     return  # while it waited for its turn: composed anew, and split if need be
                 call_id = self._begin(group, request, is_retry=is_retry)
@@ -369,7 +369,7 @@ class _Talk:
         """Send the least call of the same kind. It is on the books like any other; its reply answers nobody."""
         dialogue, ledger = self.dialogue, self.dialogue.ledger
         probe = dialogue.probe(refused)
-        with dialogue.turn(probe):
+        with dialogue.admitted(probe):
             while (call_id := ledger.begin(probe, is_retry=False)) is None:
                 dialogue.sleep(TWIN_WAIT_S)  # the budget is reserved by calls under way
             try:

@@ -17,7 +17,7 @@ from worker.errors import MedqError
 from worker.llm import ledger
 from worker.llm.calls import Endpoint, Reply, Request
 from worker.llm.compose import compose_request
-from worker.llm.dispatcher import Gateway
+from worker.llm.dispatcher import Dispatcher
 from worker.llm.prices import Prices
 from worker.llm.validate import check_reply
 from worker.logging import get_logger
@@ -37,7 +37,7 @@ class Explainer:
     """What it takes to ask a model outside of a task."""
 
     database: Database
-    gateway: Gateway
+    dispatcher: Dispatcher
     endpoint: Endpoint
     prices: Prices
 
@@ -58,7 +58,7 @@ class Explainer:
             endpoint=self.endpoint,
             model=config.ai_model or self.endpoint.model,
             instructions=unexplained.instructions,
-            capacity=self.gateway.capacity(self.endpoint, config.ai_model or self.endpoint.model),
+            capacity=self.dispatcher.capacity(self.endpoint, config.ai_model or self.endpoint.model),
         )
         raw = self.database.transact(lambda c: ledger.find_alone(c, request))
         if raw is None:
@@ -88,10 +88,10 @@ class Explainer:
         if not self.database.transact(begin):
             log.info("no_budget_to_explain", job_id=unexplained.job_id)
             return None
-        door = self.gateway.open_door(lambda: None, time.sleep)
+        permit = self.dispatcher.ask_permit(lambda: None, time.sleep)
         try:
-            with door.hold_turn(request):
-                reply = door.send(request)
+            with permit.admitted(request):
+                reply = permit.send(request)
         except MedqError as error:
             self._fail(call_id, code=getattr(error, "code", "unknown"), message=type(error).__name__)
             return None

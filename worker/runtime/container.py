@@ -27,7 +27,7 @@ from worker.llm.calls import Endpoint
 from worker.llm.capacities import Capacities
 from worker.llm.circuit_breaker import Circuit, Recovery, State
 from worker.llm.client import LlmClient, resolve_endpoint
-from worker.llm.dispatcher import Gateway, Outlet
+from worker.llm.dispatcher import Dispatcher, Outlet
 from worker.llm.prices import load_prices
 from worker.llm.rate_limit import Limits
 from worker.logging import get_logger
@@ -83,7 +83,7 @@ class Parts:
 
     def close(self) -> None:
         """Drop every connection: for whoever goes on living after the work. A worker process just ends."""
-        self.executor.line.gateway.close()
+        self.executor.line.dispatcher.close()
         if self.batch_submitter is not None:
             self.batch_submitter.api.client.close()
         self.executor.database.close()
@@ -130,7 +130,7 @@ def _limits_client(settings: Settings) -> redis.Redis:
     )
 
 
-def build_gateway(settings: Settings, endpoint: Endpoint, circuit: Circuit) -> Gateway:
+def build_dispatcher(settings: Settings, endpoint: Endpoint, circuit: Circuit) -> Dispatcher:
     """The way out to the endpoint, and to its stand-in when there is one. The operator's limits are the first's."""
     limits_redis = _limits_client(settings)
 
@@ -155,7 +155,7 @@ def build_gateway(settings: Settings, endpoint: Endpoint, circuit: Circuit) -> G
             )
         outlets.append(outlet(stand_in, second, None, None))
     slots = threading.Semaphore(_calls_at_once(settings, endpoint))
-    return Gateway(outlets, slots=slots, grace_s=settings.grace_s, circuit=circuit)
+    return Dispatcher(outlets, slots=slots, grace_s=settings.grace_s, circuit=circuit)
 
 
 def build_line(settings: Settings, *, pool_size: int, owner: str, health: ServerHealth | None = None) -> Line:
@@ -177,7 +177,7 @@ def build_line(settings: Settings, *, pool_size: int, owner: str, health: Server
     return Line(
         database=database,
         storage=make_storage(settings),
-        gateway=build_gateway(settings, endpoint, circuit),
+        dispatcher=build_dispatcher(settings, endpoint, circuit),
         circuit=circuit,
         endpoint=endpoint,
         settings=settings,
@@ -200,11 +200,11 @@ def _standstill_s(settings: Settings) -> float:
 def build_explainer(settings: Settings, engine: sa.Engine) -> Iterator[Explainer]:
     """What explains decisions to students, for a command or a page; closed afterwards."""
     endpoint = resolve_endpoint(settings, settings.embedded_llm_url)
-    gateway = build_gateway(settings, endpoint, Circuit())
+    dispatcher = build_dispatcher(settings, endpoint, Circuit())
     try:
-        yield Explainer(Database(engine), gateway, endpoint, load_prices(settings.prices))
+        yield Explainer(Database(engine), dispatcher, endpoint, load_prices(settings.prices))
     finally:
-        gateway.close()
+        dispatcher.close()
 
 
 def can_explain(settings: Settings) -> bool:
@@ -232,7 +232,7 @@ def build_batch_submitter(settings: Settings, line: Line) -> BatchSubmitter | No
         api=BatchApi(client.client, client.translate, path, transfer_s=3 * settings.call_timeout_s),
         endpoint=line.endpoint.name,
         prices=line.prices,
-        learn=line.gateway.outlets[0].capacities.narrow,
+        learn=line.dispatcher.outlets[0].capacities.narrow,
         patience=Patience(
             poll_s=settings.batch_poll_s,
             hold_s=settings.lease_s,
@@ -246,10 +246,10 @@ def build_batch_submitter(settings: Settings, line: Line) -> BatchSubmitter | No
 
 def build_recovery(line: Line, lease_database: Database, notifier: Notifier) -> Recovery:
     """Who finds out that this process can call again."""
-    endpoints = [endpoint.name for endpoint in line.gateway.endpoints]
+    endpoints = [endpoint.name for endpoint in line.dispatcher.endpoints]
     return Recovery(
         circuit=line.circuit,
-        is_reached=line.gateway.is_reached,
+        is_reached=line.dispatcher.is_reached,
         is_answered=lambda within_s: lease_database.transact(
             lambda c: ledger.is_answered(c, endpoints, within_s=within_s), patience_s=0
         ),
