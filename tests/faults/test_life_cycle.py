@@ -39,7 +39,7 @@ from worker.enqueue import enqueue_job
 from worker.errors import LeaseLost, ProviderUnavailable, Stopping
 from worker.failpoints import Point
 from worker.jobs.claim import Claimed
-from worker.jobs.dispatch import Line
+from worker.jobs.dispatch import TaskDispatch
 from worker.jobs.failures import bury
 from worker.jobs.invariants import look
 from worker.llm.calls import Endpoint, Reply, Request, Usage
@@ -116,7 +116,7 @@ class Parts:
 
     platform: Platform
     database: Database
-    line: Line
+    line: TaskDispatch
     model: Model
     numbers: Iterator[int]
 
@@ -126,7 +126,7 @@ class Parts:
         model = Model()
         database = Database(platform.engine)
         given: dict[str, Any] = {name.lower(): value for name, value in environment.items()}
-        line = Line(
+        line = TaskDispatch(
             database=database,
             storage=Storage(platform.storage_url),
             dispatcher=model,  # type: ignore[arg-type]

@@ -88,7 +88,7 @@ def failing_task(platform: Platform, tmp_path: Path) -> tuple[Parts, Task]:
     """A process that holds a task whose calls fail."""
     settings = Settings.model_validate(platform.worker_environment())
     parts = build_worker(settings, stopping=threading.Event())
-    line, lease = parts.executor.line, Lease("prepare", 1, threading.Event())
+    line, lease = parts.executor.dispatch, Lease("prepare", 1, threading.Event())
     platform.enqueue(make_workbook(tmp_path / "a.xlsx", 20))
     prepare, analyse = None, None
     for _ in range(2):
@@ -122,7 +122,7 @@ FROM "AiValidationTask" WHERE "id" = :id
 
 def test_whose_fault_it_is_is_read_from_the_books(platform: Platform, tmp_path: Path) -> None:
     parts, task = failing_task(platform, tmp_path)
-    line = parts.executor.line
+    line = parts.executor.dispatch
     circuit = line.circuit
     # When another process had a reply since, then this one is cut off, and the task is anybody's at once
     note_reply_to_another(platform, task)
@@ -143,7 +143,7 @@ def test_whose_fault_it_is_is_read_from_the_books(platform: Platform, tmp_path: 
 
 def test_a_fault_beside_replies_of_the_same_process_holds_up_its_task_alone(platform: Platform, tmp_path: Path) -> None:
     parts, task = failing_task(platform, tmp_path)
-    line = parts.executor.line
+    line = parts.executor.dispatch
     answering = threading.Thread(target=line.circuit.answered)
     answering.start()
     answering.join()
@@ -157,9 +157,9 @@ def test_a_fault_beside_replies_of_the_same_process_holds_up_its_task_alone(plat
 def test_before_others_can_have_had_a_reply_nobody_is_held_up(platform: Platform, tmp_path: Path) -> None:
     # Given a task whose tries are used up in less time than a call takes
     parts, task = failing_task(platform, tmp_path)
-    circuit = parts.executor.line.circuit
+    circuit = parts.executor.dispatch.circuit
     with pytest.raises(CutOff):
-        wait_for_provider(parts.executor.line, task, DOWN)
+        wait_for_provider(parts.executor.dispatch, task, DOWN)
     # Then this process pauses, its job does not, and it is not called cut off yet
     assert (circuit.state, platform.value(HELD), circuit.is_cut_off) == (State.OPEN, 0, False)
     parts.close()
@@ -168,7 +168,7 @@ def test_before_others_can_have_had_a_reply_nobody_is_held_up(platform: Platform
 @pytest.mark.parametrize("code", ["connection", "rate_limited"])
 def test_when_nobody_had_a_reply_it_is_an_outage(platform: Platform, tmp_path: Path, code: str) -> None:
     parts, task = failing_task(platform, tmp_path)
-    line = parts.executor.line
+    line = parts.executor.dispatch
     line.circuit.clock = lambda: time.monotonic() + SURE_S
     wait_for_provider(line, task, ProviderUnavailable("away", code=code, retry_after_s=90))
     assert (line.circuit.state, platform.value(HELD)) == (State.CLOSED, 1)

@@ -250,7 +250,7 @@ def test_bells_that_somebody_else_heard_are_not_missed() -> None:
 
 def make_executor(threads: int, run_next: Callable[[], bool]) -> Executor:
     executor = Executor(
-        line=SimpleNamespace(circuit=Circuit()),  # type: ignore[arg-type]
+        dispatch=SimpleNamespace(circuit=Circuit()),  # type: ignore[arg-type]
         database=None,  # type: ignore[arg-type]
         leases=None,  # type: ignore[arg-type]
         owner="a:1:x",

@@ -12,7 +12,7 @@ from worker.errors import JobFailed, LeaseLost
 from worker.failpoints import Point
 from worker.jobs import job_store
 from worker.jobs.claim import Batch, compose
-from worker.jobs.context import Tools
+from worker.jobs.context import Context
 from worker.jobs.failures import down_for_s, say_slow
 from worker.jobs.task_ledger import TaskLedger
 from worker.llm.batch import batches
@@ -39,26 +39,26 @@ APPLY_TRIES = 8  # against somebody who renames or removes specialties at the sa
 LOST_LINES = 2  # lines of batches that come to nothing one after another before a question is given up, at least
 
 
-def analyse(tools: Tools, task: Task, lease: Lease, batch: Batch | None) -> None:
+def analyse(context: Context, task: Task, lease: Lease, batch: Batch | None) -> None:
     """Ask about one batch and store what came of it. Raises what `ask` raises."""
     config = JobConfig.parse(task.job.config)
-    tools.check_batch_mode(config)
-    if task.was_held and (down_s := down_for_s(tools, task)) >= tools.settings.outage_s:
+    context.check_batch_mode(config)
+    if task.was_held and (down_s := down_for_s(context, task)) >= context.settings.outage_s:
         raise JobFailed(messages.outage(down_s))
-    pending = batch.pending if batch else tools.database.transact(lambda c: item_store.load_pending(c, task))
-    pending, searched = _add_excerpts(tools, pending, config)
+    pending = batch.pending if batch else context.database.transact(lambda c: item_store.load_pending(c, task))
+    pending, searched = _add_excerpts(context, pending, config)
     if any(item.excerpts for item in pending):
         batch = None
     ledger = TaskLedger(
-        tools.database,
+        context.database,
         task,
-        tools.prices,
+        context.prices,
         config.max_cost_usd,
-        tools.settings.call_timeout_s,
+        context.settings.call_timeout_s,
         [batch] if batch else [],
-        tools.circuit.stored,
+        context.circuit.stored,
     )
-    asking = Asking(tools, task, config, lease, ledger)
+    asking = Asking(context, task, config, lease, ledger)
     first = _ask(asking, "analyse", pending, generations={}, batch=batch)
     conclusions: dict[str, Conclusion] = {}
     for item in pending:
@@ -67,49 +67,49 @@ def analyse(tools: Tools, task: Task, lease: Lease, batch: Batch | None) -> None
             conclusions[item.id] = conclusion
     if ledger.waits_for:
         # What one round could ask is written down, of every item: the rest follows when its replies are there.
-        park(tools, task, ledger.waits_for)
+        park(context, task, ledger.waits_for)
         return
 
     def apply(connection: sa.Connection) -> None:
-        _apply(tools, connection, task, pending, conclusions, searched=searched)
+        _apply(context, connection, task, pending, conclusions, searched=searched)
 
-    with tools.endings.hold(task.job.id):
-        _commit(tools, task, apply)
+    with context.endings.hold(task.job.id):
+        _commit(context, task, apply)
     failpoints.reached(Point.AFTER_COMMIT, task.kind, task.position)
     log.info("batch_done", items=len(pending))
 
 
-def _commit(tools: Tools, task: Task, apply: Callable[[sa.Connection], None]) -> None:
+def _commit(context: Context, task: Task, apply: Callable[[sa.Connection], None]) -> None:
     """Run the batch's last transaction, whatever is done meanwhile to the specialties and courses that it needs."""
     for _ in range(APPLY_TRIES):
         try:
-            tools.database.transact(apply)
+            context.database.transact(apply)
         except PlacesMissing as missing:
             # Not in the batch's transaction: whoever makes the same would wait for its end.
-            _make_places(tools, task, missing.wanted)
+            _make_places(context, task, missing.wanted)
         except question_store.QuestionAppeared:
             log.info("question_appeared")
         except sa.exc.IntegrityError:
             # A course was renamed or removed, or a check added, in the seconds since they were read.
-            tools.directory.forget()
+            context.directory.forget()
         else:
             return
-    tools.database.transact(apply)
+    context.database.transact(apply)
 
 
-def _make_places(tools: Tools, task: Task, wanted: Sequence[Wanted]) -> None:
+def _make_places(context: Context, task: Task, wanted: Sequence[Wanted]) -> None:
     def make(connection: sa.Connection) -> None:
         if not tasks.is_held(connection, task):
             raise LeaseLost(task.id)
         place_store.make_places(connection, wanted)
 
     try:
-        tools.database.transact(make)
+        context.database.transact(make)
     except sa.exc.IntegrityError:
-        tools.directory.forget()  # a specialty was removed just before its course was made
+        context.directory.forget()  # a specialty was removed just before its course was made
 
 
-def park(tools: Tools, task: Task, call_ids: Collection[str]) -> None:
+def park(context: Context, task: Task, call_ids: Collection[str]) -> None:
     """Put the task down until a batch has made these calls. Raises `LeaseLost` when it is another worker's."""
 
     def work(connection: sa.Connection) -> bool:
@@ -120,8 +120,8 @@ def park(tools: Tools, task: Task, call_ids: Collection[str]) -> None:
             say_waits(connection, task.job.id)
         return is_waiting
 
-    with tools.endings.hold(task.job.id):
-        is_waiting = tools.database.transact(work)
+    with context.endings.hold(task.job.id):
+        is_waiting = context.database.transact(work)
     failpoints.reached(Point.IN_PARK, task.kind, task.position)
     log.info("batch_parked", calls=len(call_ids), is_waiting=is_waiting)
 
@@ -137,7 +137,7 @@ def say_waits(connection: sa.Connection, job_id: str) -> None:
 class Asking:
     """With what one task asks, at both looks."""
 
-    tools: Tools
+    context: Context
     task: Task
     config: JobConfig
     lease: Lease
@@ -165,23 +165,23 @@ def _conclude(asking: Asking, item: PendingItem, answers: Answers) -> Conclusion
         first,
         second,
         config=asking.config,
-        embedded=asking.tools.endpoint.embedded,
+        embedded=asking.context.endpoint.embedded,
         excerpts_used=bool(item.excerpts),
         sources=sources,
     )
 
 
 def _add_excerpts(
-    tools: Tools, pending: Sequence[PendingItem], config: JobConfig
+    context: Context, pending: Sequence[PendingItem], config: JobConfig
 ) -> tuple[Sequence[PendingItem], bool]:
     """The items with what the courses say about them, and whether the search (if any) came through."""
-    if not config.rag or tools.retrieval is None:
+    if not config.rag or context.retrieval is None:
         return pending, True
-    found = tools.retrieval.find_excerpts(pending)
+    found = context.retrieval.find_excerpts(pending)
     if not found.excerpts:
         return pending, not found.failed
     # The embedded model reads 280 tokens a second, and understands none of them.
-    most = 1 if tools.endpoint.embedded else None
+    most = 1 if context.endpoint.embedded else None
     return [replace(item, excerpts=tuple(found.excerpts.get(item.id, ())[:most])) for item in pending], True
 
 
@@ -193,84 +193,84 @@ def _ask(
     generations: Mapping[str, int],
     batch: Batch | None = None,
 ) -> Answers:
-    tools, task, config, lease = asking.tools, asking.task, asking.config, asking.lease
+    context, task, config, lease = asking.context, asking.task, asking.config, asking.lease
     by_id = {item.id: item for item in pending}
-    composed = {(tools.endpoint.name, *ids): request for ids, request in batch.requests.items()} if batch else {}
+    composed = {(context.endpoint.name, *ids): request for ids, request in batch.requests.items()} if batch else {}
 
     def compose_once(endpoint: Endpoint, item_ids: Sequence[str], cut_at: int = 0) -> Request:
         asked = [by_id[item_id] for item_id in item_ids]
         # What is looked for in the ledger is mostly what is sent next, unless something is learned in between.
         name = (endpoint.name, *item_ids)
         known = composed.get(name)
-        if known is not None and not cut_at and tools.dispatcher.is_current(known):
+        if known is not None and not cut_at and context.dispatcher.is_current(known):
             return known
-        request = compose(tools, task, purpose, asked, config=config, endpoint=endpoint, cut_at=cut_at)
+        request = compose(context, task, purpose, asked, config=config, endpoint=endpoint, cut_at=cut_at)
         if not cut_at:
             composed[name] = request
         return request
 
     def compose_least(refused: Request) -> Request:
-        endpoint = tools.dispatcher.outlet_of(refused).endpoint
+        endpoint = context.dispatcher.outlet_of(refused).endpoint
         return compose_probe(refused, endpoint=endpoint, instructions=task.job.instructions)
 
     def choose() -> Endpoint:
         # A stand-in is for while the first is down; a batch is not in such a hurry.
-        return tools.endpoint if config.batch_api else tools.dispatcher.choose()
+        return context.endpoint if config.batch_api else context.dispatcher.choose()
 
     def check() -> None:
         lease.check()
-        tools.circuit.check()
+        context.circuit.check()
 
-    sleep = tools.circuit.guard_sleep(lease.sleep)
-    permit = tools.dispatcher.ask_permit(check, sleep)
-    told_rpm = tools.dispatcher.told_rpm
+    sleep = context.circuit.guard_sleep(lease.sleep)
+    permit = context.dispatcher.ask_permit(check, sleep)
+    told_rpm = context.dispatcher.told_rpm
 
     def read(raw: str, request: Request) -> CheckedReply:
         nonlocal told_rpm
-        if tools.dispatcher.told_rpm != told_rpm:  # as the first reply tells, which is stored by now
-            told_rpm = tools.dispatcher.told_rpm
-            tools.database.transact(lambda c: _tell_slow(tools, c, task))
+        if context.dispatcher.told_rpm != told_rpm:  # as the first reply tells, which is stored by now
+            told_rpm = context.dispatcher.told_rpm
+            context.database.transact(lambda c: _tell_slow(context, c, task))
         return check_reply(raw, request)
 
     dialogue = Dialogue(
         compose=lambda item_ids, cut_at: compose_once(choose(), item_ids, cut_at),
-        recall=lambda item_ids: [compose_once(endpoint, item_ids) for endpoint in tools.dispatcher.endpoints],
+        recall=lambda item_ids: [compose_once(endpoint, item_ids) for endpoint in context.dispatcher.endpoints],
         check=read,
         send=permit.send,
         ledger=asking.ledger,
         admitted=permit.admitted,
         sleep=sleep,
         is_deferred=config.batch_api,
-        is_current=tools.dispatcher.is_current,
+        is_current=context.dispatcher.is_current,
         probe=compose_least,
         is_every_call=permit.is_every_call,
     )
-    attempts = tools.settings.max_attempts if config.max_retries is None else config.max_retries + 1
+    attempts = context.settings.max_attempts if config.max_retries is None else config.max_retries + 1
     return ask(
         list(by_id),
         dialogue,
         max_attempts=attempts,
-        questions_per_call=tools.questions_per_call(config),
-        transport_attempts=_transport_attempts(tools, task, attempts, config),
+        questions_per_call=context.questions_per_call(config),
+        transport_attempts=_transport_attempts(context, task, attempts, config),
         generations=generations,
     )
 
 
-def _tell_slow(tools: Tools, connection: sa.Connection, task: Task) -> None:
+def _tell_slow(context: Context, connection: sa.Connection, task: Task) -> None:
     if tasks.lock_job(connection, task.job.id) == "processing":
-        say_slow(tools, connection, task.job.id)
+        say_slow(context, connection, task.job.id)
 
 
-def _transport_attempts(tools: Tools, task: Task, attempts: int, config: JobConfig) -> int:
+def _transport_attempts(context: Context, task: Task, attempts: int, config: JobConfig) -> int:
     if config.batch_api:
         return max(LOST_LINES, attempts)
     # While the endpoint is known to be down, a task of the job tries once whether it is back; so does the one task of a
     # process that could not call.
-    return 1 if task.was_held or tools.circuit.state is not State.CLOSED else attempts
+    return 1 if task.was_held or context.circuit.state is not State.CLOSED else attempts
 
 
 def _apply(
-    tools: Tools,
+    context: Context,
     connection: sa.Connection,
     task: Task,
     pending: Sequence[PendingItem],
@@ -279,7 +279,7 @@ def _apply(
     searched: bool,
 ) -> None:
     # The job's row comes last and is held for two statements: all its batches queue for it.
-    concluded = publish(connection, pending, conclusions, tools.directory)
+    concluded = publish(connection, pending, conclusions, context.directory)
     tasks.end_task(connection, task)
     if task.was_held:
         tasks.release_job(connection, task.job.id)
@@ -289,7 +289,7 @@ def _apply(
         item_store.add_finding(connection, [item.id for item in pending], finding)
     if item_store.conclude_items(connection, task.job.id, concluded):
         tasks.notify(connection, task.job.id)
-    say_slow(tools, connection, task.job.id)
+    say_slow(context, connection, task.job.id)
 
 
 def _refused(answers: Answers, item_id: str) -> str:

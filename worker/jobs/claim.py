@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from worker.jobs.context import Tools
+from worker.jobs.context import Context
 from worker.llm import ledger
 from worker.llm.calls import Endpoint, Request
 from worker.llm.compose import compose_request
@@ -38,7 +38,7 @@ class Claimed:
 
 
 def claim_next(
-    tools: Tools,
+    context: Context,
     connection: sa.Connection,
     *,
     owner: str,
@@ -55,25 +55,25 @@ def claim_next(
         return None
     task, job_status = found
     return Claimed(
-        task, job_status, _read_batch(tools, connection, task) if task.kind == "analyse" and not bare else None
+        task, job_status, _read_batch(context, connection, task) if task.kind == "analyse" and not bare else None
     )
 
 
-def _read_batch(tools: Tools, connection: sa.Connection, task: Task) -> Batch | None:
+def _read_batch(context: Context, connection: sa.Connection, task: Task) -> Batch | None:
     """The items of the batch, and what earlier calls answered of them. Composing takes a millisecond, no call.
 
     None when something is wrong with the batch: the task finds out by itself, and is the one that is blamed.
     """
     try:
         config = JobConfig.parse(task.job.config)
-        if config.rag and tools.retrieval is not None and tools.retrieval.has_courses:
+        if config.rag and context.retrieval is not None and context.retrieval.has_courses:
             return None  # what is composed depends on a search, which has no place in this transaction
         pending = item_store.load_pending(connection, task)
-        limit = tools.questions_per_call(config)
+        limit = context.questions_per_call(config)
         parts = [pending[start : start + limit] for start in range(0, len(pending), limit)]
         requests = {
             tuple(item.id for item in part): compose(
-                tools, task, "analyse", part, config=config, endpoint=tools.endpoint
+                context, task, "analyse", part, config=config, endpoint=context.endpoint
             )
             for part in parts
         }
@@ -86,7 +86,7 @@ def _read_batch(tools: Tools, connection: sa.Connection, task: Task) -> Batch | 
 
 
 def compose(
-    tools: Tools,
+    context: Context,
     task: Task,
     purpose: Purpose,
     asked: Sequence[PendingItem],
@@ -96,13 +96,13 @@ def compose(
     cut_at: int = 0,
 ) -> Request:
     """One call about these items, for this endpoint. `cut_at`: where the reply to one of them, alone, was cut."""
-    model = tools.model(purpose, config, endpoint)
+    model = context.model(purpose, config, endpoint)
     return compose_request(
         purpose,
         [(item.id, item.question, item.excerpts) for item in asked],
         endpoint=endpoint,
         model=model,
         instructions=task.job.instructions,
-        capacity=tools.dispatcher.capacity(endpoint, model),
+        capacity=context.dispatcher.capacity(endpoint, model),
         cut_at=cut_at,
     )

@@ -23,7 +23,7 @@ from worker.upload.storage import Storage
 
 
 @dataclass(frozen=True)
-class Tools:
+class Context:
     """The outside things of a line, and the choices that every room makes in the same way."""
 
     database: Database

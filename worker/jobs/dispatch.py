@@ -10,7 +10,7 @@ from worker.errors import JobFailed, ProviderRefused, ProviderUnavailable, Stora
 from worker.jobs import job_store
 from worker.jobs.analyse import analyse
 from worker.jobs.claim import Claimed, claim_next
-from worker.jobs.context import Tools
+from worker.jobs.context import Context
 from worker.jobs.failures import fail_task, wait_for_provider, wait_for_storage
 from worker.jobs.finish import finish
 from worker.jobs.prepare import prepare
@@ -23,7 +23,7 @@ log = get_logger()
 
 
 @dataclass(frozen=True)
-class Line(Tools):
+class TaskDispatch(Context):
     """What a thread holds: it claims a task, and does it to its end."""
 
     def claim(

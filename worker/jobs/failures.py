@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from worker import messages
 from worker.errors import CutOff, ProviderUnavailable, StorageUnavailable
 from worker.jobs import job_store
-from worker.jobs.context import Tools
+from worker.jobs.context import Context
 from worker.llm import ledger
 from worker.llm.circuit_breaker import State
 from worker.llm.retry import LONGEST_WAIT_S
@@ -27,35 +27,35 @@ MAY_BE_OURS = frozenset(("connection", "connection_lost", "timeout", "server_err
 SLOW_RPM = 10.0  # an endpoint that allows fewer requests a minute makes a job last: the row says so
 
 
-def fail_task(tools: Tools, task: Task, sentence: str) -> None:
+def fail_task(context: Context, task: Task, sentence: str) -> None:
     """End the whole job for a cause that no retry mends; what was done stays."""
 
     def fail(connection: sa.Connection) -> None:
         tasks.end_task(connection, task, status="failed", error=sentence)
         fail_job(connection, task.job.id, sentence, has_items=task.kind == "analyse")
 
-    tools.database.transact(fail)
+    context.database.transact(fail)
 
 
-def wait_for_provider(tools: Tools, task: Task, error: ProviderUnavailable) -> None:
+def wait_for_provider(context: Context, task: Task, error: ProviderUnavailable) -> None:
     """Hold the job, and give its task back for later; past the outage limit, fail the job (resumable).
 
     The job waits only while nobody is answered. Raises `CutOff` when others are and this process is not; where this
     very process is, the task alone waits.
     """
-    down_s = down_for_s(tools, task)
-    left_s = tools.settings.outage_s - down_s
+    down_s = down_for_s(context, task)
+    left_s = context.settings.outage_s - down_s
     if left_s <= 0:
-        fail_task(tools, task, messages.outage(down_s))
+        fail_task(context, task, messages.outage(down_s))
         return
     if (error.retry_after_s or 0.0) > left_s:
-        fail_task(tools, task, messages.pause_too_long(timedelta(seconds=error.retry_after_s or 0.0) + _now(tools)))
+        fail_task(context, task, messages.pause_too_long(timedelta(seconds=error.retry_after_s or 0.0) + _now(context)))
         return
     # Never before the endpoint's own wish, nor later than the job may wait.
     delay_s = min(max(error.retry_after_s or 0.0, 1.0, min(60.0, down_s / 2)), left_s + 0.1)
-    if error.code in MAY_BE_OURS and _is_ours(tools, error):
+    if error.code in MAY_BE_OURS and _is_ours(context, error):
         # Whoever is answered otherwise takes the task for what is the matter: it waits, and nothing else.
-        tools.database.transact(lambda c: tasks.give_back(c, task, delay_s=delay_s, error=str(error)))
+        context.database.transact(lambda c: tasks.give_back(c, task, delay_s=delay_s, error=str(error)))
         return
     is_busy = error.code == "rate_limited"
 
@@ -72,10 +72,10 @@ def wait_for_provider(tools: Tools, task: Task, error: ProviderUnavailable) -> N
         job_store.say(connection, task.job.id, sentence)
 
     log.warning("provider_down", code=error.code, down_s=round(down_s), delay_s=round(delay_s, 1))
-    tools.database.transact(wait)
+    context.database.transact(wait)
 
 
-def wait_for_storage(tools: Tools, task: Task, error: StorageUnavailable) -> None:
+def wait_for_storage(context: Context, task: Task, error: StorageUnavailable) -> None:
     """Give the task back for later; past the outage limit, fail the job (resumable). No death is counted."""
 
     def wait(connection: sa.Connection) -> float | None:
@@ -83,7 +83,7 @@ def wait_for_storage(tools: Tools, task: Task, error: StorageUnavailable) -> Non
         away_s = tasks.note_away(connection, task, gap_s=AWAY_GAP_S)
         if away_s is None:
             return None
-        left_s = tools.settings.outage_s - away_s
+        left_s = context.settings.outage_s - away_s
         if left_s <= 0:
             tasks.forget_away(connection, task)
             return away_s
@@ -95,26 +95,26 @@ def wait_for_storage(tools: Tools, task: Task, error: StorageUnavailable) -> Non
         return None
 
     log.warning("storage_away", error=str(error))
-    away_s = tools.database.transact(wait)
+    away_s = context.database.transact(wait)
     if away_s is not None:
-        fail_task(tools, task, messages.storage_outage(away_s))
+        fail_task(context, task, messages.storage_outage(away_s))
 
 
-def _is_ours(tools: Tools, error: ProviderUnavailable) -> bool:
+def _is_ours(context: Context, error: ProviderUnavailable) -> bool:
     """Whether somebody is answered, or may yet be, so that the fault is this process's, or the task's.
 
     Where it is this process's, its circuit opens.
 
     Raises `CutOff` when the task should be somebody else's at once.
     """
-    circuit = tools.circuit
+    circuit = context.circuit
     circuit.check()  # known already
     if circuit.is_answered():
         log.warning("call_failed", code=error.code)
         return True
-    endpoints = [endpoint.name for endpoint in tools.dispatcher.endpoints]
+    endpoints = [endpoint.name for endpoint in context.dispatcher.endpoints]
     look_back_s = circuit.look_back_s()
-    is_other_answered = tools.database.transact(lambda c: ledger.is_answered(c, endpoints, within_s=look_back_s))
+    is_other_answered = context.database.transact(lambda c: ledger.is_answered(c, endpoints, within_s=look_back_s))
     if not is_other_answered and circuit.is_sure():
         return False
     was_trial = circuit.state is State.HALF_OPEN
@@ -125,22 +125,22 @@ def _is_ours(tools: Tools, error: ProviderUnavailable) -> bool:
     return True
 
 
-def _now(tools: Tools) -> datetime:
-    return tools.database.transact(ledger.read_clock)
+def _now(context: Context) -> datetime:
+    return context.database.transact(ledger.read_clock)
 
 
-def say_slow(tools: Tools, connection: sa.Connection, job_id: str) -> None:
+def say_slow(context: Context, connection: sa.Connection, job_id: str) -> None:
     """Tell the admin when the endpoint allows so few calls that the job takes long. The job must be locked already."""
-    told_rpm = tools.dispatcher.told_rpm
+    told_rpm = context.dispatcher.told_rpm
     if told_rpm and told_rpm < SLOW_RPM:
         open_batches = tasks.count_open_batches(connection, job_id)
         if open_batches:
             job_store.say(connection, job_id, messages.provider_slow(told_rpm, 60 * open_batches / told_rpm))
 
 
-def down_for_s(tools: Tools, task: Task) -> float:
+def down_for_s(context: Context, task: Task) -> float:
     """For how many seconds the job has met nothing but a provider that is down."""
-    return tools.database.transact(lambda c: ledger.down_for_s(c, task.job.id))
+    return context.database.transact(lambda c: ledger.down_for_s(c, task.job.id))
 
 
 def fail_job(connection: sa.Connection, job_id: str, sentence: str, *, has_items: bool) -> None:

@@ -15,7 +15,7 @@ from worker.db.engine import Database
 from worker.errors import JobFailed, LeaseLost
 from worker.failpoints import Point
 from worker.jobs import job_store
-from worker.jobs.context import Tools
+from worker.jobs.context import Context
 from worker.jobs.queries import JobOverview
 from worker.logging import get_logger
 from worker.questions import item_store
@@ -38,21 +38,21 @@ class RowsLeft(Exception):
     """Rows have no outcome though every batch has ended: somebody took their batch away, or ended it by hand."""
 
 
-def finish(tools: Tools, task: Task) -> None:
+def finish(context: Context, task: Task) -> None:
     """Write the workbook, then end the job."""
     try:
-        _write_and_close(tools, task)
+        _write_and_close(context, task)
     except RowsLeft:
         log.warning("rows_left")
-        tools.database.transact(lambda c: _fail_left(c, task))
-        _write_and_close(tools, task)
+        context.database.transact(lambda c: _fail_left(c, task))
+        _write_and_close(context, task)
     log.info("job_finished")
 
 
-def _write_and_close(tools: Tools, task: Task) -> None:
-    url = write_report(tools.database, tools.storage, task.job.id, embedded=tools.endpoint.embedded)
+def _write_and_close(context: Context, task: Task) -> None:
+    url = write_report(context.database, context.storage, task.job.id, embedded=context.endpoint.embedded)
     failpoints.reached(Point.IN_FINISH)
-    tools.database.transact(lambda c: _close(c, task, url, embedded=tools.endpoint.embedded))
+    context.database.transact(lambda c: _close(c, task, url, embedded=context.endpoint.embedded))
 
 
 def _fail_left(connection: sa.Connection, task: Task) -> None:

@@ -15,7 +15,7 @@ from worker import failpoints, messages
 from worker.db.engine import copy_rows
 from worker.errors import JobFailed
 from worker.failpoints import Point
-from worker.jobs.context import Tools
+from worker.jobs.context import Context
 from worker.logging import get_logger
 from worker.questions import history_store, item_store, place_store
 from worker.questions.history import EarlierItem, Standing, Trace, text_hash
@@ -37,43 +37,43 @@ log = get_logger()
 ROWS_AT_ONCE = 500  # whose earlier rows, with all that was said of them, are in memory
 
 
-def prepare(tools: Tools, task: Task) -> None:
+def prepare(context: Context, task: Task) -> None:
     """Read the file, and store its items and batches. Raises `JobFailed` for a file or config that is no use."""
     config = JobConfig.parse(task.job.config)
-    _check_prices(tools, config)
-    tools.check_batch_mode(config)
-    max_bytes = int(tools.settings.max_file_mb * 1024 * 1024)
-    data = tools.storage.read(task.job.file_url or "", max_bytes=max_bytes)
+    _check_prices(context, config)
+    context.check_batch_mode(config)
+    max_bytes = int(context.settings.max_file_mb * 1024 * 1024)
+    data = context.storage.read(task.job.file_url or "", max_bytes=max_bytes)
     name = task.job.original_file_name
-    sheets = read_sheets(data, name, max_bytes=max_bytes, max_rows=tools.settings.max_rows)
+    sheets = read_sheets(data, name, max_bytes=max_bytes, max_rows=context.settings.max_rows)
     del data  # the largest file must fit into 300 MB with all that follows
-    upload = read_questions(sheets, name, config, known_levels=tools.database.transact(place_store.read_levels))
+    upload = read_questions(sheets, name, config, known_levels=context.database.transact(place_store.read_levels))
     del sheets
     notes = {
         "read": [_sheet_note(sheet) for sheet in upload.read],
         "leftOut": [{"name": s.name, "reason": typeset(s.reason)} for s in upload.left_out],
         "notes": [typeset_fields(asdict(note), "message", "label") for note in upload.notes],
     }
-    batched = _plan(tools, upload, config)
+    batched = _plan(context, upload, config)
     try:
-        tools.database.transact(lambda c: _store_plan(c, task, batched, notes))
+        context.database.transact(lambda c: _store_plan(c, task, batched, notes))
     except sa.exc.IntegrityError:
         # A question that a person had validated was removed since it was found.
-        batched = _plan(tools, upload, config)
-        tools.database.transact(lambda c: _store_plan(c, task, batched, notes))
+        batched = _plan(context, upload, config)
+        context.database.transact(lambda c: _store_plan(c, task, batched, notes))
     log.info("prepared", items=len(batched), left_out=len(upload.left_out))
 
 
-def _plan(tools: Tools, upload: ParsedUpload, config: JobConfig) -> list[PlannedItem]:
-    rules = tools.database.transact(place_store.read_rules)
-    rows, returns = _take_out_ours(tools, upload.rows)
-    planned = plan_items(rows, rules=rules, standing=lambda found: _standing(tools, found), returns=returns)
-    meter = tools.dispatcher.meter
+def _plan(context: Context, upload: ParsedUpload, config: JobConfig) -> list[PlannedItem]:
+    rules = context.database.transact(place_store.read_rules)
+    rows, returns = _take_out_ours(context, upload.rows)
+    planned = plan_items(rows, rules=rules, standing=lambda found: _standing(context, found), returns=returns)
+    meter = context.dispatcher.meter
     return assign_batches(
         planned,
-        batch_size=tools.questions_per_call(config),
+        batch_size=context.questions_per_call(config),
         characters_per_token=meter.characters_per_token,
-        capacity=tools.dispatcher.expected(tools.endpoint, tools.model("analyse", config, tools.endpoint)),
+        capacity=context.dispatcher.expected(context.endpoint, context.model("analyse", config, context.endpoint)),
     )
 
 
@@ -90,26 +90,28 @@ def _sheet_note(sheet: ReadSheet) -> dict[str, Any]:
     }
 
 
-def _check_prices(tools: Tools, config: JobConfig) -> None:
+def _check_prices(context: Context, config: JobConfig) -> None:
     """Say that a price is unknown before anything is spent."""
-    if tools.endpoint.embedded:
+    if context.endpoint.embedded:
         return
-    models = [tools.model(purpose, config, e) for e in tools.dispatcher.endpoints for purpose in PURPOSES]
-    if refusal := unknown_price(config, models, tools.prices):
+    models = [context.model(purpose, config, e) for e in context.dispatcher.endpoints for purpose in PURPOSES]
+    if refusal := unknown_price(config, models, context.prices):
         raise JobFailed(refusal)
 
 
-def _standing(tools: Tools, contents: Mapping[str, Question]) -> Mapping[str, Standing]:
-    return tools.database.transact(lambda c: history_store.find_standing(c, contents))
+def _standing(context: Context, contents: Mapping[str, Question]) -> Mapping[str, Standing]:
+    return context.database.transact(lambda c: history_store.find_standing(c, contents))
 
 
-def _take_out_ours(tools: Tools, rows: Sequence[ParsedRow]) -> tuple[Sequence[ParsedRow], Mapping[int, EarlierItem]]:
+def _take_out_ours(
+    context: Context, rows: Sequence[ParsedRow]
+) -> tuple[Sequence[ParsedRow], Mapping[int, EarlierItem]]:
     """The rows as people left them, and (by position) the earlier row whose outcome one has again."""
     restored: list[ParsedRow] = []
     returns: dict[int, EarlierItem] = {}
     for start in range(0, len(rows), ROWS_AT_ONCE):
         some = rows[start : start + ROWS_AT_ONCE]
-        earlier = _find_earlier(tools, some)
+        earlier = _find_earlier(context, some)
         for position, row in enumerate(some, start=start):
             found = restore_row(row, *earlier(row))
             restored.append(found.row)
@@ -121,7 +123,7 @@ def _take_out_ours(tools: Tools, rows: Sequence[ParsedRow]) -> tuple[Sequence[Pa
 Before = tuple[Sequence[EarlierItem], Sequence[Trace]]
 
 
-def _find_earlier(tools: Tools, rows: Sequence[ParsedRow]) -> Callable[[ParsedRow], Before]:
+def _find_earlier(context: Context, rows: Sequence[ParsedRow]) -> Callable[[ParsedRow], Before]:
     """What came before with the content of each of these, with the same explanation, or under the id of its mark."""
     shown = [r for r in rows if r.question and (r.mark or is_explained(r.question))]
     questions = [row.question for row in shown if row.question]
@@ -130,8 +132,8 @@ def _find_earlier(tools: Tools, rows: Sequence[ParsedRow]) -> Callable[[ParsedRo
     hashes = {question.content_hash() for question in questions}
     texts = {text_hash(question.explanation) for question in questions if question.explanation}
     ids = {mark.item_id for row in shown if (mark := RowMark.parse(row.mark))}
-    found = tools.database.transact(lambda c: history_store.find_earlier(c, hashes=hashes, texts=texts, ids=ids))
-    traces = _find_traces(tools, hashes, texts)
+    found = context.database.transact(lambda c: history_store.find_earlier(c, hashes=hashes, texts=texts, ids=ids))
+    traces = _find_traces(context, hashes, texts)
     by_id = {item.id: item for item in found}
     by_content: dict[str, list[EarlierItem]] = defaultdict(list)
     by_text: dict[str, list[EarlierItem]] = defaultdict(list)
@@ -152,9 +154,9 @@ def _find_earlier(tools: Tools, rows: Sequence[ParsedRow]) -> Callable[[ParsedRo
     return earlier
 
 
-def _find_traces(tools: Tools, hashes: set[str], texts: set[str]) -> Callable[[Question], Sequence[Trace]]:
+def _find_traces(context: Context, hashes: set[str], texts: set[str]) -> Callable[[Question], Sequence[Trace]]:
     """The same of rows that were removed since."""
-    found = tools.database.transact(lambda c: history_store.find_traces(c, hashes=hashes, texts=texts))
+    found = context.database.transact(lambda c: history_store.find_traces(c, hashes=hashes, texts=texts))
     by_content: dict[str, list[Trace]] = defaultdict(list)
     by_text: dict[str, list[Trace]] = defaultdict(list)
     for trace in found:

@@ -9,7 +9,7 @@ from typing import TypeVar
 Z_95 = 1.959963984540054  # standard normal quantile of 97.5 %
 BIN_EDGES = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 MOST_LINES = 12
-Line = TypeVar("Line")
+Row = TypeVar("Row")
 
 Interval = tuple[float, float]
 
@@ -45,9 +45,7 @@ def bin_of(confidence: float) -> Interval:
     return next((low, high) for low, high in reversed(edges) if confidence >= low or low == 0)
 
 
-def join_smallest(
-    lines: Sequence[Line], join: Callable[[Sequence[Line]], Line], *, most: int = MOST_LINES
-) -> list[Line]:
+def join_smallest(lines: Sequence[Row], join: Callable[[Sequence[Row]], Row], *, most: int = MOST_LINES) -> list[Row]:
     """At most so many lines, largest first as given: the last one is what `join` makes of the rest."""
     if len(lines) <= most:
         return list(lines)

@@ -310,7 +310,7 @@ class BatchSubmitter:
         ledger.succeed_calls(connection, replies)
         return refusals
 
-    def _fail_line(self, connection: sa.Connection, call: batches.Line, line: ResultLine) -> list[str]:
+    def _fail_line(self, connection: sa.Connection, call: batches.BatchLine, line: ResultLine) -> list[str]:
         """Store why a line brought nothing; the sentence when no call will ever pass."""
         error = _explain(self.api, call, line)
         free = self.prices.refused_line_usd(call.model, 0)  # nothing, where the price is known
@@ -445,7 +445,7 @@ def _expected_missing(batch: HeldBatch, found: ProviderBatch) -> int:
 
 
 def _explain(
-    api: BatchApi, call: batches.Line, line: ResultLine
+    api: BatchApi, call: batches.BatchLine, line: ResultLine
 ) -> ProviderUnavailable | ProviderRefused | ContentRefused:
     if line.status == 0:
         return ProviderUnavailable("the batch brought no reply", code=line.code or "no_response")

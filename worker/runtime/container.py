@@ -20,7 +20,7 @@ from worker.courses.retrieval import Retrieval
 from worker.db.engine import Database, connect, is_infrastructure_fault, open_session
 from worker.db.server_health import ServerHealth, Waiting, pause_s
 from worker.errors import UsageError
-from worker.jobs.dispatch import Line
+from worker.jobs.dispatch import TaskDispatch
 from worker.llm import ledger
 from worker.llm.batch.api import BatchApi
 from worker.llm.calls import Endpoint
@@ -83,7 +83,7 @@ class Parts:
 
     def close(self) -> None:
         """Drop every connection: for whoever goes on living after the work. A worker process just ends."""
-        self.executor.line.dispatcher.close()
+        self.executor.dispatch.dispatcher.close()
         if self.batch_submitter is not None:
             self.batch_submitter.api.client.close()
         self.executor.database.close()
@@ -158,7 +158,9 @@ def build_dispatcher(settings: Settings, endpoint: Endpoint, circuit: Circuit) -
     return Dispatcher(outlets, slots=slots, grace_s=settings.grace_s, circuit=circuit)
 
 
-def build_line(settings: Settings, *, pool_size: int, owner: str, health: ServerHealth | None = None) -> Line:
+def build_dispatch(
+    settings: Settings, *, pool_size: int, owner: str, health: ServerHealth | None = None
+) -> TaskDispatch:
     """The line alone: what a process needs that runs one task and neither listens, sweeps nor renews.
 
     `owner` names the process, as its leases do, so that its sessions are known should it freeze.
@@ -174,7 +176,7 @@ def build_line(settings: Settings, *, pool_size: int, owner: str, health: Server
     database = Database(engine, patience_s=max(LEAST_PATIENCE_S, settings.outage_s), health=health)
     embedder = EmbeddingClient(settings) if settings.embedding_model else None
     circuit = Circuit()
-    return Line(
+    return TaskDispatch(
         database=database,
         storage=make_storage(settings),
         dispatcher=build_dispatcher(settings, endpoint, circuit),
@@ -220,19 +222,19 @@ def explain_decided(settings: Settings, engine: sa.Engine, item_ids: Iterable[st
         return sum(explainer.explain(item_id) for item_id in item_ids)
 
 
-def build_batch_submitter(settings: Settings, line: Line) -> BatchSubmitter | None:
+def build_batch_submitter(settings: Settings, dispatch: TaskDispatch) -> BatchSubmitter | None:
     """Who carries waiting calls to the endpoint's Batch API; nobody where the embedded model answers."""
-    if line.endpoint.embedded:
+    if dispatch.endpoint.embedded:
         return None
-    client = LlmClient(line.endpoint, settings)
-    circuit = line.circuit
+    client = LlmClient(dispatch.endpoint, settings)
+    circuit = dispatch.circuit
     path = "/chat/completions" if settings.azure_endpoint else "/v1/chat/completions"
     return BatchSubmitter(
-        database=line.database,
+        database=dispatch.database,
         api=BatchApi(client.client, client.translate, path, transfer_s=3 * settings.call_timeout_s),
-        endpoint=line.endpoint.name,
-        prices=line.prices,
-        learn=line.dispatcher.outlets[0].capacities.narrow,
+        endpoint=dispatch.endpoint.name,
+        prices=dispatch.prices,
+        learn=dispatch.dispatcher.outlets[0].capacities.narrow,
         patience=Patience(
             poll_s=settings.batch_poll_s,
             hold_s=settings.lease_s,
@@ -244,12 +246,12 @@ def build_batch_submitter(settings: Settings, line: Line) -> BatchSubmitter | No
     )
 
 
-def build_recovery(line: Line, lease_database: Database, notifier: Notifier) -> Recovery:
+def build_recovery(dispatch: TaskDispatch, lease_database: Database, notifier: Notifier) -> Recovery:
     """Who finds out that this process can call again."""
-    endpoints = [endpoint.name for endpoint in line.dispatcher.endpoints]
+    endpoints = [endpoint.name for endpoint in dispatch.dispatcher.endpoints]
     return Recovery(
-        circuit=line.circuit,
-        is_reached=line.dispatcher.is_reached,
+        circuit=dispatch.circuit,
+        is_reached=dispatch.dispatcher.is_reached,
         is_answered=lambda within_s: lease_database.transact(
             lambda c: ledger.is_answered(c, endpoints, within_s=within_s), patience_s=0
         ),
@@ -265,7 +267,7 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
     threads = calls_at_once + _spare_threads(calls_at_once)
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     health, lease_health = ServerHealth(), ServerHealth()
-    line = build_line(settings, pool_size=min(POOL, threads + 1), owner=owner, health=health)
+    dispatch = build_dispatch(settings, pool_size=min(POOL, threads + 1), owner=owner, health=health)
     # Its own connections: leases are renewed even when every other one is busy.
     lease_database = Database(
         connect(database_url, pool_size=LEASE_POOL, name="medq-upkeep", standstill_s=_standstill_s(settings)),
@@ -274,8 +276,8 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
     )
     leases = Leases(stopping)
     executor = Executor(
-        line=line,
-        database=line.database,
+        dispatch=dispatch,
+        database=dispatch.database,
         leases=leases,
         owner=owner,
         lease_s=settings.lease_s,
@@ -286,7 +288,7 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
     broker = make_broker(redis_url)
     watchdog = Watchdog()
     broker.on_look = lambda queue_name: watchdog.beat(f"consumer of {queue_name}")
-    batch_submitter = build_batch_submitter(settings, line)
+    batch_submitter = build_batch_submitter(settings, dispatch)
     notifier = Notifier(
         database=lease_database,
         reaper=Reaper(
@@ -303,7 +305,9 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
         waker=Waker(lambda times: send_wake_ups(broker, times), work=executor.drain_apart, begun=executor.begun),
         alive=lambda: watchdog.beat("notifier"),
         name=lambda: tasks.watch_session(
-            owner, is_cut_off=line.circuit.is_cut_off, waits_for=_waited_for(health.longest(), lease_health.longest())
+            owner,
+            is_cut_off=dispatch.circuit.is_cut_off,
+            waits_for=_waited_for(health.longest(), lease_health.longest()),
         ),
         listen=None if read_address(database_url).is_pooled else open_session,
     )
@@ -319,8 +323,8 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
             waiting=health.longest,
         ),
         notifier=notifier,
-        upload_cleaner=UploadCleaner(database=lease_database, storage=line.storage, stray_s=settings.stray_s),
-        recovery=build_recovery(line, lease_database, notifier),
+        upload_cleaner=UploadCleaner(database=lease_database, storage=dispatch.storage, stray_s=settings.stray_s),
+        recovery=build_recovery(dispatch, lease_database, notifier),
         batch_submitter=batch_submitter,
         broker=broker,
         lease_database=lease_database,

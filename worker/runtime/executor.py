@@ -16,7 +16,7 @@ from worker.db.engine import Database, is_infrastructure_fault
 from worker.errors import CutOff, Interrupted, LeaseLost, Stopping
 from worker.failpoints import Point
 from worker.jobs.claim import Claimed
-from worker.jobs.dispatch import Line
+from worker.jobs.dispatch import TaskDispatch
 from worker.jobs.failures import bury
 from worker.llm.circuit_breaker import Circuit
 from worker.logging import get_logger
@@ -33,7 +33,7 @@ MAX_SANDBOXES = 2  # each is a whole process
 class Executor:
     """Runs tasks in the calling thread until nothing is ready. Shared by every thread of a process."""
 
-    line: Line
+    dispatch: TaskDispatch
     database: Database
     leases: Leases
     owner: str
@@ -50,7 +50,7 @@ class Executor:
     @property
     def circuit(self) -> Circuit:
         """Open while this process cannot call."""
-        return self.line.circuit
+        return self.dispatch.circuit
 
     def idle_threads(self) -> int:
         """How many threads wait for a wake-up, and may claim."""
@@ -153,7 +153,9 @@ class Executor:
         tries = itertools.count()
 
         def claim(connection: sa.Connection, *, bare: bool = False) -> Claimed | None:
-            return self.line.claim(connection, owner=owner, lease_s=self.lease_s, is_again=next(tries) > 0, bare=bare)
+            return self.dispatch.claim(
+                connection, owner=owner, lease_s=self.lease_s, is_again=next(tries) > 0, bare=bare
+            )
 
         # A claim of which nobody knows whether it was made is asked about until the server says so.
         stopped = self.stopping.is_set
@@ -176,7 +178,7 @@ class Executor:
         """Here, or in a process of its own when two workers died with this task: then nobody else can be to blame."""
         # Protection: a process of its own for a task that two workers died with
         if claimed.task.deaths < tasks.MAX_DEATHS - 1:
-            self.line.run(claimed, lease)
+            self.dispatch.run(claimed, lease)
             return
         while not self._sandboxes.acquire(timeout=0.5):
             lease.check()

@@ -20,7 +20,7 @@ from worker.jobs.claim import Claimed
 from worker.logging import configure_logging, get_logger, log_uncaught
 from worker.queue.job import Task
 from worker.queue.leases import Leases
-from worker.runtime.container import build_line
+from worker.runtime.container import build_dispatch
 from worker.runtime.heartbeat import Heartbeat
 from worker.runtime.sandbox import Ending, read_order
 from worker.settings import Settings
@@ -37,12 +37,12 @@ def run(task: Task, job_status: str, settings: Settings) -> int:
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda _number, _frame: stopping.set())
     leases = Leases(stopping)
-    line = build_line(settings, pool_size=3, owner=task.owner)
-    heartbeat = Heartbeat(database=line.database, leases=leases, owner=task.owner, lease_s=settings.lease_s)
+    dispatch = build_dispatch(settings, pool_size=3, owner=task.owner)
+    heartbeat = Heartbeat(database=dispatch.database, leases=leases, owner=task.owner, lease_s=settings.lease_s)
     with leases.hold(task.id, task.attempt) as lease:
         threading.Thread(target=heartbeat.run, args=(threading.Event(),), name="heartbeat", daemon=True).start()
         try:
-            line.run(Claimed(task, job_status), lease)
+            dispatch.run(Claimed(task, job_status), lease)
         except LeaseLost:
             return Ending.LOST
         except Stopping:

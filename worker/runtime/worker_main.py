@@ -66,7 +66,7 @@ def run(settings: Settings, stopping: threading.Event, hurry: threading.Event) -
         else None
     )
     reading.keep_ready()
-    log.info("worker_started", threads=parts.threads, model=parts.executor.line.endpoint.model)
+    log.info("worker_started", threads=parts.threads, model=parts.executor.dispatch.endpoint.model)
     _tell_supervisor()
     while not stopping.wait(WATCH_S):
         if cause := _find_wedge(worker, parts, settings):

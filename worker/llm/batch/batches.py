@@ -199,7 +199,7 @@ WHERE c."status" = 'waiting' AND c."id" IN (
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class BatchLine:
     """A call of a batch for which a line came: the model asked for, and the size of its body in bytes."""
 
     call_id: str
@@ -399,10 +399,10 @@ def list_waiting(connection: sa.Connection, batch: HeldBatch) -> list[WaitingCal
     return [WaitingCall(id=row[0], model=row[1], size=row[2] or 0) for row in rows]
 
 
-def find_lines(connection: sa.Connection, batch: HeldBatch, call_ids: Sequence[str]) -> dict[str, Line]:
+def find_lines(connection: sa.Connection, batch: HeldBatch, call_ids: Sequence[str]) -> dict[str, BatchLine]:
     """Which of these ids are calls of this batch that still wait, locked: not what is unknown, or came twice."""
     rows = connection.execute(FIND_LINES, {"id": batch.id, "ids": list(call_ids)}).all()
-    return {row[0]: Line(call_id=row[0], model=row[1], size=row[2] or 0) for row in rows}
+    return {row[0]: BatchLine(call_id=row[0], model=row[1], size=row[2] or 0) for row in rows}
 
 
 def count_waiting(connection: sa.Connection, batch: HeldBatch) -> int:
