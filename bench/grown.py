@@ -52,7 +52,7 @@ def claim(connection: sa.Connection) -> object:
 def sweep(connection: sa.Connection) -> object:
     """Everything that an idle worker's sweep asks."""
     tasks.mend_orphans(connection)
-    ledger.mark_strays(connection, older_than_s=150)
+    ledger.mark_orphans(connection, older_than_s=150)
     batches.is_any_due(connection, endpoint="bench", stranded_s=3600)
     return tasks.find_expired(connection, lease_s=30)
 

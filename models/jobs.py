@@ -195,7 +195,7 @@ class AiValidationDecision(Base):
 
 
 class LlmCall(Base):
-    """One call to a model, written before it is made. It outlives its job: what was paid stays on the books.
+    """One call to a model, written before it is made. It outlives its job: what was paid stays in the ledger.
 
     `response` is the body verbatim, as text because jsonb refuses `\\u0000`. `questionKeys` are the idempotency
     keys of the questions asked. A call in batch mode is `waiting` until its line came back, and `request` is its body.

@@ -454,7 +454,7 @@ def read_books(platform: Platform, ledger: Path) -> Books:
     """)
     stored = [call["providerRequestId"] for call in calls if call["status"] == "succeeded"]
     unknown = sum(1 for call in calls if call["kind"] == "unknown")
-    late = sum(1 for call in calls if call["code"] in MAY_BE_PAID)  # on the books at their ceiling
+    late = sum(1 for call in calls if call["code"] in MAY_BE_PAID)  # in the ledger at their ceiling
     started = sum(1 for call in calls if call["status"] == "started")
     assert len(set(stored)) == len(stored), "one paid reply stands twice on our books"
     assert set(stored) <= set(paid), "a reply on our books that was never paid"

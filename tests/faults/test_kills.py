@@ -273,7 +273,7 @@ def test_t9_a_batch_that_kills_its_process(
             assert time.monotonic() - began < 120, "the job never ended"
             time.sleep(0.05)
         nursery.stop_all()
-    # Then that batch is set aside after its third death, with a reason, and every other one is done
+    # Then that batch is set aside after its third crash, with a reason, and every other one is done
     deaths = len([code for code in nursery.codes.values() if code < 0])
     assert deaths == DEATHS[death], "the third death takes down only the process that the batch was alone in"
     tasks = platform.rows(

@@ -40,7 +40,7 @@ from worker.errors import LeaseLost, ProviderUnavailable, Stopping
 from worker.failpoints import Point
 from worker.jobs.claim import Claimed
 from worker.jobs.dispatch import TaskDispatch
-from worker.jobs.failures import bury
+from worker.jobs.failures import record_crash
 from worker.jobs.invariants import look
 from worker.llm.calls import Endpoint, Reply, Request, Usage
 from worker.llm.dispatcher import TokenMeter
@@ -81,7 +81,7 @@ class Model:
         return UNKNOWN
 
     capacity = expected
-    told_rpm = None
+    reported_rpm = None
 
     def is_current(self, request: Request) -> bool:
         return True
@@ -277,7 +277,7 @@ class LifeCycle(RuleBasedStateMachine):
         if not is_current:
             with self.parts.platform.engine.connect() as connection:  # never committed
                 assert not tasks.give_back(connection, claimed.task), "a stale owner gave a task back"
-                assert tasks.count_death(connection, claimed.task, error="test") is None
+                assert tasks.count_crash(connection, claimed.task, error="test") is None
         with self.parts.platform.engine.connect() as connection:  # never committed
             try:
                 tasks.end_task(connection, claimed.task)
@@ -314,7 +314,7 @@ class LifeCycle(RuleBasedStateMachine):
         if claimed is None:
             return
         is_current = self._is_current(claimed.task)
-        status = self.parts.database.transact(lambda c: bury(c, claimed.task, error="test"))
+        status = self.parts.database.transact(lambda c: record_crash(c, claimed.task, error="test"))
         assert (status is not None) == is_current
 
     # -- what the platform does --------------------------------------------------------------------------------------
@@ -388,7 +388,7 @@ class LifeCycle(RuleBasedStateMachine):
 @pytest.mark.takes_minutes
 def test_the_life_of_tasks_in_any_order(platform: Platform, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # One thread plays all the owners: what one of them waits for is done already, or never will be.
-    monkeypatch.setattr("worker.llm.retry.TWIN_WAIT_S", 0.01)
+    monkeypatch.setattr("worker.llm.retry.IN_FLIGHT_WAIT_S", 0.01)
     parts = Parts.build(platform)
     # Sweeps wait a moment after the server's start.
     time.sleep(0.2)

@@ -236,7 +236,7 @@ def test_a_job_waits_on_its_rows_alone_and_goes_on_after_a_restart(
         job_id = start_job(batched, make_workbook(tmp_path / "a.xlsx", QUESTIONS))
         wait_for_states(batched, llm, 1)
         batched.wait_until(lambda: batched.value('SELECT "status" FROM "LlmBatch"') == "submitted", what="submitted")
-        # Then nobody holds anything for it, no death is counted, and the row says until when it waits
+        # Then nobody holds anything for it, no crash is counted, and the row says until when it waits
         assert batched.rows(
             'SELECT DISTINCT "status", "deaths", "leaseOwner" FROM "AiValidationTask" WHERE "kind" = \'analyse\''
         ) == [{"status": "waiting", "deaths": 0, "leaseOwner": None}]
@@ -367,7 +367,7 @@ def test_a_cancelled_job_stops_its_batch_and_keeps_what_was_answered(
         batched.execute('UPDATE "AiValidationJob" SET "status" = \'cancelled\' WHERE "id" = :id', id=job_id)
         row = batched.job(job_id)
         batched.wait_until(lambda: batched.value('SELECT "status" FROM "LlmBatch"') == "cancelled", what="stopped")
-        # Then what was answered is on the books, and the job's row is as it was
+        # Then what was answered is in the ledger, and the job's row is as it was
         assert batched.value('SELECT count(*) FROM "LlmCall" WHERE "status" = \'succeeded\'') == 6
         assert batched.job(job_id) == row
         assert look(batched.engine, grace_s=0) == []

@@ -284,7 +284,7 @@ def test_a_provider_that_never_sends_a_completion_ends_the_job_soon_and_what_it_
             llm.configure(form=form)
             job_id = platform.enqueue(make_workbook(tmp_path / "b.xlsx", 100, marker=form))
             job = platform.wait_for_job(job_id)
-            # Then it ends within a few calls and the calls in flight, with a sentence, and each reply is on the books
+            # Then it ends within a few calls and the calls in flight, with a sentence, and each reply is in the ledger
             assert job["status"] == "failed", form
             assert "répond sous une forme illisible" in job["errorMessage"]
             assert words in job["errorMessage"]
@@ -331,7 +331,7 @@ def test_a_job_that_is_cancelled_leaves_its_slots_although_its_replies_never_end
         platform.execute('UPDATE "AiValidationJob" SET "status" = \'cancelled\' WHERE "id" = :id', id=slow)
         job = platform.wait_for_job(platform.enqueue(make_workbook(tmp_path / "b.xlsx", 10)))
         assert (job["status"], job["successfulAnalyses"]) == ("completed", 10)
-        # And after the grace nobody reads them any more, which is on the books
+        # And after the grace nobody reads them any more, which is in the ledger
         platform.wait_until(lambda: llm.stats()["inFlight"] == 0, what="the connections dropped")
         ends = 'SELECT "error" ->> \'code\' AS code FROM "LlmCall" WHERE "jobId" = :id'
         platform.wait_until(

@@ -385,7 +385,7 @@ def test_a_job_that_is_not_over_is_not_forgotten(copy: Callable[[], Copy]) -> No
     platform.execute(started, id=call, age=timedelta(seconds=60))
     with pytest.raises(StillRunning, match="1 of its calls are under way still: try again in 150 s at most"):
         retention.forget(job_id)
-    # When nobody waits for it any more, it is on the books as a call of which nobody saw the end
+    # When nobody waits for it any more, it is in the ledger as a call of which nobody saw the end
     platform.execute(started, id=call, age=timedelta(seconds=160))
     retention.forget(job_id)
     assert platform.value('SELECT sum("calls") FROM "LlmDailyTotal" WHERE "code" = \'unknown\'') == 1
@@ -429,7 +429,7 @@ def test_files_of_a_job_that_somebody_deleted_go_after_a_while_and_those_of_othe
     )
     # When rows are deleted by SQL, one with all of its user's
     platform.execute('DELETE FROM "AiValidationJob" WHERE "id" IN (:first, :again)', first=first, again=again)
-    tidy = UploadCleaner(Database(platform.engine), storage, stray_s=3600)
+    tidy = UploadCleaner(Database(platform.engine), storage, orphan_s=3600)
     tidy.run_once()
     assert {first, again} <= files(platform)  # not yet: whoever deletes a row may put it back
     platform.execute('UPDATE "AiValidationTombstone" SET "createdAt" = "createdAt" - interval \'2 hours\'')

@@ -127,7 +127,7 @@ class Site:
 
 @pytest.fixture
 def site(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Site:
-    monkeypatch.setattr("worker.llm.retry.TWIN_WAIT_S", 0.01)
+    monkeypatch.setattr("worker.llm.retry.IN_FLIGHT_WAIT_S", 0.01)
     time.sleep(0.2)  # sweeps wait a moment after the server's start
     return Site(Parts.build(platform))
 

@@ -11,7 +11,7 @@ import pytest
 
 from worker.errors import ContentRefused, LeaseLost, ProviderRefused, ProviderUnavailable, SizeRefused, Stopping
 from worker.llm.calls import AskedQuestion, CheckedReply, Reply, Request, Usage
-from worker.llm.retry import MAX_GENERATIONS, MAX_SIZES, Answers, Dialogue, ask
+from worker.llm.retry import MAX_REPLIES, MAX_SIZES, Answers, Dialogue, ask
 from worker.llm.sizes import Capacity
 from worker.questions.answers import Look, Refusal
 from worker.questions.question import Question
@@ -57,7 +57,7 @@ class FakeWorld:
     is_admitted: bool = False
     waiting: set[str] = field(default_factory=set)  # keys that a batch asks already
     deferred: list[list[str]] = field(default_factory=list)  # the keys of each call that is left to a batch
-    twins: list[list[FakeStored]] = field(default_factory=list)  # what others are told while we wait for them
+    in_flight: list[list[FakeStored]] = field(default_factory=list)  # what others are told while we wait for them
 
     def dialogue(self) -> Dialogue:
         return Dialogue(
@@ -139,8 +139,8 @@ class FakeWorld:
         return [s for s in self.stored if set(s.question_keys) & set(keys)]
 
     def begin(self, request: Request, *, is_retry: bool) -> str | None:
-        if self.twins:
-            self.stored.extend(self.twins.pop(0))
+        if self.in_flight:
+            self.stored.extend(self.in_flight.pop(0))
             return None
         assert self.is_admitted
         self.log.append("begin")
@@ -149,8 +149,8 @@ class FakeWorld:
         return f"call-{len(self.log)}"
 
     def defer(self, request: Request, *, is_retry: bool) -> Collection[str] | None:
-        if self.twins:
-            self.stored.extend(self.twins.pop(0))
+        if self.in_flight:
+            self.stored.extend(self.in_flight.pop(0))
             return None
         keys = [q.key for q in request.questions]
         if self.waiting & set(keys):
@@ -267,7 +267,7 @@ def test_an_empty_reply_is_a_passing_fault_that_is_paid() -> None:
     assert world.sent == [["a", "b"]] * 4
     assert len(world.slept) == 3
     assert world.log == ["begin", "succeed"] * 4
-    assert answers.generations == {"a": 4, "b": 4}
+    assert answers.replies_used == {"a": 4, "b": 4}
 
 
 def test_a_model_that_never_writes_anything_is_left_and_bounded() -> None:
@@ -279,7 +279,7 @@ def test_a_model_that_never_writes_anything_is_left_and_bounded() -> None:
     with pytest.raises(ProviderUnavailable):
         run(world, "a", attempts=4)
     answers = run(world, "a", attempts=4)
-    assert len(world.sent) == MAX_GENERATIONS
+    assert len(world.sent) == MAX_REPLIES
     assert answers.refusals["a"].code == "empty"
 
 
@@ -288,13 +288,13 @@ def test_a_reply_that_cannot_be_read_is_asked_again_and_is_paid() -> None:
     replies = iter([["illegible"]])
     world = FakeWorld(lambda request: next(replies, None) or everything(request))
     answers = run(world, "abc")
-    # Then the same call is made again after a short wait, and both are on the books
+    # Then the same call is made again after a short wait, and both are in the ledger
     assert set(answers.looks) == set("abc")
     assert world.sent == [list("abc")] * 2
     assert world.log == ["begin", "succeed"] * 2
     assert world.retries == [False, True]
     assert len(world.slept) == 1
-    assert answers.generations == dict.fromkeys("abc", 2)
+    assert answers.replies_used == dict.fromkeys("abc", 2)
 
 
 def test_a_question_whose_replies_can_never_be_read_is_the_only_one_that_fails() -> None:
@@ -461,13 +461,13 @@ def test_no_question_costs_more_than_twelve_replies_whatever_happens() -> None:
         world.dialogue(),
         max_attempts=50,
         questions_per_call=8,
-        generations=dict.fromkeys("abcdefgh", 3),
+        replies_used=dict.fromkeys("abcdefgh", 3),
     )
     # Then each was in nine calls at most
     assert answers.looks == {}
     for item_id in "abcdefgh":
-        assert sum(item_id in call for call in world.sent) <= MAX_GENERATIONS - 3
-        assert answers.generations[item_id] <= MAX_GENERATIONS
+        assert sum(item_id in call for call in world.sent) <= MAX_REPLIES - 3
+        assert answers.replies_used[item_id] <= MAX_REPLIES
 
 
 def test_calls_of_this_run_without_a_reply_count_after_a_crash() -> None:
@@ -480,12 +480,12 @@ def test_calls_of_this_run_without_a_reply_count_after_a_crash() -> None:
     # Then each goes alone, and a for the last time
     assert set(answers.looks) == {"a", "b"}
     assert world.sent == [["a"], ["b"]]
-    assert answers.generations["a"] == MAX_GENERATIONS
+    assert answers.replies_used["a"] == MAX_REPLIES
 
 
 def test_what_another_worker_is_asking_right_now_is_waited_for_and_not_paid_twice() -> None:
     # Given another process that asks a and b, and is told
-    world = FakeWorld(everything, twins=[[], [FakeStored(("key-b", "key-a"), '["q1", "q2"]', is_own=False)]])
+    world = FakeWorld(everything, in_flight=[[], [FakeStored(("key-b", "key-a"), '["q1", "q2"]', is_own=False)]])
     # When a, b and c are asked here
     answers = run(world, "abc")
     # Then only c is paid for
@@ -523,7 +523,7 @@ def test_a_second_look_is_no_retry_of_the_first() -> None:
     # Given an item whose first look cost two replies
     world = FakeWorld(everything)
     # When it is asked for the second look
-    ask(["a"], world.dialogue(), max_attempts=4, questions_per_call=1, generations={"a": 2})
+    ask(["a"], world.dialogue(), max_attempts=4, questions_per_call=1, replies_used={"a": 2})
     # Then that is a first call
     assert world.retries == [False]
 
@@ -567,7 +567,7 @@ def test_what_another_batch_asks_is_waited_for_and_not_asked() -> None:
 
 
 def test_a_reply_that_comes_while_the_intent_is_written_is_used() -> None:
-    world = FakeWorld(everything, twins=[[], [FakeStored(("key-a",), '["q1"]', is_own=False)]])
+    world = FakeWorld(everything, in_flight=[[], [FakeStored(("key-a",), '["q1"]', is_own=False)]])
     answers = run_deferred(world, "a")
     assert set(answers.looks) == {"a"}
     assert (answers.deferred, world.deferred) == (set(), [])
@@ -583,7 +583,7 @@ def test_a_question_whose_lines_come_to_nothing_is_given_up_after_so_many_in_a_r
     # Then they cost no generation; a is given up, b is asked again
     assert answers.refusals["a"].code == "batch_expired"
     assert answers.deferred == {"b"}
-    assert answers.generations == {"a": 0, "b": 1}
+    assert answers.replies_used == {"a": 0, "b": 1}
 
 
 # -- sizes, and refusals that concern every call -----------------------------------------------------------------------
@@ -637,7 +637,7 @@ def test_a_size_that_is_refused_is_composed_anew_and_costs_the_items_nothing() -
     answers = run(world, "abcde", attempts=1)
     assert set(answers.looks) == set("abcde")
     assert world.ceilings == [5_000, 2_000]
-    assert answers.generations == dict.fromkeys("abcde", 1)
+    assert answers.replies_used == dict.fromkeys("abcde", 1)
     assert world.log == ["begin", "fail:size:ceiling_too_large", "begin", "succeed"]
 
 
@@ -689,7 +689,7 @@ def test_a_refusal_that_a_probe_does_not_meet_is_the_contents() -> None:
     assert set(answers.looks) == {"a", "c"}
     assert answers.refusals["b"].code == "bad_request"
     assert [call for call in world.sent if call] == [list("abc"), ["a", "b"], ["c"], ["a"], ["b"]]
-    assert answers.generations["c"] == 2
+    assert answers.replies_used["c"] == 2
 
 
 def test_a_probe_that_finds_nobody_leaves_the_question_open() -> None:

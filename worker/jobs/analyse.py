@@ -13,7 +13,7 @@ from worker.failpoints import Point
 from worker.jobs import job_store
 from worker.jobs.claim import Batch, compose
 from worker.jobs.context import Context
-from worker.jobs.failures import down_for_s, say_slow
+from worker.jobs.failures import down_for_s, set_slow_message
 from worker.jobs.task_ledger import TaskLedger
 from worker.llm.batch import batches
 from worker.llm.calls import CheckedReply, Endpoint, Request
@@ -59,7 +59,7 @@ def analyse(context: Context, task: Task, lease: Lease, batch: Batch | None) -> 
         context.circuit.stored,
     )
     asking = Asking(context, task, config, lease, ledger)
-    first = _ask(asking, "analyse", pending, generations={}, batch=batch)
+    first = _ask(asking, "analyse", pending, replies_used={}, batch=batch)
     conclusions: dict[str, Conclusion] = {}
     for item in pending:
         conclusion = _conclude(asking, item, first)
@@ -117,7 +117,7 @@ def park(context: Context, task: Task, call_ids: Collection[str]) -> None:
         is_waiting = batches.park_task(connection, task, sorted(call_ids))
         if is_waiting and batches.is_round_over(connection, task.job.id):
             # Also where no batch of the job's own follows: another job's asks the same.
-            say_waits(connection, task.job.id)
+            set_waiting_message(connection, task.job.id)
         return is_waiting
 
     with context.endings.hold(task.job.id):
@@ -126,11 +126,11 @@ def park(context: Context, task: Task, call_ids: Collection[str]) -> None:
     log.info("batch_parked", calls=len(call_ids), is_waiting=is_waiting)
 
 
-def say_waits(connection: sa.Connection, job_id: str) -> None:
+def set_waiting_message(connection: sa.Connection, job_id: str) -> None:
     """Tell the admin for what the job waits, and until when. The job's row must be locked already."""
     count, until = batches.read_promise(connection, job_id)
     if count:
-        job_store.say(connection, job_id, messages.batch_waits(count, until))
+        job_store.set_message(connection, job_id, messages.batch_waits(count, until))
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def _conclude(asking: Asking, item: PendingItem, answers: Answers) -> Conclusion
     if first is not None and needs_second_look(item.question, first):
         # Two that read the same excerpt are one witness: no key is settled by what a course says alone.
         unaided = replace(item, excerpts=())
-        answers = _ask(asking, "second_look", [unaided], generations=answers.generations)
+        answers = _ask(asking, "second_look", [unaided], replies_used=answers.replies_used)
         second = answers.looks.get(item.id)
     if item.id in answers.deferred:
         return None
@@ -190,7 +190,7 @@ def _ask(
     purpose: Purpose,
     pending: Sequence[PendingItem],
     *,
-    generations: Mapping[str, int],
+    replies_used: Mapping[str, int],
     batch: Batch | None = None,
 ) -> Answers:
     context, task, config, lease = asking.context, asking.task, asking.config, asking.lease
@@ -223,13 +223,13 @@ def _ask(
 
     sleep = context.circuit.guard_sleep(lease.sleep)
     permit = context.dispatcher.ask_permit(check, sleep)
-    told_rpm = context.dispatcher.told_rpm
+    reported_rpm = context.dispatcher.reported_rpm
 
     def read(raw: str, request: Request) -> CheckedReply:
-        nonlocal told_rpm
-        if context.dispatcher.told_rpm != told_rpm:  # as the first reply tells, which is stored by now
-            told_rpm = context.dispatcher.told_rpm
-            context.database.transact(lambda c: _tell_slow(context, c, task))
+        nonlocal reported_rpm
+        if context.dispatcher.reported_rpm != reported_rpm:  # as the first reply tells, which is stored by now
+            reported_rpm = context.dispatcher.reported_rpm
+            context.database.transact(lambda c: _set_slow_message(context, c, task))
         return check_reply(raw, request)
 
     dialogue = Dialogue(
@@ -252,13 +252,13 @@ def _ask(
         max_attempts=attempts,
         questions_per_call=context.questions_per_call(config),
         transport_attempts=_transport_attempts(context, task, attempts, config),
-        generations=generations,
+        replies_used=replies_used,
     )
 
 
-def _tell_slow(context: Context, connection: sa.Connection, task: Task) -> None:
+def _set_slow_message(context: Context, connection: sa.Connection, task: Task) -> None:
     if tasks.lock_job(connection, task.job.id) == "processing":
-        say_slow(context, connection, task.job.id)
+        set_slow_message(context, connection, task.job.id)
 
 
 def _transport_attempts(context: Context, task: Task, attempts: int, config: JobConfig) -> int:
@@ -289,7 +289,7 @@ def _apply(
         item_store.add_finding(connection, [item.id for item in pending], finding)
     if item_store.conclude_items(connection, task.job.id, concluded):
         tasks.notify(connection, task.job.id)
-    say_slow(context, connection, task.job.id)
+    set_slow_message(context, connection, task.job.id)
 
 
 def _refused(answers: Answers, item_id: str) -> str:

@@ -69,7 +69,7 @@ def wait_for_provider(context: Context, task: Task, error: ProviderUnavailable) 
         now = ledger.read_clock(connection)
         retry_at, until = now + timedelta(seconds=delay_s), now + timedelta(seconds=left_s)
         sentence = messages.provider_busy(retry_at) if is_busy else messages.provider_down(retry_at, until)
-        job_store.say(connection, task.job.id, sentence)
+        job_store.set_message(connection, task.job.id, sentence)
 
     log.warning("provider_down", code=error.code, down_s=round(down_s), delay_s=round(delay_s, 1))
     context.database.transact(wait)
@@ -91,7 +91,7 @@ def wait_for_storage(context: Context, task: Task, error: StorageUnavailable) ->
         tasks.give_back(connection, task, delay_s=delay_s, error=str(error))
         now = ledger.read_clock(connection)
         until = now + timedelta(seconds=left_s)
-        job_store.say(connection, task.job.id, messages.storage_away(now + timedelta(seconds=delay_s), until))
+        job_store.set_message(connection, task.job.id, messages.storage_away(now + timedelta(seconds=delay_s), until))
         return None
 
     log.warning("storage_away", error=str(error))
@@ -129,13 +129,15 @@ def _now(context: Context) -> datetime:
     return context.database.transact(ledger.read_clock)
 
 
-def say_slow(context: Context, connection: sa.Connection, job_id: str) -> None:
+def set_slow_message(context: Context, connection: sa.Connection, job_id: str) -> None:
     """Tell the admin when the endpoint allows so few calls that the job takes long. The job must be locked already."""
-    told_rpm = context.dispatcher.told_rpm
-    if told_rpm and told_rpm < SLOW_RPM:
+    reported_rpm = context.dispatcher.reported_rpm
+    if reported_rpm and reported_rpm < SLOW_RPM:
         open_batches = tasks.count_open_batches(connection, job_id)
         if open_batches:
-            job_store.say(connection, job_id, messages.provider_slow(told_rpm, 60 * open_batches / told_rpm))
+            job_store.set_message(
+                connection, job_id, messages.provider_slow(reported_rpm, 60 * open_batches / reported_rpm)
+            )
 
 
 def down_for_s(context: Context, task: Task) -> float:
@@ -158,10 +160,10 @@ def fail_job(connection: sa.Connection, job_id: str, sentence: str, *, has_items
     tasks.notify(connection, job_id)
 
 
-def bury(connection: sa.Connection, task: Task, *, error: str) -> str | None:
+def record_crash(connection: sa.Connection, task: Task, *, error: str) -> str | None:
     """Count a death of the task that this process saw; the third one sets it aside. Its new status, None = not ours."""
     tasks.lock_job(connection, task.job.id)
-    status = tasks.count_death(connection, task, error=error)
+    status = tasks.count_crash(connection, task, error=error)
     if status is not None:
         ledger.mark_unknown(connection, task.id, attempt=task.attempt)
     if status == "failed":

@@ -57,10 +57,10 @@ WHERE "status" = 'processing' AND "updatedAt" < {NOW} - make_interval(secs => :u
 RETURNING "id"
 """)  # noqa: S608
 
-SAY = sa.text(f'UPDATE "AiValidationJob" SET "message" = :message, "updatedAt" = {NOW} WHERE "id" = :id')  # noqa: S608
+SET_MESSAGE = sa.text(f'UPDATE "AiValidationJob" SET "message" = :message, "updatedAt" = {NOW} WHERE "id" = :id')  # noqa: S608
 
 # Of jobs whose rows nobody has locked: to tell is not worth a wait.
-SAY_OF_TASKS = sa.text(f"""
+SET_MESSAGE_OF_TASKS = sa.text(f"""
 UPDATE "AiValidationJob" j SET "message" = :message, "updatedAt" = {NOW}
 FROM (SELECT "id" FROM "AiValidationJob"
       WHERE "id" IN (SELECT "jobId" FROM "AiValidationTask" WHERE "id" = ANY(CAST(:task_ids AS text[])))
@@ -131,14 +131,14 @@ def fail_open_batches(connection: sa.Connection, job_id: str, sentence: str) -> 
     connection.execute(FAIL_OPEN, {"id": job_id, "sentence": typeset(sentence)})
 
 
-def say(connection: sa.Connection, job_id: str, message: str) -> None:
+def set_message(connection: sa.Connection, job_id: str, message: str) -> None:
     """Tell the admin something about the job as it goes."""
-    connection.execute(SAY, {"id": job_id, "message": typeset(message)})
+    connection.execute(SET_MESSAGE, {"id": job_id, "message": typeset(message)})
 
 
-def say_of_tasks(connection: sa.Connection, task_ids: Sequence[str], message: str) -> None:
+def set_message_of_tasks(connection: sa.Connection, task_ids: Sequence[str], message: str) -> None:
     """Tell the admins something about the jobs of these tasks, where their rows can be had at once."""
-    connection.execute(SAY_OF_TASKS, {"task_ids": list(task_ids), "message": typeset(message)})
+    connection.execute(SET_MESSAGE_OF_TASKS, {"task_ids": list(task_ids), "message": typeset(message)})
 
 
 def close_job(

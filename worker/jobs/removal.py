@@ -34,7 +34,7 @@ UNLINKED = f"""c."jobId" IS NULL AND {IS_OVER} AND c."createdAt" < CAST(:before 
 
 _TOLD = """c."createdAt", c."model", c."purpose", c."endpoint", c."status", c."error", c."isRetry", c."batchId",
     c."questionCount", c."promptTokens", c."cachedTokens", c."completionTokens", c."costUsd" """
-_BOOKS = """
+_LEDGER = """
 INSERT INTO "LlmTotal" AS t ("day", "model", "purpose", "endpoint", "status", "code", "calls", "retries",
     "batchCalls", "questions", "promptTokens", "cachedTokens", "completionTokens", "costUsd", "batchCostUsd")
 SELECT c."createdAt"::date, c."model", c."purpose", c."endpoint", c."status", COALESCE(c."error" ->> 'code', ''),
@@ -58,7 +58,7 @@ RETURNING 1
 def _remove_calls(which: str) -> sa.TextClause:
     """Delete calls and add what they came to to the totals, at once; how many."""
     return sa.text(f"""
-WITH gone AS (DELETE FROM "LlmCall" c WHERE {which} RETURNING {_TOLD}), booked AS ({_BOOKS})
+WITH gone AS (DELETE FROM "LlmCall" c WHERE {which} RETURNING {_TOLD}), booked AS ({_LEDGER})
 SELECT count(*) FROM gone
 """)  # noqa: S608 (constants of this file)
 

@@ -74,7 +74,7 @@ class Retention:
             return Removed()
         if status in ("queued", "processing"):
             raise StillRunning(f"Job {job_id} is {status}: cancel it first.")
-        ledger.mark_strays(connection, older_than_s=self.straggle_s)
+        ledger.mark_orphans(connection, older_than_s=self.straggle_s)
         if count := removal.count_under_way(connection, job_id):
             raise StillRunning(
                 f"Job {job_id} is {status}, and {count} of its calls are under way still: "

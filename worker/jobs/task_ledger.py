@@ -37,7 +37,7 @@ class TaskLedger:
     max_cost_usd: float | None
     call_timeout_s: float
     unread: list[Batch] = field(default_factory=list)  # read with the claim, not looked at yet
-    stored: Callable[[], None] = _nothing  # a reply stands on the books
+    stored: Callable[[], None] = _nothing  # a reply stands in the ledger
     waits_for: set[str] = field(default_factory=set)  # calls that a batch will make, and this task waits for
     _known: set[str] = field(default_factory=set)  # calls whose reply was looked at, or is our own
 
@@ -82,9 +82,9 @@ class TaskLedger:
         def write(connection: sa.Connection) -> tuple[Collection[str], Collection[str]] | None:
             ledger.lock_keys(connection, keys)
             # First what waits, then what is answered: a line that comes in between is seen at least once.
-            twins = batches.find_waiting(connection, keys)
-            if twins:
-                return frozenset().union(*twins.values()), twins.keys()
+            in_flight = batches.find_waiting(connection, keys)
+            if in_flight:
+                return frozenset().union(*in_flight.values()), in_flight.keys()
             if self._is_asked_elsewhere(connection, request, call_id):
                 return None
             if not self._fits_budget(connection, request, ceiling_usd, call_id=call_id):

@@ -69,7 +69,7 @@ class Circuit:
             self.tripped.clear()
 
     def stored(self) -> None:
-        """A reply to this process stands on the books by now: what is found there later is somebody else's."""
+        """A reply to this process stands in the ledger by now: what is found there later is somebody else's."""
         with self._lock:
             self._stored_at = self.clock()
 

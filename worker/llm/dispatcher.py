@@ -169,9 +169,9 @@ class Dispatcher:
         return False
 
     @property
-    def told_rpm(self) -> float | None:
+    def reported_rpm(self) -> float | None:
         """The requests a minute that the first endpoint says it allows; None where it does not say."""
-        return self.outlets[0].limits.told_rpm
+        return self.outlets[0].limits.reported_rpm
 
     def choose(self) -> Endpoint:
         """Where the next call goes: the first endpoint that is not known to be down, else the first of all."""

@@ -71,7 +71,7 @@ WHERE "taskId" = :task_id AND "attempt" <= :attempt AND "status" = 'started'
 """)  # noqa: S608
 
 # Nobody waits for the reply of a call any more whose task ended, or ran again, longer ago than a call may take.
-MARK_STRAYS = sa.text(f"""
+MARK_ORPHANS = sa.text(f"""
 UPDATE "LlmCall" c SET "status" = 'failed', "completedAt" = {NOW},
        "error" = '{{"kind": "unknown", "code": "unknown", "message": "Task gone before the reply."}}'::jsonb
 WHERE c."status" = 'started' AND c."createdAt" < {NOW} - make_interval(secs => :older_than_s)
@@ -97,7 +97,7 @@ ORDER BY at, call_id
 # Is somebody else asking one of these questions right now? The call of a task that runs counts until its owner is taken
 # for dead, which closes it: a lease that ran out may be one that the server let nobody renew, with the reply in hand.
 # Of a task that was cancelled or put back meanwhile the reply is awaited, for as long as a call may take.
-TWIN = sa.text(f"""
+IN_FLIGHT = sa.text(f"""
 SELECT EXISTS (
     SELECT 1 FROM "LlmCall" c
     LEFT JOIN "AiValidationTask" t ON t."id" = c."taskId" AND t."attempt" = c."attempt" AND t."status" = 'running'
@@ -143,7 +143,8 @@ WHERE j."status" = 'processing' AND c."status" = 'succeeded' AND c."batchId" IS 
 """)  # noqa: S608
 
 
-# A call for a person's decision: of no task, and so of no lease. It stands on its job's books, where that still exists.
+# A call for a person's decision: of no task, and so of no lease. It stands on its job's ledger, where that still
+# exists.
 BEGIN_ALONE = sa.text(f"""
 INSERT INTO "LlmCall" ("id", "jobId", "attempt", "purpose", "requestHash", "questionKeys", "model", "endpoint",
                        "status", "costUsd", "questionCount", "createdAt")
@@ -237,7 +238,7 @@ def is_asked_elsewhere(
         "known": list(known),
         "call_timeout_s": call_timeout_s,
     }
-    return bool(connection.execute(TWIN, parameters).scalar_one())
+    return bool(connection.execute(IN_FLIGHT, parameters).scalar_one())
 
 
 def lock_keys(connection: sa.Connection, keys: Sequence[str]) -> None:
@@ -335,9 +336,9 @@ def mark_unknown(connection: sa.Connection, task_id: str, *, attempt: int) -> in
     return connection.execute(MARK_UNKNOWN, {"task_id": task_id, "attempt": attempt}).rowcount
 
 
-def mark_strays(connection: sa.Connection, *, older_than_s: float) -> int:
+def mark_orphans(connection: sa.Connection, *, older_than_s: float) -> int:
     """Close the calls that nobody waits for any more; how many."""
-    return connection.execute(MARK_STRAYS, {"older_than_s": older_than_s}).rowcount
+    return connection.execute(MARK_ORPHANS, {"older_than_s": older_than_s}).rowcount
 
 
 def find_replies(connection: sa.Connection, task: Task, keys: Sequence[str]) -> list[StoredReply]:

@@ -42,9 +42,9 @@ PROCESS_S = 60.0  # a process not seen for so long is gone
 KEEP_S = 3600  # then the state of an endpoint nobody calls is forgotten
 
 # The state of an endpoint is one hash: `pause` (until when), `r`, `t` (theoretical arrival times of requests, tokens),
-# `rpm`, `tpm`, `told` (adopted from headers, and when), `rate`, `at` (what 429s left of the rate, and when), `base`,
-# `cut` (the rate before the last volley of 429s, and when it began), `o:…` (what each process observed of its own rate
-# when the first 429 came).
+# `rpm`, `tpm`, `reported` (adopted from headers, and when), `rate`, `at` (what 429s left of the rate, and when),
+# `base`, `cut` (the rate before the last volley of 429s, and when it began), `o:…` (what each process observed of its
+# own rate when the first 429 came).
 _RATE = """
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1e6
@@ -284,7 +284,7 @@ class Limits:
         )
 
     @property
-    def told_rpm(self) -> float | None:
+    def reported_rpm(self) -> float | None:
         """The requests a minute that the endpoint's own headers allow; None where it does not say."""
         return self._adopted.requests
 
@@ -308,9 +308,9 @@ class Limits:
         """Whether a 429 has come since a turn was given: who waited for one asks anew."""
         return self.clock() < self._paused_until
 
-    def settle(self, admission: Admission, used_tokens: int, told: Allowance | None) -> None:
+    def settle(self, admission: Admission, used_tokens: int, reported: Allowance | None) -> None:
         """After the reply: what it really took, and what the endpoint says it allows."""
-        adopted = told if told is not None and told != self._adopted else None
+        adopted = reported if reported is not None and reported != self._adopted else None
         if adopted is not None and (adopted.requests or adopted.tokens):
             self._adopted = adopted
         else:
@@ -319,8 +319,8 @@ class Limits:
         if adopted is None and not (is_token_limited and admission.tokens):
             return
         beyond = used_tokens - admission.tokens if admission.tokens else 0
-        told_requests, told_tokens = (adopted.requests or 0, adopted.tokens or 0) if adopted else (0, 0)
-        self._ask(self._settle, [beyond, told_requests, told_tokens, KEEP_S])
+        reported_requests, reported_tokens = (adopted.requests or 0, adopted.tokens or 0) if adopted else (0, 0)
+        self._ask(self._settle, [beyond, reported_requests, reported_tokens, KEEP_S])
 
     def slow_down(self, retry_after_s: float | None) -> None:
         """After a 429: every process pauses as long as the endpoint wishes, and goes on at a lower rate."""
@@ -348,8 +348,8 @@ class Limits:
             return None
 
     def _is_watched(self, now: float) -> bool:
-        is_told = bool(self._adopted.requests or self._adopted.tokens)
-        return bool(self.rpm or self.tpm) or is_told or now < self._watched_until
+        is_reported = bool(self._adopted.requests or self._adopted.tokens)
+        return bool(self.rpm or self.tpm) or is_reported or now < self._watched_until
 
     def _hears_of_others(self, now: float) -> bool:
         """Whether Redis holds what another process was told or met: looked up by one thread in a while."""
@@ -370,8 +370,8 @@ class Limits:
         return least / self.processes if least else None
 
     def _least(self, configured: int | None, name: str) -> float | None:
-        told = self._adopted.requests if name == "requests" else self._adopted.tokens
-        return min((limit for limit in (configured, told) if limit), default=None)
+        reported = self._adopted.requests if name == "requests" else self._adopted.tokens
+        return min((limit for limit in (configured, reported) if limit), default=None)
 
     def _note_sent(self, at: float) -> None:
         with self._lock:

@@ -49,13 +49,13 @@ def explain_refusal(
     `ceiling` and `parameter`: the tokens that a reply was allowed to take, and the name under which that was sent.
     A refusal that may concern this content or every call is a `ContentRefused` with the `otherwise` of the latter.
     """
-    told = read_error_body(text)
-    if status == 402 or told.codes & _QUOTA_CODES or (400 <= status < 500 and _QUOTA_WORDS.search(told.words)):
+    reported = read_error_body(text)
+    if status == 402 or reported.codes & _QUOTA_CODES or (400 <= status < 500 and _QUOTA_WORDS.search(reported.words)):
         return ProviderRefused(
             "Le quota du fournisseur du modèle est épuisé : rechargez le compte, puis relancez la tâche.",
             code="insufficient_quota",
         )
-    if size := read_size_refusal(status, told, ceiling=ceiling, parameter=parameter):
+    if size := read_size_refusal(status, reported, ceiling=ceiling, parameter=parameter):
         return size
     if status in _WAITS or status >= 500 or status < 400:
         return ProviderUnavailable(
@@ -63,22 +63,22 @@ def explain_refusal(
             code={408: "timeout", 429: "rate_limited"}.get(status, "server_error"),
             retry_after_s=retry_after_s,
         )
-    if told.codes & _FILTER_CODES or _FILTER_WORDS.search(told.words):
+    if reported.codes & _FILTER_CODES or _FILTER_WORDS.search(reported.words):
         return ContentRefused("the content filter refused the prompt", code="content_filter")
-    return _access_refused(status, told, model=model, host=host) or _request_refused(
-        status, told, model=model, host=host
+    return _access_refused(status, reported, model=model, host=host) or _request_refused(
+        status, reported, model=model, host=host
     )
 
 
-def _access_refused(status: int, told: ErrorBody, *, model: str, host: str) -> Meaning | None:
+def _access_refused(status: int, reported: ErrorBody, *, model: str, host: str) -> Meaning | None:
     """The key, the address, the place: nobody's content. None when it is none of them."""
-    if status == 451 or told.codes & _PLACE_CODES or _PLACE_WORDS.search(told.words):
+    if status == 451 or reported.codes & _PLACE_CODES or _PLACE_WORDS.search(reported.words):
         sentence = f"Le fournisseur du modèle ({host}) ne répond pas depuis ce pays : choisissez-en un autre"
         return ProviderRefused(f"{sentence}, puis relancez la tâche.", code="place_refused")
-    if status == 401 or told.codes & _KEY_CODES or _KEY_WORDS.search(told.words):
+    if status == 401 or reported.codes & _KEY_CODES or _KEY_WORDS.search(reported.words):
         sentence = f"Le fournisseur du modèle ({host}) refuse la clé d'accès : corrigez-la"
         return ProviderRefused(f"{sentence}, puis relancez la tâche.", code="unauthorised")
-    if status in (403, 407) and told.is_page:
+    if status in (403, 407) and reported.is_page:
         # A firewall that looks into what is sent may mind this content alone.
         sentence = (
             f"Un pare-feu devant {host} bloque les appels (HTTP {status}, une page web au lieu d'une réponse) : faites "
@@ -94,24 +94,24 @@ def _access_refused(status: int, told: ErrorBody, *, model: str, host: str) -> M
     return None
 
 
-def _request_refused(status: int, told: ErrorBody, *, model: str, host: str) -> Meaning:
+def _request_refused(status: int, reported: ErrorBody, *, model: str, host: str) -> Meaning:
     """Something in the request: a parameter, which every call has, or nobody knows what."""
-    named = [param for param in told.params if not param.startswith(_CONTENT)]
-    is_parameter = bool(named or told.codes & _PARAMETER_CODES or "model_not_found" in told.codes)
-    about_schema = any(word in " ".join((*named, *told.codes)) for word in _SCHEMA_WORDS)
+    named = [param for param in reported.params if not param.startswith(_CONTENT)]
+    is_parameter = bool(named or reported.codes & _PARAMETER_CODES or "model_not_found" in reported.codes)
+    about_schema = any(word in " ".join((*named, *reported.codes)) for word in _SCHEMA_WORDS)
     schema_sentence = (
         f"Le modèle « {model} » n'accepte pas les réponses structurées (JSON Schema) : choisissez-en un autre, "
         "puis relancez la tâche."
     )
-    if about_schema or told.codes & _SCHEMA_CODES:
+    if about_schema or reported.codes & _SCHEMA_CODES:
         return ProviderRefused(schema_sentence, code="schema_refused")
     if is_parameter:
         which = f" (paramètre « {named[0][:40]} »)" if named else ""
         sentence = f"Le modèle « {model} » refuse les appels{which} chez {host} : choisissez-en un autre"
         return ProviderRefused(f"{sentence}, puis relancez la tâche.", code="request_refused")
-    if any(word in told.words for word in _SCHEMA_WORDS):
+    if any(word in reported.words for word in _SCHEMA_WORDS):
         return _doubtful(status, schema_sentence, code="schema_refused")
-    what = "une page web répond à la place du modèle" if told.is_page else f"HTTP {status}"
+    what = "une page web répond à la place du modèle" if reported.is_page else f"HTTP {status}"
     sentence = (
         f"Le fournisseur du modèle ({host}) refuse tous les appels, quel qu'en soit le contenu ({what}) : vérifiez "
         f"l'adresse et le modèle « {model} »"

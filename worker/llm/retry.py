@@ -33,9 +33,9 @@ from worker.questions.answers import Look, Refusal
 # A longer wait is not worth a thread: the task is given back and looked at again later.
 LONGEST_WAIT_S = 20.0
 # While another worker asks the same question, its reply is looked for this often.
-TWIN_WAIT_S = 0.5
+IN_FLIGHT_WAIT_S = 0.5
 # Replies about one question that a run of a job may cost, over both looks and whatever goes wrong.
-MAX_GENERATIONS = 12
+MAX_REPLIES = 12
 # So many replies in a row in which nothing can be read, and the endpoint always answers so.
 ILLEGIBLE_IN_A_ROW = 8
 # Sizes that an endpoint may refuse before the content counts as what it refuses.
@@ -96,7 +96,7 @@ class Answers:
 
     looks: dict[str, Look] = field(default_factory=dict)
     refusals: dict[str, Refusal] = field(default_factory=dict)
-    generations: dict[str, int] = field(default_factory=dict)
+    replies_used: dict[str, int] = field(default_factory=dict)
     deferred: set[str] = field(default_factory=set)
 
 
@@ -126,19 +126,19 @@ def ask(
     max_attempts: int,
     questions_per_call: int,
     transport_attempts: int | None = None,
-    generations: Mapping[str, int] | None = None,
+    replies_used: Mapping[str, int] | None = None,
 ) -> Answers:
     """Ask about every item: together first, then in smaller calls or alone what was not answered acceptably.
 
     `max_attempts` bounds the results about one item that are not accepted, and the tries of one call that meets a
-    passing fault (`transport_attempts` where given). `generations`: replies that each item has cost already.
+    passing fault (`transport_attempts` where given). `replies_used`: replies that each item has cost already.
     Raises `ProviderUnavailable` when the endpoint stays away, `ProviderRefused` when it will never answer, `LeaseLost`
     or `Stopping` when this worker must not go on, `JobFailed` when the budget is spent.
     """
-    before = generations or {}
+    before = replies_used or {}
     talk = _Talk(
         dialogue,
-        states={i: _State(most=questions_per_call, generations=before.get(i, 0)) for i in item_ids},
+        states={i: _State(most=questions_per_call, replies_used=before.get(i, 0)) for i in item_ids},
         max_attempts=max_attempts,
         transport_attempts=transport_attempts or max_attempts,
         questions_per_call=questions_per_call,
@@ -147,7 +147,7 @@ def ask(
     while groups := list(talk.groups()):
         for group in groups:
             talk.ask_group(group)
-    talk.answers.generations.update({item_id: state.generations for item_id, state in talk.states.items()})
+    talk.answers.replies_used.update({item_id: state.replies_used for item_id, state in talk.states.items()})
     return talk.answers
 
 
@@ -156,7 +156,7 @@ class _State:
     """Where one item stands."""
 
     most: int  # questions that its next call may hold
-    generations: int = 0  # replies that it cost, the first look's included
+    replies_used: int = 0  # replies that it cost, the first look's included
     asked: int = 0  # calls for this purpose
     tries: int = 0  # results that were not accepted
     illegible: int = 0  # replies in which nothing could be read
@@ -191,7 +191,7 @@ class _Talk:
             and state.tries < self.max_attempts
             # What stands between us and the model is seldom a question's fault: it has twice the attempts.
             and state.illegible < min(ILLEGIBLE_IN_A_ROW, 2 * self.max_attempts)
-            and state.generations < MAX_GENERATIONS
+            and state.replies_used < MAX_REPLIES
         )
 
     def recall(self, item_ids: Sequence[str]) -> None:
@@ -252,7 +252,7 @@ class _Talk:
         is_retry = any(self.states[item_id].asked for item_id in group)
         waiting = self.dialogue.ledger.defer(request, is_retry=is_retry)
         while waiting is None:
-            self.dialogue.sleep(TWIN_WAIT_S)
+            self.dialogue.sleep(IN_FLIGHT_WAIT_S)
             self._recall_others(group)
             if not all(map(self._is_open, group)):
                 return
@@ -305,7 +305,7 @@ class _Talk:
         call_id = ledger.begin(request, is_retry=is_retry)
         while call_id is None:
             # The turn is kept meanwhile: to ask for another at every look would use up the shared limits.
-            self.dialogue.sleep(TWIN_WAIT_S)
+            self.dialogue.sleep(IN_FLIGHT_WAIT_S)
             self._recall_others(group)
             if not all(map(self._is_open, group)):
                 return None
@@ -366,12 +366,12 @@ class _Talk:
         raise refused from error
 
     def _probe(self, refused: Request) -> None:
-        """Send the least call of the same kind. It is on the books like any other; its reply answers nobody."""
+        """Send the least call of the same kind. It is in the ledger like any other; its reply answers nobody."""
         dialogue, ledger = self.dialogue, self.dialogue.ledger
         probe = dialogue.probe(refused)
         with dialogue.admitted(probe):
             while (call_id := ledger.begin(probe, is_retry=False)) is None:
-                dialogue.sleep(TWIN_WAIT_S)  # the budget is reserved by calls under way
+                dialogue.sleep(IN_FLIGHT_WAIT_S)  # the budget is reserved by calls under way
             try:
                 reply = dialogue.send(probe)
             except LeaseLost:
@@ -390,11 +390,11 @@ class _Talk:
         self.states.update(known)
 
     def _is_used_up(self, group: Sequence[str]) -> bool:
-        return any(self.states[item_id].generations >= MAX_GENERATIONS for item_id in group)
+        return any(self.states[item_id].replies_used >= MAX_REPLIES for item_id in group)
 
     def _count(self, item_ids: Sequence[str]) -> None:
         for item_id in item_ids:
-            self.states[item_id].generations += 1
+            self.states[item_id].replies_used += 1
             self.states[item_id].asked += 1
 
     def _lose(self, item_ids: Sequence[str], *, is_lost: bool) -> None:

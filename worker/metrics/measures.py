@@ -66,7 +66,7 @@ SELECT "id", "completedAt" AS "endedAt", "model", "purpose", "status", COALESCE(
        extract(epoch FROM "completedAt" - "createdAt") AS seconds
 FROM "LlmCall" WHERE "status" IN ('succeeded', 'failed') AND "completedAt" > :until
 """)
-BOOKS = sa.text("""
+LEDGER = sa.text("""
 SELECT "model", "purpose", "status", "code", sum("calls") AS calls, sum("promptTokens") AS prompt,
        sum("cachedTokens") AS cached, sum("completionTokens") AS completion, COALESCE(sum("costUsd"), 0) AS cost
 FROM "LlmTotal" WHERE "status" IN ('succeeded', 'failed') GROUP BY 1, 2, 3, 4
@@ -195,7 +195,7 @@ class Measures:
         calls = {"bounds": list(CALL_BOUNDS)}
         tasks = {"bounds": list(TASK_BOUNDS)}
         if self._until is None:
-            for row in connection.execute(BOOKS).mappings():
+            for row in connection.execute(LEDGER).mappings():
                 self.grown.add_calls(row)
             for row in connection.execute(CALLS_BEFORE, calls | {"until": until}).mappings():
                 self.grown.add_calls(row)

@@ -30,7 +30,7 @@ CHANNEL = "medq_task"
 CUT_OFF_SESSION = "medq-watch cut off "  # the same of one that cannot reach the LLM; host and pid follow
 WAITING_SESSION = "medq-watch waits "  # the same of one that waits for the server; SQLSTATE, host and pid follow
 WATCH_SESSION = "medq-watch"  # what pg_stat_activity shows of the session with which a worker process listens
-MAX_DEATHS = 3  # of which the last was seen: the task alone in a process, which died
+MAX_CRASHES = 3  # of which the last was seen: the task alone in a process, which died
 MAX_LOSSES = 30  # workers that vanished with it, whatever took them: operators may kill often
 
 # While the model's endpoint is down a whole job waits: the time stands on its first task, `prepare`, which is the one
@@ -201,7 +201,7 @@ UPDATE "AiValidationTask" SET "status" = :status, "deaths" = "deaths" + 1, "leas
 WHERE "id" = :id AND "attempt" = :attempt AND "status" = 'running' AND "leaseExpiresAt" < {NOW}
 """)  # noqa: S608
 
-COUNT_DEATH = sa.text(f"""
+COUNT_CRASH = sa.text(f"""
 UPDATE "AiValidationTask" SET "status" = :status, "deaths" = "deaths" + 1, "leaseOwner" = NULL,
        "leaseExpiresAt" = NULL, "completedAt" = CASE WHEN :status = 'failed' THEN {NOW} END, "errorMessage" = :error,
        "notBefore" = CASE WHEN :status = 'ready' THEN {NOW} + make_interval(secs => :delay_s) END
@@ -366,14 +366,14 @@ def give_back_all(connection: sa.Connection, *, process: str) -> None:
     connection.execute(GIVE_BACK_ALL, {"process": process})
 
 
-def count_death(connection: sa.Connection, task: Task, *, error: str) -> str | None:
+def count_crash(connection: sa.Connection, task: Task, *, error: str) -> str | None:
     """Count a death that its worker saw: ready again, a little later each time, or `failed` after the third.
 
     The new status; None when the task is no longer this owner's.
     """
-    status = "failed" if task.deaths + 1 >= MAX_DEATHS else "ready"
+    status = "failed" if task.deaths + 1 >= MAX_CRASHES else "ready"
     delay_s = 1.0 * 4**task.deaths
-    done = connection.execute(COUNT_DEATH, {**task.token, "status": status, "error": error, "delay_s": delay_s})
+    done = connection.execute(COUNT_CRASH, {**task.token, "status": status, "error": error, "delay_s": delay_s})
     return status if done.rowcount == 1 else None
 
 

@@ -73,10 +73,10 @@ def _decide(connection: sa.Connection, order: Order) -> Decided:
         _check_open(item, order, is_open=loaded.is_open)
         decided = _settle(connection, item, order, settlement)
     for job_id, message in decision_store.read_last_words(connection, loaded.job_ids).items():
-        decision_store.say(
+        decision_store.set_message(
             connection, job_id, messages.with_open(message, decision_store.count_open(connection, job_id))
         )
-    return replace(decided, other_items=len(loaded.open_twins))
+    return replace(decided, other_items=len(loaded.open_same_content))
 
 
 def _same_decision(item: DecidedItem, order: Order, settlement: Settlement) -> str | None:

@@ -32,7 +32,7 @@ ITS_QUESTION = """LEFT JOIN "Question" q ON q."id" = COALESCE(i."questionId", 'q
 FIND = sa.text('SELECT "contentHash", "questionId" FROM "AiValidationItem" WHERE "id" = :id AND "question" IS NOT NULL')
 LOCK_CONTENT = sa.text("SELECT pg_advisory_xact_lock(hashtextextended('medq-decision:' || :content_hash, 0))")
 LOCK_QUESTION = sa.text('SELECT to_jsonb(q) FROM "Question" q WHERE q."id" = :id FOR UPDATE')
-TWINS = sa.text('SELECT "id", "jobId" FROM "AiValidationOpenItem" WHERE "contentHash" = :content_hash')
+SAME_CONTENT = sa.text('SELECT "id", "jobId" FROM "AiValidationOpenItem" WHERE "contentHash" = :content_hash')
 LOCK_JOBS = sa.text("""
 SELECT j."id" FROM "AiValidationJob" j
 WHERE j."id" = ANY(:ids) OR j."id" = (SELECT i."jobId" FROM "AiValidationItem" i WHERE i."id" = :item_id)
@@ -109,15 +109,15 @@ OPEN_COUNT = sa.text('SELECT count(*) FROM "AiValidationOpenItem" WHERE "jobId" 
 LAST_WORD = sa.text("""
 SELECT "id", "message" FROM "AiValidationJob" WHERE "id" = ANY(:ids) AND "status" = 'completed' ORDER BY "id"
 """)
-SAY = sa.text(f'UPDATE "AiValidationJob" SET "message" = :message, "updatedAt" = {NOW} WHERE "id" = :id')  # noqa: S608
+SET_MESSAGE = sa.text(f'UPDATE "AiValidationJob" SET "message" = :message, "updatedAt" = {NOW} WHERE "id" = :id')  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """An item locked with everything it stands on; `open_twins` are the other rows of its content that wait."""
+    """An item locked with everything it stands on; `open_same_content` are the other rows of its content that wait."""
 
     item: DecidedItem
-    open_twins: frozenset[str]
+    open_same_content: frozenset[str]
     job_ids: tuple[str, ...]
     is_open: bool
 
@@ -140,8 +140,8 @@ def lock_item(connection: sa.Connection, item_id: str) -> Loaded | None:
     stored_id = found["questionId"] or question_id(content_hash)
     connection.execute(LOCK_CONTENT, {"content_hash": content_hash})
     stored = connection.execute(LOCK_QUESTION, {"id": stored_id}).scalar_one_or_none()
-    twins = connection.execute(TWINS, {"content_hash": content_hash}).all()
-    jobs = {"ids": sorted({twin.jobId for twin in twins}), "item_id": item_id}
+    same = connection.execute(SAME_CONTENT, {"content_hash": content_hash}).all()
+    jobs = {"ids": sorted({open_row.jobId for open_row in same}), "item_id": item_id}
     job_ids = tuple(connection.execute(LOCK_JOBS, jobs).scalars())
     row = connection.execute(LOAD, {"id": item_id}).mappings().one_or_none()
     if row is None or row["contentHash"] != content_hash:
@@ -159,8 +159,8 @@ def lock_item(connection: sa.Connection, item_id: str) -> Loaded | None:
         standing=standing_decisions(decisions),
         version=row["version"],
     )
-    ids = {twin.id for twin in twins}
-    return Loaded(item, open_twins=frozenset(ids - {item_id}), job_ids=job_ids, is_open=item_id in ids)
+    ids = {open_row.id for open_row in same}
+    return Loaded(item, open_same_content=frozenset(ids - {item_id}), job_ids=job_ids, is_open=item_id in ids)
 
 
 def record(
@@ -285,9 +285,9 @@ def read_last_words(connection: sa.Connection, job_ids: Sequence[str]) -> dict[s
     return {row.id: row.message for row in rows if row.message}
 
 
-def say(connection: sa.Connection, job_id: str, message: str) -> None:
+def set_message(connection: sa.Connection, job_id: str, message: str) -> None:
     """Put a sentence on a job's row, which must be locked already."""
-    connection.execute(SAY, {"id": job_id, "message": typeset(message)})
+    connection.execute(SET_MESSAGE, {"id": job_id, "message": typeset(message)})
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from worker.db.engine import Database
 from worker.errors import ContentRefused, LeaseLost, MedqError, ProviderRefused, ProviderUnavailable, SizeRefused
 from worker.failpoints import Point
 from worker.jobs import job_store
-from worker.jobs.analyse import say_waits
+from worker.jobs.analyse import set_waiting_message
 from worker.jobs.failures import fail_job
 from worker.llm import ledger
 from worker.llm.batch import batches
@@ -125,7 +125,7 @@ class BatchSubmitter:
         for part in cut_batches(waiting) if waiting else ():
             batches.make_batch(connection, job_id, part, batch_id=new_id(), endpoint=self.endpoint)
         if waiting:
-            say_waits(connection, job_id)
+            set_waiting_message(connection, job_id)
             log.info("round_collected", job_id=job_id, calls=len(waiting))
         failpoints.reached(Point.IN_COLLECT)
 
@@ -226,7 +226,7 @@ class BatchSubmitter:
         delay_s = self.patience.poll_s
         is_kept = batches.note_submitted(connection, batch, found, delay_s=delay_s, is_again=is_again)
         if is_kept and batch.job_id is not None and status == "processing":
-            say_waits(connection, batch.job_id)
+            set_waiting_message(connection, batch.job_id)
         return is_kept
 
     def _look_after(self, batch: HeldBatch) -> None:
@@ -418,7 +418,7 @@ class BatchSubmitter:
         now = ledger.read_clock(connection)
         retry_at, until = now + timedelta(seconds=delay_s), now + timedelta(seconds=max(left_s, delay_s))
         is_busy = error.code in ("rate_limited", "file_not_ready")
-        job_store.say(
+        job_store.set_message(
             connection,
             batch.job_id,
             messages.provider_busy(retry_at)

@@ -52,7 +52,7 @@ log = get_logger()
 EMBEDDED_CALLS = 2  # slots of the embedded model
 POOL, LEASE_POOL = 8, 2  # connections for work, and for what keeps it moving
 LEAST_PATIENCE_S = 60.0  # with the database, of a task
-SAY_WAITS_S = 5.0  # so long nobody is told of what a process waits for: it passes by itself
+MESSAGE_AFTER_S = 5.0  # so long nobody is told of what a process waits for: it passes by itself
 CONNECTIONS_OF_A_PROCESS = POOL + LEASE_POOL + 1  # one listens
 
 
@@ -73,7 +73,7 @@ class Parts:
     threads: int
 
     def release(self) -> None:
-        """Give back what this process still holds, so that another takes it at once and no death is counted."""
+        """Give back what this process still holds, so that another takes it at once and no crash is counted."""
         try:
             self.lease_database.transact(lambda c: tasks.give_back_all(c, process=self.executor.owner), patience_s=1)
         except Exception as error:
@@ -190,7 +190,7 @@ def build_dispatch(
 
 def _waited_for(*waits: Waiting | None) -> str | None:
     """The SQLSTATE that is waited for longest, once it is worth saying."""
-    long = [waiting for waiting in waits if waiting is not None and waiting.for_s >= SAY_WAITS_S]
+    long = [waiting for waiting in waits if waiting is not None and waiting.for_s >= MESSAGE_AFTER_S]
     return max(long, key=lambda waiting: waiting.for_s).state.code if long else None
 
 
@@ -323,7 +323,7 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
             waiting=health.longest,
         ),
         notifier=notifier,
-        upload_cleaner=UploadCleaner(database=lease_database, storage=dispatch.storage, stray_s=settings.stray_s),
+        upload_cleaner=UploadCleaner(database=lease_database, storage=dispatch.storage, orphan_s=settings.stray_s),
         recovery=build_recovery(dispatch, lease_database, notifier),
         batch_submitter=batch_submitter,
         broker=broker,

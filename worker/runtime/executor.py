@@ -17,7 +17,7 @@ from worker.errors import CutOff, Interrupted, LeaseLost, Stopping
 from worker.failpoints import Point
 from worker.jobs.claim import Claimed
 from worker.jobs.dispatch import TaskDispatch
-from worker.jobs.failures import bury
+from worker.jobs.failures import record_crash
 from worker.llm.circuit_breaker import Circuit
 from worker.logging import get_logger
 from worker.queue import tasks
@@ -177,7 +177,7 @@ class Executor:
     def _run(self, claimed: Claimed, lease: Lease) -> None:
         """Here, or in a process of its own when two workers died with this task: then nobody else can be to blame."""
         # Protection: a process of its own for a task that two workers died with
-        if claimed.task.deaths < tasks.MAX_DEATHS - 1:
+        if claimed.task.deaths < tasks.MAX_CRASHES - 1:
             self.dispatch.run(claimed, lease)
             return
         while not self._sandboxes.acquire(timeout=0.5):
@@ -188,11 +188,11 @@ class Executor:
             self._sandboxes.release()
 
     def _give_back(self, task: Task, *, delay_s: float = 0) -> None:
-        # However long the server is away: a task that is not given back costs a lease, and is counted as a death.
+        # However long the server is away: a task that is not given back costs a lease, and is counted as a crash.
         self.database.transact(lambda c: tasks.give_back(c, task, delay_s=delay_s), patience_s=math.inf)
 
     def _give_up(self, task: Task, error: Exception) -> str:
-        """A fault of the infrastructure is nobody's: the task goes back. Any other counts as a death of the task."""
+        """A fault of the infrastructure is nobody's: the task goes back. Any other counts as a crash of the task."""
         # Protection: telling a fault of the database from one of the task
         if isinstance(error, Interrupted) or is_infrastructure_fault(error):
             log.warning("task_interrupted", error=type(error).__name__)
@@ -203,5 +203,5 @@ class Executor:
             return "lost"
         cause = f"{type(error).__name__}: {error}"[:500]
         log.error("task_crashed", exc_info=error)
-        self.database.transact(lambda c: bury(c, task, error=cause))
+        self.database.transact(lambda c: record_crash(c, task, error=cause))
         return "crashed"

@@ -21,7 +21,7 @@ from worker.queue.leases import Leases
 
 log = get_logger()
 
-TELL_S = 20.0  # so long a job's row says nothing of a server that is waited for
+MESSAGE_AFTER_S = 20.0  # so long a job's row says nothing of a server that is waited for
 
 
 def _nothing() -> None:
@@ -70,11 +70,11 @@ class Heartbeat:
     def tell(self) -> None:
         """Say on the rows of the jobs at work what their tasks have long been waiting for, as far as it can be said."""
         waiting, held = self.waiting(), self.leases.held()
-        if waiting is None or waiting.for_s < TELL_S or not held:
+        if waiting is None or waiting.for_s < MESSAGE_AFTER_S or not held:
             return
 
         def say(connection: sa.Connection) -> None:
             since = ledger.read_clock(connection) - timedelta(seconds=waiting.for_s)
-            job_store.say_of_tasks(connection, list(held), messages.database_waits(waiting.state.french, since))
+            job_store.set_message_of_tasks(connection, list(held), messages.database_waits(waiting.state.french, since))
 
         self.database.transact(say, patience_s=0)

@@ -32,7 +32,7 @@ def _nothing() -> None:
 
 @dataclass(frozen=True)
 class Reaper:
-    """Returns expired leases, counts the deaths, and mends jobs left without a task."""
+    """Returns expired leases, counts the crashes, and mends jobs left without a task."""
 
     database: Database
     lease_s: float
@@ -83,7 +83,7 @@ class Reaper:
         # One transaction: an idle worker sweeps all day.
         tasks.mend_orphans(connection)
         # Open calls of tasks that no longer run: cancelled, deleted, or given back while the reply was on its way.
-        ledger.mark_strays(connection, older_than_s=self.call_timeout_s + self.lease_s)
+        ledger.mark_orphans(connection, older_than_s=self.call_timeout_s + self.lease_s)
         is_batch_due = self.batch_submitter is not None and self.batch_submitter.is_due(connection)
         return tasks.find_expired(connection, lease_s=self.lease_s), is_batch_due
 

@@ -1,4 +1,4 @@
-"""A task that two workers died with runs in a process of its own: its third death is then surely its own doing.
+"""A task that two workers died with runs in a process of its own: its third crash is then surely its own doing.
 
 This is the side of the worker that waits; what runs over there is `worker.runtime.sandbox_main`.
 """
@@ -24,7 +24,7 @@ LOOK_S = 0.1
 
 
 class Ending(IntEnum):
-    """The exit code of a sandbox that ended in order. Any other is a death."""
+    """The exit code of a sandbox that ended in order. Any other is a crash."""
 
     DONE = 0
     LOST = 20

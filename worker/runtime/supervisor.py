@@ -1,4 +1,4 @@
-"""Starts worker processes, restarts those that die, passes signals on. A death takes no sibling with it.
+"""Starts worker processes, restarts those that die, passes signals on. A crash takes no sibling with it.
 
 A process that cannot start is not started for ever: its settings are wrong, or it ends during its start again and again
 while no other one works. Then there is a `failure`, and whoever supervises ends with it.

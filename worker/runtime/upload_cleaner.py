@@ -28,11 +28,11 @@ class UploadCleaner:
 
     database: Database
     storage: Storage
-    stray_s: float
+    orphan_s: float
 
     def run(self, stopped: threading.Event) -> None:
         """Tidy now and again until `stopped`; a storage that is away is left alone until the next time."""
-        while not stopped.wait(min(self.stray_s, CLEAN_S) * random.uniform(0.5, 1)):  # noqa: S311 (jitter)
+        while not stopped.wait(min(self.orphan_s, CLEAN_S) * random.uniform(0.5, 1)):  # noqa: S311 (jitter)
             try:
                 self.run_once()
             except Exception as error:  # noqa: BLE001 (tidying can wait)
@@ -42,11 +42,11 @@ class UploadCleaner:
         """One round. Safe to run in any number of processes at once."""
         if ended := self.database.transact(lambda c: job_store.end_abandoned(c, untouched_s=ABANDONED_S)):
             log.warning("abandoned_jobs_failed", jobs=len(ended))
-        if count := Retention(self.database, self.storage).tidy(older_than_s=self.stray_s):
-            log.info("stray_files_removed", jobs=count)
-        for job_id in self.storage.unsettled_uploads(self.stray_s):
+        if count := Retention(self.database, self.storage).tidy(older_than_s=self.orphan_s):
+            log.info("orphan_files_removed", jobs=count)
+        for job_id in self.storage.unsettled_uploads(self.orphan_s):
             if self.database.transact(lambda c, job_id=job_id: job_store.exists(c, job_id)):  # type: ignore[misc]
                 self.storage.settle_upload(job_id)
             else:
                 self.storage.discard_upload(job_id)
-                log.info("stray_upload_removed", job_id=job_id)
+                log.info("orphan_upload_removed", job_id=job_id)

@@ -113,7 +113,7 @@ def _find_wedge(worker: dramatiq.Worker, parts: Parts, settings: Settings) -> st
 
 
 def _tell_supervisor() -> None:
-    """One byte on standard output: this process got as far as working, so that a later death is no failed start."""
+    """One byte on standard output: this process got as far as working, so that a later crash is no failed start."""
     _say(WORKS)
 
 
