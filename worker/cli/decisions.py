@@ -1,4 +1,4 @@
-"""Commands for whoever settles what an analysis left open: items, decide. What a decision does is in `pipeline`."""
+"""Commands for whoever settles what an analysis left open: items, decide. What a decision does is in `review`."""
 
 from __future__ import annotations
 

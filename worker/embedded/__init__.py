@@ -1,6 +1,6 @@
 """Embedded PostgreSQL and Redis for a machine that has none: started when needed, shared, stopped by the last user.
 
-Only what DATABASE_URL or REDIS_URL does not name is started. Connecting to what was started is the adapters' work.
+Only what DATABASE_URL or REDIS_URL does not name is started. Connecting to what was started is other rooms' work.
 """
 
 from __future__ import annotations

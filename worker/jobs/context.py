@@ -1,4 +1,4 @@
-"""What every room of the line works with, built once per process by `wiring`."""
+"""What every step of a job works with, built once per process by the container."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What calls cost: the table of prices, read once. What was spent is in `calls`."""
+"""What calls cost: the table of prices, read once. What was spent is in the ledger."""
 
 from __future__ import annotations
 

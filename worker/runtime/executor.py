@@ -1,4 +1,4 @@
-"""Claim, hold, run: what an idle thread does when a wake-up comes. What a task does is in `pipeline`."""
+"""Claim, hold, run: what an idle thread does when a wake-up comes. What a task does is in `jobs`."""
 
 from __future__ import annotations
 
