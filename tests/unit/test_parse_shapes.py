@@ -198,6 +198,24 @@ def test_several_columns_that_could_hold_the_key(header: str, cells: list[str], 
     assert keys(read(f"question;option a;option b;option c;option d;{header}\n{rows}")) == right
 
 
+@pytest.mark.parametrize(
+    ("header", "row", "right"),
+    [
+        ("reponse", "HTA", "HTA"),
+        ("reponse;Bonne réponse", "HTA;Diabète", "!"),
+        ("reponse;Bonne réponse", "HTA;réponse : hta", "HTA"),
+        ("reponse;Bonne réponse", "HTA;", "HTA"),
+        ("reponse;Bonne réponse", ";HTA", "HTA"),
+        ("reponse;Bonne réponse", "HTA;Pas de réponse", "HTA"),
+        ("reponse;Bonne réponse", "Pas de réponse;?", None),
+        ("reponse;reponse", "HTA;Diabète", "!"),
+        ("reponse;Corrigé;answer", "HTA;HTA;Diabète", "!"),
+    ],
+)
+def test_answers_of_several_columns_that_differ_are_none(header: str, row: str, right: str | None) -> None:
+    assert keys(read(f"question;{header}\nQuestion ?;{row}")) == [right]
+
+
 # Key cells against the options and the rest of their column
 
 

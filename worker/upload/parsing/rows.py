@@ -301,14 +301,17 @@ def _read_several_keys(draft: Draft, facts: Facts, texts: Mapping[str, str], fin
     keys = {reading.key for reading in readings}
     if len(keys) == 1 and None not in keys:
         return _Official(keys.pop())
-    together = " / ".join(texts.values())
     if len(set(texts.values())) == 1:
         return _note_key(readings[0], next(iter(texts.values())), findings)
-    headers = dict(zip(draft.columns.answers, draft.columns.answer_headers, strict=True))
-    said = " ; ".join(f"« {shown(text)} » ({headers[column]})" for column, text in texts.items())
-    message = f"Clés différentes dans plusieurs colonnes, aucune n'est retenue : {said}."
+    message = f"Clés différentes dans plusieurs colonnes, aucune n'est retenue : {_by_column(draft, texts)}."
     findings.append(Finding("conflicting_keys", message, "reponse"))
-    return _Official(None, together)
+    return _Official(None, " / ".join(texts.values()))
+
+
+def _by_column(draft: Draft, texts: Mapping[str, str]) -> str:
+    """Each text with the header that it stands under."""
+    headers = dict(zip(draft.columns.answers, draft.columns.answer_headers, strict=True))
+    return " ; ".join(f"« {shown(text)} » ({headers[column]})" for column, text in texts.items())
 
 
 def _read_key_of_case(draft: Draft, facts: Facts, style: Style, findings: list[Finding]) -> _Official:
@@ -343,23 +346,25 @@ def _note_key(reading: KeyReading, text: str, findings: list[Finding]) -> _Offic
 
 
 def _read_official_answer(draft: Draft, findings: list[Finding]) -> _Official:
-    texts = [text for column in draft.columns.answers if (text := plain_text(draft.cells[column]))]
-    if draft.spoiled_answers and not texts:
+    """The answer of a QROC; several that differ are none, as for keys: nothing tells which one is right."""
+    cells = {column: plain_text(draft.cells[column]) for column in draft.columns.answers}
+    said = {column: answer for column, text in cells.items() if (answer := read_answer(text))}
+    if draft.spoiled_answers and not said:
         return _Official(None, " / ".join(draft.spoiled_answers.values()))
-    answer = read_answer(texts[0]) if texts else None
-    if answer is None:
-        return _NOTHING
-    if _TYPED_PLACEHOLDER.fullmatch(answer):
+    answers = {column: answer for column, answer in said.items() if not _TYPED_PLACEHOLDER.fullmatch(answer)}
+    for answer in answers.values():
+        if read_letters(answer) is not None:
+            _refuse_letters(draft, answer)
+    if len({fold_text(answer) for answer in answers.values()}) > 1:
+        message = f"Réponses différentes dans plusieurs colonnes, aucune n'est retenue : {_by_column(draft, answers)}."
+        findings.append(Finding("conflicting_answers", message, "reponse"))
+        return _Official(None, " / ".join(answers.values()))
+    if said and not answers:
+        filler = shown(next(iter(said.values())))
         findings.append(
-            Finding("placeholder_answer", f"Réponse de remplissage, non retenue : « {shown(answer)} ».", "reponse")
+            Finding("placeholder_answer", f"Réponse de remplissage, non retenue : « {filler} ».", "reponse")
         )
-        return _NOTHING
-    if read_letters(answer) is not None:
-        _refuse_letters(draft, answer)
-    if others := [text for text in texts[1:] if fold_text(text) != fold_text(texts[0])]:
-        message = f"Plusieurs réponses dans la ligne : « {shown(texts[0])} » est retenue, pas « {shown(others[0])} »."
-        findings.append(Finding("several_answers", message, "reponse"))
-    return _Official(answer)
+    return _Official(next(iter(answers.values()), None))
 
 
 def _refuse_letters(draft: Draft, answer: str) -> None:
