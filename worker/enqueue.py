@@ -9,15 +9,15 @@ import hashlib
 import json
 import os
 import secrets
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from worker import failpoints
 from worker.errors import UsageError
 from worker.failpoints import Point
-from worker.system.urls import read_address
+from worker.system.urls import Address, read_address
 from worker.upload.storage import Storage
 
 INSERT_JOB = """
@@ -49,39 +49,51 @@ def enqueue_job(
     """
     from worker.db.sessions import begin_statement, open_session
 
-    database_url = database_url or os.environ.get("DATABASE_URL")
-    if not database_url:
-        raise UsageError("DATABASE_URL is not set. Give the address of the platform's PostgreSQL.")
+    address = _read_database_url(database_url)
     dumped = _dump(config)
     storage = Storage(storage_url or default_storage_url())
     data, name = _open(file, file_name)
-    address = read_address(database_url)
     with data, open_session(address, name="medq-enqueue") as connection:
         connection.execute(begin_statement(address))
         user_id = _find_user(connection, user)
         job_id = new_job_id() if idempotency_key is None else job_id_of(user_id, idempotency_key)
         if idempotency_key is not None and _is_there(connection, job_id):
             return job_id
-        # Killed anywhere in between, the note lets the workers remove a file that no job came of.
-        storage.announce_upload(job_id)
-        failpoints.reached(Point.ANNOUNCED)
-        try:
+        with _noted(storage, job_id):
             url, size = storage.save_upload(data, job_id, name)
             failpoints.reached(Point.STORED)
-            connection.execute(
-                INSERT_JOB,
-                (job_id, Path(url).name, _text(name), size, url, user_id, _text(instructions), dumped),
-            )
+            row = (job_id, Path(url).name, _text(name), size, url, user_id, _text(instructions), dumped)
+            connection.execute(INSERT_JOB, row)
             failpoints.reached(Point.INSERTED)
-        except BaseException:
-            storage.discard_upload(job_id)
-            raise
-        # Should this fail, the job may exist all the same: the workers find out, and tidy up if it does not.
-        connection.commit()
-        failpoints.reached(Point.ENQUEUED)
-        with suppress(OSError):  # the job is there; the workers forget the note
-            storage.settle_upload(job_id)
+        _commit(connection, storage, job_id)
     return job_id
+
+
+def _commit(connection: Any, storage: Storage, job_id: str) -> None:
+    # Should this fail, the job may exist all the same: the workers find out, and tidy up if it does not.
+    connection.commit()
+    failpoints.reached(Point.ENQUEUED)
+    with suppress(OSError):  # the job is there; the workers forget the note
+        storage.settle_upload(job_id)
+
+
+@contextmanager
+def _noted(storage: Storage, job_id: str) -> Iterator[None]:
+    """Killed inside, a note lets the workers remove a file that no job came of; failed inside, it is removed here."""
+    storage.announce_upload(job_id)
+    failpoints.reached(Point.ANNOUNCED)
+    try:
+        yield
+    except BaseException:
+        storage.discard_upload(job_id)
+        raise
+
+
+def _read_database_url(url: str | None) -> Address:
+    url = url or os.environ.get("DATABASE_URL")
+    if not url:
+        raise UsageError("DATABASE_URL is not set. Give the address of the platform's PostgreSQL.")
+    return read_address(url)
 
 
 def default_storage_url() -> str:

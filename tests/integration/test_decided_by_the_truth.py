@@ -21,6 +21,7 @@ from worker.db.engine import Database
 from worker.evaluation.acceptance import measure_acceptance
 from worker.evaluation.figures import GivenKey
 from worker.evaluation.run import KnownQuestion, read_known, spoil, with_official, write_upload
+from worker.evaluation.spoil import Spoiling
 from worker.questions.decision import Order
 from worker.review.decide import decide
 from worker.review.decision_store import ItemView, list_items
@@ -42,7 +43,7 @@ def test_decisions_by_the_truth_leave_right_keys_alone_and_say_what_the_model_is
         replace(one, question=replace(one.question, specialty=SPECIALTIES[n % 3]))
         for n, one in enumerate(read_known(DEV))
     ]
-    keys = spoil(known, wrong=0.05, left_out=0, seed=SEED)
+    keys = spoil(known, Spoiling(wrong=0.05, left_out=0, seed=SEED))
     assert (len(keys), sum(key.is_spoiled for key in keys)) == (312, 16)
     teach(llm, known)
     path = tmp_path / "examen.xlsx"

@@ -20,6 +20,7 @@ from worker.db.engine import connect
 from worker.errors import UsageError
 from worker.evaluation.figures import Scores
 from worker.evaluation.run import KnownQuestion, evaluate, read_known, spoil
+from worker.evaluation.spoil import Spoiling
 from worker.settings import Settings
 
 DEV = Path(__file__).resolve().parents[3] / "shared" / "data" / "frenchmedmcqa-dev.json"
@@ -52,14 +53,7 @@ def teach(llm: ScriptedLlm, known: list[KnownQuestion], *, accuracy: float) -> N
 def run(platform: Platform, known: list[KnownQuestion], **shares: float) -> Scores:
     environment = {**platform.worker_environment(MEDQ_THREADS="8"), "MEDQ_LEASE_SECONDS": "30"}
     settings = Settings.model_validate(environment)
-    return evaluate(
-        known,
-        settings,
-        wrong=shares.get("wrong", 0.05),
-        left_out=shares.get("left_out", 0.05),
-        seed=0,
-        told=lambda _done, _total: None,
-    )
+    return evaluate(known, settings, Spoiling(**shares), told=lambda _done, _total: None)
 
 
 def databases(platform: Platform) -> set[str]:
@@ -164,7 +158,7 @@ def test_short_answers_are_judged_by_the_known_one_and_a_doubt_is_listed(
     # Given ten short answers of which two will be spoiled and two left out, and a model that knows them all, but
     # words one of those left out so that only a person can say whether it is the same
     known = read_known(write_short(tmp_path / "examen.xlsx"))
-    keys = spoil(known, wrong=0.2, left_out=0.2, seed=5)
+    keys = spoil(known, Spoiling(wrong=0.2, left_out=0.2, seed=5))
     short = [(one, key) for one, key in zip(known, keys, strict=True) if not one.question.is_qcm]
     silent = [one for one, key in short if key.given is None]
     assert (len(short), len(silent), sum(key.is_spoiled for _, key in short)) == (10, 2, 2)

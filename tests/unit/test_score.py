@@ -8,7 +8,7 @@ import pytest
 
 from worker.evaluation.figures import Answered, Asked, GivenKey, Spent
 from worker.evaluation.score import score
-from worker.evaluation.spoil import spoil_answers, spoil_keys
+from worker.evaluation.spoil import Spoiling, spoil_answers, spoil_keys
 from worker.questions.short_answers import is_other_answer
 
 LETTERS = list("ABCDE")
@@ -17,16 +17,16 @@ NOTHING = Spent(calls=0, asked=0, cost_usd=None)
 
 def test_the_shares_are_exact_and_fall_on_the_same_questions_for_the_same_seed() -> None:
     questions = [("AC", LETTERS), ("B", LETTERS)] * 50
-    given = spoil_keys(questions, wrong=0.05, left_out=0.1, seed=3)
+    given = spoil_keys(questions, Spoiling(wrong=0.05, left_out=0.1, seed=3))
     assert sum(key.is_spoiled for key in given) == 5
     assert sum(key.given is None for key in given) == 10
-    assert given == spoil_keys(questions, wrong=0.05, left_out=0.1, seed=3)
-    assert given != spoil_keys(questions, wrong=0.05, left_out=0.1, seed=4)
+    assert given == spoil_keys(questions, Spoiling(wrong=0.05, left_out=0.1, seed=3))
+    assert given != spoil_keys(questions, Spoiling(wrong=0.05, left_out=0.1, seed=4))
 
 
 @pytest.mark.parametrize("truth", ["A", "E", "AC", "ABCDE"])
 def test_a_spoiled_key_is_another_key_of_the_same_options(truth: str) -> None:
-    given = spoil_keys([(truth, LETTERS)] * 40, wrong=1, left_out=0, seed=0)
+    given = spoil_keys([(truth, LETTERS)] * 40, Spoiling(wrong=1, left_out=0, seed=0))
     for key in given:
         assert key.given is not None
         assert key.is_spoiled
@@ -112,12 +112,12 @@ def test_calibration_sets_what_the_model_said_beside_what_was_right() -> None:
 
 def test_a_spoiled_short_answer_is_another_questions_and_surely_another() -> None:
     answers = ["Torsion testiculaire", "Torsion du cordon spermatique", "Asthme", "Sténose du pylore", "Otite aiguë"]
-    given = spoil_answers(answers * 4, wrong=0.5, left_out=0.25, seed=1)
+    given = spoil_answers(answers * 4, Spoiling(wrong=0.5, left_out=0.25, seed=1))
     assert sum(key.is_spoiled for key in given) == 10
     assert sum(key.given is None for key in given) == 5
     assert all(key.given in answers and is_other_answer(key.truth, key.given) for key in given if key.is_spoiled)
     # Where every other answer leaves a doubt, none is spoiled.
-    assert not any(key.is_spoiled for key in spoil_answers(answers[:2], wrong=1, left_out=0, seed=0))
+    assert not any(key.is_spoiled for key in spoil_answers(answers[:2], Spoiling(wrong=1, left_out=0, seed=0)))
 
 
 QROC = Asked("qroc", "Pédiatrie", "qroc", 2, "Quel diagnostic ?")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from worker.cli.site import Site
     from worker.courses.course_index import StoredDocument
+    from worker.courses.document import CourseLabels
     from worker.courses.ingest import IngestedFile
     from worker.db.engine import Database
 
@@ -56,10 +57,21 @@ def ingest(
       medq ingest courses/
       medq ingest ecg.pdf --level DCEM2 --specialty Cardiologie
     """
-    from worker.cli.site import open_site
     from worker.courses.document import CourseLabels
-    from worker.courses.ingest import count_other_kinds, find_files, find_links_out, ingest_files
-    from worker.db.engine import Database
+
+    files = _find_files(paths)
+    done, embedded = _ingest(files, CourseLabels(level=level, specialty=specialty, course=course, source=source))
+    if as_json:
+        tell_json({"files": [_describe(ingested) for ingested in done], "vectors": embedded})
+    else:
+        _tell_what_was_done(done, embedded)
+    if any(ingested.status == "refused" for ingested in done):
+        raise typer.Exit(1)
+
+
+def _find_files(paths: Sequence[Path]) -> list[Path]:
+    """The documents below the paths; what is left out is said. Raises UsageError when there is none."""
+    from worker.courses.ingest import count_other_kinds, find_files, find_links_out
 
     files = find_files(paths)
     if others := count_other_kinds(paths):
@@ -71,7 +83,15 @@ def ingest(
         say(f"Left out, as links out of their folder: {named}. Name the files themselves to have them read.")
     if not files:
         raise UsageError("There is no course document in there. PDF, DOCX, PPTX, HTML, MD and TXT files are read.")
-    given = CourseLabels(level=level, specialty=specialty, course=course, source=source)
+    return files
+
+
+def _ingest(files: Sequence[Path], given: CourseLabels) -> tuple[list[IngestedFile], int]:
+    """What became of each file, and how many passages got a vector. Interrupted, the next call goes on."""
+    from worker.cli.site import open_site
+    from worker.courses.ingest import ingest_files
+    from worker.db.engine import Database
+
     done: list[IngestedFile] = []
     with open_site(create=True) as site:
         database = Database(site.engine)
@@ -82,23 +102,20 @@ def ingest(
                     done.append(ingested)
                     step(1)
                     _remark(ingested)
-            embedded = _embed(site, database)
+            return done, _embed(site, database)
         except KeyboardInterrupt:
             say(f"medq: stopped. {len(done)} of {len(files)} files are done; the same command goes on.")
             raise
-    refused = [ingested for ingested in done if ingested.status == "refused"]
-    if as_json:
-        tell_json({"files": [_describe(ingested) for ingested in done], "vectors": embedded})
-    else:
-        counts = Counter(ingested.status for ingested in done)
-        tell(
-            f"{len(done)} file{'' if len(done) == 1 else 's'}: "
-            + ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
-            + "."
-        )
-        tell(f"{sum(i.pages for i in done)} pages, {sum(i.chunks for i in done)} passages stored, {embedded} vectors.")
-    if refused:
-        raise typer.Exit(1)
+
+
+def _tell_what_was_done(done: Sequence[IngestedFile], embedded: int) -> None:
+    counts = Counter(ingested.status for ingested in done)
+    tell(
+        f"{len(done)} file{'' if len(done) == 1 else 's'}: "
+        + ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
+        + "."
+    )
+    tell(f"{sum(i.pages for i in done)} pages, {sum(i.chunks for i in done)} passages stored, {embedded} vectors.")
 
 
 @app.callback()

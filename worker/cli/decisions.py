@@ -15,6 +15,7 @@ from worker.errors import JobFailed, UsageError
 
 if TYPE_CHECKING:
     from worker.cli.site import Site
+    from worker.questions.decision import Action, Decided, Order
     from worker.questions.sheets import RawSheet
     from worker.review.decision_store import ItemView
     from worker.review.returned_workbook import TakenIn
@@ -86,37 +87,43 @@ def decide(  # noqa: PLR0917 (a command has as many options as it has)
       medq decide cit34… accept --user prof@medq.com
       medq decide cit34… edit --key ACE --explanation "…" --user prof@medq.com
     """
-    from worker.questions.decision import ACTIONS
+    from worker.questions.decision import Order
 
-    if action not in ACTIONS:
-        raise UsageError(f"{action}: no such decision. Use one of {', '.join(ACTIONS)}.")
+    order = Order(item_id, _read_action(action), user, "command", key, answer, explanation, comment)
     if action != "edit" and (key or answer or explanation):
         raise UsageError(f"--key, --answer and --explanation belong to `edit`, not to `{action}`.")
+    item, decided = _settle(order)
+    if as_json:
+        tell_json(asdict(decided))
+    else:
+        _tell_what_was_decided(item, action, decided)
+
+
+def _read_action(text: str) -> Action:
+    from worker.questions.decision import ACTIONS
+
+    for action in ACTIONS:
+        if text == action:
+            return action
+    raise UsageError(f"{text}: no such decision. Use one of {', '.join(ACTIONS)}.")
+
+
+def _settle(order: Order) -> tuple[ItemView, Decided]:
+    """The row, named by its id or the first characters of it, and what the order came to on the row as it is now."""
     from worker.cli.site import open_site
     from worker.db.engine import Database
-    from worker.questions.decision import Order
     from worker.review.decide import decide as settle
 
     _keep_log_quiet()
     with open_site(broker=explains()) as site:
-        item = find_item(site, item_id)
-        order = Order(
-            item_id=item.id,
-            action=action,
-            user_id=user,
-            source="command",
-            key=key,
-            answer=answer,
-            explanation=explanation,
-            comment=comment,
-            version=item.version,
-        )
-        decided = settle(Database(site.engine), order)
+        item = find_item(site, order.item_id)
+        decided = settle(Database(site.engine), replace(order, item_id=item.id, version=item.version))
         if decided.needs_explanation and explain(site, [item.id]):
             decided = replace(decided, needs_explanation=False)
-    if as_json:
-        tell_json(asdict(decided))
-        return
+    return item, decided
+
+
+def _tell_what_was_decided(item: ItemView, action: str, decided: Decided) -> None:
     if not decided.is_new:
         tell(
             f"Row {item.id}: this very decision stands already.{'' if decided.needs_explanation else ' Nothing to do.'}"

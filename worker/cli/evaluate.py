@@ -16,34 +16,41 @@ from worker.cli.output import EMBEDDED_MODEL_WARNING, say, tell_json
 from worker.errors import UsageError
 
 if TYPE_CHECKING:
-    from worker.evaluation.run import Told
+    from worker.evaluation.figures import Scores
+    from worker.evaluation.run import KnownQuestion, Told
+    from worker.evaluation.spoil import Spoiling
+
+
+FileArgument = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="FILE",
+        help="Questions with known answers; with --courses, questions whose passage is known.",
+        show_default=False,
+    ),
+]
+CoursesOption = Annotated[
+    Path | None, typer.Option("--courses", metavar="FOLDER", help="Measure how passages of these documents are found.")
+]
+DecisionsOption = Annotated[
+    bool, typer.Option("--from-decisions", help="Instead of FILE: what people decided so far. Asks no model.")
+]
+MissedOption = Annotated[
+    Path | None, typer.Option("--missed", metavar="PATH", help="Write all that was missed there, as CSV.")
+]
 
 
 def evaluate(  # noqa: PLR0917 (typer calls it by name)
     context: typer.Context,
-    file: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="FILE",
-            help="Questions with known answers; with --courses, questions whose passage is known.",
-            show_default=False,
-        ),
-    ] = None,
-    courses: Annotated[
-        Path | None,
-        typer.Option("--courses", metavar="FOLDER", help="Measure how passages of these documents are found."),
-    ] = None,
-    from_decisions: Annotated[
-        bool, typer.Option("--from-decisions", help="Instead of FILE: what people decided so far. Asks no model.")
-    ] = False,
+    file: FileArgument = None,
+    courses: CoursesOption = None,
+    from_decisions: DecisionsOption = False,
     wrong: Annotated[float, typer.Option("--wrong", min=0, max=0.9, help="Share of keys to spoil.")] = 0.05,
     left_out: Annotated[float, typer.Option("--left-out", min=0, max=0.9, help="Share of keys to leave out.")] = 0.05,
     model: Annotated[str | None, typer.Option("--model", metavar="NAME", help="Model; default: MEDQ_MODEL.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Which questions are spoiled, and how.")] = 0,
     limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Only N of them, drawn.")] = None,
-    missed: Annotated[
-        Path | None, typer.Option("--missed", metavar="PATH", help="Write all that was missed there, as CSV.")
-    ] = None,
+    missed: MissedOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
     config: ConfigOption = None,
 ) -> None:
@@ -78,32 +85,42 @@ def evaluate(  # noqa: PLR0917 (typer calls it by name)
         raise UsageError("Give a FILE whose answers are known, or --from-decisions.")
     if wrong + left_out > 1:
         raise UsageError("--wrong and --left-out are shares of the same questions: together at most 1.")
-    from worker.cli.processes import language_model
-    from worker.cli.site import open_site
     from worker.cli.worth import check_missed, show_scores, write_missed
-    from worker.evaluation.run import evaluate as run
     from worker.evaluation.run import read_known
-    from worker.logging import configure_logging
+    from worker.evaluation.spoil import Spoiling
 
     known = read_known(file, parse_config(config))
     if limit is not None and limit < len(known):
         known = random.Random(seed).sample(known, limit)  # noqa: S311 (a sample, not a secret)
     check_missed(missed)
-    configure_logging(level=40)  # what is worth a line is in the figures
-    with open_site(broker=True, create=True) as site, language_model(site) as environment, _progress() as told:
-        update: dict[str, object] = {"embedded_llm_url": environment.get("MEDQ_EMBEDDED_LLM_URL")}
-        if model is not None:
-            update |= {"model": model, "review_model": None, "azure_deployment": None}
-        settings = site.settings.model_copy(update={k: v for k, v in update.items() if v or model is not None})
-        scores = run(known, settings, wrong=wrong, left_out=left_out, seed=seed, told=told)
+    scores, asked, is_embedded = _measure_model(known, model, Spoiling(wrong, left_out, seed))
     if as_json:
-        tell_json({"file": str(file), "model": model or settings.model, "seed": seed, **scores.to_json()})
+        tell_json({"file": str(file), "model": asked, "seed": seed, **scores.to_json()})
     else:
         show_scores(scores, file, missed)
     if missed is not None:
         write_missed(scores.missed, missed)
-    if "MEDQ_EMBEDDED_LLM_URL" in environment:
+    if is_embedded:
         say(EMBEDDED_MODEL_WARNING)
+
+
+def _measure_model(
+    known: Sequence[KnownQuestion], model: str | None, spoiling: Spoiling
+) -> tuple[Scores, str | None, bool]:
+    """A job on the questions in a scratch database: the scores, the model, and whether it is the demonstration one."""
+    from worker.cli.processes import language_model
+    from worker.cli.site import open_site
+    from worker.evaluation.run import evaluate as run
+    from worker.logging import configure_logging
+
+    configure_logging(level=40)  # what is worth a line is in the figures
+    with open_site(broker=True, create=True) as site, language_model(site) as environment, _progress() as told:
+        url = environment.get("MEDQ_EMBEDDED_LLM_URL")
+        update: dict[str, object] = {"embedded_llm_url": url} if url or model is not None else {}
+        if model is not None:
+            update |= {"model": model, "review_model": None, "azure_deployment": None}
+        settings = site.settings.model_copy(update=update)
+        return run(known, settings, spoiling, told=told), settings.model, url is not None
 
 
 @contextmanager

@@ -15,6 +15,8 @@ from worker.errors import JobFailed, UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from rich.table import Table
+
     from worker.cli.site import Site
     from worker.jobs.queries import JobOverview
 
@@ -96,10 +98,14 @@ def list_all(
     if not found:
         say(f"No job. Create one with `{program()} run FILE` or `{program()} enqueue FILE --user EMAIL`.")
         return
+    out().print(_make_table(found))
+
+
+def _make_table(jobs: Sequence[JobOverview]) -> Table:
     from rich.table import Table
 
     table = Table("job", "status", "%", "rows", "ok", "failed", "created (UTC)", "file", box=None, pad_edge=False)
-    for job in found:
+    for job in jobs:
         table.add_row(
             job.id,
             job.status,
@@ -110,7 +116,7 @@ def list_all(
             f"{job.created_at:%Y-%m-%d %H:%M:%S}",
             job.original_file_name,
         )
-    out().print(table)
+    return table
 
 
 def status(

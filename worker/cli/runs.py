@@ -51,10 +51,8 @@ def run(
     \b
     Exit codes: 0 completed, 1 failed, 130 interrupted (the job is left resumable)
     """
-    jobs.check_files(files)
+    _check_given(files, output)
     options = jobs.parse_config(config)
-    if output is not None and output.exists() and not output.is_dir():
-        raise UsageError(f"{output} is a file. Give a folder to -o.")
     from worker.cli.processes import language_model
     from worker.cli.site import open_site
 
@@ -62,23 +60,18 @@ def run(
         email = user or _default_user(site)
         with _working(site, environment) as workers:
             ids = [jobs.create_job(site, f, user=email, instructions=instructions, config=options) for f in files]
-            try:
-                ended = _follow(site, ids, workers)
-            except KeyboardInterrupt:
-                say(
-                    f"Interrupted. Nothing is lost: `{program()} worker` goes on with "
-                    + ", ".join(f"job {job_id}" for job_id in ids)
-                    + "."
-                )
-                raise typer.Exit(130) from None
-        for job in ended:
-            tell()
-            jobs.show_job(site, job)
-            _show_workbook(site, job, output)
-        _show_way_in(site, ended)
+            ended = _follow_or_leave(site, ids, workers)
+        _show_ended(site, ended, output)
         if "MEDQ_EMBEDDED_LLM_URL" in environment:
             say(EMBEDDED_MODEL_WARNING)
     raise typer.Exit(0 if all(job.status == "completed" for job in ended) else 1)
+
+
+def _check_given(files: list[Path], output: Path | None) -> None:
+    """Raises UsageError before anything is started."""
+    jobs.check_files(files)
+    if output is not None and output.exists() and not output.is_dir():
+        raise UsageError(f"{output} is a file. Give a folder to -o.")
 
 
 def _default_user(site: Site) -> str:
@@ -106,6 +99,16 @@ def _working(site: Site, environment: dict[str, str]) -> Iterator[Workers]:
         except KeyboardInterrupt:
             workers.kill_now()
             workers.stop()
+
+
+def _follow_or_leave(site: Site, ids: Sequence[str], workers: Workers) -> list[JobOverview]:
+    """Follow the jobs to their end; interrupted, say how they go on, and exit with 130."""
+    try:
+        return _follow(site, ids, workers)
+    except KeyboardInterrupt:
+        named = ", ".join(f"job {job_id}" for job_id in ids)
+        say(f"Interrupted. Nothing is lost: `{program()} worker` goes on with {named}.")
+        raise typer.Exit(130) from None
 
 
 def _follow(site: Site, ids: Sequence[str], workers: Workers) -> list[JobOverview]:
@@ -184,6 +187,14 @@ def _display() -> Iterator[Display]:
     bars = Bars()
     with bars.progress:
         yield bars
+
+
+def _show_ended(site: Site, ended: Sequence[JobOverview], output: Path | None) -> None:
+    for job in ended:
+        tell()
+        jobs.show_job(site, job)
+        _show_workbook(site, job, output)
+    _show_way_in(site, ended)
 
 
 def _show_workbook(site: Site, job: JobOverview, output: Path | None) -> None:

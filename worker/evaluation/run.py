@@ -24,7 +24,7 @@ from worker.enqueue import enqueue_job
 from worker.errors import JobFailed, UsageError
 from worker.evaluation.figures import Answered, Asked, GivenKey, Scores, Spent
 from worker.evaluation.score import score
-from worker.evaluation.spoil import spoil_answers, spoil_keys
+from worker.evaluation.spoil import Spoiling, spoil_answers, spoil_keys
 from worker.questions.question import LETTERS, Question
 from worker.queue.job import JobConfig
 from worker.report.content import ReportColumn, ReportSheet
@@ -104,14 +104,12 @@ def _read_json(data: bytes, path: Path) -> Iterator[tuple[str, int, Question]]:
         ) from None
 
 
-def evaluate(
-    known: Sequence[KnownQuestion], settings: Settings, *, wrong: float, left_out: float, seed: int, told: Told
-) -> Scores:
+def evaluate(known: Sequence[KnownQuestion], settings: Settings, spoiling: Spoiling, *, told: Told) -> Scores:
     """Spoil some keys, put the questions through a whole job, and measure. `settings` hold both URLs.
 
     Raises `UsageError` when no scratch database can be made, `JobFailed` when the job fails.
     """
-    keys = spoil(known, wrong=wrong, left_out=left_out, seed=seed)
+    keys = spoil(known, spoiling)
     uploaded = [with_official(k.question, key.given) for k, key in zip(known, keys, strict=True)]
     with (
         scratch_database(settings.database_url or "") as url,
@@ -130,13 +128,13 @@ def evaluate(
             engine.dispose()
 
 
-def spoil(known: Sequence[KnownQuestion], *, wrong: float, left_out: float, seed: int) -> list[GivenKey]:
+def spoil(known: Sequence[KnownQuestion], spoiling: Spoiling) -> list[GivenKey]:
     """What each question is uploaded with; the shares are exact among the keys, and among the short answers."""
     qcm = [k for k in known if k.question.is_qcm]
     short = [k.key for k in known if not k.question.is_qcm]
     lettered = [(k.key, sorted(k.question.options)) for k in qcm]
-    keys = iter(spoil_keys(lettered, wrong=wrong, left_out=left_out, seed=seed))
-    answers = iter(spoil_answers(short, wrong=wrong, left_out=left_out, seed=seed))
+    keys = iter(spoil_keys(lettered, spoiling))
+    answers = iter(spoil_answers(short, spoiling))
     return [next(keys if k.question.is_qcm else answers) for k in known]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from worker.evaluation.figures import (
     WHYS,
@@ -29,42 +29,35 @@ BEGINNING = 200  # characters of a question in the list of what was missed
 def score(answered: Sequence[Answered], spent: Spent) -> Scores:
     """Measure a finished job."""
     qcm = [a for a in answered if a.is_qcm]
-    looked = [a for a in qcm if a.first is not None]
-    exact = sum(a.first == a.key.truth for a in looked)
-    spoiled = [a for a in qcm if a.key.is_spoiled]
-    contests = [a for a in qcm if _is_contest(a)]
-    caught = sum(a.key.is_spoiled for a in contests)
-    silent = [a for a in qcm if a.key.given is None]
-    completed = [a for a in silent if a.outcome == "completed"]
-    right = sum(a.kept == a.key.truth for a in completed)
+    exact, recall, precision, completed = _exact(qcm), _recall(qcm), _precision(qcm), _completed(qcm)
     short = _score_short([a for a in answered if not a.is_qcm])
     count = max(1, len(answered))
     return Scores(
         questions=len(qcm),
-        looked=len(looked),
-        exact_match=share(exact, len(looked)),
-        hamming=share(sum(_overlap(a.first or "", a.key.truth) for a in looked), len(looked)),
-        spoiled=len(spoiled),
-        spoiled_contested=caught,
-        recall=share(caught, len(spoiled)),
-        contests=len(contests),
-        precision=share(caught, len(contests)),
+        looked=exact.of,
+        exact_match=share(*exact),
+        hamming=share(sum(_overlap(a.first, a.key.truth) for a in qcm if a.first is not None), exact.of),
+        spoiled=recall.of,
+        spoiled_contested=recall.hits,
+        recall=share(*recall),
+        contests=precision.of,
+        precision=share(*precision),
         damaged=sum(_is_damaged(a) for a in qcm),
-        left_out=len(silent),
-        completed=len(completed),
-        completed_right=share(right, len(completed)),
+        left_out=sum(a.key.given is None for a in qcm),
+        completed=completed.of,
+        completed_right=share(*completed),
         calls=spent.calls,
         calls_per_question=spent.calls / count,
         asked_per_question=spent.asked / count,
         cost_usd=spent.cost_usd,
         cost_usd_per_question=None if spent.cost_usd is None else spent.cost_usd / count,
         outcomes=dict(Counter(a.outcome or "pending" for a in answered).most_common()),
-        calibration=_calibrate(looked),
+        calibration=_calibrate([a for a in qcm if a.first is not None]),
         intervals={
-            "exact_match": wilson(exact, len(looked)),
-            "recall": wilson(caught, len(spoiled)),
-            "precision": wilson(caught, len(contests)),
-            "completed_right": wilson(right, len(completed)),
+            "exact_match": wilson(*exact),
+            "recall": wilson(*recall),
+            "precision": wilson(*precision),
+            "completed_right": wilson(*completed),
             **_short_intervals(short),
         },
         short_answers=short,
@@ -74,6 +67,38 @@ def score(answered: Sequence[Answered], spent: Spent) -> Scores:
 
 
 # --- multiple choice ---------------------------------------------------------------------------------------------
+
+
+class Counted(NamedTuple):
+    """How many, of how many."""
+
+    hits: int
+    of: int
+
+
+def _exact(qcm: Sequence[Answered]) -> Counted:
+    """First looks that are the key, letter for letter, of the questions that were looked at."""
+    return _count(a.first == a.key.truth for a in qcm if a.first is not None)
+
+
+def _recall(qcm: Sequence[Answered]) -> Counted:
+    """Contested, of the spoiled keys."""
+    return _count(_is_contest(a) for a in qcm if a.key.is_spoiled)
+
+
+def _precision(qcm: Sequence[Answered]) -> Counted:
+    """Spoiled, of the contested keys."""
+    return _count(a.key.is_spoiled for a in qcm if _is_contest(a))
+
+
+def _completed(qcm: Sequence[Answered]) -> Counted:
+    """Right, of the completed ones among the keys that were left out."""
+    return _count(a.kept == a.key.truth for a in qcm if a.key.given is None and a.outcome == "completed")
+
+
+def _count(found: Iterable[bool]) -> Counted:
+    each = list(found)
+    return Counted(sum(each), len(each))
 
 
 def _is_contest(answered: Answered) -> bool:
