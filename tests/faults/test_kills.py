@@ -33,8 +33,8 @@ from tests.faults.harness import (
 )
 from tests.faults.nursery import Nursery
 from tests.faults.record import record
-from worker import messages
 from worker.failpoints import Point
+from worker.messages import row_reasons
 
 PROCESSES = 4
 KILLS = int(os.environ.get("MEDQ_FAULT_KILLS") or 200)
@@ -283,7 +283,7 @@ def test_t9_a_batch_that_kills_its_process(
     assert {t["status"] for t in tasks if t["position"] != 2} == {"done"}
     assert platform.outcomes(job_id)["failed"] == 5
     reasons = platform.rows('SELECT DISTINCT "reason" FROM "AiValidationItem" WHERE "status" = \'failed\'')
-    assert [row["reason"] for row in reasons] == [messages.QUARANTINED]
+    assert [row["reason"] for row in reasons] == [row_reasons.QUARANTINED]
     assert platform.job(job_id)["status"] == "completed"
     check_at_rest(platform)
     assert nursery.count("task_sandboxed") > 0, "the batch was never alone in a process"

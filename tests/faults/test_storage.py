@@ -14,8 +14,8 @@ from surroundings import ADMIN, Platform
 from tests.faults.harness import LONG, Jobs, Watcher, check_at_rest, check_nothing_lost, make_workbook
 from tests.faults.nursery import Nursery
 from tests.faults.record import record
-from worker import messages
 from worker.failpoints import Point
+from worker.messages import job_causes
 
 PRODUCER_POINTS = (Point.ANNOUNCED, Point.STORED, Point.INSERTED, Point.ENQUEUED)
 
@@ -97,7 +97,7 @@ def test_t16_the_disk_is_full(platform: Platform, llm: ScriptedLlm, nursery: Nur
         jobs.wait_for_all()
         # Then the job failed with the cause, its questions are there, and nothing half written is
         job = platform.job(job_id)
-        assert (job["status"], job["outputUrl"], job["errorMessage"]) == ("failed", None, messages.STORAGE_FULL)
+        assert (job["status"], job["outputUrl"], job["errorMessage"]) == ("failed", None, job_causes.STORAGE_FULL)
         assert job["processedItems"] == jobs.questions
         assert platform.value('SELECT count(*) FROM "Question"') == jobs.questions
         assert not [name for name in files_in(Path(platform.storage_url)) if name.startswith("results/")]

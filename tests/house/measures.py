@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST_FUNCTION, MOST_PARAMETERS = 40, 5
-MESSAGES = ("messages.py", "sentences.py")  # where French sentences belong
+MESSAGES = "messages/"  # where French sentences belong
 WRITES_TASKS = re.compile(r'(INSERT INTO|UPDATE|DELETE FROM)\s+"AiValidationTask"')
 FRENCH = re.compile(r"\b(le|la|les|des|une|est|sont|dans|pour|avec|sur|cette|qui|aucun|aucune|ne|pas)\b")
 ENGLISH = re.compile(r"\b(the|is|of|and|for|with|to|that|which|not)\b|\b(SELECT|FROM|WHERE)\b")
@@ -49,11 +49,7 @@ def take(root: Path = ROOT) -> Measures:
         task_writers=tuple(
             dict.fromkeys(place.partition(":")[0] for place, text in texts if WRITES_TASKS.search(text))
         ),
-        french_elsewhere=tuple(
-            place
-            for place, text in texts
-            if place.rpartition("/")[2].partition(":")[0] not in MESSAGES and _is_french(text)
-        ),
+        french_elsewhere=tuple(place for place, text in texts if not place.startswith(MESSAGES) and _is_french(text)),
     )
 
 

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from right_uploads import REFUSED, RIGHT, path_of
-from worker import messages
 from worker.cli import call
 from worker.errors import JobFailed, UsageError
 from worker.evaluation.run import read_known
 from worker.llm.prices import load_prices
+from worker.messages import job_causes
 from worker.queue.job import JobConfig
 from worker.settings import Settings
 from worker.upload.check import FileCheck, check_file
@@ -67,7 +67,7 @@ def test_a_file_whose_rows_are_all_refused_would_fail_with_the_cause_that_they_s
     found = checked(path.read_bytes(), None, path.name)
 
     assert found.failure is not None
-    assert found.failure.startswith(messages.NO_SUCCESS_ONE_CAUSE)
+    assert found.failure.startswith(job_causes.NO_SUCCESS_ONE_CAUSE)
     assert "defaultLevel" in found.failure
     assert found.to_json()["refused"] == {
         "rows": 2,
@@ -117,7 +117,7 @@ def test_a_price_that_nobody_knows_is_said_and_fails_a_job_with_a_budget() -> No
     assert found.estimate is not None
     assert found.estimate.cost_usd is None
 
-    assert checked(rows, {"aiModel": "inconnu-1", "maxCostUsd": 1}).failure == messages.price_unknown("inconnu-1")
+    assert checked(rows, {"aiModel": "inconnu-1", "maxCostUsd": 1}).failure == job_causes.price_unknown("inconnu-1")
 
 
 def test_without_a_model_the_estimate_says_that_it_is_assumed() -> None:
@@ -267,7 +267,7 @@ def test_a_check_fails_and_refuses_as_the_job_does(headers: list[str], data: st.
     try:
         wanted = JobConfig.parse(config)
         if wanted.max_cost_usd and wanted.ai_model:
-            raise JobFailed(messages.price_unknown(wanted.ai_model))
+            raise JobFailed(job_causes.price_unknown(wanted.ai_model))
         upload = read_questions(read_here(content, "banque.csv", max_bytes=10**6, max_rows=10**4), "banque.csv", wanted)
         refused = [row.rejection for row in upload.rows]
     except JobFailed as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from worker.cli.output import out, say, tell
 from worker.errors import UsageError
-from worker.messages import OUTCOME_WORDS
+from worker.messages.status_words import OUTCOME_WORDS
 from worker.questions.proportions import Interval, join_smallest, share, wilson
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
-from worker import failpoints, messages
+from worker import failpoints
 from worker.errors import JobFailed, LeaseLost
 from worker.failpoints import Point
 from worker.jobs import job_store
@@ -22,6 +22,7 @@ from worker.llm.compose import compose_probe
 from worker.llm.retry import Answers, Dialogue, ask
 from worker.llm.validate import check_reply
 from worker.logging import get_logger
+from worker.messages import job_causes, job_progress, row_reasons
 from worker.questions import item_store, place_store, question_store
 from worker.questions.answers import Conclusion, Look, Purpose
 from worker.questions.item import PendingItem
@@ -44,7 +45,7 @@ def analyse(context: Context, task: Task, lease: Lease, batch: Batch | None) -> 
     config = JobConfig.parse(task.job.config)
     context.check_batch_mode(config)
     if task.was_held and (down_s := down_for_s(context, task)) >= context.settings.outage_s:
-        raise JobFailed(messages.outage(down_s))
+        raise JobFailed(job_causes.outage(down_s))
     pending = batch.pending if batch else context.database.transact(lambda c: item_store.load_pending(c, task))
     pending, searched = _add_excerpts(context, pending, config)
     if any(item.excerpts for item in pending):
@@ -130,7 +131,7 @@ def set_waiting_message(connection: sa.Connection, job_id: str) -> None:
     """Tell the admin for what the job waits, and until when. The job's row must be locked already."""
     count, until = batches.read_promise(connection, job_id)
     if count:
-        job_store.set_message(connection, job_id, messages.batch_waits(count, until))
+        job_store.set_message(connection, job_id, job_progress.batch_waits(count, until))
 
 
 @dataclass(frozen=True)
@@ -285,7 +286,7 @@ def _apply(
         tasks.release_job(connection, task.job.id)
     failpoints.reached(Point.MID_APPLY, task.kind, task.position)
     if not searched:
-        finding = Finding("retrieval_failed", messages.RETRIEVAL_FAILED)
+        finding = Finding("retrieval_failed", row_reasons.RETRIEVAL_FAILED)
         item_store.add_finding(connection, [item.id for item in pending], finding)
     if item_store.conclude_items(connection, task.job.id, concluded):
         tasks.notify(connection, task.job.id)
@@ -294,4 +295,4 @@ def _apply(
 
 def _refused(answers: Answers, item_id: str) -> str:
     refusal = answers.refusals.get(item_id)
-    return messages.refused(refusal.code if refusal else None)
+    return row_reasons.refused(refusal.code if refusal else None)

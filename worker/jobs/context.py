@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from worker import messages
 from worker.courses.retrieval import Retrieval
 from worker.db.engine import Database
 from worker.errors import JobFailed
@@ -14,6 +13,7 @@ from worker.llm.circuit_breaker import Circuit
 from worker.llm.compose import batch_limit
 from worker.llm.dispatcher import Dispatcher
 from worker.llm.prices import Prices
+from worker.messages import provider_faults
 from worker.questions import place_store
 from worker.questions.answers import Purpose
 from worker.queue.job import JobConfig
@@ -47,7 +47,7 @@ class Context:
     def check_batch_mode(self, config: JobConfig) -> None:
         """Raise `JobFailed` when the job wants batches and nobody here would ever carry them."""
         if config.batch_api and self.endpoint.embedded:
-            raise JobFailed(messages.BATCH_EMBEDDED)
+            raise JobFailed(provider_faults.BATCH_EMBEDDED)
 
     def questions_per_call(self, config: JobConfig) -> int:
         """How many questions one call of the first look may hold."""

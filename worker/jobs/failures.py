@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from worker import messages
 from worker.errors import CutOff, ProviderUnavailable, StorageUnavailable
 from worker.jobs import job_store
 from worker.jobs.context import Context
@@ -14,6 +13,7 @@ from worker.llm import ledger
 from worker.llm.circuit_breaker import State
 from worker.llm.retry import LONGEST_WAIT_S
 from worker.logging import get_logger
+from worker.messages import job_causes, job_progress, row_reasons
 from worker.questions import item_store
 from worker.queue import tasks
 from worker.queue.job import Task, TaskKind
@@ -46,10 +46,12 @@ def wait_for_provider(context: Context, task: Task, error: ProviderUnavailable) 
     down_s = down_for_s(context, task)
     left_s = context.settings.outage_s - down_s
     if left_s <= 0:
-        fail_task(context, task, messages.outage(down_s))
+        fail_task(context, task, job_causes.outage(down_s))
         return
     if (error.retry_after_s or 0.0) > left_s:
-        fail_task(context, task, messages.pause_too_long(timedelta(seconds=error.retry_after_s or 0.0) + _now(context)))
+        fail_task(
+            context, task, job_causes.pause_too_long(timedelta(seconds=error.retry_after_s or 0.0) + _now(context))
+        )
         return
     # Never before the endpoint's own wish, nor later than the job may wait.
     delay_s = min(max(error.retry_after_s or 0.0, 1.0, min(60.0, down_s / 2)), left_s + 0.1)
@@ -68,7 +70,7 @@ def wait_for_provider(context: Context, task: Task, error: ProviderUnavailable) 
             tasks.hold_job(connection, task.job.id, delay_s=delay_s)
         now = ledger.read_clock(connection)
         retry_at, until = now + timedelta(seconds=delay_s), now + timedelta(seconds=left_s)
-        sentence = messages.provider_busy(retry_at) if is_busy else messages.provider_down(retry_at, until)
+        sentence = job_progress.provider_busy(retry_at) if is_busy else job_progress.provider_down(retry_at, until)
         job_store.set_message(connection, task.job.id, sentence)
 
     log.warning("provider_down", code=error.code, down_s=round(down_s), delay_s=round(delay_s, 1))
@@ -91,13 +93,15 @@ def wait_for_storage(context: Context, task: Task, error: StorageUnavailable) ->
         tasks.give_back(connection, task, delay_s=delay_s, error=str(error))
         now = ledger.read_clock(connection)
         until = now + timedelta(seconds=left_s)
-        job_store.set_message(connection, task.job.id, messages.storage_away(now + timedelta(seconds=delay_s), until))
+        job_store.set_message(
+            connection, task.job.id, job_progress.storage_away(now + timedelta(seconds=delay_s), until)
+        )
         return None
 
     log.warning("storage_away", error=str(error))
     away_s = context.database.transact(wait)
     if away_s is not None:
-        fail_task(context, task, messages.storage_outage(away_s))
+        fail_task(context, task, job_causes.storage_outage(away_s))
 
 
 def _is_ours(context: Context, error: ProviderUnavailable) -> bool:
@@ -136,7 +140,7 @@ def set_slow_message(context: Context, connection: sa.Connection, job_id: str) -
         open_batches = tasks.count_open_batches(connection, job_id)
         if open_batches:
             job_store.set_message(
-                connection, job_id, messages.provider_slow(reported_rpm, 60 * open_batches / reported_rpm)
+                connection, job_id, job_progress.provider_slow(reported_rpm, 60 * open_batches / reported_rpm)
             )
 
 
@@ -174,9 +178,9 @@ def record_crash(connection: sa.Connection, task: Task, *, error: str) -> str | 
 def quarantine(connection: sa.Connection, kind: TaskKind, *, job_id: str, task_id: str) -> None:
     """A task that killed its worker too often fails alone: every other batch goes on. The job must be locked."""
     if kind == "analyse":
-        item_store.fail_pending(connection, job_id, reason=messages.QUARANTINED, task_id=task_id)
+        item_store.fail_pending(connection, job_id, reason=row_reasons.QUARANTINED, task_id=task_id)
         if item_store.ready_finish(connection, job_id):
             tasks.notify(connection, job_id)
         return
-    sentence = messages.PREPARE_QUARANTINED if kind == "prepare" else messages.FINISH_QUARANTINED
+    sentence = job_causes.PREPARE_QUARANTINED if kind == "prepare" else job_causes.FINISH_QUARANTINED
     fail_job(connection, job_id, sentence, has_items=False)

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from worker import failpoints, messages
+from worker import failpoints
 from worker.db.engine import Database
 from worker.errors import JobFailed, LeaseLost
 from worker.failpoints import Point
@@ -18,6 +18,7 @@ from worker.jobs import job_store
 from worker.jobs.context import Context
 from worker.jobs.queries import JobOverview
 from worker.logging import get_logger
+from worker.messages import job_causes, row_reasons
 from worker.questions import item_store
 from worker.questions.sheets import LeftOutSheet, Note, ReadSheet
 from worker.queue import tasks
@@ -59,7 +60,7 @@ def _fail_left(connection: sa.Connection, task: Task) -> None:
     tasks.lock_job(connection, task.job.id)
     if not tasks.is_held(connection, task):
         raise LeaseLost(task.id)
-    item_store.fail_pending(connection, task.job.id, reason=messages.BATCH_GONE)
+    item_store.fail_pending(connection, task.job.id, reason=row_reasons.BATCH_GONE)
 
 
 def find_workbook(database: Database, storage: Storage, job: JobOverview, *, embedded: bool) -> str:
@@ -70,7 +71,7 @@ def find_workbook(database: Database, storage: Storage, job: JobOverview, *, emb
     if job.output_url is not None and not job.is_open:
         return job.output_url
     if not job.total_items:
-        raise JobFailed(messages.NO_WORKBOOK)
+        raise JobFailed(job_causes.NO_WORKBOOK)
     return write_report(database, storage, job.id, embedded=embedded)
 
 
@@ -116,7 +117,7 @@ def _storing() -> Iterator[None]:
         if error.errno not in _STORAGE_REFUSALS:
             raise
         is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        raise JobFailed(messages.STORAGE_FULL if is_full else messages.STORAGE_REFUSED) from error
+        raise JobFailed(job_causes.STORAGE_FULL if is_full else job_causes.STORAGE_REFUSED) from error
 
 
 def _stored_rows(connection: sa.Connection, job_id: str, versions: Mapping[str, str]) -> RowSource:

@@ -8,8 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from worker import messages
 from worker.errors import JobFailed, LeaseLost
+from worker.messages import job_causes, job_progress
 from worker.queue.job import Task
 from worker.text.french import typeset
 
@@ -122,7 +122,7 @@ def fail_now(connection: sa.Connection, job_id: str, sentence: str) -> None:
 
 def end_abandoned(connection: sa.Connection, *, untouched_s: float) -> list[str]:
     """Fail the jobs of before this project came that nobody has moved on for so long; they can be queued again."""
-    parameters = {"sentence": typeset(messages.BEGUN_BEFORE), "untouched_s": untouched_s}
+    parameters = {"sentence": typeset(job_causes.BEGUN_BEFORE), "untouched_s": untouched_s}
     return list(connection.execute(END_ABANDONED, parameters).scalars())
 
 
@@ -157,14 +157,14 @@ def close_job(
     summary = read_summary(connection, job_id)
     row = summary.row
     if (there := sum(outcomes.values())) != (read := _rows_read(summary)):
-        raise JobFailed(messages.rows_gone(there, read))
+        raise JobFailed(job_causes.rows_gone(there, read))
     error = row["errorMessage"]
     if error is None and row["totalItems"] and not row["successfulAnalyses"]:
-        error = _shared_cause(connection, job_id) or messages.NO_SUCCESS
+        error = _shared_cause(connection, job_id) or job_causes.NO_SUCCESS
     left_out = [note["name"] for note in summary.notes.get("leftOut", [])]
     status = "completed" if error is None else "failed"
     labels = [note["label"] for note in summary.notes.get("notes", [])]
-    message = messages.with_open(messages.finished(outcomes, left_out, labels, embedded=embedded), open_items)
+    message = job_progress.with_open(job_progress.finished(outcomes, left_out, labels, embedded=embedded), open_items)
     connection.execute(
         CLOSE,
         {
@@ -189,7 +189,7 @@ def _rows_read(summary: JobSummary) -> int:
 def _shared_cause(connection: sa.Connection, job_id: str) -> str | None:
     """The one reason that all rows of a job without a success give; None when they differ."""
     reasons = connection.execute(REASONS, {"id": job_id}).scalars().all()
-    return f"{messages.NO_SUCCESS_ONE_CAUSE}{reasons[0]}" if len(reasons) == 1 and reasons[0] else None
+    return f"{job_causes.NO_SUCCESS_ONE_CAUSE}{reasons[0]}" if len(reasons) == 1 and reasons[0] else None
 
 
 def read_summary(connection: sa.Connection, job_id: str) -> JobSummary:

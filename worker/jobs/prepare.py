@@ -11,12 +11,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from models import new_id, utc_now
-from worker import failpoints, messages
+from worker import failpoints
 from worker.db.engine import copy_rows
 from worker.errors import JobFailed
 from worker.failpoints import Point
 from worker.jobs.context import Context
 from worker.logging import get_logger
+from worker.messages import job_progress
 from worker.questions import history_store, item_store, place_store
 from worker.questions.history import EarlierItem, Standing, Trace, text_hash
 from worker.questions.item import PlannedItem
@@ -189,7 +190,7 @@ def _store_plan(connection: sa.Connection, task: Task, planned: Sequence[Planned
             planned, job_id=task.job.id, item_ids=[new_id() for _ in planned], task_ids=task_ids, now=now
         ),
     )
-    item_store.count_figures(connection, task.job.id, message=messages.prepared(len(planned)))
+    item_store.count_figures(connection, task.job.id, message=job_progress.prepared(len(planned)))
     item_store.ready_finish(connection, task.job.id)
     tasks.notify(connection, task.job.id)
     failpoints.reached(Point.IN_PREPARE)

@@ -10,7 +10,7 @@ from decimal import Decimal
 import sqlalchemy as sa
 
 from models import new_id
-from worker import failpoints, messages
+from worker import failpoints
 from worker.db.engine import Database
 from worker.errors import JobFailed
 from worker.failpoints import Point
@@ -19,6 +19,7 @@ from worker.llm import ledger
 from worker.llm.batch import batches
 from worker.llm.calls import Reply, Request
 from worker.llm.prices import Prices
+from worker.messages import job_causes
 from worker.queue import tasks
 from worker.queue.job import Task
 
@@ -127,13 +128,13 @@ class TaskLedger:
         if self.max_cost_usd is None:
             return True
         if ceiling_usd is None:
-            raise JobFailed(messages.price_unknown(request.model))
+            raise JobFailed(job_causes.price_unknown(request.model))
         # The job's row is the lock under which every process of every machine reserves.
         tasks.lock_job(connection, self.task.job.id)
         spent_usd, reserved_usd = ledger.sum_spent(connection, self.task.job.id, call_id=call_id)
         left_usd = Decimal(str(self.max_cost_usd)) - spent_usd
         if ceiling_usd > left_usd:
-            raise JobFailed(messages.budget_spent(spent_usd, self.max_cost_usd))
+            raise JobFailed(job_causes.budget_spent(spent_usd, self.max_cost_usd))
         return ceiling_usd + reserved_usd <= left_usd
 
     def succeed(self, call_id: str, request: Request, reply: Reply) -> None:

@@ -16,12 +16,13 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx2
 import openai
 
-from worker import failpoints, messages
+from worker import failpoints
 from worker.errors import ProviderRefused, ProviderUnavailable, UsageError
 from worker.failpoints import Point
 from worker.llm.calls import Allowance, Endpoint, Reply, Request, Usage
 from worker.llm.refusals import explain_refusal
 from worker.llm.wire import ENCODED, MAX_ILLEGIBLE, MAX_NAME, TOO_LARGE, parse_json, read_completion, storable
+from worker.messages import provider_faults
 from worker.settings import DEFAULT_MODEL, Settings
 from worker.system.transport import BoundedClient, Bounds
 
@@ -254,7 +255,7 @@ def _refuse_redirect(response: httpx2.Response, *, host: str, cause: Exception) 
     """A 3xx that leads elsewhere: followed, it would take the key and the questions to a stranger."""
     location = urlsplit(str(response.next_request.url)) if response.next_request is not None else None
     target = f"{location.scheme}://{location.hostname}"[:100] if location is not None and location.hostname else None
-    raise ProviderRefused(messages.redirected(host, target), code="redirected") from cause
+    raise ProviderRefused(provider_faults.redirected(host, target), code="redirected") from cause
 
 
 def _most_bytes(request: Request) -> int:

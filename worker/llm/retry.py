@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 
 import tenacity
 
-from worker import messages
 from worker.errors import (
     MAY_BE_PAID,
     ContentRefused,
@@ -28,6 +27,7 @@ from worker.errors import (
 from worker.llm.calls import ILLEGIBLE, CheckedReply, Reply, Request
 from worker.llm.sizes import NEARLY
 from worker.llm.wire import describe_illegible
+from worker.messages import provider_faults
 from worker.questions.answers import Look, Refusal
 
 # A longer wait is not worth a thread: the task is given back and looked at again later.
@@ -294,7 +294,7 @@ class _Talk:
         """
         if reply.illegible_in_a_row >= ILLEGIBLE_IN_A_ROW:
             host = urlsplit(request.endpoint).hostname or "?"
-            sentence = messages.illegible(host, describe_illegible(reply.raw))
+            sentence = provider_faults.illegible(host, describe_illegible(reply.raw))
             self.dialogue.ledger.fail(call_id, request, kind="refused", code=ILLEGIBLE, message=sentence)
             raise ProviderRefused(sentence, code=ILLEGIBLE)
         self.dialogue.sleep(random.uniform(0.1, min(LONGEST_WAIT_S, reply.illegible_in_a_row)))  # noqa: S311 (jitter)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from worker import messages
+from worker.messages import row_reasons
 from worker.questions.question import Question
 
 # What a spreadsheet, an export or a hand that pastes may change in a text without changing what it says.
@@ -88,6 +88,6 @@ def key_conflict(stored: Standing, official: str | None) -> str | None:
     """
     if stored.given is None or official is None or loosen(stored.given) == loosen(official):
         return None
-    return messages.other_official(
+    return row_reasons.other_official(
         official, stored.given, stored.official or "", file_name=stored.file_name, job_id=stored.job_id
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-from worker.messages import OUTCOME_WORDS
+from worker.messages.status_words import OUTCOME_WORDS
 from worker.questions.question import Finding
 from worker.report.content import CellStyle, ReportCell, StyledCell
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import sqlalchemy as sa
 
-from worker import messages
 from worker.db.engine import Database
 from worker.errors import DecisionConflict, DecisionRefused
 from worker.logging import get_logger
+from worker.messages import decision_replies, job_progress, published_text
 from worker.questions import place_store, question_store
 from worker.questions.decision import OPEN_OUTCOMES, Decided, DecidedItem, Order, Settlement
 from worker.questions.places import PlacesMissing, Wanted
@@ -57,24 +57,24 @@ def _commit(database: Database, order: Order) -> Decided:
 def _decide(connection: sa.Connection, order: Order) -> Decided:
     user_id = decision_store.find_user(connection, order.user_id)
     if user_id is None:
-        raise DecisionRefused(messages.may_not_decide(order.user_id))
+        raise DecisionRefused(decision_replies.may_not_decide(order.user_id))
     order = replace(order, user_id=user_id)
     loaded = decision_store.lock_item(connection, order.item_id)
     if loaded is None:
-        raise DecisionRefused(messages.NO_SUCH_ITEM)
+        raise DecisionRefused(decision_replies.NO_SUCH_ITEM)
     item = loaded.item
     if order.action == "undo":
         decided = _undo(connection, item, order)
     else:
         settlement = settle(item, order)
         if (stands := _same_decision(item, order, settlement)) is not None:
-            waits = str((item.stored or {}).get("explanation")).startswith(messages.EXPLANATION_MISSING)
+            waits = str((item.stored or {}).get("explanation")).startswith(published_text.EXPLANATION_MISSING)
             return Decided(stands, item.id, item.question_id, is_new=False, needs_explanation=waits)
         _check_open(item, order, is_open=loaded.is_open)
         decided = _settle(connection, item, order, settlement)
     for job_id, message in decision_store.read_last_words(connection, loaded.job_ids).items():
         decision_store.set_message(
-            connection, job_id, messages.with_open(message, decision_store.count_open(connection, job_id))
+            connection, job_id, job_progress.with_open(message, decision_store.count_open(connection, job_id))
         )
     return replace(decided, other_items=len(loaded.open_same_content))
 
@@ -92,13 +92,13 @@ def _same_decision(item: DecidedItem, order: Order, settlement: Settlement) -> s
 def _check_open(item: DecidedItem, order: Order, *, is_open: bool) -> None:
     if item.standing and item.standing[-1]["userId"] != order.user_id:
         last = item.standing[-1]
-        raise DecisionConflict(messages.settled_by(last["userName"] or "Quelqu'un", last["createdAt"]))
+        raise DecisionConflict(decision_replies.settled_by(last["userName"] or "Quelqu'un", last["createdAt"]))
     if order.version is not None and order.version != item.version:
-        raise DecisionConflict(messages.QUESTION_CHANGED)
+        raise DecisionConflict(decision_replies.QUESTION_CHANGED)
     if item.outcome not in OPEN_OUTCOMES or not (is_open or item.standing):
-        raise DecisionRefused(messages.NOT_OPEN)
+        raise DecisionRefused(decision_replies.NOT_OPEN)
     if order.action != "discard" and item.stored is not None and not _is_as_analysed(item):
-        raise DecisionConflict(messages.QUESTION_REWRITTEN)
+        raise DecisionConflict(decision_replies.QUESTION_REWRITTEN)
 
 
 def _is_as_analysed(item: DecidedItem) -> bool:
@@ -153,9 +153,9 @@ def _write_question(connection: sa.Connection, item: DecidedItem, settlement: Se
 
 def _undo(connection: sa.Connection, item: DecidedItem, order: Order) -> Decided:
     if not item.standing:
-        raise DecisionRefused(messages.NOTHING_TO_UNDO)
+        raise DecisionRefused(decision_replies.NOTHING_TO_UNDO)
     if order.version is not None and order.version != item.version:
-        raise DecisionConflict(messages.QUESTION_CHANGED)
+        raise DecisionConflict(decision_replies.QUESTION_CHANGED)
     last = item.standing[-1]
     decision_id = decision_store.record(connection, item, order, None, question_exists=item.stored is not None)
     if item.stored is not None and item.question_id is not None:

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from models import new_id
-from worker.messages import EXPLANATION_MISSING
+from worker.messages.published_text import EXPLANATION_MISSING
 from worker.questions.decision import DecidedItem, Order, Settlement, standing_decisions
 from worker.questions.item import question_id
 from worker.questions.question import Question

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from models import new_id
-from worker import messages
 from worker.db.engine import Database
 from worker.errors import MedqError
 from worker.llm import ledger
@@ -21,6 +20,7 @@ from worker.llm.dispatcher import Dispatcher
 from worker.llm.prices import Prices
 from worker.llm.validate import check_reply
 from worker.logging import get_logger
+from worker.messages import published_text
 from worker.questions.answers import Look
 from worker.questions.explanations import join_blocks, option_lines
 from worker.queue import tasks
@@ -68,7 +68,7 @@ class Explainer:
             log.info("not_explained", item_id=item_id)
             return False
         text = join_blocks(
-            typeset(messages.EXPLAINED_BY_MODEL), option_lines(look.option_explanations), look.explanation
+            typeset(published_text.EXPLAINED_BY_MODEL), option_lines(look.option_explanations), look.explanation
         )
         return self.database.transact(lambda c: decision_store.write_explanation(c, unexplained, text))
 

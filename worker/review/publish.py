@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import sqlalchemy as sa
 
-from worker import messages
+from worker.messages import row_reasons
 from worker.questions import history_store, item_store, place_store, question_store
 from worker.questions.answers import FIXES, PUBLISHED, Conclusion
 from worker.questions.history import Standing, key_conflict, text_hash
@@ -125,12 +125,12 @@ def _settle_beside(item: PendingItem, conclusion: Conclusion, there: Standing) -
 def _of_a_person(item: PendingItem, there: Standing) -> str | None:
     official = item.question.official
     if there.is_rewritten:
-        return messages.REWRITTEN_BY_PERSON
+        return row_reasons.REWRITTEN_BY_PERSON
     if there.by_person:
         other = None if official is None or official == there.official else official
-        return messages.validated_by_person(there.official, other)
+        return row_reasons.validated_by_person(there.official, other)
     if there.given is not None and official is None:
-        return messages.already_given(there.given, there.file_name)
+        return row_reasons.already_given(there.given, there.file_name)
     return None
 
 
@@ -139,7 +139,7 @@ def _beside_validated(conclusion: Conclusion, there: Standing) -> Conclusion:
     value = conclusion.key or conclusion.answer
     if value == there.official:
         return conclusion
-    note = messages.kept_as_validated(there.official or "")
+    note = row_reasons.kept_as_validated(there.official or "")
     reason = " ".join(filter(None, [conclusion.reason, note]))
     if conclusion.outcome in FIXES:
         # Nothing was replaced: a person decides between the two.

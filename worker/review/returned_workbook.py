@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from worker import messages
 from worker.db.engine import Database
 from worker.errors import DecisionRefused
+from worker.messages import decision_replies
 from worker.questions.decision import Action, Decided, Order
 from worker.questions.question import Question
 from worker.questions.sheets import RawSheet
@@ -50,7 +50,7 @@ def settle_returned(
     is refused.
     """
     if database.transact(lambda c: decision_store.find_user(c, user)) is None:
-        raise DecisionRefused(messages.may_not_decide(user))
+        raise DecisionRefused(decision_replies.may_not_decide(user))
     for sheet in sheets:
         for typed in read_decisions(sheet):
             yield _settle(database, typed, user, job_id)
@@ -69,12 +69,12 @@ def _settle(database: Database, typed: TypedDecision, user: str, job_id: str | N
 def _order(database: Database, typed: TypedDecision, user: str, job_id: str | None) -> Order:
     action: Action = typed.action
     if typed.mark is None:
-        raise DecisionRefused(messages.ROW_NOT_KNOWN)
+        raise DecisionRefused(decision_replies.ROW_NOT_KNOWN)
     key, answer = None, None
     if action == "edit" or job_id is not None:
         item = _find_item(database, typed.mark.item_id)
         if job_id not in (None, item.job_id):
-            raise DecisionRefused(messages.ROW_OF_ANOTHER_JOB)
+            raise DecisionRefused(decision_replies.ROW_OF_ANOTHER_JOB)
         if action == "edit":
             key, answer = read_value(typed, Question.from_json(item.question or {}))
     return Order(
@@ -94,5 +94,5 @@ def _find_item(database: Database, item_id: str) -> ItemView:
     found = database.transact(lambda c: decision_store.find_items(c, item_id))
     item = next((item for item in found if item.id == item_id), None)
     if item is None or item.question is None:
-        raise DecisionRefused(messages.NO_SUCH_ITEM)
+        raise DecisionRefused(decision_replies.NO_SUCH_ITEM)
     return item

@@ -9,8 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from worker import messages
 from worker.errors import DecisionRefused
+from worker.messages import decision_replies, published_text
 from worker.questions.decision import DecidedItem, Order, Settlement
 from worker.questions.explanations import (
     image_block,
@@ -55,7 +55,7 @@ def _accept(item: DecidedItem) -> Settlement:
 
 def _keep(question: Question) -> Settlement:
     if question.official is None:
-        raise DecisionRefused(messages.NOTHING_TO_KEEP)
+        raise DecisionRefused(decision_replies.NOTHING_TO_KEEP)
     return _by_person(question, question.official, _uploaded_text(question))
 
 
@@ -91,7 +91,7 @@ def _by_person(question: Question, value: str, text: str) -> Settlement:
     return Settlement(
         key=value if question.is_qcm else None,
         answer=None if question.is_qcm else value,
-        explanation=join_blocks(text or messages.EXPLANATION_MISSING, image, reminder),
+        explanation=join_blocks(text or published_text.EXPLANATION_MISSING, image, reminder),
         needs_explanation=not text,
     )
 
@@ -121,10 +121,10 @@ def _agreed(looks: Sequence[Look], question: Question) -> str:
     """What the analyses give, the words of the first where two short answers were found to say the same."""
     values = [value for look in looks if (value := _value(look, question))]
     if not values:
-        raise DecisionRefused(messages.NOTHING_TO_ACCEPT)
+        raise DecisionRefused(decision_replies.NOTHING_TO_ACCEPT)
     first, *others = values
     if any(other != first and (question.is_qcm or not same_answer(first, other)) for other in others):
-        raise DecisionRefused(messages.looks_differ(values))
+        raise DecisionRefused(decision_replies.looks_differ(values))
     return first
 
 
@@ -135,16 +135,16 @@ def _value(look: Look, question: Question) -> str | None:
 def _typed_value(order: Order, question: Question) -> str:
     if not question.is_qcm:
         if order.key and not order.answer:
-            raise DecisionRefused(messages.ANSWER_NOT_KEY)
+            raise DecisionRefused(decision_replies.ANSWER_NOT_KEY)
         if not (answer := without_markup(order.answer or "").strip()):
-            raise DecisionRefused(messages.ANSWER_WANTED)
+            raise DecisionRefused(decision_replies.ANSWER_WANTED)
         return answer
     typed = (order.key or "").strip().upper()
     if not typed:
-        raise DecisionRefused(messages.key_wanted(sorted(question.options)))
+        raise DecisionRefused(decision_replies.key_wanted(sorted(question.options)))
     letters = {c for c in typed if c.isalpha()}
     if not _TYPED_KEY.fullmatch(typed) or not letters <= question.options.keys():
-        raise DecisionRefused(messages.key_not_understood(order.key or "", sorted(question.options)))
+        raise DecisionRefused(decision_replies.key_not_understood(order.key or "", sorted(question.options)))
     return "".join(sorted(letters))
 
 

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 
 from models import new_id
-from worker import failpoints, messages
+from worker import failpoints
 from worker.db.engine import Database
 from worker.errors import ContentRefused, LeaseLost, MedqError, ProviderRefused, ProviderUnavailable, SizeRefused
 from worker.failpoints import Point
@@ -35,6 +35,7 @@ from worker.llm.batch.provider_batch import HeldBatch, ProviderBatch, ResultLine
 from worker.llm.calls import ILLEGIBLE, Reply, Request
 from worker.llm.prices import Prices
 from worker.logging import get_logger
+from worker.messages import job_causes, job_progress, provider_faults
 from worker.queue import tasks
 
 log = get_logger()
@@ -373,9 +374,9 @@ class BatchSubmitter:
             batches.fail_rest(connection, batch, kind=kind, code=code, is_free=not is_unknown)
             cause = refusal
             if cause is None and found.status == "failed":
-                cause = messages.batch_refused(self._host(), code)
+                cause = provider_faults.batch_refused(self._host(), code)
             if cause is None and answered == 0 and before == 0:
-                cause = messages.BATCH_UNANSWERED
+                cause = provider_faults.BATCH_UNANSWERED
             if batch.job_id and status == "processing" and cause is not None:
                 fail_job(connection, batch.job_id, cause, has_items=True)
             _release(connection)
@@ -387,7 +388,7 @@ class BatchSubmitter:
     def _give_up(self, batch: HeldBatch, error: ProviderRefused | ContentRefused) -> None:
         """The provider takes no batches from us, or not this one."""
         is_own_sentence = error.code in ("unauthorised", "insufficient_quota")
-        refusal = str(error) if is_own_sentence else messages.batch_refused(self._host(), error.code)
+        refusal = str(error) if is_own_sentence else provider_faults.batch_refused(self._host(), error.code)
         log.warning("batch_refused", batch_id=batch.id, code=error.code)
         self._end(batch, ProviderBatch("", is_over=True, status="failed"), code=error.code, refusal=refusal)
 
@@ -413,7 +414,7 @@ class BatchSubmitter:
         if batch.job_id is None or status != "processing":
             return
         if is_given_up:
-            fail_job(connection, batch.job_id, messages.outage(batch.down_s), has_items=True)
+            fail_job(connection, batch.job_id, job_causes.outage(batch.down_s), has_items=True)
             return
         now = ledger.read_clock(connection)
         retry_at, until = now + timedelta(seconds=delay_s), now + timedelta(seconds=max(left_s, delay_s))
@@ -421,9 +422,9 @@ class BatchSubmitter:
         job_store.set_message(
             connection,
             batch.job_id,
-            messages.provider_busy(retry_at)
+            job_progress.provider_busy(retry_at)
             if is_busy
-            else messages.provider_down(retry_at, until, is_illegible=error.code == ILLEGIBLE),
+            else job_progress.provider_down(retry_at, until, is_illegible=error.code == ILLEGIBLE),
         )
 
     def _host(self) -> str:

@@ -9,13 +9,14 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
-from worker import failpoints, messages
+from worker import failpoints
 from worker.db.engine import Database
 from worker.db.server_health import ServerHealth, Waiting, pause_s
 from worker.failpoints import Point
 from worker.jobs import job_store
 from worker.llm import ledger
 from worker.logging import get_logger
+from worker.messages import job_progress
 from worker.queue import tasks
 from worker.queue.leases import Leases
 
@@ -75,6 +76,8 @@ class Heartbeat:
 
         def say(connection: sa.Connection) -> None:
             since = ledger.read_clock(connection) - timedelta(seconds=waiting.for_s)
-            job_store.set_message_of_tasks(connection, list(held), messages.database_waits(waiting.state.french, since))
+            job_store.set_message_of_tasks(
+                connection, list(held), job_progress.database_waits(waiting.state.french, since)
+            )
 
         self.database.transact(say, patience_s=0)

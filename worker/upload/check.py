@@ -12,7 +12,6 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any
 
-from worker import messages
 from worker.errors import JobFailed, UsageError
 from worker.llm.calls import Endpoint, Usage
 from worker.llm.client import resolve_endpoint
@@ -20,6 +19,7 @@ from worker.llm.compose import HOSTED_SCHEMA, batch_limit
 from worker.llm.prices import Prices
 from worker.llm.prompts import load_prompt
 from worker.llm.sizes import REPLY_SHARE, prompt_tokens, reply_ceiling
+from worker.messages import job_causes, provider_faults
 from worker.questions.answers import Purpose
 from worker.questions.item import PlannedItem
 from worker.questions.question import Finding, ParsedRow, Question
@@ -193,7 +193,7 @@ def _nothing_left(items: Sequence[PlannedItem]) -> str | None:
     reasons = {item.reason for item in items}
     if not items or any(item.outcome != "rejected" for item in items):
         return None
-    return f"{messages.NO_SUCCESS_ONE_CAUSE}{reasons.pop()}" if len(reasons) == 1 else messages.NO_SUCCESS
+    return f"{job_causes.NO_SUCCESS_ONE_CAUSE}{reasons.pop()}" if len(reasons) == 1 else job_causes.NO_SUCCESS
 
 
 # -- models, calls and money ---------------------------------------------------------------------------------------
@@ -213,7 +213,7 @@ def unknown_price(config: JobConfig, models: Sequence[str], prices: Prices) -> s
     """A budget is no promise for a model whose price nobody knows: the sentence that says so."""
     if config.max_cost_usd is None:
         return None
-    return next((messages.price_unknown(model) for model in models if prices.find(model) is None), None)
+    return next((job_causes.price_unknown(model) for model in models if prices.find(model) is None), None)
 
 
 def _endpoints(settings: Settings) -> list[Endpoint]:
@@ -230,7 +230,7 @@ def _refusal(config: JobConfig, settings: Settings, prices: Prices) -> str | Non
     """Why a job with this config would fail whatever its file holds."""
     main, *others = _endpoints(settings)
     if main.embedded:
-        return messages.BATCH_EMBEDDED if config.batch_api else None
+        return provider_faults.BATCH_EMBEDDED if config.batch_api else None
     stands_in = bool(settings.fallback_model)
     models = [model_of(p, config, main, stands_in=False) for p in PURPOSES]
     models += [model_of(p, config, e, stands_in=stands_in) for e in others for p in PURPOSES]

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from worker.llm.sizes import CHARACTERS_PER_TOKEN, MAX_PROMPT_TOKENS, UNKNOWN, Capacity, reply_ceiling
-from worker.messages import REWRITTEN_BY_PERSON, already_given, count, same_content, validated_by_person
+from worker.messages.phrases import count
+from worker.messages.row_reasons import REWRITTEN_BY_PERSON, already_given, same_content, validated_by_person
 from worker.questions.history import EarlierItem, Standing, key_conflict
 from worker.questions.item import DECIDED, PlannedItem
 from worker.questions.question import ParsedRow, Question

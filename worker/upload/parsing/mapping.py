@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from worker.errors import JobFailed
-from worker.messages import some_names
+from worker.messages.phrases import some_names
 from worker.questions.question import QUESTION_TYPES, QuestionType, fold_name, fold_text
 from worker.upload.parsing.values import display_name
 from worker.upload.parsing.vocabulary import CANONICAL, Meaning, canonical_header, count_known, meaning_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from worker.messages import count
+from worker.messages.phrases import count
 from worker.questions.question import fold_name
 from worker.upload.parsing.evidence import Body, count_filled
 from worker.upload.parsing.headers import Columns

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from worker import messages
 from worker.errors import DecisionRefused
+from worker.messages import decision_replies, phrases, sheet_notes
 from worker.questions.decision import DECISION_WORDS, Action
 from worker.questions.question import Question, fold_name
 from worker.questions.row_marks import MARK_HEADER, ReviewMark
@@ -37,11 +37,11 @@ class TypedDecision:
     def action(self) -> Action:
         """Raises `DecisionRefused` for a word that is no decision, or none beside something typed."""
         if not fold_name(self.word):
-            raise DecisionRefused(messages.decision_wanted(list(DECISION_WORDS)))
+            raise DecisionRefused(decision_replies.decision_wanted(list(DECISION_WORDS)))
         if (action := _ACTIONS.get(fold_name(self.word))) is None:
-            raise DecisionRefused(messages.decision_unknown(self.word, list(DECISION_WORDS)))
+            raise DecisionRefused(decision_replies.decision_unknown(self.word, list(DECISION_WORDS)))
         if action != "edit" and (self.value or self.explanation):
-            raise DecisionRefused(messages.only_edit_types(self.word))
+            raise DecisionRefused(decision_replies.only_edit_types(self.word))
         return action
 
 
@@ -70,23 +70,25 @@ def read_value(typed: TypedDecision, question: Question) -> tuple[str | None, st
     """
     if not question.is_qcm:
         if (answer := read_answer(typed.value)) is None:
-            raise DecisionRefused(messages.ANSWER_WANTED)
+            raise DecisionRefused(decision_replies.ANSWER_WANTED)
         return None, answer
     letters = sorted(question.options)
     if says_no_answer(typed.value):
-        raise DecisionRefused(messages.key_wanted(letters))
+        raise DecisionRefused(decision_replies.key_wanted(letters))
     options = {letter: question.options[letter] for letter in letters}
     reading = read_official(typed.value, options, Style())
     if reading.key is None:
-        raise DecisionRefused(messages.key_not_understood(typed.value, letters))
+        raise DecisionRefused(decision_replies.key_not_understood(typed.value, letters))
     return reading.key, None
 
 
 def decisions_not_taken(sheet: RawSheet) -> Iterator[Note]:
     """A note on the decisions that an upload holds: it takes none of them in."""
     if number := sum(1 for typed in read_decisions(sheet) if typed.word):
-        label = messages.count(number, "décision non enregistrée", "décisions non enregistrées")
-        yield Note("decisions_not_taken", messages.decisions_not_taken(sheet.name, number), label, number, sheet.name)
+        label = phrases.count(number, "décision non enregistrée", "décisions non enregistrées")
+        yield Note(
+            "decisions_not_taken", sheet_notes.decisions_not_taken(sheet.name, number), label, number, sheet.name
+        )
 
 
 def _find_header(sheet: RawSheet) -> tuple[int, dict[str, int]] | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
-from worker.messages import count, some_names
+from worker.messages.phrases import count, some_names
 from worker.questions.question import Finding, QuestionType
 from worker.questions.sheets import LeftOutSheet, Note, RawSheet, ReadColumn, ReadSheet
 from worker.upload.parsing.evidence import Body, count_filled

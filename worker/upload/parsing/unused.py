@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from worker.messages import count
+from worker.messages.phrases import count
 from worker.questions.sheets import Note, ReadSheet
 from worker.upload.parsing.evidence import Body
 from worker.upload.parsing.headers import Columns

@@ -6,7 +6,7 @@ import codecs
 import re
 
 from worker.errors import JobFailed
-from worker.messages import count
+from worker.messages.phrases import count
 from worker.questions.sheets import Note
 from worker.upload.reading.containers import not_a_spreadsheet
 

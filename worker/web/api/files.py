@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse, Response
 from starlette.background import BackgroundTask
 
 from worker.jobs.finish import find_workbook
-from worker.messages import NOT_A_REVIEW
+from worker.messages.decision_replies import NOT_A_REVIEW
 from worker.report.build import template_sheets
 from worker.report.xlsx_writer import write_workbook
 from worker.review.returned_workbook import read_review, settle_returned

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from worker.messages import NO_SUCH_ITEM
+from worker.messages.decision_replies import NO_SUCH_ITEM
 from worker.questions.decision import Decided, Order, Source
 from worker.review.decide import decide
 from worker.review.decision_store import ItemView, find_items, list_items

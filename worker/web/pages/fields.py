@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from worker import messages
 from worker.jobs.queries import JobState
+from worker.messages import phrases
 from worker.text.french import NO_BREAK
 from worker.web.pages.render import JOB_WORDS, dollars, number
 
@@ -21,7 +21,7 @@ def live_fields(state: JobState, now: datetime | None = None) -> dict[str, str]:
         "message": job.message or "",
         "cause": job.error_message or "",
         "lignes": f"{number(job.processed_items)} sur {number(job.total_items)}" if job.total_items else "à lire",
-        "reste": "–" if left_s is None else f"environ {messages.duration(left_s)}",
+        "reste": "–" if left_s is None else f"environ {phrases.duration(left_s)}",
         "cout": dollars(state.cost_usd),
         "ouvertes": number(state.open_items),
     }

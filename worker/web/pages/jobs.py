@@ -10,9 +10,9 @@ from fastapi import APIRouter, Form, Query, Request, UploadFile
 from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from worker import messages
 from worker.jobs import queries
 from worker.jobs.queries import JobOverview
+from worker.messages import phrases
 from worker.web.access import Admin, Anyone
 from worker.web.api import files as api_files
 from worker.web.api import jobs as api_jobs
@@ -105,7 +105,7 @@ def _took(job: JobOverview) -> str | None:
     """How long it went on, once it has ended."""
     if job.started_at is None or job.completed_at is None:
         return None
-    return messages.duration((job.completed_at - job.started_at).total_seconds())
+    return phrases.duration((job.completed_at - job.started_at).total_seconds())
 
 
 def stop(parts: Given, visitor: Admin, job_id: Id) -> Response:

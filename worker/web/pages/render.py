@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.types import Scope
 
-from worker import messages
+from worker.messages import phrases, status_words
 from worker.text.french import NO_BREAK, typeset
 from worker.text.local_time import day_and_hour
 from worker.web.access import Visitor
@@ -28,7 +28,7 @@ JOB_WORDS = {
     "cancelled": "arrêtée",
 }
 JOBS_WORDS = {**JOB_WORDS, "completed": "terminées", "cancelled": "arrêtées"}
-ROW_WORDS = {"pending": ("en attente", "en attente"), **messages.OUTCOME_WORDS}
+ROW_WORDS = {"pending": ("en attente", "en attente"), **status_words.OUTCOME_WORDS}
 
 
 class _French(PackageLoader):
@@ -56,7 +56,7 @@ def number(value: float | None) -> str:
 
 def dollars(amount: float | None) -> str:
     """What it cost, or that nobody knows."""
-    return "tarif inconnu" if amount is None else messages.dollars(amount)
+    return "tarif inconnu" if amount is None else phrases.dollars(amount)
 
 
 def size(count: int) -> str:
@@ -80,7 +80,7 @@ def _environment() -> Environment:
         "job_words": JOB_WORDS,
         "jobs_words": JOBS_WORDS,
         "row_words": ROW_WORDS,
-        "count": messages.count,
+        "count": phrases.count,
         "style": f"/statique/style.css?v={_version('style.css')}",
         "script": f"/statique/page.js?v={_version('page.js')}",
     }

@@ -1,0 +1,21 @@
+"""What the database's server lacks or does, after « La base de données »; of `job_progress.database_waits`."""
+
+from __future__ import annotations
+
+AWAY = "ne répond pas"
+BUSY = "répond trop lentement"
+POOLED = "est derrière un répartiteur de connexions (pgbouncer) mal déclaré"
+DAMAGED = "signale des fichiers endommagés"
+DISK_FULL = "n'a plus de place sur son disque"
+LIMITED = "a atteint une limite de sa configuration"
+STOPPED = "est en cours d'arrêt ou de démarrage"
+SYSTEM_FAULT = "rencontre une panne de disque ou de système"
+READ_ONLY = "est en lecture seule"
+CONNECTION_CUT = "a coupé la connexion"
+TRANSACTION_CUT = "interrompt les transactions longues"
+STATEMENT_CUT = "interrompt les requêtes avant leur fin"
+IN_CONFLICT = "traite trop de demandes à la fois"
+SHORT_OF_RESOURCES = "manque de ressources"
+OUT_OF_MEMORY = "n'a plus de mémoire"
+NO_CONNECTION_LEFT = "n'a plus de connexion libre"
+LOCKED = "est verrouillée par une autre opération"
