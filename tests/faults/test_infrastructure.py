@@ -158,9 +158,13 @@ def test_t6_postgresql_stopped_at_once_and_started(
             servers.start()
             back = time.monotonic()
             done = processed(site)
-            while jobs.open() == 0:
-                jobs.add()
-            site.wait_until(lambda done=done: processed(site) > done, what="work goes on")  # type: ignore[misc]
+
+            def goes_on(done: int = done) -> bool:
+                if jobs.open() == 0:  # those that were open had nothing left but their end
+                    jobs.add()
+                return processed(site) > done
+
+            site.wait_until(goes_on, what="work goes on")
             resumed.append(time.monotonic() - back)
         jobs.wait_for_all()
     assert watcher.blind > 0, "PostgreSQL was never away"
