@@ -15,7 +15,8 @@ from bench.scripted_llm import ScriptedLlm
 from surroundings import Platform
 from worker.enqueue import enqueue_job
 from worker.errors import JobFailed, StorageUnavailable
-from worker.upload.storage import FILE_MISSING, UPLOAD_MISSING, Storage
+from worker.messages.file_refusals import FILE_MISSING, UPLOAD_MISSING
+from worker.upload.storage import Storage
 
 pytest.importorskip("moto.server", reason="moto is not installed")
 pytest.importorskip("s3fs", reason="the extra s3 is not installed")

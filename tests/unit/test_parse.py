@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from worker.errors import JobFailed
+from worker.messages.sheet_notes import NEEDED
 from worker.questions.question import ParsedRow, ParsedUpload, Question
 from worker.questions.sheets import RawSheet
 from worker.upload.parsing import parse_upload
-from worker.upload.parsing.refusals import NEEDED
 
 QCM = {
     "matiere": "Pédiatrie",

@@ -155,8 +155,11 @@ def key_of_doubtful_letter(cell: str) -> str:
 
 def conflicting_keys(cells: Sequence[tuple[str, str]]) -> str:
     """`cells`: each with its column's header."""
-    shown = " ; ".join(f"« {cell} » ({header})" for cell, header in cells)
-    return f"Clés différentes dans plusieurs colonnes, aucune n'est retenue : {shown}."
+    return f"Clés différentes dans plusieurs colonnes, aucune n'est retenue : {_under_headers(cells)}."
+
+
+def _under_headers(cells: Sequence[tuple[str, str]]) -> str:
+    return " ; ".join(f"« {cell} » ({header})" for cell, header in cells)
 
 
 def key_from_case(letters: str) -> str:
@@ -191,9 +194,9 @@ def placeholder_answer(cell: str) -> str:
     return f"Réponse de remplissage, non retenue : « {cell} »."
 
 
-def several_answers(first: str, other: str) -> str:
-    """The first of two cells is kept."""
-    return f"Plusieurs réponses dans la ligne : « {first} » est retenue, pas « {other} »."
+def conflicting_answers(cells: Sequence[tuple[str, str]]) -> str:
+    """`cells`: each with its column's header."""
+    return f"Réponses différentes dans plusieurs colonnes, aucune n'est retenue : {_under_headers(cells)}."
 
 
 def letters_beside_options(cell: str, question_type: str) -> str:

@@ -19,7 +19,7 @@ from worker.llm.compose import HOSTED_SCHEMA, batch_limit
 from worker.llm.prices import Prices
 from worker.llm.prompts import load_prompt
 from worker.llm.sizes import REPLY_SHARE, prompt_tokens, reply_ceiling
-from worker.messages import job_causes, provider_faults
+from worker.messages import file_refusals, job_causes, provider_faults
 from worker.questions.answers import Purpose
 from worker.questions.item import PlannedItem
 from worker.questions.question import Finding, ParsedRow, Question
@@ -30,7 +30,6 @@ from worker.settings import DEFAULT_MODEL, Settings
 from worker.upload.parsing import Inspection, Proposal, inspect_upload
 from worker.upload.plan import assign_batches, plan_items
 from worker.upload.reading import read_sheets
-from worker.upload.storage import too_large
 
 PURPOSES: tuple[Purpose, ...] = ("analyse", "second_look")
 ROWS_SHOWN = 50  # of one reason, in the document
@@ -172,7 +171,7 @@ def check_file(
         return FileCheck(file_name, str(error))
     max_bytes = int(settings.max_file_mb * MEGABYTE)
     if len(data) > max_bytes:
-        return FileCheck(file_name, failure or too_large(max_bytes))
+        return FileCheck(file_name, failure or file_refusals.too_large(max_bytes))
     try:
         sheets = read(data, file_name, max_bytes=max_bytes, max_rows=settings.max_rows)
         found = inspect_upload(sheets, file_name, wanted, known_levels=known_levels)

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from worker.llm.sizes import CHARACTERS_PER_TOKEN, MAX_PROMPT_TOKENS, UNKNOWN, Capacity, reply_ceiling
-from worker.messages.phrases import count
-from worker.messages.row_reasons import REWRITTEN_BY_PERSON, already_given, same_content, validated_by_person
+from worker.messages import row_reasons
 from worker.questions.history import EarlierItem, Standing, key_conflict
 from worker.questions.item import DECIDED, PlannedItem
 from worker.questions.question import ParsedRow, Question
@@ -108,7 +107,7 @@ class _Plan:
             row,
             self.content_hash,
             "duplicate",
-            same_content(first.row_number, first.sheet),
+            row_reasons.same_content(first.row_number, first.sheet),
             duplicate_of=self.group.chosen,
             question_id=settled.question_id,
         )
@@ -120,13 +119,13 @@ class _Plan:
             return None
         result = None
         if stored.is_rewritten:
-            reason = REWRITTEN_BY_PERSON
+            reason = row_reasons.REWRITTEN_BY_PERSON
         elif stored.by_person:
             is_other = _fold(own) != _fold(stored.official)
-            reason = validated_by_person(stored.official, own if is_other else None)
+            reason = row_reasons.validated_by_person(stored.official, own if is_other else None)
             result = {DECIDED: stored.official} if is_other else None
         elif stored.given is not None and not self.group.answered:
-            reason = already_given(stored.given, stored.file_name)
+            reason = row_reasons.already_given(stored.given, stored.file_name)
         else:
             return None
         return PlannedItem(
@@ -171,14 +170,12 @@ def _conflict(position: int, rows: Sequence[ParsedRow], group: _Group) -> str | 
     own = _official(rows[position])
     others = (other for answer, held in group.holders.items() if answer != _fold(own) for other in held)
     named = [_name(rows[other]) for other in sorted(islice(others, MAX_NAMED_ROWS))]
-    if more := group.answered - len(group.holders.get(_fold(own), ())) - len(named):
-        named.append(f"et {count(more, 'autre ligne', 'autres lignes')}")
-    answers = f"ici {own or 'aucune'}, {', '.join(named)}"
-    return f"Même contenu, réponse officielle différente : {answers}. Aucune n'a été retenue."
+    more = group.answered - len(group.holders.get(_fold(own), ())) - len(named)
+    return row_reasons.conflicting_rows(own, named, more)
 
 
 def _name(row: ParsedRow) -> str:
-    return f"ligne {row.row_number} de la feuille « {row.sheet} » ({_official(row) or 'sans réponse'})"
+    return row_reasons.row_with_answer(row.row_number, row.sheet, _official(row))
 
 
 def _fold(answer: str | None) -> str:

@@ -23,19 +23,12 @@ from typing import Any, BinaryIO, Protocol
 from urllib.parse import unquote
 
 from worker.errors import JobFailed, MedqError, StorageUnavailable, UsageError
+from worker.messages import file_refusals
 from worker.system.private_files import create_file, make_folder
 from worker.upload.storage_errors import judge
 
 NAME_CHARACTERS, NAME_BYTES, SUFFIX_CHARACTERS = 150, 200, 10  # file systems stop at 255 bytes
 RESULT_SUFFIX = "-corrige.xlsx"
-
-NO_ADDRESS = "La tâche n'indique aucun fichier à lire (fileUrl est vide)."
-NOT_ALLOWED = (
-    "L'adresse du fichier (fileUrl) n'est pas autorisée : il doit se trouver dans l'espace de stockage du service."
-)
-UPLOAD_MISSING = "Le fichier téléversé est introuvable dans l'espace de stockage : l'envoyer de nouveau."
-FILE_MISSING = "Le fichier est introuvable dans l'espace de stockage."
-UNREADABLE = "Le service n'a pas le droit de lire ce fichier dans l'espace de stockage."
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
 _FORBIDDEN_IN_NAMES = re.compile(r'[<>:"|?*#%]')  # to Windows, or in a URL that is not encoded
@@ -124,16 +117,16 @@ class Storage:
         `url` is a URL under an allowed root, an absolute path under one, or a key relative to the storage root.
         Raises `StorageUnavailable` for any other fault of the storage: it may be gone in a minute.
         """
-        with self._reading(url, missing=UPLOAD_MISSING):
+        with self._reading(url, missing=file_refusals.UPLOAD_MISSING):
             root, path = self._find(url)
             data = root.read(path, max_bytes)
         if data is None:
-            raise JobFailed(too_large(max_bytes))
+            raise JobFailed(file_refusals.too_large(max_bytes))
         return data
 
     def copy_to(self, url: str, path: Path) -> None:
         """Copy a stored file to `path`, whole or not at all. Raises as `read` does."""
-        with self._reading(url, missing=FILE_MISSING):
+        with self._reading(url, missing=file_refusals.FILE_MISSING):
             root, stored = self._find(url)
             if not root.exists(stored):
                 raise FileNotFoundError
@@ -154,7 +147,7 @@ class Storage:
         """Remove a file of the storage root; nothing happens when there is none. Allowed roots are read-only."""
         root, path = self._find(url)
         if root is not self._root:
-            raise JobFailed(NOT_ALLOWED)
+            raise JobFailed(file_refusals.ADDRESS_NOT_ALLOWED)
         root.remove(path)
 
     @contextmanager
@@ -170,14 +163,14 @@ class Storage:
             if verdict == "away" or root.is_away(path):
                 root.reopen()
                 raise StorageUnavailable(type(error).__name__) from error
-            raise JobFailed(UNREADABLE if verdict == "refused" else missing) from None
+            raise JobFailed(file_refusals.NO_RIGHT_TO_READ if verdict == "refused" else missing) from None
 
     def _find(self, url: str | None) -> tuple[_Root, str]:
         """The root an address belongs to and the path there; `JobFailed` when it belongs to none."""
         if not url:
-            raise JobFailed(NO_ADDRESS)
+            raise JobFailed(file_refusals.NO_ADDRESS)
         if "::" in url or "\\" in url or any(unicodedata.category(c) in ("Cc", "Cs") for c in url):
-            raise JobFailed(NOT_ALLOWED)
+            raise JobFailed(file_refusals.ADDRESS_NOT_ALLOWED)
         if not _SCHEME.match(url) and not url.startswith("/"):
             path = self._root.locate_key(url)
             if path is not None:
@@ -186,7 +179,7 @@ class Storage:
             path = root.locate(url)
             if path is not None:
                 return root, path
-        raise JobFailed(NOT_ALLOWED)
+        raise JobFailed(file_refusals.ADDRESS_NOT_ALLOWED)
 
 
 # -- names ---------------------------------------------------------------------------------------------------------
@@ -245,11 +238,6 @@ class _Root(Protocol):
     def remove_folder(self, folder: str, *, is_sure: bool = False) -> None: ...
     def is_away(self, path: str) -> bool: ...
     def reopen(self) -> None: ...
-
-
-def too_large(max_bytes: int) -> str:
-    """Why an upload is not read at all."""
-    return f"Le fichier dépasse la taille maximale de {_megabytes(max_bytes)} Mo."
 
 
 def _open_root(url: str) -> _Root:
@@ -522,7 +510,3 @@ def _replacing(target: Path) -> Iterator[Path]:
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / (1024 * 1024):.1f}".removesuffix(".0").replace(".", ",")

@@ -13,6 +13,7 @@ from fastapi import Path, Query, UploadFile
 
 from models.reading import MAX_CONFIG, MAX_INSTRUCTIONS
 from worker.errors import JobFailed
+from worker.messages import file_refusals
 from worker.queue.job import JobConfig
 from worker.web.bodies import Text
 from worker.web.problems import Refused
@@ -57,12 +58,10 @@ def read_instructions(text: str | None) -> str | None:
 
 def read_file(file: UploadFile | None, max_bytes: int) -> UploadFile:
     """The upload, which lies in a temporary file. Raises `Refused` when there is none or it is too large."""
-    from worker.upload.storage import too_large
-
     if file is None or not file.filename:
         raise Refused(422, NO_FILE)
     if (file.size or 0) > max_bytes:
-        raise Refused(413, too_large(max_bytes))
+        raise Refused(413, file_refusals.too_large(max_bytes))
     return file
 
 

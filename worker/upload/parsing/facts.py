@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from worker.messages.headers import CASE_TEXT
 from worker.upload.parsing.cases import number_in_case
 from worker.upload.parsing.keys import KeyReading, read_case_keys
 from worker.upload.parsing.official import Style, named_option, note_style, read_official
@@ -105,7 +106,7 @@ def gather_facts(drafts: Sequence[Draft], file_name: str, levels: Levels) -> Fac
 
 def case_cell(draft: Draft) -> str:
     """The text of the case as this row writes it: in its own column, else before the question; "" when it does not."""
-    own = plain_text(draft.cells.get("texte du cas", ""))
+    own = plain_text(draft.cells.get(CASE_TEXT, ""))
     return own or ("" if draft.columns.vignette is None else plain_text(draft.cells[draft.columns.vignette]))
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from worker.messages import row_findings
 from worker.questions.question import Finding, fold_name
 from worker.upload.parsing.headers import Columns
 
 Row = tuple[int, tuple[str, ...]]
-WORDS = {"matiere": "Matière absente", "cours": "Cours absent"}
+CARRIED = tuple(row_findings.ABSENT)
 
 
 def fill_down(columns: Columns, rows: Sequence[Row]) -> tuple[list[Row], dict[int, list[Finding]]]:
@@ -18,10 +19,10 @@ def fill_down(columns: Columns, rows: Sequence[Row]) -> tuple[list[Row], dict[in
     written twice, as whoever fills every row would do; one name needs more than one gap. A course is not carried into
     another specialty. A gap that stays in a column of courses is a finding too: the row is filed under its specialty.
     """
-    places = {name: place for place, name in columns.named() if name in WORDS}
+    places = {name: place for place, name in columns.named() if name in CARRIED}
     filled = list(rows)
     findings: dict[int, list[Finding]] = {}
-    for name in WORDS:
+    for name in CARRIED:
         place = places.get(name)
         if place is None:
             continue
@@ -52,7 +53,7 @@ def _carry(name: str, place: int, around: int | None, rows: list[Row], findings:
             above = ""
         if above:
             rows[index] = (number, (*row[:place], above, *row[place + 1 :]))
-            message = f"{WORDS[name]} : « {above.strip()} » repris de la ligne {source}."
+            message = row_findings.filled_down(name, above.strip(), source)
             findings.setdefault(number, []).append(Finding("filled_down", message, name))
 
 
@@ -61,5 +62,5 @@ def _note_gaps(place: int, rows: Sequence[Row], findings: dict[int, list[Finding
     if len(gaps) < len(rows):
         for number in gaps:
             findings.setdefault(number, []).append(
-                Finding("course_missing", "Cours absent : la matière est retenue comme cours.", "cours")
+                Finding("course_missing", row_findings.COURSE_FROM_SPECIALTY, "cours")
             )

@@ -6,6 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from worker.messages.headers import CASE_TEXT, QUESTION_TEXT
+from worker.messages.sheet_notes import (
+    MAPPED_ELSEWHERE,
+    NO_KEY_BESIDE,
+    NO_KEYS_IN_IT,
+    OTHER_OPTIONS,
+    TRUTH_VALUES,
+    UNWANTED,
+)
 from worker.questions.question import LETTERS
 from worker.questions.row_marks import is_mark
 from worker.upload.parsing.evidence import (
@@ -31,13 +40,6 @@ from worker.upload.parsing.vocabulary import (
     is_answer_word,
     option_letter,
 )
-
-OTHER_OPTIONS = "D'autres colonnes contiennent déjà les options."
-NO_KEY_BESIDE = "Des options ou des réponses : aucune colonne de clé à côté ne le dit."
-NO_KEYS_IN_IT = "Elle compte les réponses : les clés sont dans une autre colonne."
-UNWANTED = "La configuration de la tâche demande de ne pas la lire."
-MAPPED_ELSEWHERE = "La configuration de la tâche nomme une autre colonne pour ce qu'elle contient."
-TRUTH_VALUES = "Elle ne contient que des valeurs comme vrai et faux, ce ne sont pas des options."
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class Columns:
         roles = dict.fromkeys((key for _, key in self.extra_options), "option")
         roles |= dict.fromkeys(self.lone_answers, "reponse")
         if self.vignette is not None:
-            roles[self.vignette] = "texte de la question"
+            roles[self.vignette] = QUESTION_TEXT
         if self.all_options is not None:
             roles[self.all_options] = "options"
         for key, place in zip(self.keys, self.places, strict=True):
@@ -252,12 +254,12 @@ class _Roles:
 
     def _take_texts(self) -> None:
         """`Énoncé` beside `Question`; a `question` that only counts; a `cas` that is told, not numbered."""
-        texts = [place for place, name in enumerate(self.names) if name == "texte de la question"]
+        texts = [place for place, name in enumerate(self.names) if name == QUESTION_TEXT]
         for place in [p for p in texts if self.meanings[p].folded in ("question", "questions")]:
             if len(texts) > 1 and all_numbers(self.body, place):
                 texts.remove(place)
                 self.names[place] = "question n" if "question n" not in self.names else None
-        if "texte de la question" in self.mapped:  # beside it only what tells the story before it asks
+        if QUESTION_TEXT in self.mapped:  # beside it only what tells the story before it asks
             is_mapped = [place for place in texts if self.meanings[place].kind == "mapped"]
             texts = [p for p in texts if p in is_mapped or self.meanings[p].folded in VIGNETTES]
         asking = [place for place in texts if self.meanings[place].folded not in VIGNETTES]
@@ -268,8 +270,8 @@ class _Roles:
             self.names[spare[0]] = None
         for place, m in enumerate(self.meanings):
             told = m.folded in ("cas", "cas clinique") and mostly_long(self.body, place)
-            if told and "texte du cas" not in self.names:
-                self.names[place] = "texte du cas"
+            if told and CASE_TEXT not in self.names:
+                self.names[place] = CASE_TEXT
 
     # --- the result ---------------------------------------------------------------------------------------------
 

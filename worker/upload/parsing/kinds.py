@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from worker.messages.headers import QUESTION_TEXT
 from worker.questions.question import LETTERS, QuestionType
 from worker.upload.parsing.evidence import Body, is_filled, values
 from worker.upload.parsing.headers import Columns
@@ -51,7 +52,7 @@ def _are_of_questions(columns: Columns) -> bool:
     """The question, what it is about, and options or an answer."""
     names = columns.names
     answered = "reponse" in names or len(names & OPTION_COLUMNS) >= 2
-    return "texte de la question" in names and bool(names & {"matiere", "cours"}) and answered
+    return QUESTION_TEXT in names and bool(names & {"matiere", "cours"}) and answered
 
 
 def has_options(columns: Columns, body: Body, at_least: int = 2) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from worker.messages import row_findings
 from worker.questions.question import Finding
 from worker.upload.parsing.marks import is_cell_error
 
@@ -31,8 +32,7 @@ def _clean_options(options: Mapping[str, str]) -> tuple[dict[str, str], list[Fin
     if len(kept) > 1 and len(labels) == len(kept) and _are_labels(kept, labels):
         doubtful = "".join(letter for letter, label in labels.items() if label[0] != letter)
         if doubtful:
-            shown = ", ".join(f"{letter} « {kept[letter][:40]} »" for letter in doubtful)
-            message = f"Étiquette d'une autre lettre dans l'option, retirée : {shown}."
+            message = row_findings.other_labels({letter: kept[letter] for letter in doubtful})
             findings.append(Finding("label_of_another_option", message, f"option {doubtful[0].lower()}"))
         return {letter: option[labels[letter][1] :] for letter, option in kept.items()}, findings, doubtful
     # Among options without labels, only `B) …` is sure to be one: `E. coli` is a name.
@@ -50,7 +50,7 @@ def _without_fillers(options: Mapping[str, str]) -> tuple[dict[str, str], list[F
     for letter, option in options.items():
         is_filler = len(option) < SHORT and option.lower() in _NOTHING and not (has_signs and option in "-–—/")
         if is_filler or is_cell_error(option):
-            message = f"Option {letter} de remplissage, non retenue : « {option} »."
+            message = row_findings.placeholder_option(letter, option)
             findings.append(Finding("placeholder_option", message, f"option {letter.lower()}"))
         else:
             kept[letter] = option

@@ -9,18 +9,19 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from worker.messages import sheet_notes
+from worker.messages.headers import QUESTION_TEXT
 from worker.questions.question import LETTERS, Finding, fold_name
 from worker.questions.sheets import Note, RawSheet
 from worker.upload.parsing.evidence import Body
 from worker.upload.parsing.filling import fill_down
 from worker.upload.parsing.headers import Columns, read_header
 from worker.upload.parsing.mapping import PLAIN, Words
-from worker.upload.parsing.unused import number_list, rows_note
+from worker.upload.parsing.unused import rows_note
 
 Row = tuple[int, tuple[str, ...]]
 
 HEADER_WITHIN_ROWS = 40  # non-blank rows: a page of instructions may stand above the header
-QUESTION = "texte de la question"
 CONTEXT = frozenset({"matiere", "cours", "question n", "cas n", "source", "niveau", "semestre"})
 GIVEN = frozenset({"matiere", "cours", "source", "niveau", "semestre"})  # what a title block may say for all rows
 OPTION_GROUPS = frozenset({"option", "proposition", "choix", "item", "prop", "suggestion", "choice"})
@@ -65,7 +66,7 @@ def _header_index(rows: Sequence[Row], words: Words) -> int:
     top = rows[:HEADER_WITHIN_ROWS]
     for index, (_, row) in enumerate(top):
         names = _names(row, words)
-        if QUESTION in names and len(names) > 1:
+        if QUESTION_TEXT in names and len(names) > 1:
             return index
     for index, (_, row) in enumerate(top):
         if words.count_known(cell for cell in row if len(cell.strip()) > 1) >= 2 and not _title_pairs(row, words):
@@ -182,17 +183,13 @@ def _read_titles(sheet: str, rows: Sequence[Row], words: Words) -> tuple[dict[st
             titles.append((number, row))
     notes = []
     if given:
-        said = ", ".join(f"{name} « {value} »" for name, value in given.items())
-        message = (
-            f"Feuille « {sheet} » : {said}, lu au-dessus de l'en-tête (ligne {number_list(places)}), "
-            "vaut pour toutes les lignes qui ne disent pas autre chose."
-        )
-        notes.append(Note("title_block", message, f"{said} lu au-dessus de l'en-tête", len(places), sheet))
+        message = sheet_notes.above_header(sheet, given, places)
+        notes.append(Note("title_block", message, sheet_notes.above_header_label(given), len(places), sheet))
     if titles:
         first = next(cell.strip() for cell in titles[0][1] if cell.strip())
-        why = f"non lues : elles précèdent l'en-tête (« {first[:60]} »…)"
-        label = ("ligne de titre", "lignes de titre")
-        notes.append(rows_note("title_rows", sheet, [number for number, _ in titles], label, why))
+        numbers = [number for number, _ in titles]
+        why = sheet_notes.title_rows_are(first)
+        notes.append(rows_note("title_rows", sheet, numbers, sheet_notes.TITLE_ROWS, why))
     return given, notes
 
 
@@ -208,8 +205,10 @@ def _drop_other_rows(
     besides = (columns.type_place, columns.mark_place)
     bare = [place for place in range(len(header)) if names.get(place) in CONTEXT or place in besides]
     bearing = [place for place in range(len(header)) if place in names and place not in bare]
-    asking = next((place for place, name in names.items() if name == QUESTION), 0)
-    longest = len(header[asking]) + 20 if QUESTION in columns.names else 1 << 30  # of a cell that may be the header's
+    asking = next((place for place, name in names.items() if name == QUESTION_TEXT), 0)
+    longest = (
+        len(header[asking]) + 20 if QUESTION_TEXT in columns.names else 1 << 30
+    )  # of a cell that may be the header's
     body: list[Row] = []
     repeated: list[int] = []
     numbered: list[int] = []
@@ -227,11 +226,10 @@ def _drop_other_rows(
             body.append((number, row))
     notes = []
     if repeated:
-        words = ("en-tête répété", "en-têtes répétés")
-        notes.append(rows_note("repeated_header", sheet, repeated, words, "pas une question"))
+        words, why = sheet_notes.REPEATED_HEADERS, sheet_notes.REPEATED_HEADERS_ARE
+        notes.append(rows_note("repeated_header", sheet, repeated, words, why))
     if numbered:
-        words = ("ligne sans question", "lignes sans question")
-        why = "rien d'autre qu'un numéro ou un titre"
+        words, why = sheet_notes.ROWS_WITHOUT_QUESTION, sheet_notes.ROWS_WITHOUT_QUESTION_ARE
         notes.append(rows_note("row_without_question", sheet, numbered, words, why))
     return body, notes
 

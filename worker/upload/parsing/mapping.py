@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from worker.errors import JobFailed
-from worker.messages.phrases import some_names
+from worker.messages import job_config
 from worker.questions.question import QUESTION_TYPES, QuestionType, fold_name, fold_text
 from worker.upload.parsing.values import display_name
 from worker.upload.parsing.vocabulary import CANONICAL, Meaning, canonical_header, count_known, meaning_of
@@ -36,16 +36,12 @@ class Named:
             meaning = None if value is None else known.get(fold_name(value))
             if value is not None and meaning is None:
                 raise JobFailed(
-                    f"Configuration : « {option} » donne à « {_short(name)} » le sens « {_short(value)} », qui "
-                    f"n'est pas {what} : {', '.join(values)} (ou null, pour ne pas lire)."
+                    job_config.no_such_meaning(option, _short(name), _short(value), what=what, known=tuple(values))
                 )
             folded = fold_header(name)
             if not folded or by_folded.setdefault(folded, meaning) != meaning:
                 raise JobFailed(
-                    f"Configuration : « {option} » nomme « {_short(name)} » deux fois, avec des sens différents. "
-                    "N'en garder qu'un."
-                    if folded
-                    else f"Configuration : un nom de « {option} » est vide. L'écrire comme dans le fichier."
+                    job_config.two_meanings(option, _short(name)) if folded else job_config.empty_name(option)
                 )
             by_text[name.strip()] = meaning
         return cls(by_text, by_folded)
@@ -119,9 +115,9 @@ class FileMapping:
         """Raises `JobFailed` (French) for a value that names no header or no type."""
         for option, value in (("defaultSpecialty", specialty), ("defaultCourse", course)):
             if value is not None and not display_name(value):
-                raise JobFailed(f"Configuration : « {option} » ne contient aucune lettre. Écrire un nom, ou l'ôter.")
-        named = Named.of("columns", columns or {}, (*CANONICAL, TYPE), "une colonne connue")
-        types = Named.of("sheets", sheets or {}, QUESTION_TYPES, "un type de question")
+                raise JobFailed(job_config.no_letter(option))
+        named = Named.of("columns", columns or {}, (*CANONICAL, TYPE), job_config.KNOWN_COLUMN)
+        types = Named.of("sheets", sheets or {}, QUESTION_TYPES, job_config.KNOWN_TYPE)
         return cls(Words(named), types, specialty, course)
 
     @property
@@ -144,16 +140,12 @@ class FileMapping:
         `also`: names that stand above a header.
         """
         for option, named, there, what in (
-            ("sheets", self.sheets, list(sheets), "feuille"),
-            ("columns", self.words.columns, list(headers), "colonne"),
+            ("sheets", self.sheets, list(sheets), job_config.SHEET),
+            ("columns", self.words.columns, list(headers), job_config.COLUMN),
         ):
             if missing := named.missing([*there, *(also if option == "columns" else ())]):
-                found = some_names(list(dict.fromkeys(map(_short, there)))) if there else "aucune"
-                names = some_names(list(map(_short, missing)))
-                return (
-                    f"Configuration : « {option} » nomme {names}, et le fichier n'a pas de {what} de ce nom "
-                    f"(trouvé : {found}). Écrire le nom comme dans le fichier, ou l'ôter de la configuration."
-                )
+                found = list(dict.fromkeys(map(_short, there)))
+                return job_config.names_not_in_file(option, list(map(_short, missing)), found, what)
         return None
 
 

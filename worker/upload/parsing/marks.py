@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
+from worker.messages import row_findings
 from worker.questions.question import LETTERS, Finding
 from worker.questions.sheets import RawSheet
 from worker.upload.parsing.headers import Columns
@@ -75,21 +76,9 @@ class Marks:
     ) -> Iterator[Finding]:
         for key in errors:
             formula = self._unresolved.get((number, self._places.get(key, -1)), "")
-            message = f"Cellule en erreur dans la colonne « {key} » : « {cells[key].strip()} », comptée comme vide."
-            if formula:
-                message += (
-                    f" Elle contient {formula} ; un texte qui commence par un signe se tape après une apostrophe."
-                )
-            yield Finding("cell_error", message, key)
+            yield Finding("cell_error", row_findings.cell_error(key, cells[key].strip(), formula), key)
         for key in dates:
-            message = (
-                f"La colonne « {key} » contient une date (« {cells[key].strip()} ») : un tableur change en date une "
-                "saisie comme 1-2. Vérifiez ce qui était écrit."
-            )
-            yield Finding("cell_date", message, key)
+            yield Finding("cell_date", row_findings.cell_date(key, cells[key].strip()), key)
         for key in unsure:
-            message = (
-                f"La colonne « {key} » contient un nombre (« {cells[key].strip()} ») dont le format n'est pas connu : "
-                "un pourcentage ou une unité peut manquer. Écrivez-le en texte."
-            )
+            message = row_findings.number_format_unknown(key, cells[key].strip())
             yield Finding("number_format_unknown", message, key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from worker.messages.headers import CASE_TEXT, QUESTION_TEXT
 from worker.questions.question import LETTERS, fold_name
 from worker.questions.sheets import RawSheet
 from worker.upload.parsing.evidence import Body, all_numbers, mostly_long, only_truth_words, values
@@ -21,7 +22,7 @@ NEAR = 2  # edits between a header and a known name
 LEAST = 6  # letters of a header that is compared so: shorter ones are near to anything
 # A word of a header that tells what it is about, where the cells do not speak against it.
 TELLING = {
-    "texte de la question": ("question", "intitule", "libelle", "enonce", "stem", "consigne"),
+    QUESTION_TEXT: ("question", "intitule", "libelle", "enonce", "stem", "consigne"),
     "matiere": ("matiere", "specialite", "discipline", "module", "domaine", "unite", "ue"),
     "cours": ("cours", "chapitre", "theme", "lecon"),
     "explication": ("explication", "justification", "commentaire", "feedback"),
@@ -61,9 +62,9 @@ def propose(
 
 
 def _type(names: frozenset[str] | set[str]) -> str | None:
-    if "texte de la question" not in names:
+    if QUESTION_TEXT not in names:
         return None
-    in_case = "cas_" if "texte du cas" in names else ""
+    in_case = "cas_" if CASE_TEXT in names else ""
     if sum(name.startswith("option ") for name in names) >= 2:
         return f"{in_case}qcm"
     return f"{in_case}qroc" if "reponse" in names else None
@@ -147,13 +148,13 @@ def _keys(labels: Mapping[int, str], columns: Columns, body: Body, taken: set[st
 
 def _texts(labels: Mapping[int, str], _columns: Columns, body: Body, taken: set[str]) -> Found:
     """The first column whose cells ask, else the first of sentences."""
-    if "texte de la question" in taken:
+    if QUESTION_TEXT in taken:
         return
     likely = [p for p, label in labels.items() if not all_numbers(body, p) and fold_name(label) not in ASIDES]
     for is_text in (_asks, mostly_long):
         for place in likely:
             if is_text(body, place):
-                yield place, "texte de la question"
+                yield place, QUESTION_TEXT
                 return
 
 

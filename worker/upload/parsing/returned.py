@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from worker.errors import DecisionRefused
-from worker.messages import decision_replies, phrases, sheet_notes
+from worker.messages import decision_replies, sheet_notes, workbook_words
 from worker.questions.decision import DECISION_WORDS, Action
 from worker.questions.question import Question, fold_name
 from worker.questions.row_marks import MARK_HEADER, ReviewMark
@@ -16,7 +16,9 @@ from worker.upload.parsing.official import Style, read_official
 from worker.upload.parsing.values import plain_text
 
 HEADER_WITHIN_ROWS = 40
-DECISION, VALUE, EXPLANATION, COMMENT = "decision", "reponse retenue", "explication retenue", "commentaire"
+# As headers are compared: folded.
+DECISION, VALUE = fold_name(workbook_words.DECISION), fold_name(workbook_words.ANSWER_TO_KEEP)
+EXPLANATION, COMMENT = fold_name(workbook_words.EXPLANATION_TO_KEEP), fold_name(workbook_words.COMMENT)
 
 _ACTIONS: Mapping[str, Action] = {fold_name(word): action for word, action in DECISION_WORDS.items()}
 
@@ -85,10 +87,9 @@ def read_value(typed: TypedDecision, question: Question) -> tuple[str | None, st
 def decisions_not_taken(sheet: RawSheet) -> Iterator[Note]:
     """A note on the decisions that an upload holds: it takes none of them in."""
     if number := sum(1 for typed in read_decisions(sheet) if typed.word):
-        label = phrases.count(number, "décision non enregistrée", "décisions non enregistrées")
-        yield Note(
-            "decisions_not_taken", sheet_notes.decisions_not_taken(sheet.name, number), label, number, sheet.name
-        )
+        message = sheet_notes.decisions_not_taken(sheet.name, number)
+        label = sheet_notes.decisions_not_taken_label(number)
+        yield Note("decisions_not_taken", message, label, number, sheet.name)
 
 
 def _find_header(sheet: RawSheet) -> tuple[int, dict[str, int]] | None:

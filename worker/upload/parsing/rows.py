@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from worker.messages import published_text, row_findings
+from worker.messages.headers import CASE_TEXT, QUESTION_TEXT
 from worker.questions.question import LETTERS, Finding, ParsedRow, Question, fold_text
 from worker.upload.parsing.facts import Facts, case_number, names_of
 from worker.upload.parsing.keys import UNREADABLE, KeyReading, read_answer, read_case_keys, read_letters, says_something
 from worker.upload.parsing.official import Style
 from worker.upload.parsing.options import OPTION_COLUMNS
-from worker.upload.parsing.refusals import quoted
 from worker.upload.parsing.tables import Draft
 from worker.upload.parsing.values import (
-    NO_SEMESTER,
     display_name,
     find_level,
     fold_cached,
@@ -31,12 +31,6 @@ from worker.upload.parsing.values import (
 _TYPED_PLACEHOLDER = re.compile(r"[aA]{3,}|[xX]{3,}|test", re.IGNORECASE)
 
 MAX_NAME = 500  # characters of a specialty or a course: an index of the platform holds it whole
-NO_LEVEL = "Niveau manquant : "
-NO_LEVEL_ELSEWHERE = (
-    "il n'est ni sur la ligne, ni sur les autres lignes du même cours ou de la même matière, "
-    "ni dans la source, ni dans le nom du fichier. Ajoutez une colonne « niveau » (PCEM1 à DCEM4), "
-    "ou donnez « defaultLevel » dans la configuration de la tâche."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +76,7 @@ def build_row(draft: Draft, facts: Facts, defaults: Defaults) -> ParsedRow:
 def _build_question(draft: Draft, facts: Facts, defaults: Defaults, findings: list[Finding]) -> Question:
     cells = draft.cells
     if draft.type_problem is not None:
-        written = f"« {shown(draft.type_problem)} »" if draft.type_problem else "vide"
-        raise _Rejected(f"Type de question inconnu ({written}) : qcm, qroc, cas_qcm ou cas_qroc attendu.")
+        raise _Rejected(row_findings.unknown_type(shown(draft.type_problem)))
     text = _read_text(draft)
     is_qcm = draft.is_qcm
     options, option_explanations = _read_options(draft, findings) if is_qcm else ({}, {})
@@ -115,13 +108,13 @@ def _build_question(draft: Draft, facts: Facts, defaults: Defaults, findings: li
 
 def _read_text(draft: Draft) -> str:
     """The question; after what tells the story where that has a column of its own, and is not the case's text."""
-    text = plain_text(draft.cells.get("texte de la question", ""))
+    text = plain_text(draft.cells.get(QUESTION_TEXT, ""))
     if not text:
-        raise _Rejected("Le texte de la question manque.")
+        raise _Rejected(row_findings.NO_TEXT)
     if draft.columns.vignette is None:
         return text
     told = plain_text(draft.cells[draft.columns.vignette])
-    is_case_text = draft.type in ("cas_qcm", "cas_qroc") and not draft.cells.get("texte du cas", "").strip()
+    is_case_text = draft.type in ("cas_qcm", "cas_qroc") and not draft.cells.get(CASE_TEXT, "").strip()
     return text if not told or is_case_text or told == text else f"{told}\n\n{text}"
 
 
@@ -129,14 +122,10 @@ def _read_options(draft: Draft, findings: list[Finding]) -> tuple[dict[str, str]
     """Letter → option and letter → explanation of the options that are there; a gap stays a gap."""
     options = draft.options
     if len(options) < 2:
-        have = "n'en a aucune" if not options else "en a une seule"
-        raise _Rejected(f"Un QCM demande au moins deux options : cette ligne {have}.")
+        raise _Rejected(row_findings.too_few_options(len(options)))
     if draft.columns.extra_options and (past := [letter for letter in options if letter not in LETTERS]):
-        excess = ", ".join(f"{letter} « {shown(options[letter])} »" for letter in past)
-        raise _Rejected(
-            f"Cette ligne a {len(options)} options, cinq au plus sont possibles (A à E) ; en trop : {excess}. "
-            "Réduisez la question à cinq options, ou partagez-la en deux, puis renvoyez la ligne."
-        )
+        excess = {letter: shown(options[letter]) for letter in past}
+        raise _Rejected(row_findings.too_many_options(len(options), excess))
     _note_equal_options(options, findings)
     explanations = {}
     for letter, column in draft.columns.explanations:
@@ -152,22 +141,21 @@ def _note_equal_options(options: dict[str, str], findings: list[Finding]) -> Non
     for letter, option in options.items():
         first = seen.setdefault(option.casefold(), letter)
         if first != letter:
-            message = f"Les options {first} et {letter} ont le même texte."
+            message = row_findings.equal_options(first, letter)
             findings.append(Finding("equal_options", message, f"option {letter.lower()}"))
 
 
 def _read_case_text(draft: Draft, facts: Facts, findings: list[Finding]) -> str | None:
     if draft.type not in ("cas_qcm", "cas_qroc"):
-        if draft.cells.get("texte du cas", "").strip():
-            message = f"Texte du cas ignoré : la question est de type {draft.type}, sans cas clinique."
-            findings.append(Finding("case_text_ignored", message, "texte du cas"))
+        if draft.cells.get(CASE_TEXT, "").strip():
+            findings.append(Finding("case_text_ignored", row_findings.case_text_ignored(draft.type), CASE_TEXT))
         return None
     text, inherited = facts.case_text(draft)
     if not text:
-        raise _Rejected("Le texte du cas clinique manque, sur cette ligne et sur les autres lignes du même cas.")
+        raise _Rejected(row_findings.NO_CASE_TEXT)
     if inherited:
-        message = f"Texte du cas repris des autres lignes du cas {case_number(draft)}."
-        findings.append(Finding("case_text_inherited", message, "texte du cas"))
+        message = row_findings.case_text_inherited(case_number(draft))
+        findings.append(Finding("case_text_inherited", message, CASE_TEXT))
     return text
 
 
@@ -175,20 +163,17 @@ def _read_names(draft: Draft, facts: Facts, defaults: Defaults, findings: list[F
     """Specialty and course in the file's spelling; the job's own where the row gives none."""
     specialty, course = names_of(draft)
     specialty, course = _default_names(draft, facts, defaults, (specialty, course), findings)
-    for column, name in (("La matière", specialty), ("Le cours", course)):
+    for column, name in ((row_findings.SPECIALTY, specialty), (row_findings.COURSE, course)):
         if len(name) > MAX_NAME:
-            raise _Rejected(
-                f"{column} « {shown(name)} » fait {len(name)} caractères : un nom en a {MAX_NAME} au plus. "
-                "Vérifiez que les colonnes de cette ligne ne sont pas décalées, donnez un nom plus court, "
-                "puis renvoyez la ligne."
-            )
+            raise _Rejected(row_findings.name_too_long(column, shown(name), len(name), MAX_NAME))
     if not course:
-        raise _Rejected("La matière et le cours manquent : l'un des deux au moins est nécessaire.")
+        raise _Rejected(row_findings.NO_NAMES)
     if not specialty:
         known = facts.specialties_of_course.get(fold_cached(course), set())
         specialty = facts.spellings[next(iter(known))] if len(known) == 1 else course
-        origin = "reprise des autres lignes du même cours" if len(known) == 1 else "remplacée par le cours"
-        findings.append(Finding("specialty_inherited", f"Matière absente : {origin} (« {specialty} »).", "matiere"))
+        origin = row_findings.FROM_OTHER_ROWS if len(known) == 1 else row_findings.FROM_COURSE
+        message = row_findings.specialty_inherited(specialty, origin)
+        findings.append(Finding("specialty_inherited", message, "matiere"))
     return facts.spell(specialty), facts.spell(course)
 
 
@@ -199,12 +184,12 @@ def _default_names(
     has_course = bool(display_name(draft.cells.get("cours", "")))
     if not specialty and defaults.specialty and len(facts.specialties_of_course.get(fold_cached(course), ())) != 1:
         specialty = display_name(defaults.specialty)
-        message = f"Matière absente : « {shown(specialty)} », celle de la configuration de la tâche."
+        message = row_findings.specialty_configured(shown(specialty))
         findings.append(Finding("specialty_inherited", message, "matiere"))
         course = course or specialty
     if not has_course and defaults.course:
         course = display_name(defaults.course)
-        message = f"Cours absent : « {shown(course)} », celui de la configuration de la tâche."
+        message = row_findings.course_configured(shown(course))
         findings.append(Finding("course_inherited", message, "cours"))
     return specialty, course
 
@@ -216,23 +201,21 @@ def _read_level(draft: Draft, facts: Facts, defaults: Defaults, names: tuple[str
         return own
     specialty, course = names
     candidates = (
-        (_only(facts.levels_of_course.get(fold_cached(course))), "repris des autres lignes du même cours"),
-        (_only(facts.levels_of_specialty.get(fold_cached(specialty))), "repris des autres lignes de la même matière"),
-        (find_level(draft.cells.get("source", "")), "repris de la source"),
-        (facts.file_level, "repris du nom du fichier"),
-        (read_level(defaults.level or ""), "celui de la configuration de la tâche"),
+        (_only(facts.levels_of_course.get(fold_cached(course))), row_findings.LEVEL_OF_COURSE),
+        (_only(facts.levels_of_specialty.get(fold_cached(specialty))), row_findings.LEVEL_OF_SPECIALTY),
+        (find_level(draft.cells.get("source", "")), row_findings.LEVEL_OF_SOURCE),
+        (facts.file_level, row_findings.LEVEL_OF_FILE),
+        (read_level(defaults.level or ""), row_findings.LEVEL_CONFIGURED),
     )
     for level, origin in candidates:
         if level is not None and cell:
-            message = f"« {shown(cell)} » n'est pas un niveau : « {level} » est retenu, {origin}."
+            message = row_findings.level_not_recognised(shown(cell), level, origin)
             findings.append(Finding("level_not_recognised", message, "niveau"))
             return level
         if level is not None:
-            findings.append(Finding("level_inherited", f"Niveau absent : « {level} », {origin}.", "niveau"))
+            findings.append(Finding("level_inherited", row_findings.level_inherited(level, origin), "niveau"))
             return level
-    raise _Rejected(
-        f"Niveau inconnu (« {shown(cell)} ») : {NO_LEVEL_ELSEWHERE}" if cell else f"{NO_LEVEL}{NO_LEVEL_ELSEWHERE}"
-    )
+    raise _Rejected(row_findings.no_level(shown(cell)))
 
 
 def _only(values: set[str] | None) -> str | None:
@@ -246,9 +229,9 @@ def _read_semester(draft: Draft, defaults: Defaults, findings: list[Finding]) ->
     if semester is not None:
         return semester
     instead = defaults.semester or ""
-    instead = read_semester(instead) or instead.strip() or NO_SEMESTER
+    instead = read_semester(instead) or instead.strip() or published_text.NO_SEMESTER
     if cell.strip():
-        message = f"« {shown(cell.strip())} » n'est pas un semestre : « {instead} » est retenu."
+        message = row_findings.semester_not_recognised(shown(cell.strip()), instead)
         findings.append(Finding("semester_not_recognised", message, "semestre"))
     return instead
 
@@ -287,8 +270,7 @@ def _without_doubt(draft: Draft, official: _Official, findings: list[Finding]) -
     if official.value is None or not set(official.value) & set(draft.doubtful_letters):
         return official
     text = plain_text(draft.cells.get("reponse", "")) or official.value
-    message = f"Clé « {text} » non retenue : l'option de cette lettre porte l'étiquette d'une autre."
-    findings.append(Finding("ambiguous_key", message, "reponse"))
+    findings.append(Finding("ambiguous_key", row_findings.key_of_doubtful_letter(text), "reponse"))
     return _Official(None, text)
 
 
@@ -303,27 +285,25 @@ def _read_several_keys(draft: Draft, facts: Facts, texts: Mapping[str, str], fin
         return _Official(keys.pop())
     if len(set(texts.values())) == 1:
         return _note_key(readings[0], next(iter(texts.values())), findings)
-    message = f"Clés différentes dans plusieurs colonnes, aucune n'est retenue : {_by_column(draft, texts)}."
+    message = row_findings.conflicting_keys(_by_column(draft, texts))
     findings.append(Finding("conflicting_keys", message, "reponse"))
     return _Official(None, " / ".join(texts.values()))
 
 
-def _by_column(draft: Draft, texts: Mapping[str, str]) -> str:
+def _by_column(draft: Draft, texts: Mapping[str, str]) -> list[tuple[str, str]]:
     """Each text with the header that it stands under."""
     headers = dict(zip(draft.columns.answers, draft.columns.answer_headers, strict=True))
-    return " ; ".join(f"« {shown(text)} » ({headers[column]})" for column, text in texts.items())
+    return [(shown(text), headers[column]) for column, text in texts.items()]
 
 
 def _read_key_of_case(draft: Draft, facts: Facts, style: Style, findings: list[Finding]) -> _Official:
     """The key that another row of the case gives for this one."""
     listed, in_doubt = facts.key_of_case(draft)
     if in_doubt:
-        message = "Clé d'une autre ligne du même cas non retenue : le numéro de cette question n'est pas sûr."
-        findings.append(Finding("case_key_in_doubt", message, "reponse"))
+        findings.append(Finding("case_key_in_doubt", row_findings.CASE_KEY_IN_DOUBT, "reponse"))
     if listed is None:
         return _NOTHING
-    message = f"Clé « {listed} » reprise d'une autre ligne du même cas."
-    findings.append(Finding("key_from_case", message, "reponse"))
+    findings.append(Finding("key_from_case", row_findings.key_from_case(listed), "reponse"))
     return _note_key(facts.read_key(draft, listed, style), listed, findings)
 
 
@@ -332,15 +312,11 @@ def _note_key(reading: KeyReading, text: str, findings: list[Finding]) -> _Offic
     if reading.problem is None:
         return _Official(reading.key)
     if reading.problem == "letter_without_option":
-        plural = "des options absentes" if len(reading.letters) > 1 else "une option absente"
-        message = f"Clé « {shown(text)} » non retenue : elle désigne {plural} ({', '.join(reading.letters)})."
+        message = row_findings.letters_without_option(shown(text), reading.letters)
     elif reading.problem == "ambiguous_key":
-        named = " et ".join(reading.letters)
-        several = len(reading.letters) > 1
-        why = f"c'est le texte des options {named}" if several else f"c'est aussi le texte de l'option {named}"
-        message = f"Clé « {shown(text)} » non retenue : {why}, plusieurs lectures sont possibles."
+        message = row_findings.ambiguous_key(shown(text), reading.letters)
     else:
-        message = f"Clé illisible, non retenue : « {shown(text)} »."
+        message = row_findings.unreadable_key(shown(text))
     findings.append(Finding(reading.problem, message, "reponse"))
     return _Official(None, text)
 
@@ -356,14 +332,12 @@ def _read_official_answer(draft: Draft, findings: list[Finding]) -> _Official:
         if read_letters(answer) is not None:
             _refuse_letters(draft, answer)
     if len({fold_text(answer) for answer in answers.values()}) > 1:
-        message = f"Réponses différentes dans plusieurs colonnes, aucune n'est retenue : {_by_column(draft, answers)}."
+        message = row_findings.conflicting_answers(_by_column(draft, answers))
         findings.append(Finding("conflicting_answers", message, "reponse"))
         return _Official(None, " / ".join(answers.values()))
     if said and not answers:
-        filler = shown(next(iter(said.values())))
-        findings.append(
-            Finding("placeholder_answer", f"Réponse de remplissage, non retenue : « {filler} ».", "reponse")
-        )
+        message = row_findings.placeholder_answer(shown(next(iter(said.values()))))
+        findings.append(Finding("placeholder_answer", message, "reponse"))
     return _Official(next(iter(answers.values()), None))
 
 
@@ -372,14 +346,7 @@ def _refuse_letters(draft: Draft, answer: str) -> None:
     columns = draft.columns
     options = (*OPTION_COLUMNS.values(), *(key for _, key in columns.extra_options), columns.all_options)
     if any(key and draft.cells.get(key, "").strip() for key in options):
-        raise _Rejected(
-            f"La réponse « {shown(answer)} » est une clé de QCM et cette ligne a des options, mais elle est de type "
-            f"{draft.type} : donnez-lui le type qcm (ou cas_qcm), ou écrivez la réponse en toutes lettres."
-        )
+        raise _Rejected(row_findings.letters_beside_options(shown(answer), draft.type))
     unread = [key for key in columns.unread if draft.cells.get(key, "").strip()]
     if unread:
-        raise _Rejected(
-            f"La réponse « {shown(answer)} » n'est qu'une clé de QCM, et cette ligne, de type {draft.type}, a des "
-            f"cellules non lues ({quoted(unread)}) : si ce sont des options, nommez leurs colonnes « option a », "
-            "« option b »… et donnez à la ligne le type qcm ; sinon, écrivez la réponse en toutes lettres."
-        )
+        raise _Rejected(row_findings.letters_beside_unread(shown(answer), draft.type, unread))

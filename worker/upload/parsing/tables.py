@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
-from worker.messages.phrases import count, some_names
+from worker.messages import file_refusals, row_findings, sheet_notes
+from worker.messages.headers import CASE_TEXT
 from worker.questions.question import Finding, QuestionType
 from worker.questions.sheets import LeftOutSheet, Note, RawSheet, ReadColumn, ReadSheet
 from worker.upload.parsing.evidence import Body, count_filled
@@ -23,16 +24,6 @@ from worker.upload.parsing.returned import decisions_not_taken, is_review
 from worker.upload.parsing.unused import no_key_column, of_file, rows_note, unread_columns
 
 REFUSALS_SHOWN = 3  # sheets whose faults the job's sentence names
-
-LEFT_RESULT = "Feuille de résultats d'une correction précédente : elle n'est pas relue."
-LEFT_UNWANTED = "La configuration de la tâche demande de ne pas la lire."
-LEFT_EMPTY = "Feuille vide."
-LEFT_HIDDEN = "Feuille masquée : elle n'est pas lue. Pour qu'elle le soit, affichez-la, puis renvoyez le fichier."
-LEFT_UNKNOWN = (
-    "Son nom n'indique pas de type de question (qcm, qroc, cas_qcm, cas_qroc) "
-    "et elle n'a pas de colonne « type » qui en donne un. Renommez-la, ou donnez-lui un type dans la configuration de "
-    "la tâche (« sheets »)."
-)
 
 
 @dataclass(slots=True)
@@ -96,10 +87,10 @@ def read_tables(sheets: Sequence[RawSheet], file_name: str, mapping: FileMapping
 def _why_not(sheet: RawSheet, mapping: FileMapping) -> str | None:
     """Why a sheet is not even looked into."""
     if mapping.leaves_out(sheet.name):
-        return LEFT_UNWANTED
+        return sheet_notes.LEFT_UNWANTED
     if mapping.type_of(sheet.name) is None and is_review(sheet):
-        return LEFT_RESULT
-    return LEFT_HIDDEN if sheet.is_hidden and mapping.type_of(sheet.name) is None else None
+        return sheet_notes.LEFT_RESULT
+    return sheet_notes.LEFT_HIDDEN if sheet.is_hidden and mapping.type_of(sheet.name) is None else None
 
 
 def _no_question(sheets: Sequence[RawSheet], tables: Tables) -> str:
@@ -107,15 +98,12 @@ def _no_question(sheets: Sequence[RawSheet], tables: Tables) -> str:
     if tables.faults:
         more = len(tables.faults) - REFUSALS_SHOWN
         shown = " ".join(tables.faults[:REFUSALS_SHOWN])
-        return shown if more <= 0 else f"{shown} De même pour {count(more, 'autre feuille', 'autres feuilles')}."
+        return shown if more <= 0 else f"{shown} {sheet_notes.more_sheets_refused(more)}"
     if tables.read:
-        return "Le fichier ne contient aucune question : les feuilles reconnues n'ont que leur en-tête."
+        return file_refusals.ONLY_HEADERS
     if not any(len(sheet.rows) > 1 for sheet in sheets):
-        return "Le fichier ne contient aucune question : aucune feuille n'a de ligne sous son en-tête."
-    return (
-        "Aucune feuille de questions reconnue : une feuille doit s'appeler qcm, qroc, cas_qcm ou cas_qroc, "
-        f"ou avoir une colonne « type » (trouvé : {some_names([sheet.name for sheet in sheets])})."
-    )
+        return file_refusals.NO_ROW_BELOW_A_HEADER
+    return file_refusals.no_sheet_of_questions([sheet.name for sheet in sheets])
 
 
 def _read_table(sheet: RawSheet, tables: Tables, *, is_file: bool) -> str | None:
@@ -124,10 +112,10 @@ def _read_table(sheet: RawSheet, tables: Tables, *, is_file: bool) -> str | None
     mapped = mapping.type_of(sheet.name)
     named = mapped or type_named(sheet.name)
     if named is None and is_result_sheet(sheet.name) and not is_file:
-        return LEFT_RESULT
+        return sheet_notes.LEFT_RESULT
     if not sheet.rows:
         if named is None:
-            return LEFT_EMPTY
+            return sheet_notes.LEFT_EMPTY
         read.append(ReadSheet(sheet.name, (), 0))
         return None
     layout = find_layout(sheet, mapping.words)
@@ -137,9 +125,9 @@ def _read_table(sheet: RawSheet, tables: Tables, *, is_file: bool) -> str | None
     found_sheet = _note_found(sheet, layout, tables)
     kind = kind_of(named, columns, body, is_file=is_file and mapped is None)
     if kind is None or (not body and named is None):
-        return LEFT_UNKNOWN if body else LEFT_EMPTY
+        return sheet_notes.LEFT_UNKNOWN if body else sheet_notes.LEFT_EMPTY
     if body and (found := list(faults(kind, columns, body))):
-        where = f"Dans le fichier « {tables.file_name} »" if is_file else f"Dans la feuille « {sheet.name} »"
+        where = sheet_notes.in_file(tables.file_name) if is_file else sheet_notes.in_sheet(sheet.name)
         tables.faults.append(refusal(where, found, layout.header_row, layout.header))
         return tables.faults[-1]
     with_options = has_options(columns, body) if kind.by_columns or kind.by_cell else False
@@ -207,7 +195,7 @@ def _set_type(draft: Draft, kind: Kind, type_cell: str, with_options: bool) -> N
 
 def _type_by_cells(draft: Draft, with_options: bool) -> QuestionType:
     """Options make a QCM (for the whole sheet: one lost option must not turn a QCM into a QROC), a case a case."""
-    names = ("texte du cas", "cas n", draft.columns.vignette)
+    names = (CASE_TEXT, "cas n", draft.columns.vignette)
     in_case = any(draft.cells.get(name, "").strip() for name in names if name is not None)
     if with_options:
         return "cas_qcm" if in_case else "qcm"
@@ -230,7 +218,7 @@ def _cell_findings(
     for (number, place), formula in sorted(sheet.unresolved.items()):
         key = columns.key_at(place)
         if key is not None and number in rows and not is_cell_error(rows[number][place]):
-            message = f"La colonne « {key} » contient une formule sans valeur enregistrée : {formula}"
+            message = row_findings.formula_without_value(key, formula)
             found.setdefault(number, []).append(Finding("formula_without_value", message, key))
     return found
 
@@ -238,5 +226,5 @@ def _cell_findings(
 def _hidden_rows(sheet: RawSheet, body: Body) -> Iterator[Note]:
     hidden = [number for number, _ in body if number in sheet.hidden_rows] if sheet.hidden_rows else []
     if hidden:
-        words = ("ligne masquée lue", "lignes masquées lues")
-        yield rows_note("hidden_rows", sheet.name, hidden, words, "comme les autres")
+        words, why = sheet_notes.HIDDEN_ROWS, sheet_notes.HIDDEN_ROWS_ARE
+        yield rows_note("hidden_rows", sheet.name, hidden, words, why)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from worker.messages import sheet_notes
 from worker.questions.sheets import Note, RawSheet
 
 MAX_TITLE = 100  # characters; Excel's own stop at 31, those of other programs and of CSV files do not
@@ -27,10 +28,4 @@ def tell_apart(sheets: Sequence[RawSheet]) -> list[RawSheet]:
 
 
 def _note(title: str) -> Note:
-    return Note(
-        "renamed_sheet",
-        f"Une feuille est appelée « {title} » ici : son nom est trop long, ou une autre feuille porte le même.",
-        "feuille renommée",
-        1,
-        title,
-    )
+    return Note("renamed_sheet", sheet_notes.renamed_sheet(title), sheet_notes.RENAMED_SHEET_LABEL, 1, title)

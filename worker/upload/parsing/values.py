@@ -11,7 +11,6 @@ from functools import lru_cache
 from worker.questions.question import fold_name
 
 MAX_SHOWN = 120  # characters of a cell in a sentence: the cell itself is kept whole, beside it
-NO_SEMESTER = "Non précisé"
 
 _ATTRIBUTES = r"""(?:\s+[A-Za-z_:][\w:.-]*\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'<>=]+))*"""
 _BLOCK = "p|div|h[1-6]|ul|ol|table|thead|tbody|tr|blockquote|section|article|pre|center|br"

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from worker.messages import workbook_words
+from worker.messages.headers import CASE_TEXT, QUESTION_TEXT
 from worker.questions.question import LETTERS, fold_name
 from worker.questions.row_marks import MARK_HEADER
 
@@ -17,11 +19,11 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "question n": ("question no", "question numero", "question num", "numero question", "numero de question"),
     "cas n": ("cas no", "cas numero", "cas num", "cas", "cas clinique", "numero du cas", "numero cas"),
     "source": ("session",),
-    "texte du cas": (
+    CASE_TEXT: (
         *("texte cas", "case", "enonce du cas", "enonce du cas clinique", "texte du cas clinique"),
         *("vignette", "vignette clinique"),
     ),
-    "texte de la question": (
+    QUESTION_TEXT: (
         *("texte de question", "texte question", "question", "questions", "question text", "enonce", "enonces"),
         *("enonce de la question", "intitule de la question", "libelle de la question"),
     ),
@@ -35,7 +37,13 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "semestre": ("semester",),
 }
 CANONICAL: tuple[str, ...] = tuple(SYNONYMS)
-STATUS_COLUMNS = frozenset({"statut", "raison", "reponse d origine", "reponse proposee", "confiance"})
+STATUS_COLUMNS = frozenset(
+    fold_name(header)
+    for header in (
+        *(workbook_words.STATUS, workbook_words.REASON, workbook_words.CONFIDENCE),
+        *(workbook_words.ORIGINAL_ANSWER, workbook_words.PROPOSED_ANSWER),
+    )
+)
 TYPE_COLUMNS = frozenset({"sheet", "type", "feuille", "onglet", "type de question", "type question"})
 # Two columns of these: the first tells what happened, the second asks.
 VIGNETTES = frozenset({"enonce", "enonces"})

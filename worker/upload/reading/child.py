@@ -19,9 +19,9 @@ from dataclasses import asdict
 from typing import IO, Any
 
 from worker.errors import JobFailed
+from worker.messages import file_refusals
 from worker.questions.sheets import Note, RawSheet
 from worker.system.reader_process import SpareReader, confine
-from worker.upload.reading.containers import CORRUPT
 from worker.upload.reading.reading import SHARED_LENGTH, read_here
 
 MEMORY_BYTES = 1 << 30  # of the child
@@ -68,7 +68,7 @@ def read_sheets(data: bytes, file_name: str, *, max_bytes: int, max_rows: int) -
         return sheets
     if code in (-signal.SIGKILL, -signal.SIGTERM) and not was_late.is_set():
         raise ReaderKilled(signal.Signals(-code).name)
-    raise JobFailed(CORRUPT)
+    raise JobFailed(file_refusals.CORRUPT)
 
 
 def _order(child: subprocess.Popen[bytes], limits: dict[str, Any], data: bytes) -> None:

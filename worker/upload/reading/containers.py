@@ -13,35 +13,29 @@ import zlib
 from collections.abc import Mapping
 
 from worker.errors import JobFailed
+from worker.messages import file_refusals
 
 MAX_ENTRIES = 5_000
 MAX_RATIO = 400  # an unzipped/zipped ratio that no table of text reaches (deflate's own limit is 1032)
 RATIO_FROM_BYTES = 10_000_000
 PARTS = (".xml", ".rels", ".bin", "mimetype")
 
-CORRUPT = (
-    "Le classeur est endommagé ou illisible : ouvrez-le dans un tableur, enregistrez-le à nouveau, puis renvoyez-le."
-)
-PROTECTED = "Le classeur est protégé par un mot de passe : retirez cette protection, puis renvoyez-le."
-BOMB = "Le fichier compressé est anormal (contenu démesuré) : il n'a pas été ouvert."
-EXPECTED = "envoyez un classeur (.xlsx, .xls, .xlsb, .ods) ou un fichier .csv."
-
 SIGNATURES = (
-    (b"%PDF", "un PDF"),
-    (b"\x89PNG", "une image"),
-    (b"\xff\xd8\xff", "une image"),
-    (b"GIF8", "une image"),
-    (b"BM", "une image"),
-    (b"II*\x00", "une image"),
-    (b"MM\x00*", "une image"),
-    (b"{\\rtf", "un document texte (RTF)"),
-    (b"\x1f\x8b", "une archive"),
-    (b"7z\xbc\xaf", "une archive"),
-    (b"Rar!", "une archive"),
-    (b"BZh", "une archive"),
-    (b"\xfd7zXZ", "une archive"),
-    (b"MZ", "un programme"),
-    (b"\x7fELF", "un programme"),
+    (b"%PDF", file_refusals.PDF),
+    (b"\x89PNG", file_refusals.IMAGE),
+    (b"\xff\xd8\xff", file_refusals.IMAGE),
+    (b"GIF8", file_refusals.IMAGE),
+    (b"BM", file_refusals.IMAGE),
+    (b"II*\x00", file_refusals.IMAGE),
+    (b"MM\x00*", file_refusals.IMAGE),
+    (b"{\\rtf", file_refusals.RTF),
+    (b"\x1f\x8b", file_refusals.ARCHIVE),
+    (b"7z\xbc\xaf", file_refusals.ARCHIVE),
+    (b"Rar!", file_refusals.ARCHIVE),
+    (b"BZh", file_refusals.ARCHIVE),
+    (b"\xfd7zXZ", file_refusals.ARCHIVE),
+    (b"MZ", file_refusals.PROGRAM),
+    (b"\x7fELF", file_refusals.PROGRAM),
 )
 _MARKUP = re.compile(rb"\s*<(?:!doctype|html|\?xml|head|body|table|svg)\b", re.IGNORECASE)
 _BIFF_BEGIN = re.compile(rb"\x09\x08[\x08\x10]\x00\x00[\x05\x06]\x05\x00")  # BOF of a BIFF5 or BIFF8 workbook
@@ -49,10 +43,8 @@ _TEXT_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
 def not_a_spreadsheet(what: str | None = None) -> JobFailed:
-    """The error for a file of another kind; `what` is French, with its article."""
-    if what is None:
-        return JobFailed(f"Le fichier n'est pas un tableur reconnu : {EXPECTED}")
-    return JobFailed(f"Le fichier est {what}, pas un tableur : {EXPECTED}")
+    """The error for a file of another kind; `what` it is, in French, where that is known."""
+    return JobFailed(file_refusals.not_a_spreadsheet(what))
 
 
 def refuse_foreign_signature(data: bytes) -> None:
@@ -62,7 +54,7 @@ def refuse_foreign_signature(data: bytes) -> None:
         if data.startswith(signature) and (len(signature) > 2 or _TEXT_CONTROL.search(data[:512])):
             raise not_a_spreadsheet(what)
     if _MARKUP.match(data.removeprefix(b"\xef\xbb\xbf")[:200]):
-        raise not_a_spreadsheet("une page web ou un document XML")
+        raise not_a_spreadsheet(file_refusals.MARKUP)
 
 
 def check_zip(data: bytes, max_bytes: int) -> Mapping[str, bytes]:
@@ -73,11 +65,11 @@ def check_zip(data: bytes, max_bytes: int) -> Mapping[str, bytes]:
     try:
         archive = zipfile.ZipFile(io.BytesIO(data))
     except Exception as error:  # zipfile raises half a dozen types on crafted bytes
-        raise JobFailed(CORRUPT) from error
+        raise JobFailed(file_refusals.CORRUPT) from error
     entries = archive.infolist()
     _refuse_foreign_archive({entry.filename.lower() for entry in entries}, data)
     if any(entry.flag_bits & 1 for entry in entries):
-        raise JobFailed(PROTECTED)
+        raise JobFailed(file_refusals.PROTECTED)
     _check_declared(entries, len(data), max_bytes)
     parts: dict[str, bytes] = {}
     left = max_bytes
@@ -87,36 +79,36 @@ def check_zip(data: bytes, max_bytes: int) -> Mapping[str, bytes]:
         if entry.filename.endswith(PARTS):
             parts[entry.filename] = content
     if b"encryption-data" in parts.get("META-INF/manifest.xml", b""):
-        raise JobFailed(PROTECTED)
+        raise JobFailed(file_refusals.PROTECTED)
     mime_type = parts.get("mimetype", b"")
     if mime_type.startswith(b"application/vnd.oasis.") and b"spreadsheet" not in mime_type:
-        raise not_a_spreadsheet("un document OpenDocument")
+        raise not_a_spreadsheet(file_refusals.OPEN_DOCUMENT)
     return parts
 
 
 def _refuse_foreign_archive(names: set[str], data: bytes) -> None:
     if not names:
-        raise JobFailed(CORRUPT) if len(data) > 22 else not_a_spreadsheet("une archive ZIP")
+        raise JobFailed(file_refusals.CORRUPT) if len(data) > 22 else not_a_spreadsheet(file_refusals.ZIP_ARCHIVE)
     if any(name.endswith(("workbook.xml", "workbook.bin")) for name in names):
         return
     if "content.xml" in names and "mimetype" in names:
         return
     if any(name.startswith("word/") for name in names):
-        raise not_a_spreadsheet("un document Word")
+        raise not_a_spreadsheet(file_refusals.WORD)
     if any(name.startswith("ppt/") for name in names):
-        raise not_a_spreadsheet("une présentation PowerPoint")
+        raise not_a_spreadsheet(file_refusals.POWERPOINT)
     if "[content_types].xml" in names:
-        raise JobFailed(CORRUPT)
-    raise not_a_spreadsheet("une archive ZIP")
+        raise JobFailed(file_refusals.CORRUPT)
+    raise not_a_spreadsheet(file_refusals.ZIP_ARCHIVE)
 
 
 def _check_declared(entries: list[zipfile.ZipInfo], size: int, max_bytes: int) -> None:
     declared = sum(entry.file_size for entry in entries)
     overlapping = sum(entry.compress_size for entry in entries) > size
     if len(entries) > MAX_ENTRIES or overlapping:
-        raise JobFailed(BOMB)
+        raise JobFailed(file_refusals.ZIP_BOMB)
     if declared > RATIO_FROM_BYTES and declared > MAX_RATIO * size:
-        raise JobFailed(BOMB)
+        raise JobFailed(file_refusals.ZIP_BOMB)
     if declared > max_bytes:
         raise too_big(max_bytes)
 
@@ -125,7 +117,7 @@ def _inflate(data: bytes, entry: zipfile.ZipInfo, left: int, max_bytes: int) -> 
     """One entry's real bytes, `left` at most; whatever its headers say."""
     start = entry.header_offset
     if data[start : start + 4] != b"PK\x03\x04":
-        raise JobFailed(CORRUPT)
+        raise JobFailed(file_refusals.CORRUPT)
     name_size, extra_size = struct.unpack_from("<HH", data, start + 26)
     start += 30 + name_size + extra_size
     packed = data[start : start + entry.compress_size]
@@ -135,38 +127,33 @@ def _inflate(data: bytes, entry: zipfile.ZipInfo, left: int, max_bytes: int) -> 
         try:
             content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, left + 1)
         except zlib.error as error:
-            raise JobFailed(CORRUPT) from error
+            raise JobFailed(file_refusals.CORRUPT) from error
     else:
-        raise JobFailed(CORRUPT)
+        raise JobFailed(file_refusals.CORRUPT)
     if len(content) > left:
         raise too_big(max_bytes)
     if len(content) != entry.file_size or zlib.crc32(content) != entry.CRC:
-        raise JobFailed(CORRUPT)
+        raise JobFailed(file_refusals.CORRUPT)
     return content
 
 
 def too_big(max_bytes: int) -> JobFailed:
     """The error for a file that holds more than it may, once it is unzipped."""
-    return JobFailed(f"Le fichier est trop volumineux une fois décompressé : {megabytes(max_bytes)} Mo au plus.")
-
-
-def megabytes(size: int) -> str:
-    """A size in millions of bytes, written the French way."""
-    return f"{size / 1_000_000:.3g}".replace(".", ",")
+    return JobFailed(file_refusals.too_large_unzipped(max_bytes))
 
 
 def check_ole(data: bytes) -> None:
     """Raise `JobFailed` unless an OLE file (.xls) is a workbook that opens without a password."""
     names = _ole_names(data)
     if names & {"EncryptedPackage", "EncryptionInfo"} or _has_file_pass(data):
-        raise JobFailed(PROTECTED)
+        raise JobFailed(file_refusals.PROTECTED)
     if names & {"Workbook", "Book"}:
         return
     if "WordDocument" in names:
-        raise not_a_spreadsheet("un document Word")
+        raise not_a_spreadsheet(file_refusals.WORD)
     if "PowerPoint Document" in names:
-        raise not_a_spreadsheet("une présentation PowerPoint")
-    raise not_a_spreadsheet() if names else JobFailed(CORRUPT)
+        raise not_a_spreadsheet(file_refusals.POWERPOINT)
+    raise not_a_spreadsheet() if names else JobFailed(file_refusals.CORRUPT)
 
 
 def _has_file_pass(data: bytes) -> bool:

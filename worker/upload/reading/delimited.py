@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from worker.errors import JobFailed
+from worker.messages import file_refusals
 from worker.upload.reading.containers import not_a_spreadsheet
 
 csv.field_size_limit(2**31 - 1)  # a long case text is never an error; the upload's own limit bounds it
@@ -44,9 +45,7 @@ def _records(text: str, delimiter: str, first_line: int) -> Iterator[tuple[int, 
         yield first_line + lines_before, fields
         last, lines_before = lines_before, reader.line_num
     if lines_before and _ends_in_quotes(text, delimiter, last):
-        raise JobFailed(
-            f"Un guillemet ouvert à la ligne {first_line + last} n'est jamais fermé : corrigez le fichier CSV."
-        )
+        raise JobFailed(file_refusals.open_quote(first_line + last))
 
 
 def _ends_in_quotes(text: str, delimiter: str, last_record_line: int) -> bool:

@@ -6,7 +6,7 @@ import codecs
 import re
 
 from worker.errors import JobFailed
-from worker.messages.phrases import count
+from worker.messages import file_refusals, sheet_notes
 from worker.questions.sheets import Note
 from worker.upload.reading.containers import not_a_spreadsheet
 
@@ -35,11 +35,6 @@ _IN_WORDS = re.compile(rb"(?<![0-9\x80-\xff])[\xbc\xbd](?=[A-Za-z])|(?<=[A-Za-z]
 _WINDOWS_ONLY = re.compile(rb"[\x80-\x9f]")
 SAMPLED = 5_000  # signs that are not ASCII
 
-UNKNOWN = (
-    "L'encodage du fichier n'est pas reconnu : les lettres accentuées ne se lisent pas. Dans votre tableur, "
-    "enregistrez-le comme classeur (.xlsx) ou comme « CSV UTF-8 », puis renvoyez-le."
-)
-
 
 def decode_text(data: bytes) -> tuple[str, list[Note]]:
     """The text of a file, and what was odd about its letters; raise `JobFailed` for bytes that no encoding explains."""
@@ -47,8 +42,8 @@ def decode_text(data: bytes) -> tuple[str, list[Note]]:
     if _is_binary(text):
         raise not_a_spreadsheet()
     if lost := text.count("\ufffd"):
-        label = count(lost, "caractère illisible", "caractères illisibles")
-        notes.append(Note("unreadable_characters", f"{label} dans le fichier, « \ufffd » à leur place.", label, lost))
+        label = sheet_notes.unreadable_characters_label(lost)
+        notes.append(Note("unreadable_characters", sheet_notes.unreadable_characters(lost), label, lost))
     text, repaired = repair_double(text)
     if repaired:
         notes.append(repaired_note(repaired))
@@ -61,8 +56,8 @@ def _is_binary(text: str) -> bool:
 
 def repaired_note(repaired: int, sheet: str | None = None) -> Note:
     """The note for letters that had been encoded twice."""
-    label = count(repaired, "lettre mal encodée réparée", "lettres mal encodées réparées")
-    return Note("repaired_letters", f"{label} (« Ã© » pour « é »).", label, repaired, sheet)
+    label = sheet_notes.repaired_letters_label(repaired)
+    return Note("repaired_letters", sheet_notes.repaired_letters(repaired), label, repaired, sheet)
 
 
 def _decode(data: bytes) -> tuple[str, list[Note]]:
@@ -131,12 +126,9 @@ def _decode_foreign(data: bytes) -> tuple[str, list[Note]]:
     except (UnicodeDecodeError, LookupError):
         text = None
     if best is None or text is None:
-        raise not_a_spreadsheet() if _is_binary(data.decode("latin-1")) else JobFailed(UNKNOWN)
-    message = (
-        f"Le fichier n'est ni en UTF-8 ni dans un encodage du français : il a été lu comme « {best.encoding} ». "
-        "Vérifiez les textes, ou renvoyez-le comme « CSV UTF-8 »."
-    )
-    return text, [Note("guessed_encoding", message, f"encodage deviné ({best.encoding})", 1)]
+        raise not_a_spreadsheet() if _is_binary(data.decode("latin-1")) else JobFailed(file_refusals.UNKNOWN_ENCODING)
+    message = sheet_notes.guessed_encoding(best.encoding)
+    return text, [Note("guessed_encoding", message, sheet_notes.guessed_encoding_label(best.encoding), 1)]
 
 
 def _as_cp1252(error: UnicodeError) -> tuple[str, int]:

@@ -12,6 +12,7 @@ from typing import Any
 from xml.parsers import expat
 
 from worker.errors import JobFailed
+from worker.messages import file_refusals
 
 MAX_CELLS = 12_000_000  # 32 bytes each in the library; 100,000 rows of 120 columns
 
@@ -28,10 +29,7 @@ def check_extent(parts: Mapping[str, bytes]) -> None:
     for name, content in parts.items():
         for rows, columns in _extents(name.lower(), content):
             if rows * columns > MAX_CELLS:
-                raise JobFailed(
-                    f"Une feuille du classeur s'étend sur {rows} lignes et {columns} colonnes, presque toutes vides : "
-                    "supprimez les cellules éloignées des questions."
-                )
+                raise JobFailed(file_refusals.extent_too_large(rows, columns))
 
 
 def column_number(letters: str) -> int:

@@ -11,15 +11,13 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from worker.errors import JobFailed
+from worker.messages import file_refusals
 from worker.questions.sheets import RawSheet
 from worker.upload.reading.calamine_reader import LibrarySheet, Row, iter_sheets
 from worker.upload.reading.cells import cell_text, drop_trailing_columns, is_blank
 from worker.upload.reading.containers import (
-    CORRUPT,
-    PROTECTED,
     check_ole,
     check_zip,
-    megabytes,
     refuse_foreign_signature,
     too_big,
 )
@@ -30,7 +28,6 @@ from worker.upload.reading.extent import check_extent
 from worker.upload.reading.formulas import Formulas, find_missing_values, resolve_references
 from worker.upload.reading.opendocument import find_ods_views
 
-EMPTY = "Le fichier est vide."
 SHARED_LENGTH = 40
 MAX_COLUMNS = 1_000  # every one of them stays with each question, up to the corrected workbook
 TEXT_PER_BYTE = 2
@@ -46,11 +43,9 @@ def read_here(data: bytes, file_name: str, *, max_bytes: int, max_rows: int) -> 
     The result is sheets or `JobFailed`, unless the bytes are made to end the process that reads them.
     """
     if not data:
-        raise JobFailed(EMPTY)
+        raise JobFailed(file_refusals.EMPTY)
     if len(data) > max_bytes:
-        raise JobFailed(
-            f"Le fichier est trop volumineux : {megabytes(len(data))} Mo pour {megabytes(max_bytes)} Mo au plus."
-        )
+        raise JobFailed(file_refusals.larger_than_read(len(data), max_bytes))
     try:
         sheets = _read_any(data, PurePosixPath(file_name.replace("\\", "/")), max_bytes, max_rows)
     except JobFailed:
@@ -58,7 +53,8 @@ def read_here(data: bytes, file_name: str, *, max_bytes: int, max_rows: int) -> 
     except BaseException as error:
         # A panic of the Rust library derives from BaseException, and so do a stop of the worker and Ctrl-C.
         if isinstance(error, Exception) or type(error).__name__ == "PanicException":
-            raise JobFailed(PROTECTED if type(error).__name__ == "PasswordError" else CORRUPT) from error
+            is_protected = type(error).__name__ == "PasswordError"
+            raise JobFailed(file_refusals.PROTECTED if is_protected else file_refusals.CORRUPT) from error
         raise
     # A text that is stored once and shown in ten thousand cells is ten thousand texts once it is read.
     if sum(map(_text_size, sheets)) > TEXT_PER_BYTE * max_bytes:
@@ -127,7 +123,7 @@ def _repair_letters(sheet: RawSheet) -> RawSheet:
 def _read_text(data: bytes, name: PurePosixPath, max_rows: int) -> RawSheet:
     text, notes = decode_text(data)
     if not text.strip():
-        raise JobFailed(EMPTY)
+        raise JobFailed(file_refusals.EMPTY)
     records = read_records(text, tabular_only=name.suffix.lower() not in TEXT_SUFFIXES)
     rows = ((number, [cell_text(value) for value in values]) for number, values in records)
     sheet = _build(name.stem, rows, None, SheetView(), left=max_rows, max_rows=max_rows)
@@ -155,10 +151,7 @@ def _build(
         _check_count(len(kept), left, max_rows)
     cut = drop_trailing_columns(kept)
     if cut and (width := len(cut[0][1])) > MAX_COLUMNS:
-        raise JobFailed(
-            f"La feuille « {name[:40]} » compte {width} colonnes, {MAX_COLUMNS} au plus sont lues : supprimez celles "
-            "qui n'ont rien à voir avec les questions."
-        )
+        raise JobFailed(file_refusals.too_many_columns(name, width, MAX_COLUMNS))
     return RawSheet(
         name,
         cut,
@@ -177,7 +170,7 @@ def _put(cells: list[str], texts: Mapping[int, str]) -> None:
 
 def _check_count(rows: int, left: int, max_rows: int) -> None:
     if rows > left + 1:  # the header is not counted
-        raise JobFailed(f"Le fichier contient plus de {max_rows} lignes : partagez-le en plusieurs fichiers.")
+        raise JobFailed(file_refusals.too_many_rows(max_rows))
 
 
 def _complete(
@@ -194,7 +187,7 @@ def _complete(
         for (number, column), value in resolved.items():
             _put(grid.setdefault(number, []), {column: value})
     if not fill_merged(grid, view.merged):
-        raise JobFailed(CORRUPT)
+        raise JobFailed(file_refusals.CORRUPT)
     kept = [(number, cells) for number, cells in sorted(grid.items()) if not is_blank(cells)]
     numbers = {number for number, _ in kept}
     return kept, {place: formula for place, formula in unresolved.items() if place[0] in numbers}
