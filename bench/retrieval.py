@@ -28,13 +28,13 @@ import sqlalchemy as sa
 
 from bench.courses import AskedQuestion, Course, make_courses, make_questions
 from bench.meters import cpu_s
-from worker.courses import course_index
+from worker.courses import document_store, passage_search
 from worker.courses.chunk import chunk_document
-from worker.courses.course_index import Vectors
 from worker.courses.document import Chunk, Corpus, CourseLabels, CourseQuery, NewDocument
 from worker.courses.embeddings import EmbeddingClient
 from worker.courses.extract.text import read_markdown
 from worker.courses.ingest import embed_chunks, find_files, ingest_files
+from worker.courses.passage_search import Vectors
 from worker.courses.search import choose_excerpts, compose_query, fold_specialty, index_terms
 from worker.db.engine import Database, connect, sqlalchemy_url
 from worker.db.schema import upgrade
@@ -85,13 +85,13 @@ def store(database: Database, courses: Sequence[Course]) -> None:
             chunks=chunks,
             chunk_terms=tuple(index_terms(f"{context}\n{chunk.heading}\n{chunk.text}") for chunk in chunks),
         )
-        database.transact(lambda c, document=document: course_index.store_document(c, document))
+        database.transact(lambda c, document=document: document_store.store_document(c, document))
     finish_index(database)
 
 
 def finish_index(database: Database) -> None:
     """What ingest and autovacuum would have done by now."""
-    database.transact(course_index.flush_index)
+    database.transact(document_store.flush_index)
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("VACUUM ANALYZE")
 
@@ -144,7 +144,7 @@ def our_search(database: Database, corpus: Corpus, embedder: EmbeddingClient | N
     def search(asked: Sequence[AskedQuestion]) -> list[list[str]]:
         queries = [compose_query(str(number), one.question) for number, one in enumerate(asked)]
         vectors = Vectors(embedder.model, embedder.embed([q.text for q in queries])) if embedder else None
-        found = database.transact(lambda c: course_index.search_passages(c, queries, corpus, vectors=vectors))
+        found = database.transact(lambda c: passage_search.search_passages(c, queries, corpus, vectors=vectors))
         return [[excerpt.text for excerpt in choose_excerpts(found[query.item_id])] for query in queries]
 
     return search
@@ -185,14 +185,14 @@ def relevance(url: str | None) -> None:
     print(f"{len(texts)} passages, {known} questions with a known passage, {len(asked) - known} without one\n")
     with fresh_database(url) as database:
         store(database, courses)
-        corpus = database.transact(course_index.read_corpus)
+        corpus = database.transact(passage_search.read_corpus)
         ways: list[tuple[str, Search]] = [
             ("PostgreSQL `simple`, ts_rank", server_search(database, "simple", folded=False)),
             ("PostgreSQL `french`, ts_rank", server_search(database, "french", folded=False)),
             ("PostgreSQL `french`, accents folded", server_search(database, "french", folded=True)),
             ("**full text alone**", our_search(database, corpus)),
         ]
-        if database.transact(course_index.add_trigrams):
+        if database.transact(document_store.add_trigrams):
             ways.append(("with trigrams", our_search(database, replace(corpus, has_trigrams=True))))
         settings = Settings.load()
         if settings.embedding_model:
@@ -224,10 +224,10 @@ def speed(url: str | None, chunks: int, batches: int) -> None:
         started = time.perf_counter()
         for number in range(chunks // 250):
             document = _zipf_document(number, rng, words, shares)
-            database.transact(lambda c, document=document: course_index.store_document(c, document))
+            database.transact(lambda c, document=document: document_store.store_document(c, document))
         finish_index(database)
         print(f"{chunks} passages stored in {time.perf_counter() - started:.0f} s")
-        corpus = database.transact(course_index.read_corpus)
+        corpus = database.transact(passage_search.read_corpus)
         batches_asked = [[_zipf_query(n, rng, words, shares) for n in range(5)] for _ in range(batches)]
         times = []
         with database.engine.connect() as connection:
@@ -235,13 +235,13 @@ def speed(url: str | None, chunks: int, batches: int) -> None:
             used_s = cpu_s(pid)
             for queries in batches_asked:
                 started = time.perf_counter()
-                course_index.search_passages(connection, queries, corpus)
+                passage_search.search_passages(connection, queries, corpus)
                 times.append((time.perf_counter() - started) * 1000)
             used_ms = 1000 * (cpu_s(pid) - used_s) / batches
         times.sort()
         print(f"one batch: median {times[len(times) // 2]:.0f} ms, p95 {times[int(len(times) * 0.95)]:.0f} ms")
         print(f"server CPU per batch {used_ms:.0f} ms; load of the machine {os.getloadavg()[0]:.1f}")
-        statement, parameters = course_index.search_statement(batches_asked[-1], corpus)
+        statement, parameters = passage_search.search_statement(batches_asked[-1], corpus)
         with database.engine.begin() as connection:
             plan = connection.execute(sa.text(f"EXPLAIN {statement.text}"), parameters).scalars()
             print("\n".join(line for line in plan if "Scan" in line and "CTE" not in line))

@@ -27,7 +27,7 @@ from bench.retrieval import measure_relevance, our_search, store
 from bench.scripted_llm import ORDER, ScriptedLlm
 from surroundings import Platform
 from worker.cli import call
-from worker.courses import course_index
+from worker.courses import passage_search
 from worker.courses.document import CourseLabels, CourseQuery
 from worker.courses.embeddings import EmbeddingClient
 from worker.courses.ingest import (
@@ -280,8 +280,8 @@ def test_scores_are_bm25s(database: Database, tmp_path: Path) -> None:
     ingest(database, tmp_path)
     asked = CourseQuery("q", {"coqueluch": 1.0, "toux": 0.6, "diabet": 0.4}, "", None, None)
 
-    corpus = database.transact(course_index.read_corpus)
-    found = database.transact(lambda c: course_index.search_passages(c, [asked], corpus))["q"]
+    corpus = database.transact(passage_search.read_corpus)
+    found = database.transact(lambda c: passage_search.search_passages(c, [asked], corpus))["q"]
 
     stems = [
         index_terms(drop_empty_names(d.title) + " " + t) for d, t in zip(list_courses(database), texts, strict=True)
@@ -292,7 +292,7 @@ def test_scores_are_bm25s(database: Database, tmp_path: Path) -> None:
         score = 0.0
         for stem, weight in asked.terms.items():
             held = sum(stem in other for other in stems)
-            rarity = math.log(1 + (course_index.SMALLEST_CORPUS - held + 0.5) / (held + 0.5))
+            rarity = math.log(1 + (passage_search.SMALLEST_CORPUS - held + 0.5) / (held + 0.5))
             damping = 1.2 * (1 - 0.75 + 0.75 * sum(counts.values()) / average)
             score += weight * rarity * counts[stem] * 2.2 / (counts[stem] + damping)
         expected[text.strip()[:20]] = score
@@ -573,7 +573,7 @@ def test_courses_are_found_by_their_words_alone(database: Database) -> None:
     # The measure of docs/retrieval.md, held: paraphrases, no accents, plurals, abbreviations, cases
     made, asked = make_courses(), make_questions()
     store(database, made)
-    corpus = database.transact(course_index.read_corpus)
+    corpus = database.transact(passage_search.read_corpus)
     texts = {passage.key: passage.text for course in made for passage in course.passages}
 
     figures = measure_relevance(our_search(database, corpus), asked, texts)
@@ -796,9 +796,9 @@ def test_vectors_are_made_once_and_searched_with_the_words(
     assert not found.failed
     assert set(found.excerpts) == {"torsion", "goutte"}
     with database.engine.connect() as connection:
-        corpus = course_index.read_corpus(connection, model=embeddings.model)
+        corpus = passage_search.read_corpus(connection, model=embeddings.model)
         assert corpus.has_vectors
-        assert not course_index.read_corpus(connection, model="another").has_vectors
+        assert not passage_search.read_corpus(connection, model="another").has_vectors
 
 
 class Wide:

@@ -17,8 +17,8 @@ from worker.cli.courses import make_table
 from worker.cli.jobs import NotFound, local_path, parse_config
 from worker.cli.output import shell, shorten
 from worker.cli.runs import Lines
-from worker.courses.course_index import StoredDocument
 from worker.courses.document import CourseLabels
+from worker.courses.document_store import StoredDocument
 from worker.errors import JobFailed, UsageError
 from worker.jobs.queries import FIGURES, JobOverview
 from worker.settings import Settings

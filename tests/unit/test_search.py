@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.courses import passage_search
 from worker.courses.document import INDEX_VERSION, CourseLabels, FoundPassage
+from worker.courses.index_terms import LEVELS, PREFIX, stored_stem
 from worker.courses.search import (
     choose_excerpts,
     compose_query,
@@ -20,7 +24,9 @@ from worker.courses.search import (
     index_terms,
 )
 from worker.courses.search.analysis import asking_stems
+from worker.courses.search.bm25 import K1, B
 from worker.courses.search.choose import MAX_CHARACTERS, MAX_EXCERPTS, least_coverage
+from worker.db.statements import read_statements
 from worker.questions.question import Question
 
 # Words
@@ -96,6 +102,24 @@ def test_other_stems_are_another_version_of_the_index() -> None:
     )
 
     assert list(index_terms(text)) == STEMS_OF_THIS_VERSION[INDEX_VERSION].split()
+
+
+@pytest.mark.parametrize("name", ["search", "search_misspelled"])
+def test_the_statement_holds_the_figures_of_bm25_and_the_letters_of_the_index(name: str) -> None:
+    text = dict(read_statements(Path(passage_search.__file__).with_suffix(".sql")))[name]
+
+    # What a level adds to the one before, at a passage of common length
+    worth = [times * (K1 + 1) / (times + K1) for times in (0, 1, *LEVELS)]
+    levels = zip((1, *LEVELS), itertools.pairwise(worth), strict=True)
+    rows = [
+        f"({level}, '{stored_stem('', level)[:-1]}', {after - before:.6f}::float8)" for level, (before, after) in levels
+    ]
+    assert f"(VALUES {', '.join(rows)})" in text
+    assert f"starts_with(t.lexeme, '{stored_stem('')}')" in text
+    assert f"{K1} * (1 - {B} + {B} * sum(times)" in text
+    assert text.count(f"s.times * {K1 + 1} / (s.times + l.damping)") == 2
+    assert f"/ {worth[2]:.6f}))" in text
+    assert (name == "search_misspelled") == (f"LIKE '{PREFIX}\\_%'" in text)
 
 
 @given(st.text(alphabet="aàâbcçdeéèêëfghiîïjlmnoôœprstuùûvxyz '-,.012345", max_size=200))

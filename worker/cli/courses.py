@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from worker.cli.site import Site
-    from worker.courses.course_index import StoredDocument
     from worker.courses.document import CourseLabels
+    from worker.courses.document_store import StoredDocument
     from worker.courses.ingest import IngestedFile
     from worker.db.engine import Database
 

@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 
 import sqlalchemy as sa
 
-from worker.courses import course_index
+from worker.courses import document_store
 from worker.courses.chunk import chunk_document
 from worker.courses.document import CourseLabels, NewDocument
 from worker.courses.extract import NO_TEXT, SCAN, SUFFIXES, DocumentReader, check_size
@@ -115,7 +115,7 @@ def ingest_files(database: Database, files: Iterable[Path], given: CourseLabels)
     The same content again changes nothing but its labels; a changed file replaces its passages; of several files with
     the same content the first counts. What is `given` wins over what folders tell (`DCEM2/Cardiologie/…`).
     """
-    database.transact(course_index.add_trigrams)
+    database.transact(document_store.add_trigrams)
     seen: dict[str, Path] = {}
     with DocumentReader() as reader:
         for path in files:
@@ -141,28 +141,28 @@ def embed_chunks(database: Database, embedder: Embedder) -> Iterator[int]:
             f"The vectors of {embedder.model} have {dimensions} dimensions, and pgvector indexes {MAX_DIMENSIONS}: "
             "courses are searched by their words alone. Set MEDQ_EMBEDDING_MODEL to a smaller model."
         )
-    if not database.transact(lambda c: course_index.add_vectors(c, embedder.model, dimensions)):
+    if not database.transact(lambda c: document_store.add_vectors(c, embedder.model, dimensions)):
         raise UsageError(
             "This PostgreSQL has no pgvector extension, so MEDQ_EMBEDDING_MODEL is of no use: courses are searched by "
             "their words alone. Install pgvector, or unset the variable."
         )
     while waiting := database.transact(
-        lambda c: course_index.find_unembedded(c, embedder.model, most=EMBEDDED_AT_ONCE)
+        lambda c: document_store.find_unembedded(c, embedder.model, most=EMBEDDED_AT_ONCE)
     ):
         made = embedder.embed([text for _, text in waiting], timeout_s=EMBEDDING_TIMEOUT_S)
         vectors = {chunk_id: vector for (chunk_id, _), vector in zip(waiting, made, strict=True)}
-        database.transact(lambda c, vectors=vectors: course_index.store_vectors(c, embedder.model, vectors))  # type: ignore[misc]
+        database.transact(lambda c, vectors=vectors: document_store.store_vectors(c, embedder.model, vectors))  # type: ignore[misc]
         yield len(waiting)
 
 
-def list_courses(database: Database) -> list[course_index.StoredDocument]:
+def list_courses(database: Database) -> list[document_store.StoredDocument]:
     """Every stored document."""
-    return database.transact(course_index.list_documents)
+    return database.transact(document_store.list_documents)
 
 
 def count_outdated(database: Database) -> int:
     """How many documents are not searched until they are reindexed."""
-    return len(database.transact(course_index.find_outdated))
+    return len(database.transact(document_store.find_outdated))
 
 
 def reindex_courses(database: Database) -> Iterator[str]:
@@ -170,7 +170,7 @@ def reindex_courses(database: Database) -> Iterator[str]:
 
     Searches go on meanwhile, of older workers among the old stems, which stay. Stopped, it goes on where it was.
     """
-    for document_id, title in database.transact(course_index.find_outdated):
+    for document_id, title in database.transact(document_store.find_outdated):
         database.transact(lambda c, document_id=document_id: _index_again(c, document_id))  # type: ignore[misc]
         yield title
     _flush(database)
@@ -178,7 +178,7 @@ def reindex_courses(database: Database) -> Iterator[str]:
 
 def remove_courses(database: Database, ids: Sequence[str]) -> int:
     """Remove documents with all their passages, all or none; how many there were."""
-    return database.transact(lambda c: sum(course_index.remove_document(c, document_id) for document_id in ids))
+    return database.transact(lambda c: sum(document_store.remove_document(c, document_id) for document_id in ids))
 
 
 def read_labels(path: Path, given: CourseLabels) -> CourseLabels:
@@ -237,18 +237,20 @@ def _ingest_file(
     first = seen.setdefault(content_hash, path)
     if first != path:
         database.transact(
-            lambda c: course_index.remove_named(c, name, but=course_index.find_same(c, content_hash))
+            lambda c: document_store.remove_named(c, name, but=document_store.find_same(c, content_hash))
         )  # what it held before it became a copy
         return IngestedFile(path, "duplicate", reason=f"it is the same as {first}", labels=labels)
     title = _clean_name(path.stem.replace("_", " "))
     key = fold_specialty(labels.specialty)
 
     def relabel(connection: sa.Connection) -> FileStatus | None:
-        known = course_index.find_same(connection, content_hash)
+        known = document_store.find_same(connection, content_hash)
         if known is None:
             return None
-        outdated = course_index.remove_named(connection, name, but=known)
-        changed = course_index.relabel_document(connection, known, title=title, file_name=name, labels=labels, key=key)
+        outdated = document_store.remove_named(connection, name, but=known)
+        changed = document_store.relabel_document(
+            connection, known, title=title, file_name=name, labels=labels, key=key
+        )
         if changed:  # its passages are also found by what it is called
             _index_again(connection, known)
         return "replaced" if outdated else "relabelled" if changed else "unchanged"
@@ -272,10 +274,10 @@ def _ingest_file(
     )
 
     def store(connection: sa.Connection) -> FileStatus:
-        course_index.wait_for_lock(connection)
+        document_store.wait_for_lock(connection)
         if status := relabel(connection):
             return status  # another ingest was quicker with the same file
-        _, replaced = course_index.store_document(connection, document)
+        _, replaced = document_store.store_document(connection, document)
         return "replaced" if replaced else "added"
 
     stored = database.transact(store)
@@ -293,11 +295,11 @@ def _ingest_file(
 
 
 def _index_again(connection: sa.Connection, document_id: str) -> None:
-    course_index.wait_for_lock(connection)
-    document = course_index.read_document(connection, document_id)
+    document_store.wait_for_lock(connection)
+    document = document_store.read_document(connection, document_id)
     if document is not None:  # it may have been removed meanwhile
         terms = {c.id: _terms(document.title, document.labels, c.heading, c.text) for c in document.chunks}
-        course_index.index_document(connection, document_id, terms)
+        document_store.index_document(connection, document_id, terms)
 
 
 def _terms(title: str, labels: CourseLabels, heading: str | None, text: str) -> Counter[str]:
@@ -307,4 +309,4 @@ def _terms(title: str, labels: CourseLabels, heading: str | None, text: str) -> 
 
 
 def _flush(database: Database) -> None:
-    database.transact(course_index.flush_index)
+    database.transact(document_store.flush_index)

@@ -7,10 +7,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from worker.courses import course_index
-from worker.courses.course_index import Vectors
 from worker.courses.document import Corpus, CourseQuery
 from worker.courses.embeddings import EmbeddingClient
+from worker.courses.passage_search import Vectors, read_corpus, search_passages
 from worker.courses.search import choose_excerpts, compose_query
 from worker.db.engine import Database, is_infrastructure_fault
 from worker.errors import ProviderUnavailable
@@ -70,7 +69,7 @@ class Retrieval:
                 return Retrieved()
             queries = [query for item in items if (query := compose_query(item.id, item.question)).terms]
             vectors = self._embed(queries, corpus)
-            found = self._database.transact(lambda c: course_index.search_passages(c, queries, corpus, vectors=vectors))
+            found = self._database.transact(lambda c: search_passages(c, queries, corpus, vectors=vectors))
         except Exception as error:  # (whatever else it is, the questions go on without excerpts)
             if is_infrastructure_fault(error):
                 raise
@@ -84,7 +83,7 @@ class Retrieval:
             now = self._clock()
             if self._read_at is None or now - self._read_at >= CORPUS_S:
                 model = self._embedder.model if self._embedder else None
-                self._corpus = self._database.transact(lambda c: course_index.read_corpus(c, model=model))
+                self._corpus = self._database.transact(lambda c: read_corpus(c, model=model))
                 self._read_at = now
             return self._corpus
 

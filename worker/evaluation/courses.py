@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from worker.courses import course_index
+from worker.courses import document_store, passage_search
 from worker.courses.document import Corpus, CourseLabels, FoundPassage
 from worker.courses.ingest import IngestedFile, find_files, ingest_files
 from worker.courses.recall import RECALLED, AskedCourses, CourseQuestion, CourseRecall, Recalled, StoredPassage, System
@@ -179,14 +179,14 @@ def evaluate_courses(
 
 
 def _measure(database: Database, done: Sequence[IngestedFile], questions: Sequence[CourseQuestion]) -> CourseRecall:
-    passages = database.transact(course_index.list_passages)
+    passages = database.transact(document_store.list_passages)
     if not passages:
         raise UsageError("None of these documents could be read: there is nothing to search.")
     expected = ExpectedPassages(passages)
     for one in questions:
         if one.document is not None and not expected.knows_document(one.document):
             raise UsageError(f"Row {one.row}: there is no document {one.document!r} in the folder.")
-    corpus = database.transact(course_index.read_corpus)
+    corpus = database.transact(passage_search.read_corpus)
     started = time.perf_counter()
     found = [each for batch in _batches(questions) for each in _search(database, corpus, batch)]
     spent_ms = 1000 * (time.perf_counter() - started)
@@ -208,7 +208,7 @@ def _batches(questions: Sequence[CourseQuestion]) -> Iterator[Sequence[CourseQue
 
 def _search(database: Database, corpus: Corpus, batch: Sequence[CourseQuestion]) -> list[list[FoundPassage]]:
     queries = [compose_query(str(one.row), one.question) for one in batch]
-    found = database.transact(lambda c: course_index.search_passages(c, queries, corpus))
+    found = database.transact(lambda c: passage_search.search_passages(c, queries, corpus))
     return [found[query.item_id] for query in queries]
 
 

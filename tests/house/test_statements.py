@@ -1,0 +1,128 @@
+"""SQL stands in .sql files: every statement whole, named, commented and used; see decision 40."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from worker.db.statements import read_statements
+
+ROOT = Path(__file__).resolve().parents[2] / "worker"
+FILES = sorted(ROOT.rglob("*.sql"))
+TEXTS = {f"{path.stem}.{name}": " ".join(text.split()) for path in FILES for name, text in read_statements(path)}
+QUOTED = re.compile(r"'(?:[^']|'')*'")
+KEYWORDS = "SELECT|INSERT|UPDATE|DELETE|WITH|VALUES|COPY|BEGIN|SHOW|CREATE|DROP|LISTEN|ANALYZE"
+BEGINS = re.compile(rf"\s*(?:(?:{KEYWORDS})\b(?!,|$)|SET [\w ]+(?:=|TO\b))")
+# Statements that no file can hold: they name a database, a table or a channel, or are said to a session.
+IN_PYTHON = {
+    "cli/runs.py": "what a person is told to ask",
+    "db/contents.py": "ANALYZE",
+    "db/engine.py": "settings of a session, COPY",
+    "db/sessions.py": "settings of a session",
+    "embedded/postgres.py": "CREATE DATABASE",
+    "enqueue.py": "goes without SQLAlchemy",
+    "db/schema/migrate.py": "settings of a session",
+    "evaluation/run.py": "CREATE DATABASE",
+    "jobs/finish.py": "settings of a session",
+    "runtime/notifier.py": "LISTEN",
+}
+# Rooms whose statements stand in Python still: to become none.
+TO_COME = {
+    "db/monitoring.py",
+    "db/schema/rights.py",
+    "jobs/commands.py",
+    "jobs/invariants.py",
+    "jobs/job_store.py",
+    "jobs/queries.py",
+    "jobs/removal.py",
+    "jobs/usage.py",
+    "llm/batch/batches.py",
+    "llm/ledger.py",
+    "metrics/measures.py",
+    "questions/history_store.py",
+    "questions/item_store.py",
+    "questions/place_store.py",
+    "questions/question_store.py",
+    "queue/tasks.py",
+    "review/decision_store.py",
+    "review/open_items.py",
+    "review/standing_decisions.py",
+    "web/people.py",
+}
+# What stands in several statements must be the same in all of them: how it begins and ends, and how often it is there.
+COPIES = {
+    "the search of a batch": ("), weighted AS (", 'c."documentId" COLLATE "C", c."position"', 2),
+}
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def strings(path: Path) -> Iterator[str]:
+    """Every literal of a module that is no docstring; of an f-string, what stands in it."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            yield node.value
+
+
+def used_names(path: Path) -> set[str]:
+    """What a module takes from its file: every text within the brackets of SQL[…]."""
+    taken = (
+        node.slice
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name) and node.value.id == "SQL"
+    )
+    parts = (part for wanted in taken for part in ast.walk(wanted))
+    return {part.value for part in parts if isinstance(part, ast.Constant) and isinstance(part.value, str)}
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_a_module_uses_the_statements_of_its_file_and_no_others(path: Path) -> None:
+    names = [name for name, _ in read_statements(path)]
+
+    assert len(names) == len(set(names))
+    assert used_names(path.with_suffix(".py")) == set(names)
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_a_statement_is_whole_and_says_what_it_does(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    parts = re.split(r"^-- name: \w+\n", text, flags=re.MULTILINE)
+
+    assert [part for part in parts if not part.startswith("-- ")] == []
+    assert [line for line in text.splitlines() if len(line) > 120 or line != line.rstrip()] == []
+    # No name is misspelled, which would make one statement of two
+    assert len(re.findall(r"^ *--+ *name *:", text, re.MULTILINE | re.IGNORECASE)) == len(parts) - 1
+    for name, statement in read_statements(path):
+        bare = QUOTED.sub("''", statement)
+        assert ";" not in bare, name
+        assert set(re.findall(r"\{\w*\}", bare)) <= {"{dimensions}"}, name  # of a type, which no parameter can give
+
+
+def test_no_statement_stands_in_python() -> None:
+    found = {name_of(path) for path in ROOT.rglob("*.py") if any(map(BEGINS.match, strings(path)))}
+
+    assert found == IN_PYTHON.keys() | TO_COME
+
+
+@pytest.mark.parametrize("what", COPIES)
+def test_what_stands_in_several_statements_is_the_same_in_all(what: str) -> None:
+    begin, end, number = COPIES[what]
+    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}")
+    found = [copy for text in TEXTS.values() for copy in pattern.findall(text)]
+
+    assert len(found) == sum(text.count(begin) for text in TEXTS.values()) == number
+    assert len(set(found)) == 1
