@@ -10,11 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from worker.messages.headers import CANONICAL_HEADERS
+from worker.messages.workbook_words import EMBEDDED_WARNING
 from worker.questions.answers import OUTCOMES, Conclusion, Outcome
 from worker.questions.decision import DECISION_WORDS, OPEN_OUTCOMES
 from worker.questions.question import QUESTION_TYPES, Finding, Question, QuestionType
 from worker.questions.sheets import LeftOutSheet, Note, ReadSheet
-from worker.report.build import CANONICAL_HEADERS, EMBEDDED_WARNING, STATUS_HEADERS, build_report
+from worker.report.build import build_report
+from worker.report.columns import STATUS_HEADERS
 from worker.report.content import ReportCell, ReportRow, ReportSummary, RowSelection, StyledCell, source_of
 
 Sheet = list[dict[str, ReportCell]]

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.messages.published_text import EMBEDDED_WARNING
 from worker.questions.answers import Citation, Look, Verdict
 from worker.questions.question import Question
 from worker.questions.short_answers import is_other_answer, same_answer
 from worker.queue.job import JobConfig
-from worker.review.verdict import EMBEDDED_WARNING, conclude, failed_conclusion, needs_second_look
+from worker.review.verdict import conclude, failed_conclusion, needs_second_look
 from worker.text.french import NO_BREAK
 
 QCM = Question(

@@ -23,6 +23,7 @@ from worker.courses.search.expected import ExpectedPassages
 from worker.db.engine import Database, connect
 from worker.errors import JobFailed, UsageError
 from worker.evaluation.run import scratch_database
+from worker.messages.headers import CASE_TEXT, QUESTION_TEXT
 from worker.questions.question import LETTERS, Question, fold_name
 from worker.questions.sheets import RawSheet
 from worker.upload.reading import read_sheets
@@ -32,7 +33,7 @@ MAX_BYTES, MAX_ROWS = 200_000_000, 100_000
 
 # What a column may be called, after folding.
 HEADERS: Mapping[str, tuple[str, ...]] = {
-    "question": ("question", "texte de la question", "texte question", "enonce"),
+    "question": ("question", QUESTION_TEXT, "texte question", "enonce"),
     "options": ("options", "propositions", "choix"),
     "passage": (
         "passage",
@@ -45,7 +46,7 @@ HEADERS: Mapping[str, tuple[str, ...]] = {
     ),
     "document": ("document", "fichier", "file"),
     "page": ("page", "pages"),
-    "case": ("texte du cas", "cas", "case"),
+    "case": (CASE_TEXT, "cas", "case"),
     "specialty": ("matiere", "specialite", "specialty"),
     "course": ("cours", "course"),
     "level": ("niveau", "level"),

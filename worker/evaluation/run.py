@@ -25,6 +25,8 @@ from worker.errors import JobFailed, UsageError
 from worker.evaluation.figures import Answered, Asked, GivenKey, Scores, Spent
 from worker.evaluation.score import score
 from worker.evaluation.spoil import Spoiling, spoil_answers, spoil_keys
+from worker.messages import model_worth
+from worker.messages.headers import CASE_TEXT, QUESTION_TEXT
 from worker.questions.question import LETTERS, Question
 from worker.queue.job import JobConfig
 from worker.report.content import ReportColumn, ReportSheet
@@ -37,7 +39,7 @@ from worker.upload.reading import read_sheets
 Told = Callable[[int, int], None]  # questions done, questions in all
 
 USER = "admin@medq.com"
-HEADERS = ("matiere", "cours", "niveau", "semestre", "image", "cas n", "texte du cas", "texte de la question")
+HEADERS = ("matiere", "cours", "niveau", "semestre", "image", "cas n", CASE_TEXT, QUESTION_TEXT)
 OPTION_HEADERS = tuple(f"option {letter.lower()}" for letter in LETTERS)
 ENDED = ("completed", "failed", "cancelled")
 IDLE_S = 0.05
@@ -86,7 +88,7 @@ def _read_upload(data: bytes, path: Path, config: Mapping[str, Any] | None) -> l
 def _read_json(data: bytes, path: Path) -> Iterator[tuple[str, int, Question]]:
     try:
         for number, row in enumerate(json.loads(data), start=1):
-            subject = str(row.get("subject_name") or "Évaluation").capitalize()
+            subject = str(row.get("subject_name") or model_worth.NO_SUBJECT).capitalize()
             question = Question(
                 type="qcm",
                 specialty=subject,

@@ -123,7 +123,7 @@ PRICE_UNKNOWN = "le tarif du modèle n'est pas connu du service"
 PRICE_OF_MODEL_UNKNOWN = "le tarif de ce modèle n'est pas connu"
 
 
-def batch_calls_cost(cost_usd: Decimal | None) -> str:
+def batch_calls_cost(cost_usd: Decimal | float | None) -> str:
     """What the calls of batches cost; nothing of it where nobody knows."""
     priced = "" if cost_usd is None else f", {float(cost_usd):.4f} $".replace(".", ",")
     return f"à demi-tarif{priced}"

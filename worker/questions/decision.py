@@ -6,16 +6,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from worker.messages import workbook_words
 from worker.questions.question import Question
 
 Action = Literal["accept", "keep", "edit", "discard", "undo"]
 ACTIONS: tuple[Action, ...] = ("accept", "keep", "edit", "discard", "undo")
 # What a teacher chooses in the workbook.
 DECISION_WORDS: Mapping[str, Action] = {
-    "garder": "keep",
-    "accepter": "accept",
-    "modifier": "edit",
-    "écarter": "discard",
+    workbook_words.KEEP: "keep",
+    workbook_words.ACCEPT: "accept",
+    workbook_words.EDIT: "edit",
+    workbook_words.DISCARD: "discard",
 }
 Source = Literal["page", "api", "command", "workbook"]
 OPEN_OUTCOMES = frozenset({"contested", "completed", "corrected", "failed"})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from worker.text.french import NO_BREAK
+from worker.messages import published_text
 
 MAX_QUOTES, MAX_QUOTE = 3, 300  # of courses, under one explanation; characters of each
 
@@ -24,23 +24,23 @@ def option_lines(explanations: Mapping[str, str]) -> str:
 
 def reminder_block(reminder: str | None) -> str | None:
     """`Rappel : …`, the text byte for byte."""
-    return None if reminder is None else f"Rappel{NO_BREAK}: {reminder}"
+    return None if reminder is None else published_text.reminder(reminder)
 
 
 def image_block(image: str | None) -> str | None:
     """`Image : …`, the link as uploaded: the platform's questions have no column for it."""
-    return None if image is None else f"Image{NO_BREAK}: {image}"
+    return None if image is None else published_text.image(image)
 
 
 def quoted_sources(cited: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """The first of these (quote, place) pairs, each quote once, between guillemets and of a readable length."""
     places = dict(cited)
-    return [(f"«{NO_BREAK}{_shortened(quote)}{NO_BREAK}»", place) for quote, place in places.items()][:MAX_QUOTES]
+    return [(published_text.quoted(_shortened(quote)), place) for quote, place in places.items()][:MAX_QUOTES]
 
 
 def source_lines(quoted: Iterable[tuple[str, str]]) -> str:
     """`Source : place : « … »`, one line per quote of `quoted_sources`."""
-    return "\n".join(f"Source{NO_BREAK}: {place}{NO_BREAK}: {quote}" for quote, place in quoted)
+    return "\n".join(published_text.source(place, quote) for quote, place in quoted)
 
 
 def _shortened(quote: str) -> str:

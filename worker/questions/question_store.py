@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from worker.db.ids import derive_ids
+from worker.messages import published_text
 from worker.questions.places import Place
 from worker.questions.question import Question, fold_text
 from worker.text.markup import without_markup
@@ -181,7 +182,7 @@ def _case_row(case_id: str, publication: Publication) -> dict[str, Any]:
     question = publication.question
     return {
         "id": case_id,
-        "title": " ".join(f"Cas clinique {question.case_number or ''}".split()) + f" — {question.course}",
+        "title": published_text.case_title(question.case_number, question.course),
         "text": _published(question.case_text),
         "specialty_id": publication.specialty_id,
     }

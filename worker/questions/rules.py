@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from worker.messages import row_reasons
 from worker.questions.question import LETTERS, Question
 
 
@@ -22,13 +23,7 @@ class QuestionRules:
         if not question.is_qcm:
             return None
         if self.single_letter_keys and key and len(key) > 1:
-            return (
-                f"La base n'accepte qu'une seule lettre par clé ; la clé {key} en a {len(key)}. "
-                "Appliquer la révision 004 du schéma, puis relancer."
-            )
+            return row_reasons.one_letter_keys(key)
         if self.five_options and any(letter not in question.options for letter in LETTERS):
-            return (
-                f"La base exige cinq propositions ; la question en a {len(question.options)}. "
-                "Appliquer la révision 004 du schéma, puis relancer."
-            )
+            return row_reasons.five_options(len(question.options))
         return None

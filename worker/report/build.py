@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import cast
 
+from worker.messages import workbook_words
+from worker.messages.headers import ANSWER, CANONICAL_HEADERS, EXPLANATION, EXPLANATION_HEADERS
 from worker.questions.answers import FIXES, SUCCESSES
 from worker.questions.item import DECIDED
 from worker.questions.question import QUESTION_TYPES, QuestionType, fold_name
 from worker.questions.row_marks import MARK_HEADER, RowMark
-from worker.report.cells import NOT_PROCESSED, reason_cell, status_cell, text_of
+from worker.report.cells import reason_cell, status_cell, text_of
 from worker.report.columns import (
-    CANONICAL_HEADERS,
     CASE_ONLY,
-    EXPLANATION_HEADERS,
     PLACE_HEADERS,
     QCM_ONLY,
     STATUS_HEADERS,
@@ -34,12 +34,8 @@ from worker.report.content import (
     StyledCell,
 )
 from worker.report.review import review_sheet
-from worker.report.summary import EMBEDDED_WARNING, Scan, summary_sheet
-from worker.text.french import NO_BREAK
+from worker.report.summary import Scan, summary_sheet
 
-__all__ = ["CANONICAL_HEADERS", "EMBEDDED_WARNING", "STATUS_HEADERS", "build_report", "template_sheets"]
-
-ERRORS_SHEET = "Erreurs"
 ERRORS = frozenset({"rejected", "failed"})
 
 NOTE_CHARACTERS = 500  # a note is a glance; `réponse d'origine` has the whole text
@@ -56,7 +52,7 @@ def build_report(rows: RowSource, summary: ReportSummary) -> Iterator[ReportShee
         if scan.counts[question_type]:
             yield _type_sheet(question_type, rows, scan)
     yield review_sheet(rows)
-    yield _extract_sheet(ERRORS_SHEET, ERRORS, rows, scan)
+    yield _extract_sheet(workbook_words.ERRORS_SHEET, ERRORS, rows, scan)
     yield summary_sheet(summary, scan)
 
 
@@ -135,7 +131,7 @@ def _extract_sheet(name: str, statuses: frozenset[str], rows: RowSource, scan: S
 def _row_cells(row: ReportRow, headers: Sequence[str]) -> list[ReportCell]:
     cells: dict[str, ReportCell] = {**row.cells, **_changed_cells(row), **_status_cells(row)}
     if headers[: len(PLACE_HEADERS)] == PLACE_HEADERS:
-        cells |= {"feuille": row.sheet, "ligne": StyledCell(row.row_number, "count")}
+        cells |= {workbook_words.SHEET: row.sheet, workbook_words.ROW: StyledCell(row.row_number, "count")}
     if row.item_id is not None and headers[-1] == MARK_HEADER:
         cells[MARK_HEADER] = _mark(row, row.item_id, cells)
     return [cells.get(header, "") for header in headers]
@@ -146,16 +142,16 @@ def _changed_cells(row: ReportRow) -> dict[str, ReportCell]:
     result = row.result or {}
     changed: dict[str, ReportCell] = {}
     answer = _kept_answer(row)
-    before = row.cells.get("reponse", "")
+    before = row.cells.get(ANSWER, "")
     if row.status == "duplicate":
         answer = result.get(DECIDED) or ""
     if row.status in {*FIXES, "duplicate"} and answer and answer != before:
-        changed["reponse"] = StyledCell(answer, "changed", _note(before or "(vide)"))
+        changed[ANSWER] = StyledCell(answer, "changed", _note(before or workbook_words.EMPTY_BEFORE))
     if row.status not in SUCCESSES:
         return changed
-    texts = {"explication": result.get("general_explanation")}
+    texts = {EXPLANATION: result.get("general_explanation")}
     for letter, text in (result.get("option_explanations") or {}).items():
-        texts[f"explication {letter.lower()}"] = text
+        texts[f"{EXPLANATION} {letter.lower()}"] = text
     for header, text in texts.items():
         before = row.cells.get(header, "")
         if text and text != before and not _is_human(row, header):
@@ -166,9 +162,9 @@ def _changed_cells(row: ReportRow) -> dict[str, ReportCell]:
 
 def _mark(row: ReportRow, item_id: str, cells: Mapping[str, ReportCell]) -> str:
     """By what the row is known again when it comes back, wherever it stands then."""
-    headers = ("explication", *EXPLANATION_HEADERS)
+    headers = (EXPLANATION, *EXPLANATION_HEADERS)
     ours = {h: text_of(cells[h]) for h in headers if isinstance(cells.get(h), StyledCell)}
-    return RowMark.of(item_id, row.status, text_of(cells.get("reponse", "")), ours).write()
+    return RowMark.of(item_id, row.status, text_of(cells.get(ANSWER, "")), ours).write()
 
 
 def _is_human(row: ReportRow, header: str) -> bool:
@@ -184,17 +180,19 @@ def _kept_answer(row: ReportRow) -> str:
 
 def _note(before: str) -> str:
     text = before if len(before) <= NOTE_CHARACTERS else before[:NOTE_CHARACTERS] + "…"
-    return f"Valeur d'origine{NO_BREAK}: {text}"
+    return workbook_words.value_before(text)
 
 
 def _status_cells(row: ReportRow) -> dict[str, ReportCell]:
     result = row.result or {}
     confidence = result.get("confidence")
     return {
-        "statut": status_cell(row.status),
-        "raison": reason_cell(row.reason or (NOT_PROCESSED if row.status == "pending" else None), row.findings),
+        workbook_words.STATUS: status_cell(row.status),
+        workbook_words.REASON: reason_cell(
+            row.reason or (workbook_words.NOT_PROCESSED if row.status == "pending" else None), row.findings
+        ),
         # A case's first row may hold the answers of several questions: then the cell is empty, the answer is not.
-        "réponse d'origine": row.cells.get("reponse", "") or row.official or "",
-        "réponse proposée": result.get("proposed") or (_kept_answer(row) if row.status in FIXES else ""),
-        "confiance": "" if confidence is None else StyledCell(float(confidence), "ratio"),
+        workbook_words.ORIGINAL_ANSWER: row.cells.get(ANSWER, "") or row.official or "",
+        workbook_words.PROPOSED_ANSWER: result.get("proposed") or (_kept_answer(row) if row.status in FIXES else ""),
+        workbook_words.CONFIDENCE: "" if confidence is None else StyledCell(float(confidence), "ratio"),
     }

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-from worker.messages.status_words import OUTCOME_WORDS
+from worker.messages.status_words import NOT_PROCESSED, OUTCOME_WORDS
 from worker.questions.question import Finding
 from worker.report.content import CellStyle, ReportCell, StyledCell
-
-NOT_PROCESSED = "Non traitée"
 
 
 def status_cell(status: str) -> ReportCell:
     """A row's status in French, in its colour: `confirmée`."""
     if status == "pending":
-        return StyledCell(NOT_PROCESSED.lower(), "pending")
+        return StyledCell(NOT_PROCESSED, "pending")
     return StyledCell(OUTCOME_WORDS[status][0], cast(CellStyle, status)) if status in OUTCOME_WORDS else status
 
 

@@ -2,76 +2,69 @@
 
 from __future__ import annotations
 
+from worker.messages import headers, workbook_words
 from worker.questions.question import fold_name
 from worker.questions.row_marks import MARK_HEADER
 from worker.report.content import ReportColumn
 
-OPTION_HEADERS = tuple(f"option {letter}" for letter in "abcde")
-EXPLANATION_HEADERS = tuple(f"explication {letter}" for letter in "abcde")
-CANONICAL_HEADERS = (
-    "matiere",
-    "cours",
-    "question n",
-    "cas n",
-    "source",
-    "texte du cas",
-    "texte de la question",
-    *OPTION_HEADERS,
-    "reponse",
-    "explication",
-    *EXPLANATION_HEADERS,
-    "rappel",
-    "image",
-    "niveau",
-    "semestre",
-)
-CASE_ONLY = frozenset({"cas n", "texte du cas"})
-QCM_ONLY = frozenset({*OPTION_HEADERS, *EXPLANATION_HEADERS})
+CASE_ONLY = frozenset({headers.CASE_NUMBER, headers.CASE_TEXT})
+QCM_ONLY = frozenset({*headers.OPTION_HEADERS, *headers.EXPLANATION_HEADERS})
 
-STATUS_HEADERS = ("statut", "raison", "réponse d'origine", "réponse proposée", "confiance")
-PLACE_HEADERS = ("feuille", "ligne")
+STATUS_HEADERS = (
+    workbook_words.STATUS,
+    workbook_words.REASON,
+    workbook_words.ORIGINAL_ANSWER,
+    workbook_words.PROPOSED_ANSWER,
+    workbook_words.CONFIDENCE,
+)
+PLACE_HEADERS = (workbook_words.SHEET, workbook_words.ROW)
 
 # On one screen of 1,366 pixels: a character of width is 7 of them in Calibri 11, and 5 go to each column's edges.
 REVIEW_WIDTHS = {
-    "feuille": 9,
-    "ligne": 6,
-    "statut": 10,
-    "question": 31,
-    "options": 27,
-    "réponse officielle": 10,
-    "analyse 1": 10,
-    "analyse 2": 10,
-    "raison": 20,
-    "décision": 10,
-    "réponse retenue": 10,
-    "explication retenue": 14,
-    "commentaire": 12,
+    workbook_words.SHEET: 9,
+    workbook_words.ROW: 6,
+    workbook_words.STATUS: 10,
+    workbook_words.QUESTION: 31,
+    workbook_words.OPTIONS: 27,
+    workbook_words.OFFICIAL_ANSWER: 10,
+    workbook_words.FIRST_LOOK: 10,
+    workbook_words.SECOND_LOOK: 10,
+    workbook_words.REASON: 20,
+    workbook_words.DECISION: 10,
+    workbook_words.ANSWER_TO_KEEP: 10,
+    workbook_words.EXPLANATION_TO_KEEP: 14,
+    workbook_words.COMMENT: 12,
 }
-DECISION_HEADERS = ("décision", "réponse retenue", "explication retenue", "commentaire")
+DECISION_HEADERS = (
+    workbook_words.DECISION,
+    workbook_words.ANSWER_TO_KEEP,
+    workbook_words.EXPLANATION_TO_KEEP,
+    workbook_words.COMMENT,
+)
 
 WIDTHS = {
-    "matiere": 18,
-    "cours": 26,
-    "question n": 10,
-    "cas n": 8,
-    "source": 22,
-    "texte du cas": 70,
-    "texte de la question": 50,
-    "reponse": 24,
-    "explication": 50,
-    "rappel": 40,
-    "image": 24,
-    "niveau": 10,
-    "semestre": 14,
-    "statut": 13,
-    "raison": 45,
-    "réponse d'origine": 24,
-    "réponse proposée": 24,
-    "confiance": 11,
-    "feuille": 14,
-    "ligne": 8,
-    **dict.fromkeys(OPTION_HEADERS, 30),
-    **dict.fromkeys(EXPLANATION_HEADERS, 36),
+    headers.SPECIALTY: 18,
+    headers.COURSE: 26,
+    headers.QUESTION_NUMBER: 10,
+    headers.CASE_NUMBER: 8,
+    headers.SOURCE: 22,
+    headers.CASE_TEXT: 70,
+    headers.QUESTION_TEXT: 50,
+    headers.ANSWER: 24,
+    headers.EXPLANATION: 50,
+    headers.REMINDER: 40,
+    headers.IMAGE: 24,
+    headers.LEVEL: 10,
+    headers.SEMESTER: 14,
+    workbook_words.STATUS: 13,
+    workbook_words.REASON: 45,
+    workbook_words.ORIGINAL_ANSWER: 24,
+    workbook_words.PROPOSED_ANSWER: 24,
+    workbook_words.CONFIDENCE: 11,
+    workbook_words.SHEET: 14,
+    workbook_words.ROW: 8,
+    **dict.fromkeys(headers.OPTION_HEADERS, 30),
+    **dict.fromkeys(headers.EXPLANATION_HEADERS, 36),
 }
 UNKNOWN_WIDTH = 20
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from worker.messages import workbook_words
 from worker.questions.decision import DECISION_WORDS
 from worker.questions.explanations import join_blocks, option_lines
 from worker.questions.question import Question
@@ -14,9 +15,7 @@ from worker.report.columns import DECISION_HEADERS, REVIEW_WIDTHS
 from worker.report.content import ReportCell, ReportColumn, ReportRow, ReportSheet, RowSelection, RowSource, StyledCell
 from worker.text.french import NO_BREAK
 
-REVIEW_SHEET = "À revoir"
 NOTE_CHARACTERS = 1_500  # of an analysis' explanation, shown when pointing at its answer
-NO_ANSWER = "aucune"
 
 
 def review_sheet(rows: RowSource) -> ReportSheet:
@@ -31,12 +30,12 @@ def review_sheet(rows: RowSource) -> ReportSheet:
             header,
             width,
             added=header in DECISION_HEADERS,
-            choices=tuple(DECISION_WORDS) if header == "décision" else (),
+            choices=tuple(DECISION_WORDS) if header == workbook_words.DECISION else (),
         )
         for header, width in REVIEW_WIDTHS.items()
     ]
     hidden = ReportColumn(MARK_HEADER, 12, added=True, is_hidden=True)
-    return ReportSheet(REVIEW_SHEET, (*columns, hidden), cells(), frozen_columns=2, fits_page=True)
+    return ReportSheet(workbook_words.REVIEW_SHEET, (*columns, hidden), cells(), frozen_columns=2, fits_page=True)
 
 
 def _review_cells(row: ReportRow) -> list[ReportCell]:
@@ -50,7 +49,7 @@ def _review_cells(row: ReportRow) -> list[ReportCell]:
         status_cell(row.status),
         _asked(question),
         "\n".join(f"{letter}. {text}" for letter, text in sorted(question.options.items())) if question else "",
-        row.official or NO_ANSWER,
+        row.official or workbook_words.NO_ANSWER,
         _look_cell(first, question),
         _look_cell(second, question),
         reason_cell(row.reason, row.findings),
@@ -66,7 +65,7 @@ def _asked(question: Question | None) -> str:
     """The question first, for a row is no higher than a screen; then the case that it is about."""
     if question is None:
         return ""
-    return join_blocks(question.text, f"Cas{NO_BREAK}: {question.case_text}" if question.case_text else None)
+    return join_blocks(question.text, workbook_words.case(question.case_text) if question.case_text else None)
 
 
 def _look_cell(look: Mapping[str, Any] | None, question: Question | None) -> ReportCell:
@@ -75,7 +74,7 @@ def _look_cell(look: Mapping[str, Any] | None, question: Question | None) -> Rep
         return ""
     said = look.get("key") or look.get("answer")
     if not said:
-        said = "d'accord" if look.get("verdict") == "upholds" else NO_ANSWER
+        said = workbook_words.UPHELD if look.get("verdict") == "upholds" else workbook_words.NO_ANSWER
     confidence = look.get("confidence")
     shown = said if confidence is None else f"{said} ({round(100 * confidence)}{NO_BREAK}%)"
     options = look.get("option_explanations") or {}

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from xml.sax.saxutils import escape
 
+from worker.messages import workbook_words
 from worker.report.content import CellStyle, ReportCell, ReportSheet
-from worker.text.french import NO_BREAK
 
 MAX_UTF16_UNITS = 32_767  # of one cell; Excel counts as UTF-16 does
 SHORT = MAX_UTF16_UNITS // 2  # characters that fit whatever they are
@@ -142,8 +142,8 @@ def _offer_choices(worksheet: Any, column: int, last: int, choices: Sequence[str
     rule = {
         "validate": "list",
         "source": list(choices),
-        "error_title": "Décision inconnue",
-        "error_message": f"Choisir dans la liste{NO_BREAK}: {', '.join(choices)}.",
+        "error_title": workbook_words.UNKNOWN_DECISION,
+        "error_message": workbook_words.choose_from(", ".join(choices)),
     }
     worksheet.data_validation(1, column, last, column, rule)
 
@@ -212,13 +212,9 @@ def fit_text(text: str) -> str:
     if len(text) <= SHORT or _units(text) <= MAX_UTF16_UNITS:
         return text
     # Room for the longest ending first; the real one is not longer.
-    room = MAX_UTF16_UNITS - _units(_ending(len(text)))
+    room = MAX_UTF16_UNITS - _units(workbook_words.cut_off(len(text)))
     kept = text.encode("utf-16-le")[: 2 * room].decode("utf-16-le", errors="ignore")
-    return kept + _ending(len(text) - len(kept))
-
-
-def _ending(missing: int) -> str:
-    return f"… [suite{NO_BREAK}: {missing} caractères coupés par Excel]"
+    return kept + workbook_words.cut_off(len(text) - len(kept))
 
 
 def _units(text: str) -> int:

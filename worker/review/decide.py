@@ -92,7 +92,9 @@ def _same_decision(item: DecidedItem, order: Order, settlement: Settlement) -> s
 def _check_open(item: DecidedItem, order: Order, *, is_open: bool) -> None:
     if item.standing and item.standing[-1]["userId"] != order.user_id:
         last = item.standing[-1]
-        raise DecisionConflict(decision_replies.settled_by(last["userName"] or "Quelqu'un", last["createdAt"]))
+        raise DecisionConflict(
+            decision_replies.settled_by(last["userName"] or decision_replies.SOMEBODY, last["createdAt"])
+        )
     if order.version is not None and order.version != item.version:
         raise DecisionConflict(decision_replies.QUESTION_CHANGED)
     if item.outcome not in OPEN_OUTCOMES or not (is_open or item.standing):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from worker.messages import published_text, verdict_reasons
 from worker.questions.answers import Conclusion, Look
 from worker.questions.explanations import (
     image_block,
@@ -17,13 +18,7 @@ from worker.questions.explanations import (
 from worker.questions.question import Question, fold_text
 from worker.questions.short_answers import is_other_answer, same_answer
 from worker.queue.job import JobConfig
-from worker.text.french import NO_BREAK, typeset
-
-EMBEDDED_WARNING = (
-    "Modèle de démonstration : ce texte vient d'un très petit modèle embarqué et n'a aucune valeur médicale."
-)
-KEY_SHOWN = 120  # characters of a key that nobody could read
-SECOND_LOOK_MISSING = "La seconde analyse n'a pas abouti."
+from worker.text.french import typeset
 
 
 def needs_second_look(question: Question, first: Look) -> bool:
@@ -54,7 +49,7 @@ def conclude(
     else:
         conclusion = _conclude_with_official(question, first, second, config=config, embedded=embedded)
     if embedded:
-        reason = " ".join(filter(None, (EMBEDDED_WARNING, conclusion.reason)))
+        reason = " ".join(filter(None, (published_text.EMBEDDED_WARNING, conclusion.reason)))
         conclusion = replace(conclusion, reason=reason)
     conclusion = _with_sources(conclusion, question, first, sources or {})
     validated = conclusion.outcome == "confirmed" and config.auto_validate and not embedded
@@ -90,8 +85,8 @@ def _conclude_with_official(
     if second is None:
         return _contested(question, first, None, embedded=embedded)
     if _agrees(question, second):
-        found = "se contredisait" if _contradicts_itself(question, first) else f"donnait {_given(question, first)}"
-        reason = f"La première analyse {found} ; la seconde retrouve {_official(question)}."
+        given = None if _contradicts_itself(question, first) else _given(question, first)
+        reason = verdict_reasons.only_second_confirms(given, is_qcm=question.is_qcm)
         return _confirmed(question, second, reason=reason, embedded=embedded)
     sure = min(first.confidence, second.confidence) >= config.quality_threshold
     sure = sure and not _contradicts_itself(question, first) and not _contradicts_itself(question, second)
@@ -101,27 +96,22 @@ def _conclude_with_official(
 
 
 def _conclude_without_official(question: Question, first: Look, second: Look | None, *, embedded: bool) -> Conclusion:
-    what = "clé officielle" if question.is_qcm else "réponse officielle"
-    unread = _unread(question)
-    without = f"{unread}. Sans {what}" if unread else f"Sans {what}"
+    is_qcm, unread = question.is_qcm, _unread(question)
     if second is None:
-        reason = f"{without}, il faut deux analyses concordantes. {SECOND_LOOK_MISSING}"
+        reason = verdict_reasons.not_completed_alone(unread, is_qcm=is_qcm)
         return replace(failed_conclusion(reason), proposed=_value(first), confidence=first.confidence)
     confidence = min(first.confidence, second.confidence)
     if _contradicts_itself(question, first) or _contradicts_itself(question, second):
-        reason = f"{without}, il faut deux analyses concordantes, et l'une d'elles se contredit : à vérifier."
+        reason = verdict_reasons.not_completed_contradictory(unread, is_qcm=is_qcm)
         return replace(failed_conclusion(reason), proposed=_proposed(question, first, second), confidence=confidence)
     if not _same_look(question, first, second):
-        reason = (
-            f"{without}, il faut deux analyses concordantes : la première donne {_given(question, first)}, "
-            f"la seconde {_given(question, second)}."
-        )
+        given, other = _given(question, first), _given(question, second)
+        reason = verdict_reasons.not_completed_differing(given, other, unread, is_qcm=is_qcm)
         return replace(failed_conclusion(reason), proposed=_proposed(question, first, second), confidence=confidence)
-    given = _given(question, first)
     return _with_text(
         Conclusion(
             outcome="completed",
-            reason=f"{unread or 'Le fichier ne donne pas de réponse'} : les deux analyses donnent {given}.",
+            reason=verdict_reasons.completed(_given(question, first), unread),
             key=first.key,
             answer=first.answer,
             confidence=confidence,
@@ -134,12 +124,9 @@ def _conclude_without_official(question: Question, first: Look, second: Look | N
 
 
 def _unread(question: Question) -> str | None:
-    """What an admin must know where the file gives a key that nobody can read for sure; no stop at the end."""
     if question.unread_official is None:
         return None
-    words = " ".join(question.unread_official.split())
-    shown = words if len(words) <= KEY_SHOWN else words[:KEY_SHOWN].rstrip() + " …"
-    return f"La clé du fichier (« {shown} ») n'a pas pu être lue"
+    return verdict_reasons.unread_key(" ".join(question.unread_official.split()))
 
 
 def _confirmed(question: Question, look: Look, *, reason: str | None, embedded: bool) -> Conclusion:
@@ -154,11 +141,10 @@ def _confirmed(question: Question, look: Look, *, reason: str | None, embedded: 
 
 
 def _corrected(question: Question, first: Look, second: Look) -> Conclusion:
-    given, official = _given(question, first), _given_official(question)
-    what = "Clé" if question.is_qcm else "Réponse"
-    opening = f"{what} remplacée : l'analyse donne {given}, {_official(question)} était {official}."
-    if question.explanation or question.option_explanations:
-        opening += " Les explications fournies avec la question accompagnaient l'ancienne réponse."
+    was_explained = bool(question.explanation or question.option_explanations)
+    opening = verdict_reasons.corrected(
+        _given(question, first), _given_official(question), is_qcm=question.is_qcm, was_explained=was_explained
+    )
     conclusion = Conclusion(
         outcome="corrected",
         reason=opening,
@@ -170,17 +156,13 @@ def _corrected(question: Question, first: Look, second: Look) -> Conclusion:
 
 
 def _contested(question: Question, first: Look, second: Look | None, *, embedded: bool) -> Conclusion:
-    official = f"{_official(question)} est {_given_official(question)}"
+    given, official, is_qcm = _given(question, first), _given_official(question), question.is_qcm
     if contradiction := _contradiction(question, first, second):
-        sentence = f"{contradiction} ; {official}."
-        sentence += f" {SECOND_LOOK_MISSING}" if second is None else ""
-    elif second is None:
-        sentence = f"L'analyse donne {_given(question, first)}, {official}. {SECOND_LOOK_MISSING}"
-    elif _same_look(question, first, second):
-        sentence = f"L'analyse donne {_given(question, first)}, {official}."
+        sentence = contradiction
+    elif second is None or _same_look(question, first, second):
+        sentence = verdict_reasons.contested(given, official, is_qcm=is_qcm, is_alone=second is None)
     else:
-        first_given, second_given = _given(question, first), _given(question, second)
-        sentence = f"L'analyse donne {first_given} puis, à la seconde lecture, {second_given} ; {official}."
+        sentence = verdict_reasons.contested_twice(given, _given(question, second), official, is_qcm=is_qcm)
     conclusion = Conclusion(
         outcome="contested",
         reason=sentence,
@@ -214,13 +196,18 @@ def _contradiction(question: Question, first: Look, second: Look | None) -> str 
     if not wrong:
         return None
     if question.is_qcm:
-        how = f"elle donne {_given(question, wrong[0])}, et son explication une autre clé"
+        how = verdict_reasons.explains_other_key(_given(question, wrong[0]))
     elif wrong[0].verdict == "upholds":
-        how = f"elle dit la réponse officielle juste, et donne {_given(question, wrong[0])}"
+        how = verdict_reasons.upholds_and_differs(_given(question, wrong[0]))
     else:
-        how = "elle conteste la réponse officielle, et donne la même"
-    which = "L'analyse" if len(wrong) == len(looks) else "Une des deux analyses"
-    return f"{which} se contredit ({how})"
+        how = verdict_reasons.CONTESTS_AND_AGREES
+    return verdict_reasons.contradictory(
+        how,
+        _given_official(question),
+        is_qcm=question.is_qcm,
+        all_looks=len(wrong) == len(looks),
+        is_alone=second is None,
+    )
 
 
 def _agrees(question: Question, look: Look) -> bool:
@@ -257,19 +244,11 @@ def _proposed(question: Question, first: Look, second: Look) -> str | None:
 
 
 def _given(question: Question, look: Look) -> str:
-    return _quoted(question, _value(look))
+    return verdict_reasons.in_sentence(_value(look), is_qcm=question.is_qcm)
 
 
 def _given_official(question: Question) -> str:
-    return _quoted(question, question.official)
-
-
-def _quoted(question: Question, value: str | None) -> str:
-    return (value or "") if question.is_qcm else f"« {value} »"
-
-
-def _official(question: Question) -> str:
-    return "la clé officielle" if question.is_qcm else "la réponse officielle"
+    return verdict_reasons.in_sentence(question.official, is_qcm=question.is_qcm)
 
 
 # --- the text ---------------------------------------------------------------------------------------------------
@@ -289,8 +268,8 @@ def _with_text(
     }
     merged = {**look.option_explanations, **human_options}
     contested = conclusion.outcome == "contested"
-    warnings = [typeset(EMBEDDED_WARNING) if embedded else None, typeset(opening)]
-    aside = f"Analyse{NO_BREAK}: {look.explanation}" if contested and question.explanation else None
+    warnings = [typeset(published_text.EMBEDDED_WARNING) if embedded else None, typeset(opening)]
+    aside = published_text.analysis(look.explanation) if contested and question.explanation else None
     general = question.explanation or look.explanation
     if (contested or embedded) and not question.explanation:
         model_options = {k: v for k, v in look.option_explanations.items() if k not in human_options}
@@ -324,8 +303,8 @@ def _with_sources(conclusion: Conclusion, question: Question, first: Look, sourc
         return conclusion
     is_confirmed = conclusion.outcome == "confirmed"
     if not (is_confirmed and _agrees(question, first)):
-        opening = "La première s'appuyait sur le cours" if is_confirmed else "Le cours dit"
-        said = " ".join(f"{opening} : {quote} ({place})." for quote, place in quoted)
+        tell = verdict_reasons.first_rested_on if is_confirmed else verdict_reasons.course_says
+        said = " ".join(tell(quote, place) for quote, place in quoted)
         conclusion = replace(conclusion, reason=" ".join(filter(None, (conclusion.reason, said))))
         if is_confirmed:
             return conclusion  # its explanation is the second look's
