@@ -6,12 +6,12 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-DOCS = Path(__file__).resolve().parent.parent / "docs"
+from tests.support.pages import DOCS, put_between
+
 BEGIN, END = "<!-- figures: begin (written by `make bench`) -->", "<!-- figures: end -->"
 
 
@@ -68,12 +68,6 @@ def write(results: Mapping[str, Result]) -> None:
     put_between(DOCS / "performance.md", BEGIN, END, "\n".join(map(_section, known.values())))
     if "sizes" in known:
         (DOCS / "time-per-question.svg").write_text(_curve(known["sizes"].figures))
-
-
-def put_between(page: Path, begin: str, end: str, text: str) -> None:
-    """Write `text` into a page, between the two marks that stand in it."""
-    before, _, rest = page.read_text().partition(begin)
-    page.write_text(f"{before}{begin}\n\n{text}\n{end}{rest.partition(end)[2]}")
 
 
 def _section(result: Result) -> str:

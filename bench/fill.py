@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from bench.site import Site
-from bench.uploads import COURSES
+from tests.support.uploads import COURSES
 
 ITEMS_OF_A_JOB, BATCH, DAYS = 500, 5, 400
 CONTENTS = 10  # files come in again: of so many rows one is new
@@ -33,7 +33,7 @@ KEYS = (
 )
 WHEN = f"timezone('UTC', now())::timestamp(3) - make_interval(secs => {DAYS} * 86400.0 * (:jobs - job) / :jobs + 3600)"
 
-# Questions are filed in 200 courses, those of `bench.uploads` among them: a new file is compared with its courses.
+# Questions are filed in 200 courses, those of `tests.support.uploads` among them: a new file is compared with them.
 QUESTIONS = f"""
 INSERT INTO "Specialty" ("id", "name", "updatedAt") VALUES ('pediatrie', 'Pédiatrie', now()) ON CONFLICT DO NOTHING;
 INSERT INTO "Course" ("id", "name", "specialtyId", "updatedAt")

@@ -24,7 +24,7 @@ from bench.document import Figure, Result
 from bench.fill import MEMBERS, add_large_job, fill, open_jobs
 from bench.meters import CpuMeter
 from bench.site import Site, open_ground, open_site
-from bench.uploads import write_csv, write_truth
+from tests.support.uploads import write_csv, write_truth
 from worker.db.engine import Database, connect
 from worker.jobs import invariants, queries
 from worker.jobs.retention import Retention

@@ -10,40 +10,16 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from bench.site import Site
-
-TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def cpu_s(pid: int) -> float:
-    """Seconds of CPU that a process has used, 0 when it is gone."""
-    fields = _stat(pid)
-    return (int(fields[11]) + int(fields[12])) / TICKS if fields else 0.0
-
-
-def memory_mb(pid: int, *, peak: bool = False) -> float:
-    """Resident memory of a process now, or at its highest so far."""
-    name = "VmHWM" if peak else "VmRSS"
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0.0
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(name)), 0.0)
-
-
-def _stat(pid: int) -> list[str]:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return []
+from tests.support.probes import TICKS, cpu_s, read_stat
 
 
 def _server_cpu_s(site: Site) -> float:
     """CPU of PostgreSQL: the postmaster's children that live now, and those that have ended."""
     postmaster = int((Path(site.value("SHOW data_directory")) / "postmaster.pid").read_text().split()[0])
     children = [int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit()]
-    own = _stat(postmaster)
+    own = read_stat(postmaster)
     ended = (int(own[13]) + int(own[14])) / TICKS if own else 0.0
-    return ended + sum(cpu_s(pid) for pid in children if (s := _stat(pid)) and int(s[1]) == postmaster)
+    return ended + sum(cpu_s(pid) for pid in children if (s := read_stat(pid)) and int(s[1]) == postmaster)
 
 
 def _machine_busy_s() -> float:

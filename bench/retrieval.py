@@ -18,32 +18,27 @@ import random
 import statistics
 import tempfile
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from bench.courses import AskedQuestion, Course, make_courses, make_questions
-from bench.meters import cpu_s
+from tests.support.courses import AskedQuestion, make_courses, make_questions
+from tests.support.probes import cpu_s
+from tests.support.relevance import Search, finish_index, measure_relevance, our_search, store
 from worker.courses import document_store, passage_search
-from worker.courses.chunk import chunk_document
-from worker.courses.document import Chunk, Corpus, CourseLabels, CourseQuery, NewDocument
+from worker.courses.document import Chunk, CourseLabels, CourseQuery, NewDocument
 from worker.courses.embeddings import EmbeddingClient
-from worker.courses.extract.text import read_markdown
 from worker.courses.ingest import embed_chunks, find_files, ingest_files
-from worker.courses.passage_search import Vectors
-from worker.courses.search import choose_excerpts, compose_query, fold_specialty, index_terms
+from worker.courses.search import compose_query
 from worker.db.engine import Database, connect, sqlalchemy_url
 from worker.db.schema import upgrade
 from worker.embedded import open_services
 from worker.settings import Settings
 from worker.system.urls import libpq_url
-
-# The texts of what is found for each question, best first.
-Search = Callable[[Sequence[AskedQuestion]], list[list[str]]]
 
 
 @contextmanager
@@ -68,86 +63,7 @@ def fresh_database(url: str | None) -> Iterator[Database]:
                 server.dispose()
 
 
-def store(database: Database, courses: Sequence[Course]) -> None:
-    """Put the corpus in as `medq ingest` would, one document for each condition."""
-    for course in courses:
-        condition = course.condition
-        chunks = chunk_document(read_markdown(course.markdown().encode()))
-        assert len(chunks) == len(course.passages), condition.name
-        context = f"{condition.name} {condition.specialty}"
-        document = NewDocument(
-            title=condition.name,
-            file_name=condition.name,
-            content_hash=condition.name,
-            labels=CourseLabels("DCEM2", condition.specialty, None, None),
-            specialty_key=fold_specialty(condition.specialty),
-            page_count=None,
-            chunks=chunks,
-            chunk_terms=tuple(index_terms(f"{context}\n{chunk.heading}\n{chunk.text}") for chunk in chunks),
-        )
-        database.transact(lambda c, document=document: document_store.store_document(c, document))
-    finish_index(database)
-
-
-def finish_index(database: Database) -> None:
-    """What ingest and autovacuum would have done by now."""
-    database.transact(document_store.flush_index)
-    with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.exec_driver_sql("VACUUM ANALYZE")
-
-
 # --- relevance --------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Figures:
-    """What one way of searching came to."""
-
-    recall_1: float
-    recall_5: float
-    mrr: float
-    off_corpus: float  # share of questions without a passage that were given one all the same
-    shown: float  # excerpts for a question with a passage, on average
-    by_kind: dict[str, float]  # recall@5
-
-
-def measure_relevance(search: Search, asked: Sequence[AskedQuestion], texts: dict[str, str]) -> Figures:
-    """Ask in batches of five. `texts`: passage key → what its chunk holds."""
-    ranks: list[int | None] = []
-    kinds: dict[str, list[bool]] = defaultdict(list)
-    shown: list[int] = []
-    injected: list[bool] = []
-    for start in range(0, len(asked), 5):
-        batch = asked[start : start + 5]
-        for question, found in zip(batch, search(batch), strict=True):
-            if question.key is None:
-                injected.append(bool(found))
-                continue
-            wanted = texts[question.key]
-            rank = next((n for n, text in enumerate(found[:5], start=1) if wanted in text), None)
-            ranks.append(rank)
-            kinds[question.kind].append(rank is not None)
-            shown.append(len(found))
-    return Figures(
-        recall_1=statistics.mean(rank == 1 for rank in ranks),
-        recall_5=statistics.mean(rank is not None for rank in ranks),
-        mrr=statistics.mean(1 / rank if rank else 0 for rank in ranks),
-        off_corpus=statistics.mean(injected) if injected else 0.0,
-        shown=statistics.mean(shown),
-        by_kind={kind: statistics.mean(hits) for kind, hits in sorted(kinds.items())},
-    )
-
-
-def our_search(database: Database, corpus: Corpus, embedder: EmbeddingClient | None = None) -> Search:
-    """The worker's own: what it would put into the prompt."""
-
-    def search(asked: Sequence[AskedQuestion]) -> list[list[str]]:
-        queries = [compose_query(str(number), one.question) for number, one in enumerate(asked)]
-        vectors = Vectors(embedder.model, embedder.embed([q.text for q in queries])) if embedder else None
-        found = database.transact(lambda c: passage_search.search_passages(c, queries, corpus, vectors=vectors))
-        return [[excerpt.text for excerpt in choose_excerpts(found[query.item_id])] for query in queries]
-
-    return search
 
 
 def server_search(database: Database, config: str, *, folded: bool) -> Search:
@@ -272,7 +188,7 @@ def _zipf_query(number: int, rng: random.Random, words: Sequence[str], shares: S
 
 def ingest(url: str | None, pages: int) -> None:
     """Pages a second from PDF files to searchable passages."""
-    from bench.pdfs import write_pdf
+    from tests.support.pdfs import write_pdf
 
     sentences = [p.text for course in make_courses() for p in course.passages]
     rng = random.Random(3)
@@ -297,7 +213,7 @@ def empty(pairs: int, count: int = 1_000) -> None:
     """What retrieval costs where there is no document: jobs with `rag` on and off in turn, in one run."""
     from bench.meters import CpuMeter, count_transactions
     from bench.site import open_ground, open_site
-    from bench.uploads import write_csv, write_truth
+    from tests.support.uploads import write_csv, write_truth
 
     cpu_ms: dict[bool, list[float]] = {True: [], False: []}
     transactions: dict[bool, list[float]] = {True: [], False: []}

@@ -17,7 +17,7 @@ from typing import Any
 import redis
 import sqlalchemy as sa
 
-from bench.scripted_llm import ScriptedLlm
+from tests.support.scripted_llm import ScriptedLlm
 from worker.db.engine import connect, sqlalchemy_url
 from worker.db.schema import upgrade
 from worker.embedded import Services, open_services

@@ -15,7 +15,7 @@ BATCHES = 20_000
 COLLECTOR = """
 import sys
 sys.path[:0] = ["tests/support"]
-from otlp_collector import collecting
+from tests.support.otlp_collector import collecting
 with collecting() as collector:
     print(collector.url, flush=True)
     sys.stdin.read()

@@ -24,7 +24,7 @@ from bench import document
 from bench.document import Figure, Result
 from bench.meters import CpuMeter, Usage, busy_share, count_transactions, memory_mb
 from bench.site import Site, open_ground, open_site
-from bench.uploads import write_csv, write_truth
+from tests.support.uploads import write_csv, write_truth
 from worker.embedded import Services
 
 BATCH = 5

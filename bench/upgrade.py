@@ -1,30 +1,28 @@
 """What an upgrade locks, and for how long: `python -m bench.upgrade` prints the tables of docs/operations.md.
 
 On a full database that nobody else uses: how long others wait meanwhile is measured, and bounded, by
-tests/integration/test_online_migrations.py, whose rows these are.
+tests/integration/test_online_migrations.py, on the same rows.
 """
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 import sqlalchemy as sa
 
 from schema import adoption, online, routines, rules, scripts
 from schema.config import head_revision
+from tests.support.full_databases import OURS, PLATFORM, address_of, build_ours, build_platform, fill
 from worker.db.engine import sqlalchemy_url
 from worker.db.schema import upgrade
 from worker.db.schema.migrate import read_revision
 from worker.embedded import open_services
 from worker.settings import Settings
 
-TESTS = Path(__file__).parents[1] / "tests"
 QUESTIONS, CALLS = 200_000, 400_000
 # What a statement holds of a table with rows, weakest first. Behind the first two nobody waits who reads or writes;
 # behind the third who writes does, behind the last everybody.
@@ -117,20 +115,16 @@ def print_table(steps: list[Step]) -> None:
 
 def main() -> None:
     """Measure both beginnings."""
-    sys.path += [str(TESTS / "support"), str(TESTS / "integration")]
-    import test_online_migrations as rows
-
-    rows.QUESTIONS, rows.CALLS = QUESTIONS, CALLS
 
     def platform(url: str) -> None:
         """A platform's own database."""
-        rows.build_platform(url)
-        rows.fill(rows.address_of(url), *rows.PLATFORM, "ANALYZE")
+        build_platform(url)
+        fill(address_of(url), *PLATFORM, "ANALYZE", questions=QUESTIONS, calls=CALLS)
 
     def ours(url: str) -> None:
         """An older version's database, at 008."""
-        rows.build_ours(url)
-        rows.fill(rows.address_of(url), *rows.PLATFORM, *rows.OURS, "ANALYZE")
+        build_ours(url)
+        fill(address_of(url), *PLATFORM, *OURS, "ANALYZE", questions=QUESTIONS, calls=CALLS)
 
     for prepare in (platform, ours):
         print_table(measure(prepare))

@@ -26,7 +26,7 @@ from bench import document
 from bench.document import Figure, Result
 from bench.meters import CpuMeter
 from bench.site import ADMIN, Site, open_ground, open_site
-from bench.uploads import write_csv, write_truth
+from tests.support.uploads import write_csv, write_truth
 
 TOKEN = "bench-token-0123456789"  # noqa: S105
 HEADERS = {"Authorization": f"Bearer {TOKEN}", "X-Medq-User": ADMIN}

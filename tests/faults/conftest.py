@@ -11,23 +11,12 @@ from typing import Any
 
 import pytest
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import Platform
-from tests.faults.harness import LONG
-from tests.faults.nursery import Nursery
 from tests.faults.record import VARIABLE, record
 from tests.faults.servers import Servers, open_servers
-from tests.integration.conftest import (
-    create_database,
-    database_url,
-    given_database_url,
-    redis_url,
-    services,
-    template,
-    url_of,
-)
-
-__all__ = ["create_database", "database_url", "given_database_url", "redis_url", "services", "template", "url_of"]
+from tests.support.harness import LONG
+from tests.support.nursery import Nursery
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import Platform
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.document import DOCS, put_between
+from tests.support.pages import DOCS, put_between
 
 ROOT = DOCS.parent
 PAGE, KEPT = DOCS / "reliability.md", DOCS / "mutants.jsonl"

@@ -21,10 +21,10 @@ from urllib.parse import quote, urlsplit
 import psycopg
 import redis
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import Platform
-from tests.faults.namespaces import enter
 from tests.faults.servers import Servers
+from tests.support.namespaces import enter
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import Platform
 from worker.db.engine import sqlalchemy_url
 from worker.db.schema import upgrade
 from worker.embedded import start_services, stop_services

@@ -15,7 +15,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-from bench.document import DOCS, put_between
+from tests.support.pages import DOCS, put_between
 from worker.jobs.invariants import INVARIANTS
 
 VARIABLE = "MEDQ_FAULT_RECORD"

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import Platform
-from tests.faults.harness import (
+from tests.faults.record import record
+from tests.support.harness import (
     Jobs,
     Watcher,
     check_at_rest,
@@ -23,8 +22,9 @@ from tests.faults.harness import (
     ledger_of,
     read_books,
 )
-from tests.faults.nursery import Nursery
-from tests.faults.record import record
+from tests.support.nursery import Nursery
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import Platform
 
 OFF_S = 120
 # What libfaketime does, for the three functions by which a process asks for the time of day.

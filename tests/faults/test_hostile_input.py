@@ -14,12 +14,12 @@ from typing import Any, ClassVar
 import openpyxl
 import pytest
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import ADMIN, Platform
-from tests.faults.harness import Jobs, Watcher, check_at_rest
 from tests.faults.hostile import HEADERS, HOSTILE, question, row, workbook
-from tests.faults.nursery import Nursery
 from tests.faults.record import record
+from tests.support.harness import Jobs, Watcher, check_at_rest
+from tests.support.nursery import Nursery
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import ADMIN, Platform
 from worker.enqueue import enqueue_job
 
 BOUND_MB = 300  # of the worker; each of its two readers may have a gigabyte of its own

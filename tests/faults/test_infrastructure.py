@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import Platform
-from tests.faults.harness import (
+from tests.faults.record import record
+from tests.faults.servers import Proxy, Servers, at_random, either, when
+from tests.support.harness import (
     LATE,
     LONG,
     Jobs,
@@ -23,9 +23,9 @@ from tests.faults.harness import (
     open_calls,
     read_books,
 )
-from tests.faults.nursery import Nursery
-from tests.faults.record import record
-from tests.faults.servers import Proxy, Servers, at_random, either, when
+from tests.support.nursery import Nursery
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import Platform
 
 ROUNDS = 20 if LONG else 4
 

@@ -6,10 +6,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import Platform
-from tests.faults.harness import Jobs
-from tests.faults.nursery import Nursery
+from tests.support.harness import Jobs
+from tests.support.nursery import Nursery
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import Platform
 from worker.jobs.invariants import INVARIANTS, find_violations, look
 
 LONG_AGO = "timestamp '2020-01-01'"

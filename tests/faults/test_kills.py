@@ -10,9 +10,8 @@ import time
 
 import pytest
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import Platform
-from tests.faults.harness import (
+from tests.faults.record import record
+from tests.support.harness import (
     LATE,
     LEASE_S,
     LONG,
@@ -31,8 +30,9 @@ from tests.faults.harness import (
     open_calls,
     read_books,
 )
-from tests.faults.nursery import Nursery
-from tests.faults.record import record
+from tests.support.nursery import Nursery
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import Platform
 from worker.failpoints import Point
 from worker.messages import row_reasons
 

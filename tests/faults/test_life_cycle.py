@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
-import json
-import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import hypothesis
@@ -29,112 +25,25 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from bench.scripted_llm import Script, compose_message
-from surroundings import ADMIN, TERMINAL, Platform
-from tests.faults.harness import ALWAYS, LONG, make_workbook
 from tests.faults.record import record
+from tests.support.harness import ALWAYS, LONG
+from tests.support.in_process import LEASE_S, Parts
+from tests.support.surroundings import ADMIN, TERMINAL, Platform
+from tests.support.workbooks import make_workbook
 from worker import failpoints
-from worker.db.engine import Database
 from worker.enqueue import enqueue_job
-from worker.errors import LeaseLost, ProviderUnavailable, Stopping
+from worker.errors import LeaseLost, Stopping
 from worker.failpoints import Point
 from worker.jobs.claim import Claimed
-from worker.jobs.dispatch import TaskDispatch
 from worker.jobs.failures import record_crash
 from worker.jobs.invariants import look
-from worker.llm.calls import Endpoint, Reply, Request, Usage
-from worker.llm.dispatcher import TokenMeter
-from worker.llm.prices import load_prices
-from worker.llm.sizes import UNKNOWN, Capacity
 from worker.queue import tasks
 from worker.queue.job import Task
 from worker.queue.leases import Lease
 from worker.runtime.reaper import Reaper
-from worker.settings import Settings
-from worker.upload.storage import Storage
 
-LEASE_S = 600.0  # only `expire` ends a lease here
 QUESTIONS = 24  # enough that the job is not done before anything has happened to it
 CONTENT = 'SELECT md5(string_agg(r::text, chr(10) ORDER BY r::text)) FROM (SELECT i.* FROM "AiValidationItem" i) r'
-
-
-@dataclass
-class Model:
-    """A model in the process: it answers as the scripted one does, or it is away. Stands where the dispatcher
-    stands.
-    """
-
-    endpoint: Endpoint = field(default_factory=lambda: Endpoint("http://model.test/v1", "scripted", "scripted"))
-    is_away: bool = False
-    calls: Iterator[int] = field(default_factory=itertools.count)
-    asked: set[str] = field(default_factory=set)  # keys of questions
-    meter: TokenMeter = field(default_factory=TokenMeter)
-
-    @property
-    def endpoints(self) -> list[Endpoint]:
-        return [self.endpoint]
-
-    def choose(self) -> Endpoint:
-        return self.endpoint
-
-    def expected(self, endpoint: Endpoint, model: str) -> Capacity:
-        return UNKNOWN
-
-    capacity = expected
-    reported_rpm = None
-
-    def is_current(self, request: Request) -> bool:
-        return True
-
-    def is_every_call(self, request: Request, probe: Callable[[], None]) -> bool:
-        return False
-
-    def ask_permit(self, check: Callable[[], None], sleep: Callable[[float], None]) -> Model:
-        return self
-
-    def admitted(self, request: Request) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def send(self, request: Request) -> Reply:
-        if self.is_away:
-            raise ProviderUnavailable("away", code="connection", retry_after_s=30)
-        keys = {question.key for question in request.questions}
-        # Nobody dies here while a call is under way, so nothing is ever paid for twice.
-        assert keys.isdisjoint(self.asked), "paid twice"
-        self.asked |= keys
-        document = json.loads(request.body["messages"][-1]["content"])
-        message, finish = compose_message(
-            Script(accuracy=0.8), document["task"], document["questions"], random.Random(0)
-        )
-        raw = {"choices": [{"index": 0, "finish_reason": finish, "message": message}], "model": "scripted"}
-        return Reply(json.dumps(raw, ensure_ascii=False), "scripted", Usage(10, 0, 10), f"req-{next(self.calls)}")
-
-
-@dataclass
-class Parts:
-    """What every example works with."""
-
-    platform: Platform
-    database: Database
-    line: TaskDispatch
-    model: Model
-    numbers: Iterator[int]
-
-    @classmethod
-    def build(cls, platform: Platform) -> Parts:
-        environment = {"MEDQ_BATCH_SIZE": "2", "OPENAI_BASE_URL": "http://model.test/v1"}
-        model = Model()
-        database = Database(platform.engine)
-        given: dict[str, Any] = {name.lower(): value for name, value in environment.items()}
-        line = TaskDispatch(
-            database=database,
-            storage=Storage(platform.storage_url),
-            dispatcher=model,  # type: ignore[arg-type]
-            endpoint=model.endpoint,
-            settings=Settings.model_validate({**environment, **given}),
-            prices=load_prices(None),
-        )
-        return cls(platform, database, line, model, itertools.count())
 
 
 OWNERS = st.sampled_from(["a:1:x", "b:2:y"])

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from surroundings import Platform
-from tests.faults.harness import (
+from tests.faults.network import Host, Network, NetworkSite, find_missing, open_network
+from tests.faults.record import record
+from tests.support.harness import (
     LATE,
     LONG,
     Jobs,
@@ -25,9 +26,8 @@ from tests.faults.harness import (
     open_calls,
     read_books,
 )
-from tests.faults.network import Host, Network, NetworkSite, find_missing, open_network
-from tests.faults.nursery import Nursery
-from tests.faults.record import record
+from tests.support.nursery import Nursery
+from tests.support.surroundings import Platform
 
 MISSING = find_missing()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=MISSING or "")

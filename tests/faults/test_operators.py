@@ -13,9 +13,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import TERMINAL, Platform
-from tests.faults.harness import (
+from tests.faults.record import record
+from tests.faults.servers import Servers
+from tests.support.harness import (
     LATE,
     LONG,
     Jobs,
@@ -28,10 +28,10 @@ from tests.faults.harness import (
     read_books,
     read_ledger,
 )
-from tests.faults.nursery import ROOT, Nursery
-from tests.faults.record import record
-from tests.faults.servers import Servers
-from told import events_of
+from tests.support.nursery import ROOT, Nursery
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import TERMINAL, Platform
+from tests.support.told import events_of
 from worker.runtime import supervisor
 from worker.runtime.supervisor import Workers
 from worker.runtime.worker_main import WEDGED

@@ -15,9 +15,9 @@ import xlsxwriter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.faults.harness import LONG
 from tests.faults.reading import LONGEST_S, MAX_BYTES, MAX_ROWS, Read, damage, read_apart
 from tests.faults.record import record
+from tests.support.harness import LONG
 from worker.errors import JobFailed
 from worker.upload.reading import read_sheets
 from worker.upload.reading.cells import cell_text, clean_text

@@ -12,12 +12,12 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from typer.testing import CliRunner
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import Platform
-from tests.faults.harness import LATE, LONG, Jobs, check_nothing_counted, check_nothing_lost
-from tests.faults.nursery import Nursery
 from tests.faults.record import record
 from tests.faults.servers import Servers
+from tests.support.harness import LATE, LONG, Jobs, check_nothing_counted, check_nothing_lost
+from tests.support.nursery import Nursery
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import Platform
 from worker.cli import app
 from worker.runtime.notifier import UNHEARD_S
 

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import Platform
 from tests.faults.clusters import (
     Cluster,
     crowded,
@@ -23,7 +21,8 @@ from tests.faults.clusters import (
     set_to,
     why_no_mount,
 )
-from tests.faults.harness import (
+from tests.faults.record import record
+from tests.support.harness import (
     LONG,
     Jobs,
     Watcher,
@@ -34,8 +33,9 @@ from tests.faults.harness import (
     open_calls,
     read_books,
 )
-from tests.faults.nursery import Nursery
-from tests.faults.record import record
+from tests.support.nursery import Nursery
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import Platform
 from worker.embedded import Services
 
 FAULT_S, LEASE_S, QUESTIONS = (25.0, 6.0, 150) if LONG else (3.5, 3.0, 40)

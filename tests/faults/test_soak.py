@@ -14,9 +14,8 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import ADMIN, TERMINAL, Platform
-from tests.faults.harness import (
+from tests.faults.record import record
+from tests.support.harness import (
     LONG,
     Jobs,
     Watcher,
@@ -26,8 +25,9 @@ from tests.faults.harness import (
     open_calls,
     read_books,
 )
-from tests.faults.nursery import Nursery
-from tests.faults.record import record
+from tests.support.nursery import Nursery
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import ADMIN, TERMINAL, Platform
 
 MINUTES = 20.0 if LONG else 0.3
 PAUSE_S = 1.0 if LONG else 0.4  # between two jobs

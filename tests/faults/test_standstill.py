@@ -9,8 +9,8 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from surroundings import Platform
-from tests.faults.harness import Jobs
+from tests.support.harness import Jobs
+from tests.support.surroundings import Platform
 from worker.db.engine import Database
 from worker.queue import tasks
 from worker.runtime.reaper import Reaper

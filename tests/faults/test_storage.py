@@ -9,11 +9,12 @@ from pathlib import Path
 
 import openpyxl
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import ADMIN, Platform
-from tests.faults.harness import LONG, Jobs, Watcher, check_at_rest, check_nothing_lost, make_workbook
-from tests.faults.nursery import Nursery
 from tests.faults.record import record
+from tests.support.harness import LONG, Jobs, Watcher, check_at_rest, check_nothing_lost
+from tests.support.nursery import Nursery
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import ADMIN, Platform
+from tests.support.workbooks import make_workbook
 from worker.failpoints import Point
 from worker.messages import job_causes
 

@@ -10,20 +10,17 @@ import ast
 import importlib
 import pkgutil
 import re
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from adversaries import make_adversaries
 
 import worker
+from tests.house.adversaries import make_adversaries
+from tests.house.growth import find_growth
 
 OUR_OWN_TEXT = ("worker.db.schema.prisma",)  # reads the schema that we ship
-SIZES = (12, 16, 20, 24, 28, 64, 256, 1_000, 4_000, 16_000, 128_000)
-IDLE_S, PER_CHARACTER_S = 0.02, 2e-6
-UNSUSPICIOUS_S = 0.0004  # at 16,000 characters: were it quadratic, a whole cell of a sheet would still cost nothing
 METHODS = ("search", "match", "fullmatch", "sub", "subn", "split", "findall", "finditer")
 
 
@@ -91,32 +88,6 @@ def run(pattern: re.Pattern[Any], method: str, text: str) -> Callable[[], object
     if method == "finditer":
         return lambda: sum(1 for _ in pattern.finditer(subject))
     return lambda: getattr(pattern, method)(subject)
-
-
-def measure(work: Callable[[], object]) -> float:
-    before = time.thread_time()
-    work()
-    return time.thread_time() - before
-
-
-def find_growth(
-    make: Callable[[int], str],
-    prepare: Callable[[str], Callable[[], object]],
-    *,
-    dear: float = 1,
-    sizes: Sequence[int] = SIZES,
-) -> str:
-    """What is wrong with it at which length, or nothing. `dear`: how many times the bound a character may cost."""
-    before = 0.0
-    for size in sizes:
-        work = prepare(make(size))
-        most = dear * (IDLE_S + size * PER_CHARACTER_S)
-        if (taken := measure(work)) > most and (taken := min(taken, measure(work), measure(work))) > most:
-            return f"{taken:.3f} s of CPU for {size} characters"
-        if size == 16_000 and (taken < UNSUSPICIOUS_S * dear or taken < 6 * before):
-            return ""  # four times as long, not sixteen times
-        before = taken
-    return ""
 
 
 @pytest.mark.parametrize("use", sorted(PATTERNS), ids=" ".join)

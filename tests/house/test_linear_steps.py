@@ -10,8 +10,8 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
-from test_linear import find_growth
 
+from tests.house.growth import find_growth
 from worker.courses.chunk import chunk_document
 from worker.courses.extract.html import read_html
 from worker.courses.extract.text import read_markdown, read_text

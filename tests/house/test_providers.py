@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.integration.provider_record import BEGIN, END, KEPT, PAGE, read, table
+from tests.support.provider_record import BEGIN, END, KEPT, PAGE, read, table
 
 
 def test_the_table_is_that_of_the_record() -> None:

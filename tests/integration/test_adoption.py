@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from psycopg.errors import CheckViolation
 from sqlalchemy.pool import NullPool
 
-import platforms
-from platforms import REFUSED_KEYS, STATUSES
-from real_servers import VERSIONS, RealServer
 from schema.config import head_revision
+from tests.support import platforms
+from tests.support.platforms import REFUSED_KEYS, STATUSES
+from tests.support.real_servers import VERSIONS, RealServer
 from worker.db.schema import check, current_revision, downgrade, upgrade
 from worker.errors import UsageError
 from worker.jobs import job_store

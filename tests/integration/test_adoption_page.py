@@ -12,9 +12,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-import platforms
-from bench.scripted_llm import ScriptedLlm
-from surroundings import Platform
+from tests.support import platforms
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import Platform
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/adoption.md").read_text(encoding="utf-8")

@@ -15,8 +15,8 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from real_servers import VERSIONS, RealServer
-from surroundings import Platform
+from tests.support.real_servers import VERSIONS, RealServer
+from tests.support.surroundings import Platform
 from worker.backups.programs import find_programs
 from worker.cli import call
 from worker.db.engine import sqlalchemy_url

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
-
-from bench.scripted_llm import ScriptedLlm
-from bench.uploads import write_csv, write_truth
-from surroundings import Platform
+from tests.support.probes import heard
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import Platform
+from tests.support.uploads import write_csv, write_truth
 from worker.runtime.container import build_worker
 from worker.settings import Settings
 
@@ -26,16 +22,6 @@ def run_here(platform: Platform, questions: int) -> None:
     finally:
         parts.close()
     assert platform.job(job_id)["status"] == "completed"
-
-
-@contextmanager
-def heard(name: str, listener: Callable[..., None]) -> Iterator[None]:
-    """Have SQLAlchemy call the listener while the block runs."""
-    event.listen(Engine, name, listener)
-    try:
-        yield
-    finally:
-        event.remove(Engine, name, listener)
 
 
 def count_transactions(platform: Platform, questions: int) -> int:

@@ -12,12 +12,12 @@ from typing import Any
 import openai
 import openpyxl
 import pytest
-from test_batch_cost import heard
-from test_cost import PRICES, medq
-from test_line import asked_once, knowing, make_workbook
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import Platform
+from tests.support.commands import run_medq
+from tests.support.probes import heard
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import PRICES, Platform, asked_once
+from tests.support.workbooks import knowing, make_workbook
 from worker.jobs.invariants import look
 from worker.runtime.container import build_worker
 from worker.settings import Settings
@@ -93,11 +93,11 @@ def test_a_job_goes_through_batches_round_by_round_at_half_price(
             assert row["request"] is None
         # And status and workbook say so
         spent = float(batched.value('SELECT sum("costUsd") FROM "LlmCall"'))
-        shown = json.loads(medq(batched, "status", job["id"], "--json"))
+        shown = json.loads(run_medq(batched, "status", job["id"], "--json"))
         assert shown["config"]["batchApi"] is True
         assert shown["llmCalls"]["batchCalls"] == len(llm.calls()) == shown["llmCalls"]["calls"]
         assert shown["llmCalls"]["batchCostUsd"] == pytest.approx(spent)
-        assert "batch" in medq(batched, "status", job["id"])
+        assert "batch" in run_medq(batched, "status", job["id"])
         summary = openpyxl.load_workbook(job["outputUrl"].removeprefix("file://"))["Résumé"]
         lines = {row[0]: row[1] for row in summary.iter_rows(values_only=True)}
         assert lines["dont par lots différés"] == len(llm.calls())

@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 import openpyxl
 import pytest
 import sqlalchemy as sa
-from browser import WIDTHS, Browser, explain_absence, open_browser
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import ADMIN, Platform
-from web_server import Web, add_maintainers, serving
+from tests.support.browser import WIDTHS, Browser, explain_absence, open_browser
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import ADMIN, Platform
+from tests.support.web_server import Web, add_maintainers, serving
 from worker.courses.document import CourseLabels
 from worker.courses.ingest import find_files, ingest_files
 from worker.db.engine import Database

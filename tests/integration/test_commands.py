@@ -5,79 +5,29 @@ Short ones run inside this process, which spares a second of imports each; what 
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
 import xlsxwriter  # type: ignore[import-untyped]
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import ADMIN, Platform, plain
-from worker.cli import call
+from tests.support.commands import Medq
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import ADMIN, Platform
 from worker.jobs.queries import count_workers
 from worker.system.urls import libpq_url
 from worker.upload.reading.reading import read_here
 
-MEDQ = Path(sys.executable).with_name("medq")
 CSV = """matiere;cours;question n;texte de la question;option a;option b;reponse;niveau;semestre
 Cardiologie;HTA;1;Quelle valeur définit l'HTA ?;140/90 mmHg;100/60 mmHg;A;DCEM2;S1
 Cardiologie;HTA;2;Quel traitement en première intention ?;Un IEC;Aucun;A;DCEM2;S1
 Cardiologie;HTA;3;;Oui;Non;A;DCEM2;S1
 """
-
-
-@dataclass
-class Done:
-    """What a command left."""
-
-    code: int
-    stdout: str
-    stderr: str
-
-
-@dataclass
-class Medq:
-    """Calls `medq` against one platform, in a working directory of its own."""
-
-    platform: Platform
-    folder: Path
-    monkeypatch: pytest.MonkeyPatch
-    capsys: pytest.CaptureFixture[str]
-
-    def start(self, *arguments: str, **more: str) -> subprocess.Popen[str]:
-        environment = {"PATH": os.environ["PATH"], **self.platform.worker_environment(**more)}
-        pipe = subprocess.PIPE
-        return subprocess.Popen(
-            [str(MEDQ), *arguments], cwd=self.folder, env=environment, stdout=pipe, stderr=pipe, text=True
-        )
-
-    def finish(self, process: subprocess.Popen[str], *, code: int = 0) -> Done:
-        out, err = process.communicate(timeout=120)
-        assert process.returncode == code, (out, err)
-        return Done(process.returncode, plain(out), plain(err))
-
-    def __call__(self, *arguments: str, code: int = 0, **more: str) -> Done:
-        self.capsys.readouterr()
-        with self.monkeypatch.context() as context:
-            context.chdir(self.folder)
-            for name, value in self.platform.worker_environment(**more).items():
-                context.setenv(name, value)
-            found = call(arguments)
-        printed = self.capsys.readouterr()
-        assert found == code, (arguments, printed.out, printed.err)
-        assert "Traceback" not in printed.err
-        return Done(found, plain(printed.out), plain(printed.err))
-
-    def json(self, *arguments: str, code: int = 0, **more: str) -> Any:
-        return json.loads(self(*arguments, "--json", code=code, **more).stdout)
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from pathlib import Path
 import psycopg
 import pytest
 import sqlalchemy as sa
-from test_line import make_workbook
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import Platform
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import Platform
+from tests.support.workbooks import make_workbook
 from worker.db.engine import connect, open_session, sqlalchemy_url
 from worker.runtime.broker import redis_client
 from worker.runtime.container import CONNECTIONS_OF_A_PROCESS

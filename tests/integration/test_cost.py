@@ -5,31 +5,19 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import openpyxl
 import pytest
-from test_line import asked_once, knowing, make_workbook
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import Platform
+from tests.support.commands import run_medq
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import PRICES, Platform, asked_once
+from tests.support.workbooks import knowing, make_workbook
 from worker.llm import ledger
 from worker.queue.job import Job, Task
-
-PRICES = """
-[models."scripted"]
-prompt = 10
-cached = 1
-completion = 100
-[models."other"]
-prompt = 1
-cached = 1
-completion = 1
-"""
 
 
 @pytest.fixture
@@ -86,16 +74,10 @@ def test_every_reply_has_its_cost_also_one_that_is_useless(priced: Platform, llm
         assert row["costUsd"] == dollars > 0
     # And status and workbook show the sum
     total = sum(row["costUsd"] for row in rows)
-    shown = json.loads(medq(priced, "status", job_id, "--json"))["llmCalls"]
+    shown = json.loads(run_medq(priced, "status", job_id, "--json"))["llmCalls"]
     assert shown["costUsd"] == pytest.approx(float(total))
     assert [(line["model"], line["calls"]) for line in shown["byModel"]] == [("scripted", 4)]
     assert summary_of(job)["Coût"] == pytest.approx(float(total))
-
-
-def medq(platform: Platform, *arguments: str) -> str:
-    environment = {**os.environ, **platform.worker_environment()}
-    command = [str(Path(sys.executable).with_name("medq")), *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
 
 def summary_of(job: dict[str, Any]) -> dict[str, Any]:

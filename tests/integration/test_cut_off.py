@@ -9,11 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
-from test_line import asked_once, knowing, make_workbook
 from typer.testing import CliRunner
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import Platform
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import Platform, asked_once
+from tests.support.workbooks import knowing, make_workbook
 from worker.cli import app
 from worker.errors import CutOff, ProviderUnavailable
 from worker.jobs.failures import wait_for_provider

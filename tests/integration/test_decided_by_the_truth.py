@@ -15,8 +15,8 @@ from typing import Any
 import openpyxl
 import pytest
 
-from bench.scripted_llm import ScriptedLlm, truth_key
-from surroundings import ADMIN, Platform
+from tests.support.scripted_llm import ScriptedLlm, truth_key
+from tests.support.surroundings import ADMIN, Platform
 from worker.db.engine import Database
 from worker.evaluation.acceptance import measure_acceptance
 from worker.evaluation.figures import GivenKey

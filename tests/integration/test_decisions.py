@@ -11,8 +11,8 @@ import openpyxl
 import pytest
 import sqlalchemy as sa
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import Platform
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import Platform
 from worker.db.engine import Database
 from worker.errors import DecisionConflict, DecisionRefused
 from worker.questions.decision import Decided, Order

@@ -17,9 +17,10 @@ from typing import Any
 
 import pytest
 import redis
-from compose import COMPOSE, environment_of
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
+
+from tests.support.compose import COMPOSE, environment_of
 
 LONG = os.environ.get("MEDQ_FAULT_LONG") == "1"
 ROOT = Path(__file__).resolve().parents[2]

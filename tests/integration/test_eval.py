@@ -14,8 +14,8 @@ import openpyxl
 import pytest
 import sqlalchemy as sa
 
-from bench.scripted_llm import ScriptedLlm, truth_key
-from surroundings import Platform
+from tests.support.scripted_llm import ScriptedLlm, truth_key
+from tests.support.surroundings import Platform
 from worker.db.engine import connect
 from worker.errors import UsageError
 from worker.evaluation.figures import Scores

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from surroundings import Platform
+from tests.support.surroundings import Platform
 from worker.cli import call
 from worker.errors import UsageError
 from worker.evaluation.courses import read_course_questions

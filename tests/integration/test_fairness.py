@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 
-from surroundings import Platform
+from tests.support.surroundings import Platform
 from worker.db.engine import Database
 from worker.queue import tasks
 

@@ -10,8 +10,8 @@ from typing import Any
 import openpyxl
 import sqlalchemy as sa
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import Platform
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import Platform
 
 OPTIONS = {letter: f"Proposition {letter}" for letter in "ABCDE"}
 HEADER = ("matiere", "cours", "niveau", "semestre", "texte de la question", *(f"option {c}" for c in "abcde"))

@@ -15,15 +15,15 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
-from test_line import knowing, make_workbook
 from typer.testing import CliRunner
 
 import worker
-from bench.scripted_llm import ScriptedLlm
 from models import Base
 from schema import VERSION_TABLE
 from schema.routines import read_routines
-from surroundings import ADMIN, Platform
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import ADMIN, Platform
+from tests.support.workbooks import knowing, make_workbook
 from worker.cli import app, explain
 from worker.db.schema import rights, upgrade
 from worker.db.schema.rights import Place, Right

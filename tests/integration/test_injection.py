@@ -13,8 +13,8 @@ from typing import Any
 import openpyxl
 import pytest
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import Platform
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import Platform
 from worker.llm.prompts import load_prompt
 
 MARK = "OBEY-7F3A"  # in every order: a server that finds it where an instruction stands does as it says

@@ -12,37 +12,12 @@ import openpyxl
 import pytest
 import sqlalchemy as sa
 
-from bench.scripted_llm import ScriptedLlm, truth_key
-from surroundings import ADMIN, Platform
+from tests.support.scripted_llm import ScriptedLlm, truth_key
+from tests.support.surroundings import ADMIN, Platform, asked_once
+from tests.support.workbooks import knowing, make_workbook
 
 REAL_FILE = Path(__file__).resolve().parents[3] / "shared" / "data" / "dcem2.xlsx"
 needs_real_file = pytest.mark.skipif(not REAL_FILE.exists(), reason="the real upload (shared/data) is not here")
-
-HEADER = ["matiere", "cours", "niveau", "semestre", "source", "texte de la question"]
-OPTIONS = [f"option {letter}" for letter in "ABCDE"]
-
-
-def make_workbook(path: Path, count: int, *, key: str = "AC", marker: str = "") -> Path:
-    """A workbook of `count` QCM, every one different."""
-    book = openpyxl.Workbook()
-    sheet = book.active
-    assert sheet is not None
-    sheet.title = "qcm"
-    sheet.append([*HEADER, *OPTIONS, "reponse"])
-    for number in range(1, count + 1):
-        options = [f"Proposition {letter} du numéro {number} {marker}" for letter in "ABCDE"]
-        row = ["Pédiatrie", "Urgences", "DCEM2", "S1", f"(Tunis {2000 + number}, [Niveau 2])"]
-        sheet.append([*row, f"Concernant le tableau numéro {number} {marker} :", *options, key])
-    book.save(path)
-    return path
-
-
-def knowing(count: int, *, key: str = "AC", marker: str = "") -> dict[str, list[str]]:
-    """What a model must know to give `key` everywhere in `make_workbook`."""
-    return {
-        f"concernant le tableau numéro {n} {marker} :": [f"Proposition {c} du numéro {n} {marker}" for c in key]
-        for n in range(1, count + 1)
-    }
 
 
 # -- an independent reading of the real file: openpyxl and its own rules, none of the parser's ------------------------
@@ -270,15 +245,6 @@ def test_a_job_cancelled_with_plain_sql_stops(platform: Platform, llm: ScriptedL
 
 
 # -- several workers, and none -----------------------------------------------------------------------------------------
-
-
-def asked_once(platform: Platform) -> bool:
-    """No question was paid for twice for the same purpose."""
-    twice = platform.rows(
-        'SELECT key, "purpose", count(*) FROM "LlmCall", unnest("questionKeys") AS key '
-        "WHERE \"status\" = 'succeeded' GROUP BY 1, 2 HAVING count(*) > 1"
-    )
-    return twice == []
 
 
 def test_two_workers_analyse_each_item_once(platform: Platform, llm: ScriptedLlm, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from bench.scripted_llm import Script, ScriptedLlm, truth_key
+from tests.support.scripted_llm import Script, ScriptedLlm, truth_key
 from worker.courses.embeddings import EmbeddingClient
 from worker.errors import ContentRefused, LeaseLost, ProviderRefused, ProviderUnavailable, SizeRefused, UsageError
 from worker.llm.batch.api import BatchApi

@@ -12,8 +12,8 @@ from xml.sax.saxutils import escape
 import openpyxl
 import pytest
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import Platform
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import Platform
 from worker.runtime.container import build_worker
 from worker.settings import Settings
 

@@ -14,9 +14,9 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from bench.scripted_llm import ScriptedLlm
-from bench.uploads import write_csv, write_truth
-from surroundings import Platform
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import Platform
+from tests.support.uploads import write_csv, write_truth
 from worker.metrics.prometheus import Exporter
 
 Samples = Mapping[tuple[str, tuple[tuple[str, str], ...]], float]

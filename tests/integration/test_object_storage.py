@@ -9,10 +9,10 @@ from typing import Any
 
 import openpyxl
 import pytest
-from test_line import knowing, make_workbook
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import Platform
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import Platform
+from tests.support.workbooks import knowing, make_workbook
 from worker.enqueue import enqueue_job
 from worker.errors import JobFailed, StorageUnavailable
 from worker.messages.file_refusals import FILE_MISSING, UPLOAD_MISSING

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import openpyxl
-from test_line import make_workbook
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import Platform
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import Platform
+from tests.support.workbooks import make_workbook
 
 
 def make_short_answers(path: Path, count: int) -> Path:

@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import ADMIN, Platform
-from tests.faults.harness import LONG, make_workbook
+from tests.support.harness import LONG
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import ADMIN, Platform
+from tests.support.workbooks import make_workbook
 from worker.cli import app
 from worker.db.engine import Database
 from worker.errors import JobFailed, UsageError

@@ -20,9 +20,9 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 
-import platforms
 from schema import scripts
 from schema.config import alembic_config, head_revision
+from tests.support.full_databases import OURS, PLATFORM, address_of, build_ours, build_platform, fill
 from worker.db.schema import check, current_revision, downgrade, upgrade
 from worker.db.schema.migrate import connected
 from worker.errors import UsageError
@@ -33,31 +33,6 @@ HELD_S = 20 if os.environ.get("MEDQ_FAULT_LONG") else 1.5
 LONGEST_WAIT_S = 1
 BETWEEN_S = 0.005
 
-PLATFORM = (
-    """INSERT INTO "User" ("id", "email", "updatedAt") VALUES ('u', 'u@example.org', now())""",
-    """INSERT INTO "Specialty" ("id", "name", "updatedAt") VALUES ('s', 'Rhumatologie', now())""",
-    """INSERT INTO "Question" ("id", "type", "questionText", "optionA", "optionB", "optionC", "optionD", "optionE",
-           "correctAnswer", "explanation", "level", "semester", "specialtyId", "updatedAt")
-       SELECT 'q' || n, 'qcm', repeat('Laquelle ? ', 20), 'a', 'b', 'c', 'd', 'e', 'A', repeat('A — oui. ', 30),
-           'DCEM2', 'S1', 's', now()
-       FROM generate_series(1, %(questions)s) n""",
-    """INSERT INTO "AiValidationJob" ("id", "userId", "fileName", "originalFileName", "fileSize", "status", "updatedAt")
-       SELECT 'j' || n, 'u', 'f.xlsx', 'f.xlsx', 1, 'completed', now() FROM generate_series(1, 500) n""",
-)
-OURS = (
-    """INSERT INTO "AiValidationTask" ("id", "jobId", "kind", "position", "status")
-       SELECT 't' || n, 'j' || n, 'analyse', 1, 'done' FROM generate_series(1, 500) n""",
-    """INSERT INTO "AiValidationItem" ("id", "jobId", "taskId", "sheet", "rowNumber", "position", "type", "original",
-           "question", "contentHash", "status", "questionId", "updatedAt")
-       SELECT 'i' || n, 'j' || (1 + n %% 500), 't' || (1 + n %% 500), 'qcm', n, n, 'qcm', '{}', '{}', md5(n::text),
-           'confirmed', 'q' || n, now()
-       FROM generate_series(1, %(questions)s) n""",
-    """INSERT INTO "LlmCall" ("id", "jobId", "taskId", "attempt", "purpose", "requestHash", "questionKeys", "model",
-           "endpoint", "status", "questionCount", "response")
-       SELECT 'c' || n, 'j' || (1 + n %% 500), 't' || (1 + n %% 500), 1, 'analyse', md5(n::text), ARRAY[md5(n::text)],
-           'm', 'e', 'succeeded', 1, repeat('{"answer": "A"} ', 20)
-       FROM generate_series(1, %(calls)s) n""",
-)
 # What people and workers do all day, on rows of their own.
 READERS = {
     "read Question": """SELECT "questionText" FROM "Question" WHERE "id" = 'q7'""",
@@ -120,10 +95,6 @@ class Traffic:
             one.result()
 
 
-def address_of(url: str) -> str:
-    return sa.make_url(url).set(drivername="postgresql", query={}).render_as_string(hide_password=False)
-
-
 @contextmanager
 def holder(address: str, name: str, isolation: str = "READ COMMITTED", lock: str = "ACCESS SHARE") -> Iterator[int]:
     """A transaction that has every table locked, against whoever would change it; its process."""
@@ -142,22 +113,6 @@ def dump(address: str) -> AbstractContextManager[int]:
 def forgotten(address: str) -> AbstractContextManager[int]:
     """As somebody's psql does that was left in a transaction."""
     return holder(address, "psql")
-
-
-def build_platform(url: str) -> None:
-    """As Prisma makes it: everything that Prisma cannot make is added by the upgrade."""
-    platforms.build(address_of(url), rows=False)
-
-
-def build_ours(url: str) -> None:
-    """As an older version left it."""
-    upgrade(url, "008")
-
-
-def fill(address: str, *statements: str) -> None:
-    with psycopg.connect(address) as connection:
-        for statement in statements:
-            connection.execute(statement, {"questions": QUESTIONS, "calls": CALLS})
 
 
 def wait_until_blocked(address: str, pid: int) -> None:
@@ -186,7 +141,7 @@ def test_nobody_waits_for_a_second_while_an_upgrade_waits_for_others(
     # Given a database full of rows, that people read and write, and that others keep locked
     address = address_of(empty_database_url)
     prepare(empty_database_url)
-    fill(address, *rows)
+    fill(address, *rows, questions=QUESTIONS, calls=CALLS)
     traffic = Traffic(address, kinds)
 
     # When it is upgraded, and one after the other ends long after the upgrade stands behind it
@@ -243,7 +198,7 @@ def test_nobody_stands_behind_an_upgrade_that_waits_for_a_vacuum(empty_database_
     # Given a lock as VACUUM has it, which stops changes of a table and nothing else
     address = address_of(empty_database_url)
     upgrade(empty_database_url, "001")
-    fill(address, *PLATFORM[:2])
+    fill(address, *PLATFORM[:2], questions=QUESTIONS, calls=CALLS)
     traffic = Traffic(address, ["read User", "write User"])
     with ThreadPoolExecutor(1) as pool, traffic.running():
         with holder(address, "vacuum", lock="SHARE UPDATE EXCLUSIVE") as pid:

@@ -17,8 +17,8 @@ import openpyxl
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import ADMIN, Platform
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import ADMIN, Platform
 from worker.db.engine import Database
 from worker.errors import DecisionRefused
 from worker.jobs.invariants import look

@@ -13,8 +13,8 @@ import openpyxl
 import pytest
 import sqlalchemy as sa
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import Platform
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import Platform
 from worker.db.engine import Database, connect
 from worker.db.ids import derive_ids
 from worker.jobs import invariants

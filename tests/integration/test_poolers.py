@@ -12,12 +12,12 @@ from typing import Any
 import psycopg
 import pytest
 import sqlalchemy as sa
-from test_line import knowing, make_workbook
 from typer.testing import CliRunner
 
-from bench.scripted_llm import ScriptedLlm
-from pgbouncer import pgbouncer
-from surroundings import ADMIN, Platform
+from tests.support.pgbouncer import pgbouncer
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import ADMIN, Platform
+from tests.support.workbooks import knowing, make_workbook
 from worker.cli import app
 from worker.db.engine import Database, connect, open_session
 from worker.db.schema import check, downgrade, upgrade

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from surroundings import Platform
+from tests.support.surroundings import Platform
 
 ROOT = Path(__file__).resolve().parents[2]
 MEDQ = Path(sys.executable).with_name("medq")

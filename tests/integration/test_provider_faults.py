@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from provider_record import record
-from test_line import asked_once, knowing, make_workbook
 
-from bench.meters import memory_mb
-from bench.scripted_llm import ScriptedLlm
-from surroundings import Platform
+from tests.support.probes import memory_mb
+from tests.support.provider_record import record
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import Platform, asked_once
+from tests.support.workbooks import knowing, make_workbook
 
 THREADS = 4
 

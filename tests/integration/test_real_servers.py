@@ -7,7 +7,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from real_servers import VERSIONS, RealServer
+from tests.support.real_servers import VERSIONS, RealServer
 
 
 @pytest.mark.parametrize("major", VERSIONS)

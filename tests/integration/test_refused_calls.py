@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from provider_record import record
-from test_line import knowing, make_workbook
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import Platform
+from tests.support.provider_record import record
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import Platform
+from tests.support.workbooks import knowing, make_workbook
 
 THREADS = 4
 CLOUDFLARE = "<!DOCTYPE html><html><head><title>Attention Required! | Cloudflare</title></head><body>x</body></html>"

@@ -17,11 +17,11 @@ import redis
 import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from test_commands import Medq
-from test_provenance import OPTIONS, outcomes, sending, write_file
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import ADMIN, Platform
+from tests.support.commands import Medq
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.sending import OPTIONS, outcomes, sending, write_file
+from tests.support.surroundings import ADMIN, Platform
 from worker.db.engine import Database, connect
 from worker.embedded import Services
 from worker.enqueue import enqueue_job

@@ -21,11 +21,11 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench.courses import make_courses, make_questions
-from bench.pdfs import make_pdf, write_pdf
-from bench.retrieval import measure_relevance, our_search, store
-from bench.scripted_llm import ORDER, ScriptedLlm
-from surroundings import Platform
+from tests.support.courses import make_courses, make_questions
+from tests.support.pdfs import make_pdf, write_pdf
+from tests.support.relevance import measure_relevance, our_search, store
+from tests.support.scripted_llm import ORDER, ScriptedLlm
+from tests.support.surroundings import Platform
 from worker.cli import call
 from worker.courses import passage_search
 from worker.courses.document import CourseLabels, CourseQuery

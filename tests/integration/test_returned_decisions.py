@@ -12,8 +12,8 @@ from typing import Any
 import openpyxl
 import pytest
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import ADMIN, Platform, plain
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import ADMIN, Platform, plain
 from worker.cli import call
 
 OPTIONS = {letter: f"Proposition {letter}" for letter in "ABCDE"}

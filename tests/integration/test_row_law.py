@@ -19,9 +19,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
-from surroundings import ADMIN, TERMINAL, Platform
-from tests.faults.harness import LONG
-from tests.faults.test_life_cycle import LEASE_S, Parts
+from tests.support.harness import LONG
+from tests.support.in_process import LEASE_S, Parts
+from tests.support.surroundings import ADMIN, TERMINAL, Platform
 from worker.enqueue import enqueue_job
 from worker.errors import LeaseLost
 from worker.jobs.invariants import look

@@ -11,8 +11,8 @@ import sys
 import urllib.request
 from pathlib import Path
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import Platform
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import Platform
 
 
 def test_one_command_opens_the_newest_job_and_works_on_what_is_uploaded(

@@ -14,11 +14,11 @@ from pathlib import Path
 import psycopg
 import pytest
 import sqlalchemy as sa
-from compose import COMPOSE, server_settings
 
-from bench.scripted_llm import ScriptedLlm
-from real_servers import VERSIONS, RealServer, explain_absence, open_server
-from surroundings import Platform
+from tests.support.compose import COMPOSE, server_settings
+from tests.support.real_servers import VERSIONS, RealServer, explain_absence, open_server
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import Platform
 from worker.cli import call
 from worker.db.engine import connect, copy_rows
 from worker.db.monitoring import QUERIES, find_log_risks, look_at_server, read_query, risks_of

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import Platform
-from tests.faults.harness import Jobs, check_at_rest, check_nothing_lost, ledger_of, open_calls, read_books
+from tests.support.harness import Jobs, check_at_rest, check_nothing_lost, ledger_of, open_calls, read_books
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import Platform
 from worker.cli.checks import Check
 from worker.db.engine import Database, connect
 from worker.db.server_health import ServerHealth, Waiting

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.faults.harness import LONG
+from tests.support.harness import LONG
 from worker.system.urls import libpq_url
 
 SESSIONS = ("s1", "s2", "s3")

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from provider_record import record
-from test_line import asked_once, knowing, make_workbook
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import Platform
+from tests.support.provider_record import record
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import Platform, asked_once
+from tests.support.workbooks import knowing, make_workbook
 
 CALLS = """
 SELECT count(*) AS calls, count(*) FILTER (WHERE "status" = 'succeeded') AS stored,

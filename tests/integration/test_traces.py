@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.scripted_llm import ScriptedLlm
-from bench.uploads import write_csv, write_truth
-from otlp_collector import collecting
-from surroundings import Platform
+from tests.support.otlp_collector import collecting
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import Platform
+from tests.support.uploads import write_csv, write_truth
 from worker import tracing
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from bench.scripted_llm import ScriptedLlm, truth_key
-from right_uploads import REFUSED, RIGHT, Right, path_of
-from surroundings import Platform
+from tests.support.right_uploads import REFUSED, RIGHT, Right, path_of
+from tests.support.scripted_llm import ScriptedLlm, truth_key
+from tests.support.surroundings import Platform
 from worker.cli import call
 
 CONFIG = {"defaultLevel": "DCEM2"}

@@ -15,9 +15,9 @@ from urllib.parse import quote, urlsplit
 import openpyxl
 import pytest
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import Platform, plain
-from web_server import TOKEN, Web, add_maintainers, serving
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import Platform, plain
+from tests.support.web_server import TOKEN, Web, add_maintainers, serving
 
 TEACHER, ADMIN = "prof@medq.test", "admin@medq.com"
 OPTIONS = {letter: f"Proposition {letter}" for letter in "ABCDE"}

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from surroundings import ADMIN, Platform
-from web_server import TOKEN
+from tests.support.surroundings import ADMIN, Platform
+from tests.support.web_server import TOKEN
 
 MEGABYTE = 1024 * 1024
 SIZE = 48 * MEGABYTE

@@ -13,10 +13,10 @@ from urllib.parse import quote
 import openpyxl
 import pytest
 
-from bench.scripted_llm import ScriptedLlm
-from hostile_texts import HOSTILE
-from surroundings import Platform, plain
-from web_server import Answer, Web, add_maintainers, serving
+from tests.support.hostile_texts import HOSTILE
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import Platform, plain
+from tests.support.web_server import Answer, Web, add_maintainers, serving
 
 TEACHER, COLLEAGUE = "prof@medq.test", "collegue@medq.test"
 OPTIONS = {letter: f"Proposition {letter}" for letter in "ABCDE"}

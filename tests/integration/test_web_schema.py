@@ -23,9 +23,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import ADMIN, Platform
-from web_server import TOKEN, Web, serving
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import ADMIN, Platform
+from tests.support.web_server import TOKEN, Web, serving
 
 EXAMPLES = 200 if os.environ.get("MEDQ_FAULT_LONG") == "1" else 5
 CHECKS = [

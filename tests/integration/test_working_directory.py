@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from surroundings import Platform
+from tests.support.surroundings import Platform
 from worker.system.python_child import child_environment
 from worker.upload.reading import read_sheets
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from surroundings import Platform
+from tests.support.surroundings import Platform
 from worker.errors import MedqError, UsageError, WorkersFailed
 from worker.runtime.supervisor import Workers
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from right_uploads import REFUSED, RIGHT, path_of
+from tests.support.right_uploads import REFUSED, RIGHT, path_of
 from worker.cli import call
 from worker.errors import JobFailed, UsageError
 from worker.evaluation.run import read_known

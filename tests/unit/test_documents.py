@@ -16,7 +16,7 @@ from docx.oxml import parse_xml
 from pypdf import PdfReader, PdfWriter
 from pypdf.constants import UserAccessPermissions
 
-from bench.pdfs import make_pdf
+from tests.support.pdfs import make_pdf
 from worker.courses.document import ExtractedDocument
 from worker.courses.extract import SUFFIXES, DocumentReader, extract_document
 from worker.courses.extract.child import ENDED, LATE

@@ -11,7 +11,7 @@ import docx
 import pptx
 import pytest
 
-from bench.pdfs import Placed, make_pdf, make_placed_pdf
+from tests.support.pdfs import Placed, make_pdf, make_placed_pdf
 from worker.courses.chunk import MAX_CHARACTERS, chunk_document
 from worker.courses.document import Chunk, ExtractedDocument, Line, Page
 from worker.courses.extract import extract_document

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from right_uploads import REFUSED, RIGHT, UPLOADS, path_of
+from tests.support.right_uploads import REFUSED, RIGHT, UPLOADS, path_of
 from worker.errors import JobFailed
 from worker.questions.question import ParsedRow, ParsedUpload
 from worker.upload.parsing import parse_upload

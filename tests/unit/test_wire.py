@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.scripted_forms import events
+from tests.support.scripted_forms import events
 from worker.llm.calls import MOST_TOKENS, Usage
 from worker.llm.wire import MAX_NAME, describe_illegible, read_completion, storable
 

@@ -29,6 +29,18 @@ def plain(value: Any) -> Any:
     return value.replace(NO_BREAK, " ") if isinstance(value, str) else value
 
 
+# Of the scripted model and another, in dollars per million tokens; a file for MEDQ_PRICES
+PRICES = """
+[models."scripted"]
+prompt = 10
+cached = 1
+completion = 100
+[models."other"]
+prompt = 1
+cached = 1
+completion = 1
+"""
+
 TERMINAL = ("completed", "failed", "cancelled")
 
 
@@ -156,3 +168,12 @@ class FigureWatch:
 def truth_of(questions: Sequence[tuple[str, Mapping[str, str], str]]) -> str:
     """The scripted model's knowledge as JSON: question text → texts of the right options."""
     return json.dumps({text: [options[letter] for letter in key] for text, options, key in questions})
+
+
+def asked_once(platform: Platform) -> bool:
+    """No question was paid for twice for the same purpose."""
+    twice = platform.rows(
+        'SELECT key, "purpose", count(*) FROM "LlmCall", unnest("questionKeys") AS key '
+        "WHERE \"status\" = 'succeeded' GROUP BY 1, 2 HAVING count(*) > 1"
+    )
+    return twice == []

@@ -37,7 +37,7 @@ class Nursery:
 
     def __enter__(self) -> Nursery:
         self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__))],
+            [sys.executable, "-m", "tests.support.nursery"],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -152,7 +152,7 @@ class Nursery:
 
 def _become_worker(order: Mapping[str, Any]) -> None:
     """In the forked child: the environment, the log, and the very entry point of a worker process."""
-    from tests.faults.namespaces import enter
+    from tests.support.namespaces import enter
     from worker import failpoints
     from worker.enqueue import enqueue_job
     from worker.runtime import worker_main

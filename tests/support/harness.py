@@ -16,13 +16,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import openpyxl
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from bench.scripted_llm import ScriptedLlm
-from surroundings import ADMIN, TERMINAL, Platform
-from tests.faults.nursery import Nursery
+from tests.support.nursery import Nursery
+from tests.support.scripted_llm import ScriptedLlm
+from tests.support.surroundings import ADMIN, TERMINAL, Platform
+from tests.support.workbooks import make_workbook
 from worker.db.engine import Database, connect
 from worker.enqueue import enqueue_job
 from worker.errors import MAY_BE_PAID, DecisionRefused
@@ -43,23 +43,6 @@ def open_calls(platform: Platform) -> int:
 
 
 # -- jobs --------------------------------------------------------------------------------------------------------------
-
-HEADER = ["matiere", "cours", "niveau", "semestre", "source", "texte de la question"]
-
-
-def make_workbook(path: Path, count: int, marker: str) -> Path:
-    """A workbook of `count` QCM; no two with the same marker and number are the same question."""
-    book = openpyxl.Workbook()
-    sheet = book.active
-    assert sheet is not None
-    sheet.title = "qcm"
-    sheet.append([*HEADER, *(f"option {letter}" for letter in "ABCDE"), "reponse"])
-    for number in range(1, count + 1):
-        options = [f"Proposition {letter} du numéro {number} {marker}" for letter in "ABCDE"]
-        row = ["Pédiatrie", "Urgences", "DCEM2", "S1", f"Source {number}"]
-        sheet.append([*row, f"Concernant le tableau numéro {number} {marker} :", *options, "AC"])
-    book.save(path)
-    return path
 
 
 @dataclass

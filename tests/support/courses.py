@@ -1,4 +1,4 @@
-"""A French course corpus made from bench/conditions.txt, and exam questions whose passage is known. All from one seed.
+"""A French course corpus made from conditions.txt, and exam questions whose passage is known. All from one seed.
 
 Passages and questions never use the same sentence: questions say things in other words, drop accents, use plurals and
 abbreviations where passages write the words out.
@@ -244,7 +244,7 @@ def make_courses(seed: int = 1) -> list[Course]:
     return [Course(c, tuple(_make_passage(c, aspect, rng) for aspect in ASPECTS)) for c in conditions]
 
 
-def _articles(condition: Condition, name: str) -> dict[str, str]:
+def articles(condition: Condition, name: str) -> dict[str, str]:
     """`la goutte, de la goutte`, `l'HTA, de l'HTA`, `le psoriasis, du psoriasis`."""
     if _fold(name[0]).lower() in "aeiouh":
         return {"le": f"l'{name}", "Le": f"L'{name}", "de": f"de l'{name}"}
@@ -255,7 +255,7 @@ def _articles(condition: Condition, name: str) -> dict[str, str]:
 
 def _make_passage(condition: Condition, aspect: str, rng: random.Random) -> Passage:
     a, b, c = condition.facts[aspect]
-    body = rng.choice(PASSAGES[aspect]).format(**_articles(condition, condition.name), a=a, b=b, c=c)
+    body = rng.choice(PASSAGES[aspect]).format(**articles(condition, condition.name), a=a, b=b, c=c)
     body = re.sub(r"(^|[.] )([a-zà-ÿ])", lambda m: m[1] + m[2].upper(), body)
     fillers = list(FILLERS)
     rng.shuffle(fillers)
@@ -308,7 +308,7 @@ def _ask(
         text = "Quel élément de l'examen complète ce tableau ?"
         right = right[2:]
     else:
-        text = rng.choice(ASKS[aspect]).format(**_articles(condition, name))
+        text = rng.choice(ASKS[aspect]).format(**articles(condition, name))
     wrong = [rng.choice(rng.choice([c for c in others if c is not condition]).facts[aspect]) for _ in range(3)]
     options = [*right[:2], *wrong][:5]
     rng.shuffle(options)

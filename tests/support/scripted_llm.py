@@ -1,6 +1,6 @@
 """A Chat Completions server that follows a script: what it knows, how often it is right, how it misbehaves.
 
-`python -m bench.scripted_llm --port 0 [--ledger FILE]` prints `listening on http://127.0.0.1:PORT/v1`.
+`python -m tests.support.scripted_llm --port 0 [--ledger FILE]` prints `listening on http://127.0.0.1:PORT/v1`.
 GET `/_script` shows figures, GET `/_script/calls` the calls, POST `/_script` changes the script (see `Script`).
 """
 
@@ -30,11 +30,11 @@ from typing import IO, Any
 
 from aiohttp import web
 
-from bench.scripted_batches import Batches
-from bench.scripted_forms import answer
-from bench.scripted_sizes import ceiling_of, refuse_size, resize
+from tests.support.scripted_batches import Batches
+from tests.support.scripted_forms import answer
+from tests.support.scripted_sizes import ceiling_of, refuse_size, resize
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 READY = "listening on "
 SHOWN_CALLS = 20_000
 
@@ -70,7 +70,7 @@ class Script:
     cut_connection: float = 0.0  # the connection breaks instead of a reply
     rpm: int | None = None  # requests a minute that are answered, a second's worth at once; the others get 429
     tell_rpm: bool = True  # say so in `x-ratelimit-*` headers
-    form: str | None = None  # another form of the 200s: a name of `bench.scripted_forms.FORMS`
+    form: str | None = None  # another form of the 200s: a name of `tests.support.scripted_forms.FORMS`
     form_probability: float = 1.0
     redirect_status: int | None = None  # instead of an answer, once per path: to `redirect_to`
     redirect_to: str = ""
@@ -600,7 +600,7 @@ async def serve(host: str, port: int, ledger: Path | None) -> None:
 
 
 def main() -> None:
-    """Entry of `python -m bench.scripted_llm`."""
+    """Entry of `python -m tests.support.scripted_llm`."""
     parser = argparse.ArgumentParser(description="A Chat Completions server that follows a script.")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
@@ -642,7 +642,7 @@ class ScriptedLlm:
         command = [
             sys.executable,
             "-m",
-            "bench.scripted_llm",
+            "tests.support.scripted_llm",
             "--host",
             host,
             "--port",

@@ -1,7 +1,7 @@
 """What each provider fault cost: one JSON line each, and the table that docs/providers.md makes of them.
 
 With MEDQ_PROVIDER_RECORD=FILE a test run adds its lines to that file;
-`python -m tests.integration.provider_record FILE` keeps them in docs/providers.jsonl, where those of faults that did
+`python -m tests.support.provider_record FILE` keeps them in docs/providers.jsonl, where those of faults that did
 not run stay, and writes the table.
 """
 
@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.document import DOCS, put_between
+from tests.support.pages import DOCS, put_between
 
 VARIABLE = "MEDQ_PROVIDER_RECORD"
 PAGE, KEPT = DOCS / "providers.md", DOCS / "providers.jsonl"
-BEGIN, END = "<!-- faults: begin (written by `tests/integration/provider_record.py`) -->", "<!-- faults: end -->"
+BEGIN, END = "<!-- faults: begin (written by `tests/support/provider_record.py`) -->", "<!-- faults: end -->"
 
 
 def record(fault: str, *, calls: int, paid: int, stored: int, sentence: str | None) -> None:
