@@ -1,15 +1,18 @@
 """What watching costs: a job alone, and the same with 200 people who watch it and 50 programs that ask for it.
 
-`python -m bench.viewers [--write]`. `medq serve` is a process of its own; viewers and programs are threads of another.
-Run it on a quiet machine with two cores: everything shares them. Bounds: the job at most 1.1 times as long, a page
-within 50 ms for 95 of 100. One poller for all viewers: `tests/unit/test_web_live.py`.
+`python -m bench.viewers [--write]`. `medq serve` is a process of its own. Viewers and programs are sockets of one loop
+in another, which gives way to all others: in the field they are machines of their own. Who opens pages is a third. Run
+it on a quiet machine with two cores: everything shares them. Bounds: the job at most 1.1 times as long, a page within
+50 ms for 95 of 100, two queries a second for all viewers.
+
+CPU per event, page and answer is measured beside it, with nothing else at work: it means the same on any day.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import http.client
-import json
 import multiprocessing
 import os
 import statistics
@@ -17,25 +20,43 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+import sqlalchemy as sa
+
 from bench import document
 from bench.document import Figure, Result
-from bench.meters import CpuMeter
+from bench.meters import CpuMeter, count_transactions, cpu_s
 from bench.site import ADMIN, Site, open_ground, open_site
 from tests.support.uploads import write_csv, write_truth
 
 TOKEN = "bench-token-0123456789"  # noqa: S105
 HEADERS = {"Authorization": f"Bearer {TOKEN}", "X-Medq-User": ADMIN}
-VIEWERS, POLLERS, ASK_EVERY_S, PAGE_EVERY_S = 200, 50, 2.0, 0.25
+VIEWERS, PROGRAMS, ASK_EVERY_S, PAGE_EVERY_S = 200, 50, 2.0, 0.25
+CHANGES_A_S, SETTLE_S, LONGEST_S, ALONE_S, TIMES = 4, 5.0, 90.0, 20.0, 200
+
+
+@dataclass(frozen=True)
+class Web:
+    """`medq serve` on a site."""
+
+    url: str
+    pid: int
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        found = urlsplit(self.url)
+        return found.hostname or "", found.port or 80
 
 
 @contextmanager
-def serve(site: Site) -> Iterator[str]:
-    """The address of `medq serve` on this site."""
+def serve(site: Site) -> Iterator[Web]:
+    """`medq serve` on this site while the block runs."""
     environment = {
         **os.environ,
         "DATABASE_URL": site.database_url,
@@ -52,16 +73,15 @@ def serve(site: Site) -> Iterator[str]:
         line = next(line for line in web.stdout if "Serving on" in line)
         threading.Thread(target=lambda: [None for _ in web.stdout or ()], daemon=True).start()  # its log is not kept
         try:
-            yield line.split("Serving on ")[1].strip().rstrip(".")
+            yield Web(line.split("Serving on ")[1].strip().rstrip("."), web.pid)
         finally:
             web.terminate()
 
 
-def get(url: str, path: str) -> tuple[int, float]:
-    """The status, and the milliseconds until the whole answer was there."""
-    address = urlsplit(url)
+def get(web: Web, path: str) -> tuple[int, float]:
+    """The status, and the milliseconds from the connection to the last byte."""
     started = time.perf_counter()
-    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
+    connection = http.client.HTTPConnection(*web.address, timeout=30)
     try:
         connection.request("GET", path, headers=HEADERS)
         answer = connection.getresponse()
@@ -71,94 +91,232 @@ def get(url: str, path: str) -> tuple[int, float]:
         connection.close()
 
 
-class Crowd:
-    """Viewers of the job's stream, programs that ask for the job, and one who opens the page again and again."""
-
-    def __init__(self, url: str, job_id: str, stop: Any) -> None:
-        self.url, self.job_id, self.stop = url, job_id, stop
-        self.events, self.pages, self.faults = 0, list[float](), 0
-
-    def run(self) -> dict[str, Any]:
-        """Until told to stop; what they saw."""
-        work = [self.view] * VIEWERS + [self.poll] * POLLERS + [self.open_pages]
-        threads = [threading.Thread(target=one, daemon=True) for one in work]
-        for thread in threads:
-            thread.start()
-        self.stop.wait()
-        threads[-1].join(30)
-        return {"events": self.events, "pages": self.pages, "faults": self.faults}
-
-    def view(self) -> None:
-        """One stream, whatever comes."""
-        address = urlsplit(self.url)
-        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=120)
-        connection.request("GET", f"/api/v1/jobs/{self.job_id}/events", headers=HEADERS)
-        answer = connection.getresponse()
-        while not self.stop.is_set() and (line := answer.readline()):
-            self.events += line.startswith(b"data:")
-
-    def poll(self) -> None:
-        """One program, every two seconds."""
-        while not self.stop.wait(ASK_EVERY_S):
-            status, _ = get(self.url, f"/api/v1/jobs/{self.job_id}")
-            self.faults += status != 200
-
-    def open_pages(self) -> None:
-        """One person's pages, for how long each takes."""
-        while not self.stop.wait(PAGE_EVERY_S):
-            for path in ("/", f"/taches/{self.job_id}"):
-                status, took_ms = get(self.url, path)
-                self.pages.append(took_ms)
-                self.faults += status != 200
+def asking(path: str) -> bytes:
+    """A request as it is sent."""
+    lines = [f"GET {path} HTTP/1.1", "Host: 127.0.0.1", *(f"{name}: {value}" for name, value in HEADERS.items())]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-def crowd(url: str, job_id: str, stop: Any, told: Any) -> None:
+@dataclass
+class Seen:
+    """What a crowd saw."""
+
+    events: int = 0
+    faults: int = 0
+    answers_ms: list[float] = field(default_factory=list)
+    cpu_s: float = 0.0
+
+    def __add__(self, other: Seen) -> Seen:
+        return Seen(self.events + other.events, self.faults + other.faults, self.answers_ms + other.answers_ms,
+                    self.cpu_s + other.cpu_s)  # fmt: skip
+
+
+class Viewer(asyncio.Protocol):
+    """One stream; its events are counted and not read."""
+
+    def __init__(self, path: str, seen: Seen) -> None:
+        self._path, self._seen = path, seen
+        self._has_answer = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask."""
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(asking(self._path))
+
+    def data_received(self, data: bytes) -> None:
+        """Count."""
+        if not self._has_answer:
+            self._has_answer = True
+            self._seen.faults += not data.startswith(b"HTTP/1.1 200")
+        self._seen.events += data.count(b"event: job\n")
+
+
+async def ask_again_and_again(web: Web, path: str, seen: Seen, *, after_s: float) -> None:
+    """A program, every two seconds over one connection. Programs are not in step with one another."""
+    await asyncio.sleep(after_s)
+    reader, writer = await asyncio.open_connection(*web.address)
+    while True:
+        started = time.perf_counter()
+        writer.write(asking(path))
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        await reader.readexactly(int(head.partition(b"content-length:")[2].split(b"\r\n")[0]))
+        seen.answers_ms.append(1000 * (time.perf_counter() - started))
+        seen.faults += not head.startswith(b"http/1.1 200")
+        await asyncio.sleep(ASK_EVERY_S)
+
+
+async def watch(web: Web, job_id: str, programs: int, stop: Any) -> Seen:
+    """Viewers of a job and programs that ask for it, until told to stop."""
+    seen = Seen()
+    loop = asyncio.get_running_loop()
+    path = f"/api/v1/jobs/{job_id}"
+    streams = []
+    for _ in range(VIEWERS):
+        streams.append(await loop.create_connection(lambda: Viewer(f"{path}/events", seen), *web.address))
+    asked = [
+        asyncio.create_task(ask_again_and_again(web, path, seen, after_s=ASK_EVERY_S * number / max(1, programs)))
+        for number in range(programs)
+    ]
+    while not stop.is_set():
+        await asyncio.sleep(0.1)
+    seen.faults += sum(one.done() for one in asked)
+    for one in asked:
+        one.cancel()
+    for transport, _ in streams:
+        seen.faults += transport.is_closing()
+        transport.abort()
+    return seen
+
+
+def crowd(web: Web, job_id: str, programs: int, stop: Any, told: Any) -> None:
     """Entry of the crowd's process."""
-    told.put(json.dumps(Crowd(url, job_id, stop).run()))
+    os.nice(10)
+    seen = asyncio.run(watch(web, job_id, programs, stop))
+    seen.cpu_s = time.process_time()
+    told.put(seen)
 
 
-def run_job(site: Site, count: int, start: int, url: str | None) -> tuple[float, dict[str, Any]]:
-    """Seconds of a job of other questions each time, and what the crowd saw where there is one."""
+def open_pages(web: Web, job_id: str, _programs: int, stop: Any, told: Any) -> None:
+    """Entry of the process of one who opens pages again and again."""
+    seen = Seen()
+    while not stop.wait(PAGE_EVERY_S):
+        for path in ("/", f"/taches/{job_id}"):
+            status, took_ms = get(web, path)
+            seen.answers_ms.append(took_ms)
+            seen.faults += status != 200
+    told.put(seen)
+
+
+@contextmanager
+def company(web: Web, job_id: str, *entries: Callable[..., None], programs: int = PROGRAMS) -> Iterator[list[Seen]]:
+    """Processes that look on while the block runs; what each saw is there after it."""
+    context = multiprocessing.get_context("spawn")
+    stop, found = context.Event(), list[Seen]()
+    queues = [context.Queue() for _ in entries]
+    processes = [
+        context.Process(target=entry, args=(web, job_id, programs, stop, told), daemon=True)
+        for entry, told in zip(entries, queues, strict=True)
+    ]
+    for process in processes:
+        process.start()
+    try:
+        yield found
+    finally:
+        stop.set()
+        with suppress(TimeoutError):
+            found += [told.get(timeout=60) for told in queues]
+        for process in processes:
+            process.join(30)
+
+
+@dataclass
+class Run:
+    """A job and who watched it: seconds, CPU by who used it, what was seen."""
+
+    took_s: float
+    cpu_s: dict[str, float]
+    crowd: Seen
+    pages: Seen
+
+
+def run_job(site: Site, web: Web, count: int, start: int, *, is_watched: bool) -> Run:
+    """A job of other questions each time."""
     site.llm.configure(latency_s=1.0, truth=write_truth(count, start=start))
     site.folder.mkdir(parents=True, exist_ok=True)
-    context = multiprocessing.get_context("spawn")
-    stop, told = context.Event(), context.Queue()
-    with site.workers(1, 16):
+    with site.workers(1, 16) as workers:
+        meter, before_s = CpuMeter(site, workers.pids()), cpu_s(web.pid)
         job_id = site.enqueue(write_csv(site.folder / f"{start} - qcm.csv", count, start=start))
-        process = context.Process(target=crowd, args=(url, job_id, stop, told), daemon=True)
-        if url is not None:
-            process.start()
-        job = site.wait_for_job(job_id)
-        seen: dict[str, Any] = {}
-        if url is not None:
-            stop.set()
-            seen = json.loads(told.get(timeout=60))
-            process.join(30)
-    return (job["completedAt"] - job["createdAt"]).total_seconds(), seen
+        with company(web, job_id, *((crowd, open_pages) if is_watched else ())) as seen:
+            job = site.wait_for_job(job_id)
+        usage = meter.read()
+    used = {"medq serve": cpu_s(web.pid) - before_s, "worker": usage.workers_s, "PostgreSQL": usage.server_s}
+    used = {name: seconds / usage.wall_s for name, seconds in used.items()}
+    return Run((job["completedAt"] - job["createdAt"]).total_seconds(), used, *(seen or (Seen(), Seen())))
+
+
+def measure_alone(site: Site, web: Web) -> list[Figure]:
+    """A job that changes four times a second, 200 viewers, and nobody else: what they ask of the database, and CPU.
+
+    Nobody works: each change is a transaction of this bench, and what the server counts beyond those is the viewers'.
+    """
+    job_id = site.enqueue(write_csv(site.folder / "900000 - qcm.csv", 5, start=900_000))
+    change = sa.text('UPDATE "AiValidationJob" SET "updatedAt" = timezone(\'UTC\', clock_timestamp()) WHERE "id" = :id')
+    with company(web, job_id, crowd, programs=0) as found:
+        _wait_until_calm(site)  # until all are there, and sessions have told the server what they did
+        changes, started, cpu_before = 1, time.monotonic(), cpu_s(web.pid)
+        before = count_transactions(site.engine)
+        while (took_s := time.monotonic() - started) < ALONE_S:
+            with site.engine.begin() as connection:
+                connection.execute(change, {"id": job_id})
+            changes += 1
+            time.sleep(1 / CHANGES_A_S)
+        used_s = cpu_s(web.pid) - cpu_before
+        asked = count_transactions(site.engine) - before - changes
+    (seen,) = found
+    if seen.faults or seen.events < VIEWERS * ALONE_S / 2:
+        raise RuntimeError(f"the viewers saw {seen.events} events, and {seen.faults} of them no stream")
+    return [
+        Figure(f"queries for {VIEWERS} viewers", asked / took_s, "/s", 2.0),
+        Figure("CPU of `medq serve` per event", 1000 * used_s / (took_s * VIEWERS), "ms"),
+        *(_cpu_per_answer(web, name, path.format(job_id)) for name, path in PATHS.items()),
+    ]
+
+
+def _wait_until_calm(site: Site) -> None:
+    before = 0
+    deadline = time.monotonic() + LONGEST_S
+    while (now := count_transactions(site.engine)) - before > 2 * SETTLE_S and time.monotonic() < deadline:
+        before = now
+        time.sleep(SETTLE_S)
+
+
+PATHS = {
+    "answer to a program": "/api/v1/jobs/{}",
+    "page of the jobs": "/",
+    "page of a job": "/taches/{}",
+    "page À trancher": "/a-trancher",
+}
+
+
+def _cpu_per_answer(web: Web, name: str, path: str) -> Figure:
+    before_s = cpu_s(web.pid)
+    for _ in range(TIMES):
+        get(web, path)
+    return Figure(f"CPU of `medq serve` per {name}", 1000 * (cpu_s(web.pid) - before_s) / TIMES, "ms")
 
 
 def measure(site: Site, count: int, rounds: int) -> Result:
-    """In turns, alone and watched."""
+    """In turns, alone and watched; then what it costs when nothing else is at work."""
     meter = CpuMeter(site, [])
-    alone, watched, pages, faults, events = [], [], [], 0, 0
-    with serve(site) as url:
+    alone, watched = list[Run](), list[Run]()
+    with serve(site) as web:
         for number in range(rounds):
-            alone.append(run_job(site, count, 2 * number * count, None)[0])
-            took, seen = run_job(site, count, (2 * number + 1) * count, url)
-            watched.append(took)
-            pages += seen["pages"]
-            faults += seen["faults"]
-            events += seen["events"]
-    usage = meter.read()
-    base = statistics.median(alone)
+            alone.append(run_job(site, web, count, 2 * number * count, is_watched=False))
+            watched.append(run_job(site, web, count, (2 * number + 1) * count, is_watched=True))
+        usage = meter.read()
+        costs = measure_alone(site, web)
+    base = statistics.median(run.took_s for run in alone)
+    crowds = [run.crowd for run in watched]
     figures = [
         Figure(f"a job of {count} questions, nobody watches", base, "s"),
-        Figure(f"with {VIEWERS} viewers and {POLLERS} programs", statistics.median(watched), "s", 1.1 * base, base),
-        Figure("a page meanwhile, p95", statistics.quantiles(pages, n=20)[18], "ms", 50.0),
-        Figure("answers that were not 200", float(faults), "", 0.5),
-        Figure("events that arrived", float(events), ""),
-    ]
-    return Result(f"{VIEWERS} viewers of one job and {POLLERS} programs", usage.others_share, figures)
+        Figure(f"with {VIEWERS} viewers and {PROGRAMS} programs", statistics.median(run.took_s for run in watched), "s",
+               1.1 * base, base),
+        *_percentiles("a page meanwhile", [ms for run in watched for ms in run.pages.answers_ms], 50.0),
+        *_percentiles("an answer to a program", [ms for seen in crowds for ms in seen.answers_ms], None),
+        Figure("answers that were not 200", float(sum(r.crowd.faults + r.pages.faults for r in watched)), "", 0.5),
+        Figure("events that arrived", float(sum(seen.events for seen in crowds)), ""),
+        *(Figure(f"CPU of {name}", 100 * statistics.mean(run.cpu_s[name] for run in watched), "% of a core",
+                 None, 100 * statistics.mean(run.cpu_s[name] for run in alone)) for name in watched[0].cpu_s),
+        Figure("CPU of viewers and programs", 100 * statistics.mean(r.crowd.cpu_s / r.took_s for r in watched),
+               "% of a core"),
+        *costs,
+    ]  # fmt: skip
+    return Result(f"{VIEWERS} viewers of one job and {PROGRAMS} programs", usage.others_share, figures)
+
+
+def _percentiles(name: str, took_ms: list[float], most: float | None) -> list[Figure]:
+    cut = statistics.quantiles(took_ms, n=100)
+    return [Figure(f"{name}, p{share}", cut[share - 1], "ms", most if share == 95 else None) for share in (50, 95, 99)]
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ BOUNDED_OTHERWISE = {
     "upload/reading/child.py: sys.stdin.buffer.read()": "as before; MEDQ_MAX_FILE_MB at most",
     "runtime/sandbox_main.py: sys.stdin.readline()": "its parent sends it at once, or is dead",
     "system/transport.py: response.read()": "within Bounds: bytes and seconds",
-    "web/live.py: viewer.news.wait()": "within LONGEST_S, and told at shutdown",
+    "web/live.py: viewer.wake.wait()": "within LONGEST_S, and told at shutdown",
     "web/api/files.py: upload.file.read()": "a temporary file of ours, of MEDQ_MAX_FILE_MB at most",
     "embedded/postgres.py: file.read()": "what initdb or pg_ctl said, in a file of ours",
 }

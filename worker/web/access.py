@@ -172,17 +172,21 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def visitor_of(request: Request) -> Visitor:
-    """Who asks, for a route: the guard let nobody else pass."""
+def _let_in(request: Request) -> Visitor:
     visitor: Visitor | None = request.scope.get("state", {}).get("visitor")
     if visitor is None:
         raise Refused(401, NOT_YOU)
     return visitor
 
 
-def admin_of(request: Request) -> Visitor:
+async def visitor_of(request: Request) -> Visitor:
+    """Who asks, for a route: the guard let nobody else pass."""
+    return _let_in(request)
+
+
+async def admin_of(request: Request) -> Visitor:
     """Who asks, for a route that is an admin's."""
-    visitor = visitor_of(request)
+    visitor = _let_in(request)
     if not visitor.person.is_admin:
         raise Refused(403, NO_RIGHT)
     return visitor

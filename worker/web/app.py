@@ -11,7 +11,7 @@ from fastapi import Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
-from worker.jobs.queries import read_states, read_versions
+from worker.jobs.queries import read_changes
 from worker.metrics.prometheus import Exporter
 from worker.web import api, doors, pages, problems
 from worker.web.access import Access
@@ -44,7 +44,7 @@ def build_app(parts: Parts, access: Access) -> FastAPI:
     app.state.access = access
     engine = parts.engine
     app.state.exporter = Exporter(engine, parts.limits)
-    app.state.live = Live(partial(read_versions, engine), partial(read_states, engine))
+    app.state.live = Live(partial(read_changes, engine))
     app.include_router(doors.router)
     app.include_router(api.build_router(parts.max_upload_bytes))
     app.include_router(pages.build_router(parts.max_upload_bytes))

@@ -76,7 +76,7 @@ def _note_failure(future: Future[object]) -> None:
         log.warning("not_explained", error=describe(error))
 
 
-def parts_of(request: Request) -> Parts:
+async def parts_of(request: Request) -> Parts:
     """The application's parts, for a route."""
     parts: Parts = request.app.state.parts
     return parts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 
 from worker.jobs.queries import JobState
@@ -26,3 +27,8 @@ def live_fields(state: JobState, now: datetime | None = None) -> dict[str, str]:
         "ouvertes": number(state.open_items),
     }
     return fields | {f"issue-{name}": number(rows) for name, rows in state.outcomes.items()}
+
+
+def write_fields(state: JobState) -> str:
+    """What an event says of a job to a page, as JSON."""
+    return json.dumps({"id": state.job.id, "status": state.job.status, "fields": live_fields(state)})

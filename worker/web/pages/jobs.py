@@ -16,11 +16,10 @@ from worker.messages import phrases
 from worker.web.access import Admin, Anyone
 from worker.web.api import files as api_files
 from worker.web.api import jobs as api_jobs
-from worker.web.api.events import BACK_MS
 from worker.web.bodies import JobStatus, Text
 from worker.web.forms import FRAME, Cursor, Id, Search
 from worker.web.live import Live
-from worker.web.pages.fields import live_fields
+from worker.web.pages.fields import live_fields, write_fields
 from worker.web.pages.render import go, page
 from worker.web.parts import Given
 from worker.web.problems import NO_SUCH_JOB, Refused
@@ -144,10 +143,5 @@ async def events(
 ) -> AsyncIterator[ServerSentEvent]:
     """The fields of the jobs that a page shows, with each change."""
     live: Live = request.app.state.live
-    async for news in live.watch(tache):
-        for job_id, state in news.items():
-            if state is None:
-                yield ServerSentEvent(event="gone", data={"id": job_id})
-            else:
-                data = {"id": job_id, "status": state.job.status, "fields": live_fields(state)}
-                yield ServerSentEvent(event="job", data=data, retry=BACK_MS)
+    async for event in live.stream(tache, write_fields):
+        yield event
