@@ -115,11 +115,12 @@ def park(context: Context, task: Task, call_ids: Collection[str]) -> None:
 
     def work(connection: sa.Connection) -> bool:
         tasks.lock_job(connection, task.job.id)
-        is_waiting = batches.park_task(connection, task, sorted(call_ids))
-        if is_waiting and batches.is_round_over(connection, task.job.id):
+        waiting = batches.hold_waiting(connection, sorted(call_ids))
+        tasks.park(connection, task, waiting)
+        if waiting and batches.is_round_over(connection, task.job.id):
             # Also where no batch of the job's own follows: another job's asks the same.
             set_waiting_message(connection, task.job.id)
-        return is_waiting
+        return bool(waiting)
 
     with context.endings.hold(task.job.id):
         is_waiting = context.database.transact(work)

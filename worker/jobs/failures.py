@@ -17,6 +17,7 @@ from worker.messages import job_causes, job_progress, row_reasons
 from worker.questions import item_store
 from worker.queue import tasks
 from worker.queue.job import Task, TaskKind
+from worker.text.french import typeset
 
 log = get_logger()
 
@@ -158,7 +159,8 @@ def fail_job(connection: sa.Connection, job_id: str, sentence: str, *, has_items
         job_store.fail_now(connection, job_id, sentence)
         return
     tasks.release_job(connection, job_id)
-    job_store.fail_open_batches(connection, job_id, sentence)
+    tasks.fail_batches(connection, job_id, error=typeset(sentence))
+    job_store.set_cause(connection, job_id, sentence)
     item_store.fail_pending(connection, job_id, reason=sentence)
     item_store.ready_finish(connection, job_id)
     tasks.notify(connection, job_id)

@@ -39,12 +39,7 @@ WHERE "id" = :id AND "status" IN ('queued', 'processing')
 """)  # noqa: S608
 
 # The cause waits on the row until `finish` has written the partial workbook and may say `failed`.
-FAIL_OPEN = sa.text(f"""
-WITH failed AS (
-    UPDATE "AiValidationTask" SET "status" = 'failed', "leaseOwner" = NULL, "leaseExpiresAt" = NULL,
-           "completedAt" = {NOW}, "errorMessage" = :sentence
-    WHERE "jobId" = :id AND "kind" = 'analyse' AND "status" IN ('ready', 'running', 'waiting')
-)
+SET_CAUSE = sa.text(f"""
 UPDATE "AiValidationJob" SET "errorMessage" = :sentence, "updatedAt" = {NOW} WHERE "id" = :id
 """)  # noqa: S608
 
@@ -126,9 +121,9 @@ def end_abandoned(connection: sa.Connection, *, untouched_s: float) -> list[str]
     return list(connection.execute(END_ABANDONED, parameters).scalars())
 
 
-def fail_open_batches(connection: sa.Connection, job_id: str, sentence: str) -> None:
-    """Close every open batch and put the cause on the job, which `finish` will then end as `failed`."""
-    connection.execute(FAIL_OPEN, {"id": job_id, "sentence": typeset(sentence)})
+def set_cause(connection: sa.Connection, job_id: str, sentence: str) -> None:
+    """Put the cause on the job, which `finish` will then end as `failed`."""
+    connection.execute(SET_CAUSE, {"id": job_id, "sentence": typeset(sentence)})
 
 
 def set_message(connection: sa.Connection, job_id: str, message: str) -> None:

@@ -175,13 +175,8 @@ def _store_plan(connection: sa.Connection, task: Task, planned: Sequence[Planned
     tasks.end_task(connection, task, result=json.dumps(notes, ensure_ascii=False))
     now = utc_now().replace(tzinfo=None)  # a `timestamp`, and all of them are UTC
     batch_count = 1 + max((item.batch for item in planned if item.batch is not None), default=-1)
-    task_ids = {batch: new_id() for batch in range(batch_count)}
-    copy_rows(
-        connection,
-        "AiValidationTask",
-        {"id": "text", "jobId": "text", "kind": "text", "position": "int4"},
-        [(task_ids[batch], task.job.id, "analyse", batch) for batch in range(batch_count)],
-    )
+    task_ids = [new_id() for _ in range(batch_count)]
+    tasks.add_batches(connection, task.job.id, task_ids)
     copy_rows(
         connection,
         "AiValidationItem",

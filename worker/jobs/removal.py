@@ -81,11 +81,11 @@ ITEMS = sa.text("""
 SELECT (SELECT count(*) FROM "AiValidationItem" WHERE "jobId" = :job_id),
        (SELECT count(*) FROM "AiValidationOpenItem" WHERE "jobId" = :job_id)
 """)
-# Items before tasks before the job: the references would write each item anew first, for the task that it loses.
+# Items before the job, with which its tasks go: the references would write each item anew first, for the task that it
+# loses.
 BY_WORKER = sa.text("SELECT set_config('medq.writer', 'worker', true)")
 DELETE_JOB = (
     sa.text('DELETE FROM "AiValidationItem" WHERE "jobId" = :job_id'),
-    sa.text('DELETE FROM "AiValidationTask" WHERE "jobId" = :job_id'),
     sa.text('DELETE FROM "AiValidationJob" WHERE "id" = :job_id'),
 )
 BATCHES = sa.text("""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -170,7 +170,7 @@ class Concluded:
 
 
 def item_rows(
-    items: Sequence[PlannedItem], *, job_id: str, item_ids: Sequence[str], task_ids: Mapping[int, str], now: Any
+    items: Sequence[PlannedItem], *, job_id: str, item_ids: Sequence[str], task_ids: Sequence[str], now: Any
 ) -> Iterator[tuple[Any, ...]]:
     """The rows to copy, in the order of ITEM_COLUMNS. `item_ids` are by position, `task_ids` by batch."""
     for item in items:

@@ -125,6 +125,46 @@ UPDATE "AiValidationTask" SET "status" = 'ready', "leaseOwner" = NULL, "leaseExp
 WHERE {FENCE}
 """)  # noqa: S608
 
+ADD_BATCHES = sa.text("""
+INSERT INTO "AiValidationTask" ("id", "jobId", "kind", "position")
+SELECT made.id, :job_id, 'analyse', made.number - 1
+FROM unnest(CAST(:task_ids AS text[])) WITH ORDINALITY AS made(id, number)
+""")
+
+# Parked, the task is nobody's. It is ready again when none of these calls waits any more, or now when none does by now.
+PARK = sa.text(f"""
+UPDATE "AiValidationTask" SET "status" = CASE WHEN CAST(:call_ids AS text[]) = '{{}}' THEN 'ready' ELSE 'waiting' END,
+       "waitsFor" = CAST(:call_ids AS text[]), "leaseOwner" = NULL, "leaseExpiresAt" = NULL, "notBefore" = NULL,
+       "errorMessage" = NULL
+WHERE {FENCE}
+""")  # noqa: S608
+
+# Two batches that end at once must not each leave a task to the other, nor one that is never committed take it along.
+LOCK_WAITING = sa.text("""
+SELECT "id" FROM "AiValidationTask" WHERE "status" = 'waiting' AND "id" IN (
+    SELECT t."id" FROM "AiValidationTask" t CROSS JOIN LATERAL unnest(t."waitsFor") AS call(id)
+    JOIN "LlmCall" c ON c."id" = call.id
+    WHERE t."status" = 'waiting' AND c."batchId" = :batch_id)
+ORDER BY "id" FOR NO KEY UPDATE
+""")
+
+# In one order, so that two releases never wait for each other.
+RELEASE_WAITING = sa.text("""
+UPDATE "AiValidationTask" SET "status" = 'ready', "waitsFor" = '{}'
+WHERE "id" IN (
+    SELECT t."id" FROM "AiValidationTask" t
+    WHERE t."status" = 'waiting' AND NOT EXISTS (
+        SELECT 1 FROM "LlmCall" c WHERE c."id" = ANY(t."waitsFor") AND c."status" = 'waiting')
+    ORDER BY t."id" FOR NO KEY UPDATE SKIP LOCKED)
+RETURNING "jobId"
+""")
+
+FAIL_BATCHES = sa.text(f"""
+UPDATE "AiValidationTask" SET "status" = 'failed', "leaseOwner" = NULL, "leaseExpiresAt" = NULL,
+       "completedAt" = {NOW}, "errorMessage" = :error
+WHERE "jobId" = :job_id AND "kind" = 'analyse' AND "status" IN ('ready', 'running', 'waiting')
+""")  # noqa: S608
+
 GIVE_BACK_ALL = sa.text("""
 WITH held AS (
     UPDATE "AiValidationTask" SET "status" = 'ready', "leaseOwner" = NULL, "leaseExpiresAt" = NULL
@@ -348,6 +388,38 @@ def give_back(connection: sa.Connection, task: Task, *, delay_s: float = 0, erro
     """Make the task ready again, after `delay_s`. It counts as nothing: no death, no LLM attempt."""
     done = connection.execute(GIVE_BACK, {**task.token, "delay_s": delay_s, "error": error})
     return done.rowcount == 1
+
+
+def add_batches(connection: sa.Connection, job_id: str, task_ids: Sequence[str]) -> None:
+    """Make one ready task for each batch of questions, in this order."""
+    connection.execute(ADD_BATCHES, {"job_id": job_id, "task_ids": list(task_ids)})
+
+
+def fail_batches(connection: sa.Connection, job_id: str, *, error: str) -> None:
+    """End every batch of the job that is open. The job's row must be locked already."""
+    connection.execute(FAIL_BATCHES, {"job_id": job_id, "error": error})
+
+
+def park(connection: sa.Connection, task: Task, call_ids: Sequence[str]) -> None:
+    """Put the task down until none of these calls waits any more; with none it is ready again.
+
+    Raises `LeaseLost` when the task is no longer this worker's.
+    """
+    if connection.execute(PARK, {**task.token, "call_ids": list(call_ids)}).rowcount != 1:
+        raise LeaseLost(task.id)
+
+
+def lock_waiting(connection: sa.Connection, batch_id: str) -> None:
+    """Lock the tasks that wait for a call of this provider's batch, whoever else is about to release them.
+
+    Only a look taken afterwards sees every batch that has ended.
+    """
+    connection.execute(LOCK_WAITING, {"batch_id": batch_id})
+
+
+def release_waiting(connection: sa.Connection) -> set[str]:
+    """Make ready every task that waits for nothing any more; the jobs they are of."""
+    return set(connection.execute(RELEASE_WAITING).scalars())
 
 
 def note_away(connection: sa.Connection, task: Task, *, gap_s: float) -> float | None:

@@ -365,7 +365,7 @@ class BatchSubmitter:
 
         def work(connection: sa.Connection) -> None:
             status = tasks.lock_job(connection, batch.job_id) if batch.job_id else None
-            batches.hold_waiters(connection, batch)
+            tasks.lock_waiting(connection, batch.id)
             answered = batches.count_answered(connection, batch)
             before = batches.answered_before(connection, batch) if batch.job_id else None
             batches.end_batch(connection, batch, status=found.status, answered=answered, code=code)
@@ -432,7 +432,7 @@ class BatchSubmitter:
 
 
 def _release(connection: sa.Connection) -> None:
-    for job_id in batches.release_tasks(connection):
+    for job_id in tasks.release_waiting(connection):
         tasks.notify(connection, job_id)
 
 

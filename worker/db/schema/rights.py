@@ -23,7 +23,7 @@ JOB_COLUMNS = ("status", "instructions", "config", "updatedAt")
 
 WORKER: Mapping[str, str] = {
     "AiValidationJob": "SELECT, INSERT, UPDATE, DELETE",
-    "AiValidationTask": "SELECT, INSERT, UPDATE, DELETE",
+    "AiValidationTask": "SELECT, INSERT, UPDATE",
     "AiValidationItem": "SELECT, INSERT, UPDATE, DELETE",
     "AiValidationDecision": "SELECT, INSERT",
     "AiValidationOpenItem": "SELECT",

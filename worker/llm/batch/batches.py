@@ -16,7 +16,6 @@ import sqlalchemy as sa
 
 from worker.errors import LeaseLost
 from worker.llm.batch.provider_batch import BatchStatus, HeldBatch, ProviderBatch, WaitingCall
-from worker.queue.job import Task
 
 NOW = "timezone('UTC', clock_timestamp())"
 OPEN = "('waiting', 'submitted')"
@@ -35,32 +34,6 @@ SELECT "id" FROM "LlmCall" WHERE "jobId" = :job_id AND "status" = 'waiting' ORDE
 # Who ends these calls releases the tasks that wait for them: not between this look and the park.
 HOLD_WAITING = sa.text("""
 SELECT "id" FROM "LlmCall" WHERE "id" = ANY(CAST(:ids AS text[])) AND "status" = 'waiting' ORDER BY "id" FOR SHARE
-""")
-
-PARK = sa.text("""
-UPDATE "AiValidationTask" SET "status" = :status, "leaseOwner" = NULL, "leaseExpiresAt" = NULL, "notBefore" = NULL,
-       "waitsFor" = CAST(:ids AS text[]), "errorMessage" = NULL
-WHERE "id" = :id AND "attempt" = :attempt AND "leaseOwner" = :owner AND "status" = 'running'
-""")
-
-# Two batches that end at once must not each leave a task to the other, nor one that is never committed take it along.
-HOLD_WAITERS = sa.text("""
-SELECT "id" FROM "AiValidationTask" WHERE "status" = 'waiting' AND "id" IN (
-    SELECT t."id" FROM "AiValidationTask" t CROSS JOIN LATERAL unnest(t."waitsFor") AS call(id)
-    JOIN "LlmCall" c ON c."id" = call.id
-    WHERE t."status" = 'waiting' AND c."batchId" = :id)
-ORDER BY "id" FOR NO KEY UPDATE
-""")
-
-# In one order, so that two releases never wait for each other.
-RELEASE = sa.text("""
-UPDATE "AiValidationTask" SET "status" = 'ready', "waitsFor" = '{}'
-WHERE "id" IN (
-    SELECT t."id" FROM "AiValidationTask" t
-    WHERE t."status" = 'waiting' AND NOT EXISTS (
-        SELECT 1 FROM "LlmCall" c WHERE c."id" = ANY(t."waitsFor") AND c."status" = 'waiting')
-    ORDER BY t."id" FOR NO KEY UPDATE SKIP LOCKED)
-RETURNING "jobId"
 """)
 
 # A round is over when nobody of the job can add to it: no task is ready or running.
@@ -222,30 +195,9 @@ def newest_waiting(connection: sa.Connection, job_id: str) -> str | None:
     return found
 
 
-def park_task(connection: sa.Connection, task: Task, call_ids: Sequence[str]) -> bool:
-    """Put the task down until none of these calls waits any more; False when none does by now: it is ready again.
-
-    The job's row must be locked already. Raises `LeaseLost` when the task is no longer this worker's.
-    """
-    waiting = list(connection.execute(HOLD_WAITING, {"ids": list(call_ids)}).scalars())
-    status = "waiting" if waiting else "ready"
-    parked = connection.execute(PARK, {**task.token, "status": status, "ids": waiting})
-    if parked.rowcount != 1:
-        raise LeaseLost(task.id)
-    return bool(waiting)
-
-
-def hold_waiters(connection: sa.Connection, batch: HeldBatch) -> None:
-    """Lock the tasks that wait for a call of this batch, whoever else is about to release them.
-
-    Only a look taken afterwards sees every batch that has ended.
-    """
-    connection.execute(HOLD_WAITERS, {"id": batch.id})
-
-
-def release_tasks(connection: sa.Connection) -> set[str]:
-    """Make ready every task that waits for nothing any more; the jobs they are of."""
-    return set(connection.execute(RELEASE).scalars())
+def hold_waiting(connection: sa.Connection, call_ids: Sequence[str]) -> list[str]:
+    """Those of these calls that wait still: they go on waiting until the end of the transaction."""
+    return list(connection.execute(HOLD_WAITING, {"ids": list(call_ids)}).scalars())
 
 
 # -- rounds: from waiting calls to batches ---------------------------------------------------------------------------
