@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from tests.support.harness import Jobs, check_at_rest, check_nothing_lost, ledger_of, open_calls, read_books
 from tests.support.scripted_llm import ScriptedLlm
 from tests.support.surroundings import Platform
-from worker.cli.checks import Check
+from worker.cli.check_result import Check
 from worker.db.engine import Database, connect
 from worker.db.server_health import ServerHealth, Waiting
 from worker.db.server_states import STATES, find_state

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from worker.cli import monitoring
+from worker.cli.check_result import Check, Level
 from worker.cli.output import program, tell, tell_json
+from worker.cli.server_state import check_server
 from worker.errors import MedqError
 
 if TYPE_CHECKING:
@@ -19,20 +21,9 @@ if TYPE_CHECKING:
     from worker.cli.site import Site
     from worker.settings import Settings
 
-Level = Literal["ok", "warn", "fail"]
 OLDEST_POSTGRESQL = 14
 LONG_WAIT_S = 30.0
 LATELY_S = 86_400.0  # ended jobs that are looked at together with the open ones
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """What was looked at, how it is, and what to do when that is not well."""
-
-    name: str
-    level: Level
-    finding: str
-    advice: str = ""
 
 
 def doctor(
@@ -142,7 +133,6 @@ def _embedded_check() -> Check:
 def check_database(site: Site) -> Iterator[Check]:
     """Reachable, recent enough, at the right revision, with or without the seed's strict checks, with workers."""
     from schema.config import head_revision
-    from worker.cli.server_state import check_server
     from worker.jobs import queries
 
     kind = "embedded" if "postgresql" in site.services.embedded else "configured"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from worker.cli.checks import Check
+from worker.cli.check_result import Check
 
 if TYPE_CHECKING:
     from worker.cli.site import Site
