@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from worker.messages import database_states as french
+
 
 class Remedy(StrEnum):
     """How the transaction is tried again."""
@@ -34,38 +36,38 @@ class ServerState:
     is_conflict: bool = False
 
 
-AWAY = ServerState("08", "does not answer", "ne répond pas", Remedy.RENEW)
-BUSY = ServerState("pool", "answers too slowly: every connection is in use", "répond trop lentement")
+AWAY = ServerState("08", "does not answer", french.AWAY, Remedy.RENEW)
+BUSY = ServerState("pool", "answers too slowly: every connection is in use", french.BUSY)
 _POOLER = (
     "is behind a pooler that gives one client's statements to another",
-    "est derrière un répartiteur de connexions (pgbouncer) mal déclaré",
+    french.POOLED,
 )
-_DAMAGED = ("reports damaged files", "signale des fichiers endommagés")
-_FULL_DISK = ("has no room left on its disk", "n'a plus de place sur son disque")
-_LIMITED = ("has reached a limit of its configuration", "a atteint une limite de sa configuration")
-_STOPPED = ("is being stopped or started", "est en cours d'arrêt ou de démarrage")
-_SYSTEM = ("has trouble with its disk or its system", "rencontre une panne de disque ou de système")
+_DAMAGED = ("reports damaged files", french.DAMAGED)
+_FULL_DISK = ("has no room left on its disk", french.DISK_FULL)
+_LIMITED = ("has reached a limit of its configuration", french.LIMITED)
+_STOPPED = ("is being stopped or started", french.STOPPED)
+_SYSTEM = ("has trouble with its disk or its system", french.SYSTEM_FAULT)
 
 STATES = (
     AWAY,  # and 08P01: what a pooler says that has no server, or mixed two clients up
     # Protection: knowing that a server which is read-only is no fault of the task
-    ServerState("25006", "is read-only", "est en lecture seule", Remedy.RENEW),  # perhaps a standby by now
-    ServerState("25P03", "ended a transaction that stood still", "a coupé la connexion", Remedy.RENEW),
-    ServerState("25P04", "ended a transaction for its length", "interrompt les transactions longues", Remedy.RENEW),
+    ServerState("25006", "is read-only", french.READ_ONLY, Remedy.RENEW),  # perhaps a standby by now
+    ServerState("25P03", "ended a transaction that stood still", french.CONNECTION_CUT, Remedy.RENEW),
+    ServerState("25P04", "ended a transaction for its length", french.TRANSACTION_CUT, Remedy.RENEW),
     ServerState("26000", *_POOLER, Remedy.RENEW),
     ServerState("42P05", *_POOLER, Remedy.RENEW),
-    ServerState("40001", "had two transactions in conflict", "traite trop de demandes à la fois", is_conflict=True),
-    ServerState("40003", "did not say whether a statement came through", "ne répond pas", Remedy.RENEW),
-    ServerState("40P01", "ended a deadlock", "traite trop de demandes à la fois", is_conflict=True),
-    ServerState("53", "lacks resources", "manque de ressources"),
+    ServerState("40001", "had two transactions in conflict", french.IN_CONFLICT, is_conflict=True),
+    ServerState("40003", "did not say whether a statement came through", french.AWAY, Remedy.RENEW),
+    ServerState("40P01", "ended a deadlock", french.IN_CONFLICT, is_conflict=True),
+    ServerState("53", "lacks resources", french.SHORT_OF_RESOURCES),
     ServerState("53100", *_FULL_DISK),
-    ServerState("53200", "is out of memory", "n'a plus de mémoire"),
-    ServerState("53300", "has no connection left", "n'a plus de connexion libre", Remedy.RENEW),
+    ServerState("53200", "is out of memory", french.OUT_OF_MEMORY),
+    ServerState("53300", "has no connection left", french.NO_CONNECTION_LEFT, Remedy.RENEW),
     ServerState("53400", *_LIMITED),
-    ServerState("55P03", "has the rows locked by somebody else", "est verrouillée par une autre opération",
+    ServerState("55P03", "has the rows locked by somebody else", french.LOCKED,
                 Remedy.LONGER, is_conflict=True),
     ServerState("57", *_STOPPED, Remedy.RENEW),
-    ServerState("57014", "cuts statements short (statement_timeout)", "interrompt les requêtes avant leur fin",
+    ServerState("57014", "cuts statements short (statement_timeout)", french.STATEMENT_CUT,
                 Remedy.LONGER),
     ServerState("58", *_SYSTEM),
     ServerState("XX001", *_DAMAGED),

@@ -28,6 +28,7 @@ from worker.llm.evidence import Evidence
 from worker.llm.rate_limit import Admission, Limits
 from worker.llm.sizes import CHARACTERS_PER_TOKEN, REPLY_SHARE, Capacity
 from worker.logging import get_logger
+from worker.messages import provider_faults
 from worker.system.transport import Watch
 
 log = get_logger()
@@ -366,9 +367,5 @@ def _complete(outlet: Outlet, request: Request) -> Reply:
 
 def _without_ceiling(request: Request) -> ContentRefused:
     """The model takes neither name of the ceiling: without one no call is made, for nobody would know what it costs."""
-    sentence = (
-        f"Le modèle « {request.model} » n'accepte aucune limite de réponse (paramètres « max_completion_tokens » et "
-        "« max_tokens ») : choisissez-en un autre, puis relancez la tâche."
-    )
-    refused = ProviderRefused(sentence, code="request_refused")
+    refused = ProviderRefused(provider_faults.no_reply_limit(request.model), code="request_refused")
     return ContentRefused("no name of the ceiling is known", code="bad_request", otherwise=refused)

@@ -7,6 +7,7 @@ import re
 from worker.errors import ContentRefused, ProviderRefused, ProviderUnavailable, SizeRefused
 from worker.llm.error_bodies import ErrorBody, read_error_body
 from worker.llm.size_refusals import read_size_refusal
+from worker.messages import provider_faults
 
 Meaning = ProviderUnavailable | ProviderRefused | ContentRefused
 
@@ -51,10 +52,7 @@ def explain_refusal(
     """
     reported = read_error_body(text)
     if status == 402 or reported.codes & _QUOTA_CODES or (400 <= status < 500 and _QUOTA_WORDS.search(reported.words)):
-        return ProviderRefused(
-            "Le quota du fournisseur du modèle est épuisé : rechargez le compte, puis relancez la tâche.",
-            code="insufficient_quota",
-        )
+        return ProviderRefused(provider_faults.QUOTA_SPENT, code="insufficient_quota")
     if size := read_size_refusal(status, reported, ceiling=ceiling, parameter=parameter):
         return size
     if status in _WAITS or status >= 500 or status < 400:
@@ -73,24 +71,16 @@ def explain_refusal(
 def _access_refused(status: int, reported: ErrorBody, *, model: str, host: str) -> Meaning | None:
     """The key, the address, the place: nobody's content. None when it is none of them."""
     if status == 451 or reported.codes & _PLACE_CODES or _PLACE_WORDS.search(reported.words):
-        sentence = f"Le fournisseur du modèle ({host}) ne répond pas depuis ce pays : choisissez-en un autre"
-        return ProviderRefused(f"{sentence}, puis relancez la tâche.", code="place_refused")
+        return ProviderRefused(provider_faults.place_refused(host), code="place_refused")
     if status == 401 or reported.codes & _KEY_CODES or _KEY_WORDS.search(reported.words):
-        sentence = f"Le fournisseur du modèle ({host}) refuse la clé d'accès : corrigez-la"
-        return ProviderRefused(f"{sentence}, puis relancez la tâche.", code="unauthorised")
+        return ProviderRefused(provider_faults.key_refused(host), code="unauthorised")
     if status in (403, 407) and reported.is_page:
         # A firewall that looks into what is sent may mind this content alone.
-        sentence = (
-            f"Un pare-feu devant {host} bloque les appels (HTTP {status}, une page web au lieu d'une réponse) : faites "
-            "autoriser l'adresse de ce serveur, ou corrigez l'adresse du modèle"
-        )
-        return _doubtful(status, f"{sentence}, puis relancez la tâche.", code="blocked")
+        return _doubtful(status, provider_faults.blocked(host, status), code="blocked")
     if status == 403:
-        sentence = f"La clé d'accès n'a pas droit au modèle « {model} » chez {host} : changez de clé ou de modèle"
-        return ProviderRefused(f"{sentence}, puis relancez la tâche.", code="forbidden")
+        return ProviderRefused(provider_faults.model_forbidden(model, host), code="forbidden")
     if status in (404, 405, 410):
-        sentence = f"Le modèle « {model} » n'existe pas à l'adresse {host} : corrigez l'un ou l'autre"
-        return ProviderRefused(f"{sentence}, puis relancez la tâche.", code="model_not_found")
+        return ProviderRefused(provider_faults.model_not_found(model, host), code="model_not_found")
     return None
 
 
@@ -99,24 +89,16 @@ def _request_refused(status: int, reported: ErrorBody, *, model: str, host: str)
     named = [param for param in reported.params if not param.startswith(_CONTENT)]
     is_parameter = bool(named or reported.codes & _PARAMETER_CODES or "model_not_found" in reported.codes)
     about_schema = any(word in " ".join((*named, *reported.codes)) for word in _SCHEMA_WORDS)
-    schema_sentence = (
-        f"Le modèle « {model} » n'accepte pas les réponses structurées (JSON Schema) : choisissez-en un autre, "
-        "puis relancez la tâche."
-    )
+    schema_sentence = provider_faults.no_structured_replies(model)
     if about_schema or reported.codes & _SCHEMA_CODES:
         return ProviderRefused(schema_sentence, code="schema_refused")
     if is_parameter:
-        which = f" (paramètre « {named[0][:40]} »)" if named else ""
-        sentence = f"Le modèle « {model} » refuse les appels{which} chez {host} : choisissez-en un autre"
-        return ProviderRefused(f"{sentence}, puis relancez la tâche.", code="request_refused")
+        sentence = provider_faults.calls_refused(model, host, named[0][:40] if named else None)
+        return ProviderRefused(sentence, code="request_refused")
     if any(word in reported.words for word in _SCHEMA_WORDS):
         return _doubtful(status, schema_sentence, code="schema_refused")
-    what = "une page web répond à la place du modèle" if reported.is_page else f"HTTP {status}"
-    sentence = (
-        f"Le fournisseur du modèle ({host}) refuse tous les appels, quel qu'en soit le contenu ({what}) : vérifiez "
-        f"l'adresse et le modèle « {model} »"
-    )
-    return _doubtful(status, f"{sentence}, puis relancez la tâche.", code="request_refused")
+    sentence = provider_faults.everything_refused(model, host, status=status, is_page=reported.is_page)
+    return _doubtful(status, sentence, code="request_refused")
 
 
 def _doubtful(status: int, sentence: str, *, code: str) -> ContentRefused:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from worker.llm.calls import Usage
+from worker.messages import provider_faults
 
 MAX_NAME = 200  # characters of a model's name
 MAX_ILLEGIBLE = 2**18  # characters kept of a reply that cannot be read
@@ -67,16 +68,16 @@ def describe_illegible(raw: str) -> str:
     """In French, what stands where a completion should: for the sentence that the admin reads."""
     start = raw.lstrip()[:200].casefold()
     if not start:
-        return "une réponse vide"
+        return provider_faults.INSTEAD_NOTHING
     if start.startswith(TOO_LARGE):
-        return "une réponse démesurée"
+        return provider_faults.INSTEAD_TOO_LARGE
     if start.startswith(ENCODED):
-        return "une réponse compressée d'une façon inconnue"
+        return provider_faults.INSTEAD_ENCODED
     if start.startswith("<"):
-        return "une page HTML"
+        return provider_faults.INSTEAD_PAGE
     if isinstance(parsed := parse_json(raw), Mapping):
-        return "un message d'erreur" if parsed.get("error") else "un JSON d'une autre forme"
-    return "un flux d'événements incomplet" if start.startswith(_EVENT_FIELDS) else "un texte qui n'est pas du JSON"
+        return provider_faults.INSTEAD_ERROR if parsed.get("error") else provider_faults.INSTEAD_OTHER_JSON
+    return provider_faults.INSTEAD_EVENTS if start.startswith(_EVENT_FIELDS) else provider_faults.INSTEAD_TEXT
 
 
 # How a reply begins in the ledger that was not taken whole: no JSON, so that nothing takes it for a completion.

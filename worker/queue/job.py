@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.reading import MAX_CONFIG, MAX_INSTRUCTIONS, MAX_NAME, TOO_LONG
 from worker.errors import JobFailed
+from worker.messages import job_config
 
 TaskKind = Literal["prepare", "analyse", "finish"]
 
@@ -50,12 +51,9 @@ class JobConfig(BaseModel):
         if config is None:
             return cls()
         if config == TOO_LONG:
-            raise JobFailed(
-                f"Configuration : elle est trop longue ({MAX_CONFIG // 1024} ko au plus). "
-                "La raccourcir, puis relancer la tâche."
-            )
+            raise JobFailed(job_config.config_too_long(MAX_CONFIG // 1024))
         if not isinstance(config, Mapping):
-            raise JobFailed("La configuration de la tâche doit être un objet JSON.")
+            raise JobFailed(job_config.NOT_AN_OBJECT)
         try:
             return cls.model_validate(dict(config))
         except ValidationError as error:
@@ -63,10 +61,8 @@ class JobConfig(BaseModel):
             name = shorten(".".join(str(part) for part in first["loc"]))
             if first["type"] == "extra_forbidden":
                 known = ", ".join(sorted(f.alias or n for n, f in cls.model_fields.items()))
-                raise JobFailed(
-                    f"Configuration : l'option « {name} » est inconnue (options connues : {known})."
-                ) from None
-            raise JobFailed(f"Configuration : la valeur de « {name} » n'est pas valable ({expected(first)}).") from None
+                raise JobFailed(job_config.unknown_option(name, known)) from None
+            raise JobFailed(job_config.wrong_value(name, expected(first))) from None
 
 
 LONGEST_NAME = 80
@@ -79,22 +75,22 @@ def shorten(name: str) -> str:
 
 
 EXPECTED = {
-    "int_type": "nombre entier attendu",
-    "int_from_float": "nombre entier attendu",
-    "float_type": "nombre attendu",
-    "bool_type": "true ou false attendu",
-    "string_type": "texte attendu",
-    "string_too_short": "texte non vide attendu",
+    "int_type": job_config.EXPECTED_INTEGER,
+    "int_from_float": job_config.EXPECTED_INTEGER,
+    "float_type": job_config.EXPECTED_NUMBER,
+    "bool_type": job_config.EXPECTED_BOOLEAN,
+    "string_type": job_config.EXPECTED_TEXT,
+    "string_too_short": job_config.EXPECTED_SOME_TEXT,
 }
 
 
 def expected(error: Mapping[str, Any]) -> str:
     """What a wrong value should have been, in French."""
     limits = error.get("ctx", {})
-    for name, words in (("ge", "au moins"), ("gt", "plus de"), ("le", "au plus"), ("lt", "moins de")):
+    for name in job_config.LIMIT_WORDS:
         if name in limits:
-            return f"{words} {limits[name]:g} attendu"
-    return EXPECTED.get(error["type"], "valeur inattendue")
+            return job_config.expected_limit(name, limits[name])
+    return EXPECTED.get(error["type"], job_config.UNEXPECTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,15 +113,12 @@ class Job:
     def check(self) -> None:
         """Raise `JobFailed` with a sentence that names the column when one is beyond what was read of it."""
         if len(self.instructions or "") > MAX_INSTRUCTIONS:
-            raise JobFailed(
-                f"Les consignes de la tâche (instructions) sont trop longues : {MAX_INSTRUCTIONS} caractères au plus. "
-                "Les raccourcir, puis relancer la tâche."
-            )
+            raise JobFailed(job_config.instructions_too_long(MAX_INSTRUCTIONS))
         for column, value in (("fileName", self.file_name), ("originalFileName", self.original_file_name)):
             if len(value) > MAX_NAME:
-                raise JobFailed(f"Le nom du fichier ({column}) est trop long : {MAX_NAME} caractères au plus.")
+                raise JobFailed(job_config.file_name_too_long(column, MAX_NAME))
         if len(self.file_url or "") > MAX_NAME:
-            raise JobFailed(f"L'adresse du fichier (fileUrl) est trop longue : {MAX_NAME} caractères au plus.")
+            raise JobFailed(job_config.address_too_long(MAX_NAME))
 
 
 @dataclass(frozen=True, slots=True)

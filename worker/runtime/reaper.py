@@ -16,6 +16,7 @@ from worker.failpoints import Point
 from worker.jobs.failures import quarantine
 from worker.llm import ledger
 from worker.logging import get_logger
+from worker.messages import job_progress
 from worker.queue import tasks
 from worker.runtime.batch_submitter import BatchSubmitter
 
@@ -96,7 +97,7 @@ class Reaper:
         def work(connection: sa.Connection) -> str | None:
             # Protection: the sweep's limit on waiting for a lock
             tasks.lock_job(connection, expired.job_id, wait_s=LOCK_WAIT_S)
-            status = tasks.return_expired(connection, expired, error="Worker perdu pendant cette étape.")
+            status = tasks.return_expired(connection, expired, error=job_progress.WORKER_LOST)
             if status is not None:
                 # Protection: the sweep's closing of calls whose worker is gone
                 ledger.mark_unknown(connection, expired.id, attempt=expired.attempt)
