@@ -19,9 +19,10 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.requests import HTTPConnection
 
 from worker.errors import UsageError
+from worker.messages import web_problems
 from worker.settings import Settings
 from worker.web.people import Person
-from worker.web.problems import NO_RIGHT, NOT_YOU, Refused
+from worker.web.problems import Refused
 
 COOKIE = "medq_session"
 USER_HEADER = "x-medq-user"
@@ -175,7 +176,7 @@ def is_loopback(host: str) -> bool:
 def _let_in(request: Request) -> Visitor:
     visitor: Visitor | None = request.scope.get("state", {}).get("visitor")
     if visitor is None:
-        raise Refused(401, NOT_YOU)
+        raise Refused(401, web_problems.NOT_YOU)
     return visitor
 
 
@@ -188,7 +189,7 @@ async def admin_of(request: Request) -> Visitor:
     """Who asks, for a route that is an admin's."""
     visitor = _let_in(request)
     if not visitor.person.is_admin:
-        raise Refused(403, NO_RIGHT)
+        raise Refused(403, web_problems.NO_RIGHT)
     return visitor
 
 

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from schema.config import head_revision
 from worker.jobs.queries import find_revision
 from worker.logging import describe, get_logger
+from worker.messages import web_problems
 from worker.metrics.prometheus import CONTENT_TYPE, Exporter
 from worker.web.access import COOKIE, SESSION_S, Access, Admin
 from worker.web.forms import OptionalId
@@ -17,8 +18,6 @@ from worker.web.problems import Refused
 
 log = get_logger()
 router = APIRouter(include_in_schema=False)
-
-LINK_SPENT = "Ce lien a déjà servi ou n'est plus valable : relancer « medq serve » pour en obtenir un autre."
 
 
 @router.get("/healthz")
@@ -53,7 +52,7 @@ async def enter(request: Request, jeton: str = "", tache: OptionalId = None) -> 
     access: Access = request.app.state.access
     cookie = access.follow_link(jeton)
     if cookie is None:
-        raise Refused(401, LINK_SPENT)
+        raise Refused(401, web_problems.LINK_SPENT)
     answer = RedirectResponse(f"/taches/{tache}" if tache else "/", 303)
     answer.set_cookie(COOKIE, cookie, max_age=SESSION_S, httponly=True, samesite="strict", path="/")
     return answer

@@ -13,13 +13,11 @@ from fastapi import Path, Query, UploadFile
 
 from models.reading import MAX_CONFIG, MAX_INSTRUCTIONS
 from worker.errors import JobFailed
-from worker.messages import file_refusals
+from worker.messages import file_refusals, job_config, web_problems
 from worker.queue.job import JobConfig
 from worker.web.bodies import Text
 from worker.web.problems import Refused
 
-WRONG_CURSOR = "Le curseur « cursor » n'est pas lisible : reprendre la liste à son début."
-NO_FILE = "Aucun fichier n'est joint : choisir un classeur ou un fichier CSV, puis l'envoyer."
 FRAME = 1024 * 1024  # of a multipart request beside its file
 SMALL = 1024 * 1024  # of any request without a file
 
@@ -34,11 +32,11 @@ def read_config(text: str | None) -> Mapping[str, Any] | None:
     if text is None or not text.strip():
         return None
     if len(text) > MAX_CONFIG or "\\u0000" in text:
-        raise JobFailed("La configuration est trop longue, ou contient un caractère nul : la corriger.")
+        raise JobFailed(job_config.CONFIG_NOT_STORABLE)
     try:
         config = json.loads(text, parse_constant=_no_number)
     except (ValueError, RecursionError):
-        raise JobFailed('La configuration n\'est pas du JSON : écrire par exemple {"batchSize": 3}.') from None
+        raise JobFailed(job_config.CONFIG_NOT_JSON) from None
     JobConfig.parse(config if config is not None else [])
     found: Mapping[str, Any] = config
     return found
@@ -52,14 +50,14 @@ def read_instructions(text: str | None) -> str | None:
     """The admin's own words; nothing where there are none. Raises `JobFailed` beyond what a job takes."""
     words = (text or "").strip()
     if len(words) > MAX_INSTRUCTIONS:
-        raise JobFailed(f"Les consignes sont trop longues : {MAX_INSTRUCTIONS} caractères au plus. Les raccourcir.")
+        raise JobFailed(job_config.typed_instructions_too_long(MAX_INSTRUCTIONS))
     return words or None
 
 
 def read_file(file: UploadFile | None, max_bytes: int) -> UploadFile:
     """The upload, which lies in a temporary file. Raises `Refused` when there is none or it is too large."""
     if file is None or not file.filename:
-        raise Refused(422, NO_FILE)
+        raise Refused(422, web_problems.NO_FILE)
     if (file.size or 0) > max_bytes:
         raise Refused(413, file_refusals.too_large(max_bytes))
     return file
@@ -78,7 +76,7 @@ def read_job_cursor(cursor: str | None) -> tuple[datetime, str] | None:
     try:
         return datetime.fromisoformat(moment).astimezone(UTC), _plain(job_id)
     except (ValueError, OverflowError):
-        raise Refused(422, WRONG_CURSOR) from None
+        raise Refused(422, web_problems.WRONG_CURSOR) from None
 
 
 def read_item_cursor(cursor: str | None) -> int:
@@ -87,7 +85,7 @@ def read_item_cursor(cursor: str | None) -> int:
         return -1
     (position,) = _parts(cursor, int)
     if not -1 <= position < 2**31:
-        raise Refused(422, WRONG_CURSOR)
+        raise Refused(422, web_problems.WRONG_CURSOR)
     return int(position)
 
 
@@ -95,9 +93,9 @@ def _parts(cursor: str, *types: type) -> list[Any]:
     try:
         parts = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
     except (ValueError, binascii.Error, RecursionError):
-        raise Refused(422, WRONG_CURSOR) from None
+        raise Refused(422, web_problems.WRONG_CURSOR) from None
     if not isinstance(parts, list) or [type(part) for part in parts] != list(types):
-        raise Refused(422, WRONG_CURSOR)
+        raise Refused(422, web_problems.WRONG_CURSOR)
     return parts
 
 

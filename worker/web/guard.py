@@ -13,6 +13,7 @@ from starlette.requests import HTTPConnection, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from worker.logging import get_logger
+from worker.messages import web_problems
 from worker.web.access import Access, Visitor
 from worker.web.problems import SENTENCES, Refused, respond
 
@@ -25,7 +26,6 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 CSRF_HEADER = "x-csrf-token"
 CSRF_FIELD = "csrf"
-CSRF_MISSING = "Cette page a expiré : la recharger, puis recommencer."
 
 HEADERS = {
     "content-security-policy": (
@@ -91,7 +91,7 @@ class Guard:
         if visitor is None and not is_open:
             raise Refused(401, SENTENCES[401])
         if request.scope["method"] not in SAFE and not _is_same_site(request) and visitor and visitor.needs_csrf:
-            raise Refused(403, CSRF_MISSING)
+            raise Refused(403, web_problems.PAGE_EXPIRED)
         return visitor
 
     def _knows_host(self, request: HTTPConnection) -> bool:
@@ -180,4 +180,4 @@ async def check_csrf(request: Request) -> None:
     ):
         token = str((await request.form()).get(CSRF_FIELD, ""))
     if not request.app.state.access.is_csrf_token(visitor, token or ""):
-        raise Refused(403, CSRF_MISSING)
+        raise Refused(403, web_problems.PAGE_EXPIRED)

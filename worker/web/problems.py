@@ -16,6 +16,7 @@ from starlette.types import Scope
 from worker.db.engine import is_infrastructure_fault
 from worker.errors import DecisionConflict, DecisionRefused, JobFailed, LeaseLost, StorageUnavailable, UsageError
 from worker.logging import describe, get_logger
+from worker.messages import web_problems
 from worker.text.french import typeset
 from worker.upload.reading import ReaderKilled
 
@@ -24,25 +25,14 @@ log = get_logger()
 MEDIA_TYPE = "application/problem+json"
 API = "/api/"
 
-NOT_YOU = (
-    "L'accès est fermé : se présenter par le lien que « medq serve » affiche, par la plateforme, ou avec le jeton et "
-    "l'en-tête « X-Medq-User »."
-)
-NO_RIGHT = "Ce compte n'a pas le droit de faire cela : le demander à un administrateur."
-NO_SUCH_JOB = "Cette tâche n'existe pas, ou n'existe plus : la chercher dans la liste des tâches."
-NO_SUCH_PAGE = "Il n'y a rien à cette adresse : revenir à la liste des tâches."
-DATABASE_AWAY = "La base de données ne répond pas : réessayer dans un instant. Rien n'est perdu."
-STORAGE_AWAY = "L'espace de stockage des fichiers ne répond pas : réessayer dans un instant. Rien n'est perdu."
-READER_KILLED = "La lecture du fichier a été interrompue faute de mémoire : réessayer dans un instant."
-UNEXPECTED = "Une erreur inattendue s'est produite : réessayer, puis prévenir l'exploitant avec l'heure qu'il est."
 SENTENCES = {
-    400: "La demande n'est pas lisible : la corriger, puis l'envoyer de nouveau.",
-    401: NOT_YOU,
-    403: NO_RIGHT,
-    404: NO_SUCH_PAGE,
-    405: "Cette adresse ne prend pas cette sorte de demande.",
-    413: "L'envoi est trop volumineux : le réduire, puis l'envoyer de nouveau.",
-    421: "Ce nom d'hôte n'est pas celui de ce service : utiliser l'adresse que « medq serve » affiche.",
+    400: web_problems.NOT_READABLE,
+    401: web_problems.NOT_YOU,
+    403: web_problems.NO_RIGHT,
+    404: web_problems.NO_SUCH_PAGE,
+    405: web_problems.WRONG_METHOD,
+    413: web_problems.TOO_LARGE,
+    421: web_problems.WRONG_HOST,
 }
 
 
@@ -82,10 +72,10 @@ def install(app: FastAPI) -> None:
     tell(DecisionRefused, 422)
     tell(DecisionConflict, 409)
     tell(JobFailed, 422)
-    tell(LeaseLost, 404, NO_SUCH_JOB)
-    tell(StorageUnavailable, 503, STORAGE_AWAY)
-    tell(ReaderKilled, 503, READER_KILLED)
-    tell(PoolTimeoutError, 503, DATABASE_AWAY)
+    tell(LeaseLost, 404, web_problems.NO_SUCH_JOB)
+    tell(StorageUnavailable, 503, web_problems.STORAGE_AWAY)
+    tell(ReaderKilled, 503, web_problems.READER_KILLED)
+    tell(PoolTimeoutError, 503, web_problems.DATABASE_AWAY)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(DBAPIError, _database)
@@ -104,18 +94,17 @@ def _http(request: Request, error: Exception) -> Response:
 
 def _invalid(request: Request, error: Exception) -> Response:
     places = [".".join(str(p) for p in e["loc"][1:] or e["loc"]) for e in getattr(error, "errors", list)()]
-    names = ", ".join(f"« {place[:80]} »" for place in dict.fromkeys(places) if place)
-    sentence = f"Une valeur de la demande n'est pas valable ({names}) : la corriger, puis l'envoyer de nouveau."
-    return respond(request.scope, 422, sentence if names else SENTENCES[400])
+    names = [place for place in dict.fromkeys(places) if place]
+    return respond(request.scope, 422, web_problems.wrong_values(names) if names else SENTENCES[400])
 
 
 def _database(request: Request, error: Exception) -> Response:
     if is_infrastructure_fault(error):
         log.warning("web_database_away", error=describe(error))
-        return respond(request.scope, 503, DATABASE_AWAY)
+        return respond(request.scope, 503, web_problems.DATABASE_AWAY)
     return _unexpected(request, error)
 
 
 def _unexpected(request: Request, error: Exception) -> Response:
     log.error("web_fault", path=request.scope["path"], error=describe(error), exc_info=error)
-    return respond(request.scope, 500, UNEXPECTED)
+    return respond(request.scope, 500, web_problems.UNEXPECTED)

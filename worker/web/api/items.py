@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from worker.messages import web_problems
 from worker.messages.decision_replies import NO_SUCH_ITEM
 from worker.questions.decision import Decided, Order, Source
 from worker.review.decide import decide
@@ -16,8 +17,6 @@ from worker.web.bodies import Decision, DecisionMade, Item, ItemPage, ItemStatus
 from worker.web.forms import Cursor, Id, read_item_cursor, write_cursor
 from worker.web.parts import Given, Parts
 from worker.web.problems import Refused
-
-ONLY_EDIT = "Une réponse ou une explication n'accompagne que l'action « edit » : la laisser vide, ou choisir « edit »."
 
 router = APIRouter(tags=["items"])
 
@@ -61,7 +60,7 @@ def show(parts: Given, visitor: Anyone, item_id: Id) -> Item:  # noqa: ARG001
 def settle(parts: Parts, visitor: Visitor, item_id: str, decision: Decision, source: Source) -> Decided:
     """Decide in the visitor's name; for the page too. Raises as `decide` does."""
     if decision.action != "edit" and (decision.key or decision.answer or decision.explanation):
-        raise Refused(422, ONLY_EDIT)
+        raise Refused(422, web_problems.ONLY_EDIT_TYPES)
     item = find_item(parts, item_id)
     order = Order(item.id, user_id=visitor.person.id, source=source, **decision.model_dump())
     decided = decide(parts.database, order)

@@ -11,6 +11,7 @@ from worker.jobs import queries
 from worker.jobs.commands import cancel_job, retry_job
 from worker.jobs.queries import JobOverview
 from worker.jobs.retention import Retention, StillRunning
+from worker.messages import web_problems
 from worker.web.access import Admin, Anyone, Visitor
 from worker.web.bodies import Job, JobDetail, JobPage, JobStatus, Text
 from worker.web.forms import (
@@ -25,19 +26,7 @@ from worker.web.forms import (
     write_cursor,
 )
 from worker.web.parts import Given, Parts
-from worker.web.problems import NO_SUCH_JOB, Refused
-
-OTHER_REQUEST = (
-    "Cette clé « Idempotency-Key » a déjà servi à un autre envoi : en choisir une nouvelle, ou renvoyer le même "
-    "fichier avec les mêmes consignes et la même configuration."
-)
-NOT_CANCELLED = "Cette tâche est déjà terminée : il n'y a rien à arrêter."
-NOT_RESUMED = "Il ne reste rien à refaire dans cette tâche."
-STILL_OPEN = (
-    "Cette tâche, ou un de ses appels au modèle, est en cours : l'arrêter, attendre quelques minutes, puis la "
-    "supprimer."
-)
-
+from worker.web.problems import Refused
 
 Answers = dict[int | str, dict[str, Any]]
 
@@ -106,7 +95,7 @@ def store(
         job_id = before.id
     job = get_job(parts, job_id)
     if key is not None and not _is_request_of(job, upload, words, options):
-        raise Refused(422, OTHER_REQUEST)
+        raise Refused(422, web_problems.OTHER_REQUEST)
     return job, before is None
 
 
@@ -142,7 +131,7 @@ def get_job(parts: Parts, job_id: str) -> JobOverview:
     """The job, or a 404."""
     job = queries.get_job(parts.engine, job_id)
     if job is None:
-        raise Refused(404, NO_SUCH_JOB)
+        raise Refused(404, web_problems.NO_SUCH_JOB)
     return job
 
 
@@ -150,7 +139,7 @@ def describe(parts: Parts, job_id: str) -> JobDetail:
     """Everything about a job; for the page too."""
     state = queries.read_states(parts.engine, [job_id]).get(job_id)
     if state is None:
-        raise Refused(404, NO_SUCH_JOB)
+        raise Refused(404, web_problems.NO_SUCH_JOB)
     return JobDetail.of_whole(
         state,
         queries.count_findings(parts.engine, job_id),
@@ -172,18 +161,18 @@ def delete(parts: Given, visitor: Admin, job_id: Id) -> None:  # noqa: ARG001
     try:
         retention.forget(job_id)
     except StillRunning:
-        raise Refused(409, STILL_OPEN) from None
+        raise Refused(409, web_problems.STILL_OPEN) from None
 
 
 def cancel(parts: Given, visitor: Admin, job_id: Id) -> Job:  # noqa: ARG001
     """Stop a job; what is done stays. Of a cancelled one nothing is asked."""
     if not cancel_job(parts.engine, job_id) and get_job(parts, job_id).status != "cancelled":
-        raise Refused(409, NOT_CANCELLED)
+        raise Refused(409, web_problems.NOT_CANCELLED)
     return Job.of(get_job(parts, job_id))
 
 
 def resume(parts: Given, visitor: Admin, job_id: Id) -> Job:  # noqa: ARG001
     """Run again what is not done; of an open one nothing is asked."""
     if not retry_job(parts.engine, job_id) and not get_job(parts, job_id).is_open:
-        raise Refused(409, NOT_RESUMED)
+        raise Refused(409, web_problems.NOT_RESUMED)
     return Job.of(get_job(parts, job_id))

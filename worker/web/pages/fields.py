@@ -6,9 +6,10 @@ import json
 from datetime import UTC, datetime
 
 from worker.jobs.queries import JobState
-from worker.messages import phrases
+from worker.messages import page_words
+from worker.messages.status_words import JOB_WORDS
 from worker.text.french import NO_BREAK
-from worker.web.pages.render import JOB_WORDS, dollars, number
+from worker.web.pages.render import dollars, number
 
 
 def live_fields(state: JobState, now: datetime | None = None) -> dict[str, str]:
@@ -21,8 +22,10 @@ def live_fields(state: JobState, now: datetime | None = None) -> dict[str, str]:
         "pourcent": f"{job.progress}{NO_BREAK}%",
         "message": job.message or "",
         "cause": job.error_message or "",
-        "lignes": f"{number(job.processed_items)} sur {number(job.total_items)}" if job.total_items else "à lire",
-        "reste": "–" if left_s is None else f"environ {phrases.duration(left_s)}",
+        "lignes": page_words.rows_done(number(job.processed_items), number(job.total_items))
+        if job.total_items
+        else page_words.ROWS_NOT_COUNTED,
+        "reste": page_words.TIME_UNKNOWN if left_s is None else page_words.time_left(left_s),
         "cout": dollars(state.cost_usd),
         "ouvertes": number(state.open_items),
     }

@@ -12,7 +12,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from worker.jobs import queries
 from worker.jobs.queries import JobOverview
-from worker.messages import phrases
+from worker.messages import phrases, web_problems
 from worker.web.access import Admin, Anyone
 from worker.web.api import files as api_files
 from worker.web.api import jobs as api_jobs
@@ -22,7 +22,7 @@ from worker.web.live import Live
 from worker.web.pages.fields import live_fields, write_fields
 from worker.web.pages.render import go, page
 from worker.web.parts import Given
-from worker.web.problems import NO_SUCH_JOB, Refused
+from worker.web.problems import Refused
 
 ON_A_PAGE = 20
 
@@ -84,7 +84,7 @@ def job_page(request: Request, parts: Given, visitor: Anyone, job_id: Id) -> Res
 def _whole(parts: Given, job_id: str) -> dict[str, Any]:
     state = queries.read_states(parts.engine, [job_id]).get(job_id)
     if state is None:
-        raise Refused(404, NO_SUCH_JOB)
+        raise Refused(404, web_problems.NO_SUCH_JOB)
     return {
         "job": state.job,
         "fields": live_fields(state),

@@ -14,21 +14,11 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.types import Scope
 
-from worker.messages import phrases, status_words
+from worker.messages import page_words, phrases, status_words
 from worker.text.french import NO_BREAK, typeset
 from worker.text.local_time import day_and_hour
 from worker.web.access import Visitor
 from worker.web.parts import Parts
-
-JOB_WORDS = {
-    "queued": "en attente",
-    "processing": "en cours",
-    "completed": "terminée",
-    "failed": "en échec",
-    "cancelled": "arrêtée",
-}
-JOBS_WORDS = {**JOB_WORDS, "completed": "terminées", "cancelled": "arrêtées"}
-ROW_WORDS = {"pending": ("en attente", "en attente"), **status_words.OUTCOME_WORDS}
 
 
 class _French(PackageLoader):
@@ -56,7 +46,7 @@ def number(value: float | None) -> str:
 
 def dollars(amount: float | None) -> str:
     """What it cost, or that nobody knows."""
-    return "tarif inconnu" if amount is None else phrases.dollars(amount)
+    return page_words.PRICE_UNKNOWN if amount is None else phrases.dollars(amount)
 
 
 def size(count: int) -> str:
@@ -77,9 +67,9 @@ def _environment() -> Environment:
     made.filters |= {"percent": percent, "number": number, "dollars": dollars, "size": size, "moment": _moment}
     made.filters["pretty"] = lambda value: json.dumps(value, ensure_ascii=False, indent=2)
     made.globals |= {
-        "job_words": JOB_WORDS,
-        "jobs_words": JOBS_WORDS,
-        "row_words": ROW_WORDS,
+        "job_words": status_words.JOB_WORDS,
+        "jobs_words": status_words.JOBS_WORDS,
+        "row_words": status_words.ROW_WORDS,
         "count": phrases.count,
         "style": f"/statique/style.css?v={_version('style.css')}",
         "script": f"/statique/page.js?v={_version('page.js')}",

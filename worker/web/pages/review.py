@@ -11,6 +11,7 @@ from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import Response
 
 from worker.errors import DecisionConflict, DecisionRefused
+from worker.messages import page_words
 from worker.questions.decision import Action
 from worker.review.open_items import Queue, read_queue
 from worker.text.french import typeset
@@ -22,14 +23,6 @@ from worker.web.pages.render import go, page
 from worker.web.parts import Given, Parts
 
 router = APIRouter()
-
-DONE = {
-    "keep": "La réponse officielle est gardée.",
-    "accept": "La réponse de l'analyse est acceptée.",
-    "edit": "La réponse est modifiée.",
-    "discard": "La question est écartée.",
-    "undo": "La décision est annulée : la question est de nouveau ouverte.",
-}
 
 Specialty = Annotated[Text | None, Query(max_length=500)]
 
@@ -62,7 +55,7 @@ def review_page(
 ) -> Response:
     """The question to settle: the one named, else the first of the queue."""
     place = Place(tache, specialite or None)
-    said = DONE.get(quoi or "") if fait else None
+    said = page_words.DECISION_DONE.get(quoi or "") if fait else None
     settled = None if quoi == "undo" else fait
     return _show(request, parts, visitor, place, item_id=item, settled=settled, said=said)
 
@@ -143,7 +136,7 @@ def columns_of(item: Item) -> list[Column]:
 
     columns = [
         Column(
-            "Réponse officielle", official, key, is_official=True, explanation=question.explanation,
+            page_words.OFFICIAL_ANSWER, official, key, is_official=True, explanation=question.explanation,
             options=said(question.option_explanations),
         )
     ]  # fmt: skip
@@ -151,7 +144,7 @@ def columns_of(item: Item) -> list[Column]:
         answer = answers[number]
         columns.append(
             Column(
-                f"Analyse {number + 1}",
+                page_words.look(number + 1),
                 answer,
                 marks[number],
                 others[number],
