@@ -12,10 +12,21 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LONGEST_FUNCTION, MOST_PARAMETERS = 40, 5
-MESSAGES = "messages/"  # where French sentences belong
+MESSAGES = "messages/"  # where French that somebody is told belongs
+# French that a module knows and tells nobody: it finds it in files, replies and courses, or asks a model in it.
+READ_HERE = {
+    "llm/compose.py",  # the question that shows whether a model answers at all
+    "questions/letters.py",  # how a text names the letters of options
+    "questions/short_answers.py",  # words that do not change an answer
+    "upload/parsing/vocabulary.py",  # headers under which columns come
+    "upload/reading/encodings.py",  # letters that French has
+    "upload/reading/moments.py",  # dates as a spreadsheet shows them in a cell
+}
 WRITES_TASKS = re.compile(r'(INSERT INTO|UPDATE|DELETE FROM)\s+"AiValidationTask"')
+ACCENTED = re.compile(r"\b(?=[^\W\d_]*[àâçéèêëîïôöùûüœÀÂÇÉÈÊËÎÏÔÖÙÛÜŒ])[^\W\d_]{3,}|\bÀ \w|«\s?\w")
+PATTERN = re.compile(r"[|\\^]|\(\?")  # no text: a regular expression
 FRENCH = re.compile(r"\b(le|la|les|des|une|est|sont|dans|pour|avec|sur|cette|qui|aucun|aucune|ne|pas)\b")
-ENGLISH = re.compile(r"\b(the|is|of|and|for|with|to|that|which|not)\b|\b(SELECT|FROM|WHERE)\b")
+ENGLISH = re.compile(r"\b(the|is|of|and|for|with|to|that|which|not)\b|\b(SELECT|FROM|WHERE|UPDATE|CASE)\b")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -30,7 +41,8 @@ class Measures:
     long_functions: tuple[str, ...]
     many_parameters: tuple[str, ...]
     task_writers: tuple[str, ...]  # modules that write "AiValidationTask"
-    french_elsewhere: tuple[str, ...]  # texts that read as French sentences, in modules that are not for messages
+    french_elsewhere: tuple[str, ...]  # French sentences and words that stand outside messages/ and SQL
+    french_read: frozenset[str]  # modules of `READ_HERE` that do hold French
 
 
 def take(root: Path = ROOT) -> Measures:
@@ -40,16 +52,16 @@ def take(root: Path = ROOT) -> Measures:
     trees = {name: ast.parse(source) for name, source in sources.items()}
     functions = [(f"{name}:{f.name}", f) for name, tree in trees.items() for f in _functions(tree)]
     texts = [(f"{name}:{line}", text) for name, tree in trees.items() for line, text in _texts(tree)]
+    french = [place for place, text in texts if not place.startswith(MESSAGES) and _is_french(text)]
     return Measures(
         loose_modules=tuple(name for name in sources if "/" not in name and name != "__init__.py"),
         module_lines=tuple(source.count("\n") for source in sources.values()),
         function_lines=tuple(_lines(f) for _, f in functions),
         long_functions=tuple(name for name, f in functions if _lines(f) > LONGEST_FUNCTION),
         many_parameters=tuple(name for name, f in functions if _parameters(f) > MOST_PARAMETERS),
-        task_writers=tuple(
-            dict.fromkeys(place.partition(":")[0] for place, text in texts if WRITES_TASKS.search(text))
-        ),
-        french_elsewhere=tuple(place for place, text in texts if not place.startswith(MESSAGES) and _is_french(text)),
+        task_writers=tuple(dict.fromkeys(_module(place) for place, text in texts if WRITES_TASKS.search(text))),
+        french_elsewhere=tuple(place for place in french if _module(place) not in READ_HERE),
+        french_read=frozenset(map(_module, french)) & READ_HERE,
     )
 
 
@@ -84,8 +96,15 @@ def _texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
             yield node.lineno, node.value
 
 
+def _module(place: str) -> str:
+    return place.partition(":")[0]
+
+
 def _is_french(text: str) -> bool:
-    return len(text.split()) > 3 and bool(FRENCH.search(text)) and not ENGLISH.search(text)
+    """A sentence by its small words, a word by its accents. `janvier` and `valeur` alone are not found."""
+    if PATTERN.search(text) or ENGLISH.search(text):
+        return False
+    return bool(ACCENTED.search(text)) or (len(text.split()) > 3 and bool(FRENCH.search(text)))
 
 
 def show(measures: Measures) -> str:
@@ -98,7 +117,7 @@ def show(measures: Measures) -> str:
             f"functions over {LONGEST_FUNCTION} lines            {_named(measures.long_functions)}",
             f"functions over {MOST_PARAMETERS} parameters        {_named(measures.many_parameters)}",
             f'modules that write "AiValidationTask"  {_named(measures.task_writers)}',
-            f"French sentences outside messages  {_counted(measures.french_elsewhere)}",
+            f"French outside messages and SQL     {_counted(measures.french_elsewhere)}",
         )
     )
 
@@ -112,7 +131,7 @@ def _named(names: Sequence[str]) -> str:
 
 
 def _counted(places: Sequence[str]) -> str:
-    return f"{len(places)} in {len({place.partition(':')[0] for place in places})} modules"
+    return f"{len(places)} in {len(set(map(_module, places)))} modules"
 
 
 if __name__ == "__main__":

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from tests.house.measures import MOST_PARAMETERS, take
+from pathlib import Path
+
+import pytest
+
+from tests.house.measures import MOST_PARAMETERS, READ_HERE, take
 
 TAKEN = take()
 # Each is known to every room, or is what others import.
@@ -23,5 +27,28 @@ def test_no_further_module_writes_tasks() -> None:
     assert len(TAKEN.task_writers) <= 3, TAKEN.task_writers
 
 
-def test_no_further_module_holds_french_sentences() -> None:
-    assert len(TAKEN.french_elsewhere) <= 96, TAKEN.french_elsewhere
+def test_what_anybody_is_told_in_french_stands_in_messages() -> None:
+    assert TAKEN.french_elsewhere == ()
+    assert TAKEN.french_read == READ_HERE  # none that needs no exception any more
+
+
+@pytest.mark.parametrize(
+    ("text", "is_found"),
+    [
+        ("Le fichier est vide.", True),
+        ("f'{count} ligne(s) sur {total} dans la feuille'", True),
+        ("Cette page a expiré : la recharger, puis recommencer.", True),
+        ("Résumé", True),
+        ("À revoir", True),
+        ("The file is empty.", False),
+        (r"(?:réponse|clé)s?\s", False),
+        ('UPDATE "AiValidationJob" SET "message" = \'Échec de la tâche.\'', False),
+    ],
+)
+def test_french_is_found_wherever_it_is_put(tmp_path: Path, text: str, is_found: bool) -> None:
+    (tmp_path / "worker/messages").mkdir(parents=True)
+    literal = text if text.startswith("f'") else repr(text)
+    for name in ("worker/web.py", "worker/messages/pages.py"):
+        (tmp_path / name).write_text(f'"""Le module est ici pour la forme."""\nX = {literal}\n')
+
+    assert take(tmp_path).french_elsewhere == (("web.py:2",) if is_found else ())
