@@ -17,7 +17,7 @@ from worker.courses.extract.html import read_html
 from worker.courses.extract.text import read_markdown, read_text
 from worker.courses.search.query import compose_query
 from worker.llm.calls import Endpoint
-from worker.llm.compose import compose_request
+from worker.llm.compose import Frame, compose_request
 from worker.llm.validate import check_reply
 from worker.questions.letters import is_negative, named_letters, stated_key
 from worker.questions.question import Question, fold_name, fold_text
@@ -69,7 +69,7 @@ QUESTION = Question(
     official_key="A",
 )
 ENDPOINT = Endpoint(name="https://llm.example/v1", model="m", review_model="m")
-REQUEST = compose_request("second_look", [("i", QUESTION, [])], endpoint=ENDPOINT, model="m", instructions=None)
+REQUEST = compose_request("second_look", [("i", QUESTION, [])], Frame(ENDPOINT, "m"))
 
 
 def check_content(text: str) -> object:
@@ -85,7 +85,7 @@ def check_explanation(text: str) -> object:
 def compose(text: str) -> object:
     changed = Question(**{**QUESTION.to_json(), "text": text, "options": {"A": text, "B": "b"}, "explanation": text})
     compose_query("i", changed)
-    return compose_request("analyse", [("i", changed, [])], endpoint=ENDPOINT, model="m", instructions=text)
+    return compose_request("analyse", [("i", changed, [])], Frame(ENDPOINT, "m", text))
 
 
 STEPS: dict[str, Callable[[str], object]] = {

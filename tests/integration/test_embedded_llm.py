@@ -16,7 +16,7 @@ import pytest
 from worker.embedded.llm import EmbeddedLlm
 from worker.errors import UsageError
 from worker.llm.client import LlmClient, resolve_endpoint
-from worker.llm.compose import compose_request
+from worker.llm.compose import Frame, compose_request
 from worker.llm.validate import check_reply
 from worker.questions.answers import Purpose
 from worker.questions.question import Question, QuestionType
@@ -66,9 +66,7 @@ def test_it_says_that_it_is_the_embedded_one(client: LlmClient) -> None:
 )
 def test_its_replies_obey_the_schema(client: LlmClient, question_type: QuestionType, purpose: Purpose) -> None:
     question = sample(question_type)
-    request = compose_request(
-        purpose, [("item", question, ())], endpoint=client.endpoint, model=client.endpoint.model, instructions=None
-    )
+    request = compose_request(purpose, [("item", question, ())], Frame(client.endpoint, client.endpoint.model))
 
     reply = client.complete(request)
 

@@ -24,7 +24,7 @@ from worker.errors import ContentRefused, LeaseLost, ProviderRefused, ProviderUn
 from worker.llm.batch.api import BatchApi
 from worker.llm.calls import Allowance, CheckedReply, Endpoint, Request, Usage
 from worker.llm.client import AT_ONCE_S, LONGEST_WISH_S, LlmClient, parse_allowance, parse_retry_after, resolve_endpoint
-from worker.llm.compose import compose_request
+from worker.llm.compose import Frame, compose_request
 from worker.llm.validate import check_reply
 from worker.llm.wire import describe_illegible
 from worker.questions.answers import Purpose
@@ -54,7 +54,7 @@ def question(number: int = 1) -> Question:
 
 def request_of(endpoint: Endpoint, *questions: Question, purpose: Purpose = "analyse") -> Request:
     items = [(f"item-{number}", each, ()) for number, each in enumerate(questions or (question(),), start=1)]
-    return compose_request(purpose, items, endpoint=endpoint, model=endpoint.model, instructions=None)
+    return compose_request(purpose, items, Frame(endpoint, endpoint.model))
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.llm.analyses import HOSTED_SCHEMA
 from worker.llm.calls import Endpoint, Request
-from worker.llm.compose import HOSTED_SCHEMA, batch_limit, compose_request, permute_letters, question_key
+from worker.llm.compose import Frame, batch_limit, compose_request, permute_letters
 from worker.llm.prompts import load_prompt
 from worker.questions.answers import Purpose
 from worker.questions.excerpt import Excerpt
@@ -45,7 +46,7 @@ def compose(
     *questions: Question, purpose: Purpose = "analyse", endpoint: Endpoint = HOSTED, instructions: str | None = None
 ) -> Request:
     items = [(f"item-{number}", question, ()) for number, question in enumerate(questions)]
-    return compose_request(purpose, items, endpoint=endpoint, model="m", instructions=instructions)
+    return compose_request(purpose, items, Frame(endpoint, "m", instructions))
 
 
 def document(request: Request) -> dict[str, Any]:
@@ -54,15 +55,16 @@ def document(request: Request) -> dict[str, Any]:
 
 
 def key(question: Question, purpose: Purpose = "analyse", **changes: Any) -> str:
-    given: dict[str, Any] = {"endpoint": HOSTED, "model": "m", "instructions": None, **changes}
-    return question_key(purpose, question, given.pop("excerpts", ()), **given)
+    excerpts = changes.pop("excerpts", ())
+    frame = Frame(**{"endpoint": HOSTED, "model": "m", **changes})
+    return compose_request(purpose, [("i", question, excerpts)], frame).questions[0].key
 
 
 def test_the_document_has_exactly_the_fields_of_the_contract() -> None:
     case = qcm(type="cas_qcm", case_text="Un garçon de 3 ans…", letters="AC")
     excerpts = (Excerpt("S1", "Extrait du cours.", source="Poly, p. 3"),)
 
-    request = compose_request("analyse", [("i", case, excerpts)], endpoint=HOSTED, model="m", instructions=" Bref. ")
+    request = compose_request("analyse", [("i", case, excerpts)], Frame(HOSTED, "m", " Bref. "))
 
     assert document(request) == {
         "task": "analyse",

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.llm.calls import CheckedReply, Endpoint, Request, Usage
-from worker.llm.compose import compose_request
+from worker.llm.compose import Frame, compose_request
 from worker.llm.prompts import load_prompt
-from worker.llm.validate import check_reply, clean_text
+from worker.llm.text_rules import clean_text
+from worker.llm.validate import check_reply
 from worker.questions.answers import Citation, Purpose
 from worker.questions.excerpt import Excerpt
 from worker.questions.letters import named_letters
@@ -45,7 +46,7 @@ def qroc(official: str | None) -> Question:
 def asked(*questions: Question, purpose: Purpose = "analyse", embedded: bool = False) -> Request:
     endpoint = replace(ENDPOINT, embedded=embedded)
     items = [(f"item-{number}", each, [EXCERPT]) for number, each in enumerate(questions, start=1)]
-    return compose_request(purpose, items, endpoint=endpoint, model="m", instructions=None)
+    return compose_request(purpose, items, Frame(endpoint, "m"))
 
 
 def result(wire_id: str = "q1", letters: str = "ABCDE", **changes: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from worker.jobs.context import Context
 from worker.llm import ledger
 from worker.llm.calls import Endpoint, Request
-from worker.llm.compose import compose_request
+from worker.llm.compose import Frame, compose_request
 from worker.questions import item_store
 from worker.questions.answers import Purpose
 from worker.questions.item import PendingItem
@@ -97,12 +97,6 @@ def compose(
 ) -> Request:
     """One call about these items, for this endpoint. `cut_at`: where the reply to one of them, alone, was cut."""
     model = context.model(purpose, config, endpoint)
-    return compose_request(
-        purpose,
-        [(item.id, item.question, item.excerpts) for item in asked],
-        endpoint=endpoint,
-        model=model,
-        instructions=task.job.instructions,
-        capacity=context.dispatcher.capacity(endpoint, model),
-        cut_at=cut_at,
-    )
+    frame = Frame(endpoint, model, task.job.instructions, context.dispatcher.capacity(endpoint, model))
+    items = [(item.id, item.question, item.excerpts) for item in asked]
+    return compose_request(purpose, items, frame, cut_at=cut_at)

@@ -7,10 +7,11 @@ import itertools
 import json
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Any
 
+from worker.llm.analyses import HOSTED_SCHEMA, embedded_schema
 from worker.llm.calls import AskedQuestion, Endpoint, Request
 from worker.llm.prompts import Prompt, load_prompt
 from worker.llm.sizes import UNKNOWN, Capacity, reply_ceiling
@@ -29,59 +30,72 @@ HARMLESS = Question(
     text="Quel organe pompe le sang dans le corps humain ?",
 )
 
-EMBEDDED_TEXT = {"type": "string", "pattern": "^[A-ZÉÀ][A-Za-zÀ-ÖØ-öø-ÿ ,'-]{24,44}[.]$"}
 EMBEDDED_PARAMETERS = {"temperature": 0.2, "frequency_penalty": 0.4}
 EMBEDDED_MAX_TOKENS = 700
 
 
-def compose_request(
-    purpose: Purpose,
-    items: Sequence[Item],
-    *,
-    endpoint: Endpoint,
-    model: str,
-    instructions: str | None,
-    capacity: Capacity = UNKNOWN,
-    cut_at: int = 0,
-) -> Request:
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What shapes a call besides its questions: who answers, with which model, and what the job's author asks for.
+
+    `capacity`: what the model takes and writes, as far as it is known.
+    """
+
+    endpoint: Endpoint
+    model: str
+    instructions: str | None = None
+    capacity: Capacity = UNKNOWN
+
+    @property
+    def told(self) -> str | None:
+        """The instructions as they are sent: none where they are blank."""
+        return (self.instructions or "").strip() or None
+
+
+def compose_request(purpose: Purpose, items: Sequence[Item], frame: Frame, *, cut_at: int = 0) -> Request:
     """One call for these (item id, question, excerpts), in the wire format of the contract.
 
     A QCM is always asked blind. A second look holds one question, its options in another order, and under other letters
-    where nothing in the question may speak of a letter; `AskedQuestion.letters` leads back. `capacity`: what the model
-    takes and writes, as far as it is known; `cut_at`: the tokens after which the reply to one question was cut although
-    it came alone. Raises `ValueError` for no item, or more than the purpose or the endpoint can take.
+    where nothing in the question may speak of a letter; `AskedQuestion.letters` leads back. `cut_at`: the tokens after
+    which the reply to one question was cut although it came alone. Raises `ValueError` for no item, or more than the
+    purpose or the endpoint can take.
     """
+    endpoint = frame.endpoint
     if not items or (len(items) > 1 and (purpose != "analyse" or endpoint.embedded)):
         raise ValueError(f"{len(items)} questions in one {purpose} call")
-    instructions = (instructions or "").strip() or None
     wired = [_wire_question(purpose, question, excerpts) for _, question, excerpts in items]
-    body = _body(purpose, wired, endpoint=endpoint, model=model, instructions=instructions)
-    base, fits = _set_ceiling(body, wired, endpoint, capacity, cut_at)
-    shared = _shared_digest(purpose, endpoint, model, instructions)
+    body = _body(purpose, wired, frame)
+    base, fits = _set_ceiling(body, wired, frame, cut_at)
+    shared = _shared_digest(purpose, endpoint, frame.model, frame.told)
     asked = tuple(
-        AskedQuestion(
-            id=f"q{number}",
-            item_id=item_id,
-            question=question,
-            letters=_letters(purpose, question),
-            key=_key(shared, wire, endpoint),
-            excerpt_count=len(excerpts),
-            excerpts=tuple(excerpts),
-        )
-        for number, ((item_id, question, excerpts), wire) in enumerate(zip(items, wired, strict=True), start=1)
+        _ask(f"q{number}", item, _letters(purpose, item[1]), _key(shared, wire, endpoint))
+        for number, (item, wire) in enumerate(zip(items, wired, strict=True), start=1)
     )
     return Request(
         purpose=purpose,
-        model=model,
+        model=frame.model,
         body=body,
         hash=_digest({"keys": [question.key for question in asked]}),
         questions=asked,
         endpoint=endpoint.name,
         embedded=endpoint.embedded,
         shared=shared,
-        capacity=capacity,
+        capacity=frame.capacity,
         base=base,
         fits=fits,
+    )
+
+
+def _ask(wire_id: str, item: Item, letters: Mapping[str, str], key: str) -> AskedQuestion:
+    item_id, question, excerpts = item
+    return AskedQuestion(
+        id=wire_id,
+        item_id=item_id,
+        question=question,
+        letters=letters,
+        key=key,
+        excerpt_count=len(excerpts),
+        excerpts=tuple(excerpts),
     )
 
 
@@ -90,35 +104,9 @@ def compose_probe(refused: Request, *, endpoint: Endpoint, instructions: str | N
 
     It asks on nobody's behalf, so that its reply answers no question.
     """
-    request = compose_request(
-        refused.purpose,
-        [("", HARMLESS, ())],
-        endpoint=endpoint,
-        model=refused.model,
-        instructions=instructions,
-        capacity=refused.capacity,
-    )
+    frame = Frame(endpoint, refused.model, instructions, refused.capacity)
+    request = compose_request(refused.purpose, [("", HARMLESS, ())], frame)
     return replace(request, questions=(), hash=_digest({"probe": refused.hash}))
-
-
-def question_key(
-    purpose: Purpose,
-    question: Question,
-    excerpts: Sequence[Excerpt],
-    *,
-    endpoint: Endpoint,
-    model: str,
-    instructions: str | None,
-) -> str:
-    """The idempotency key of one answer: 64 hex digits over everything that shapes it.
-
-    Neither its siblings in a batch nor its id on the wire are part of it, so that an answer paid for in a batch of
-    five is found again when the question is asked alone. The official key of a QCM never reaches the model, and
-    so is not part of it either.
-    """
-    wire = _wire_question(purpose, question, excerpts)
-    shared = _shared_digest(purpose, endpoint, model, (instructions or "").strip() or None)
-    return _key(shared, wire, endpoint)
 
 
 def batch_limit(endpoint: Endpoint, batch_size: int) -> int:
@@ -180,21 +168,15 @@ def _wire_question(purpose: Purpose, question: Question, excerpts: Sequence[Exce
     }
 
 
-def _body(
-    purpose: Purpose,
-    wired: Sequence[Mapping[str, Any]],
-    *,
-    endpoint: Endpoint,
-    model: str,
-    instructions: str | None,
-) -> dict[str, Any]:
+def _body(purpose: Purpose, wired: Sequence[Mapping[str, Any]], frame: Frame) -> dict[str, Any]:
+    endpoint = frame.endpoint
     document = {
         "task": purpose,
-        "instructions": instructions,
+        "instructions": frame.told,
         "questions": [{"id": f"q{number}", **wire} for number, wire in enumerate(wired, start=1)],
     }
     return {
-        "model": model,
+        "model": frame.model,
         "messages": [
             {"role": "system", "content": _prompt(purpose, endpoint).text},
             {"role": "user", "content": json.dumps(document, ensure_ascii=False, separators=(",", ":"))},
@@ -222,13 +204,14 @@ def _identity(endpoint: Endpoint) -> str:
 
 
 def _set_ceiling(
-    body: dict[str, Any], wired: Sequence[Mapping[str, Any]], endpoint: Endpoint, capacity: Capacity, cut_at: int
+    body: dict[str, Any], wired: Sequence[Mapping[str, Any]], frame: Frame, cut_at: int
 ) -> tuple[int, bool]:
     """Bound the whole reply. What to expect of it (see `reply_ceiling`), and whether that has room.
 
     Beside it no parameter for a hosted model, not even a temperature: the current ones refuse it.
     """
-    if endpoint.embedded:
+    capacity = frame.capacity
+    if frame.endpoint.embedded:
         body["max_completion_tokens"] = EMBEDDED_MAX_TOKENS
         return 0, True
     content = sum(len(json.dumps(wire, ensure_ascii=False)) for wire in wired)
@@ -261,78 +244,9 @@ def _shared_digest(purpose: Purpose, endpoint: Endpoint, model: str, instruction
     )
 
 
+def _embedded_schema(wire: Mapping[str, Any]) -> Mapping[str, Any]:
+    return embedded_schema(tuple(wire["options"]), judges=bool(wire["officialAnswer"]))
+
+
 def _digest(value: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-def _closed(properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Strict mode wants every property required and no other."""
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "required": list(properties),
-        "properties": dict(properties),
-    }
-
-
-_TEXT_OR_NULL = {"anyOf": [{"type": "string"}, {"type": "null"}]}
-_VERDICT_OR_NULL = {"anyOf": [{"type": "string", "enum": ["upholds", "contests"]}, {"type": "null"}]}
-
-# One schema for every batch size: it is part of the prefix that providers cache. Models write properties in this
-# order, so the explanations come first: the letters follow from the reasoning instead of being defended by it.
-HOSTED_SCHEMA: Mapping[str, Any] = _closed(
-    {
-        "results": {
-            "type": "array",
-            "items": _closed(
-                {
-                    "id": {"type": "string"},
-                    "optionExplanations": _closed(dict.fromkeys(LETTERS, _TEXT_OR_NULL)),
-                    "explanation": {"type": "string"},
-                    "correctAnswers": {"type": "array", "items": {"type": "string", "enum": list(LETTERS)}},
-                    "answer": _TEXT_OR_NULL,
-                    "verdict": _VERDICT_OR_NULL,
-                    "confidence": {"type": "number"},
-                    "citations": {
-                        "type": "array",
-                        "items": _closed({"excerpt": {"type": "string"}, "quote": {"type": "string"}}),
-                    },
-                }
-            ),
-        }
-    }
-)
-
-
-def _embedded_schema(wire: Mapping[str, Any]) -> dict[str, Any]:
-    """The same result, fenced in for a model that would otherwise write on without end."""
-    letters = list(wire["options"])
-    nothing = {"type": "null"}
-    if letters:
-        answers: dict[str, Any] = {
-            "type": "array",
-            "items": {"type": "string", "enum": letters},
-            "minItems": 1,
-            "maxItems": len(letters),
-        }
-        answer: dict[str, Any] = nothing
-    else:
-        answers = {"type": "array", "items": {"type": "string", "enum": list(LETTERS)}, "maxItems": 0}
-        answer = {"type": "string", "pattern": "^[A-ZÉÀ][A-Za-zÀ-ÖØ-öø-ÿ0-9 ,'-]{2,49}$"}
-    result = _closed(
-        {
-            "id": {"type": "string", "enum": ["q1"]},
-            "optionExplanations": _closed(dict.fromkeys(letters, EMBEDDED_TEXT)),
-            "explanation": EMBEDDED_TEXT,
-            "correctAnswers": answers,
-            "answer": answer,
-            "verdict": {"type": "string", "enum": ["upholds", "contests"]} if wire["officialAnswer"] else nothing,
-            "confidence": {"type": "number", "enum": [0.2, 0.4, 0.6, 0.8]},
-            "citations": {
-                "type": "array",
-                "items": _closed({"excerpt": {"type": "string"}, "quote": EMBEDDED_TEXT}),
-                "maxItems": 0,
-            },
-        }
-    )
-    return _closed({"results": {"type": "array", "items": result, "minItems": 1, "maxItems": 1}})

@@ -15,7 +15,7 @@ from worker.db.engine import Database
 from worker.errors import MedqError
 from worker.llm import ledger
 from worker.llm.calls import Endpoint, Reply, Request
-from worker.llm.compose import compose_request
+from worker.llm.compose import Frame, compose_request
 from worker.llm.dispatcher import Dispatcher
 from worker.llm.prices import Prices
 from worker.llm.validate import check_reply
@@ -52,14 +52,10 @@ class Explainer:
         if unexplained is None or self.endpoint.embedded:
             return False
         config = JobConfig.parse(unexplained.config)
-        request = compose_request(
-            "explain",
-            [(item_id, unexplained.question, ())],
-            endpoint=self.endpoint,
-            model=config.ai_model or self.endpoint.model,
-            instructions=unexplained.instructions,
-            capacity=self.dispatcher.capacity(self.endpoint, config.ai_model or self.endpoint.model),
-        )
+        model = config.ai_model or self.endpoint.model
+        capacity = self.dispatcher.capacity(self.endpoint, model)
+        frame = Frame(self.endpoint, model, unexplained.instructions, capacity)
+        request = compose_request("explain", [(item_id, unexplained.question, ())], frame)
         raw = self.database.transact(lambda c: ledger.find_alone(c, request))
         if raw is None:
             raw = self._ask(request, unexplained, config)

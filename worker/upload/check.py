@@ -13,9 +13,10 @@ from itertools import islice
 from typing import Any
 
 from worker.errors import JobFailed, UsageError
+from worker.llm.analyses import HOSTED_SCHEMA
 from worker.llm.calls import Endpoint, Usage
 from worker.llm.client import resolve_endpoint
-from worker.llm.compose import HOSTED_SCHEMA, batch_limit
+from worker.llm.compose import batch_limit
 from worker.llm.prices import Prices
 from worker.llm.prompts import load_prompt
 from worker.llm.sizes import REPLY_SHARE, prompt_tokens, reply_ceiling
