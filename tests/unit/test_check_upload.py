@@ -18,7 +18,7 @@ from worker.llm.prices import load_prices
 from worker.messages import job_causes
 from worker.queue.job import JobConfig
 from worker.settings import Settings
-from worker.upload.check import FileCheck, check_file
+from worker.upload.check import FileCheck, Uploaded, check_file
 from worker.upload.parsing import read_questions
 from worker.upload.reading.reading import read_here
 
@@ -33,7 +33,7 @@ def options(**environment: str) -> Settings:
 
 
 def checked(data: bytes, config: object = None, name: str = "banque.csv", **environment: str) -> FileCheck:
-    return check_file(data, name, config, options(**environment), PRICES, read=read_here)
+    return check_file(Uploaded(data, name, config), options(**environment), PRICES, read=read_here)
 
 
 def csv(*rows: str, head: str = HEAD) -> bytes:
@@ -121,9 +121,8 @@ def test_a_price_that_nobody_knows_is_said_and_fails_a_job_with_a_budget() -> No
 
 
 def test_without_a_model_the_estimate_says_that_it_is_assumed() -> None:
-    found = check_file(
-        csv("P,DCEM2,Où ?,un,deux,trois,A"), "x.csv", None, Settings.model_validate({}), PRICES, read=read_here
-    )
+    file = Uploaded(csv("P,DCEM2,Où ?,un,deux,trois,A"), "x.csv")
+    found = check_file(file, Settings.model_validate({}), PRICES, read=read_here)
 
     assert found.estimate is not None
     assert (found.estimate.is_assumed, found.estimate.model) == (True, "gpt-5.4-mini")

@@ -6,7 +6,7 @@ How it is shown is in `cli.check`; an API may send `FileCheck.to_json`.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import islice
@@ -150,42 +150,40 @@ class FileCheck:
         }
 
 
-def check_file(
-    data: bytes,
-    file_name: str,
-    config: object,
-    settings: Settings,
-    prices: Prices,
-    *,
-    known_levels: Collection[str] = (),
-    read: ReadSheets = read_sheets,
-) -> FileCheck:
-    """Read a file as a job with this config would.
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """A file as somebody would send it, and the config of its job."""
 
-    `known_levels` are those of the platform's questions, where a database is at hand. Whatever the file is, the answer
-    is a `FileCheck`; the reader's own death (`ReaderKilled`) is raised.
+    data: bytes
+    name: str
+    config: object = None
+
+
+def check_file(file: Uploaded, settings: Settings, prices: Prices, *, read: ReadSheets = read_sheets) -> FileCheck:
+    """Read a file as a job with its config would.
+
+    Whatever the file is, the answer is a `FileCheck`; the reader's own death (`ReaderKilled`) is raised.
     """
     try:
-        wanted = JobConfig.parse(config)
+        wanted = JobConfig.parse(file.config)
         failure = _refusal(wanted, settings, prices)
     except JobFailed as error:
-        return FileCheck(file_name, str(error))
+        return FileCheck(file.name, str(error))
     max_bytes = int(settings.max_file_mb * MEGABYTE)
-    if len(data) > max_bytes:
-        return FileCheck(file_name, failure or file_refusals.too_large(max_bytes))
+    if len(file.data) > max_bytes:
+        return FileCheck(file.name, failure or file_refusals.too_large(max_bytes))
     try:
-        sheets = read(data, file_name, max_bytes=max_bytes, max_rows=settings.max_rows)
-        found = inspect_upload(sheets, file_name, wanted, known_levels=known_levels)
+        sheets = read(file.data, file.name, max_bytes=max_bytes, max_rows=settings.max_rows)
+        found = inspect_upload(sheets, file.name, wanted)
     except JobFailed as error:
-        return FileCheck(file_name, failure or str(error))
+        return FileCheck(file.name, failure or str(error))
     items: Sequence[PlannedItem] = ()
     estimate = None
     if found.upload is not None:
         items = plan_items(found.upload.rows, rules=QuestionRules())
         estimate = _estimate(items, wanted, settings, prices)
-    return FileCheck(
-        file_name, failure or found.failure or _nothing_left(items), found, items, estimate, found.proposal()
-    )
+    failure = failure or found.failure or _nothing_left(items)
+    return FileCheck(file.name, failure, found, items, estimate, found.proposal())
 
 
 def _nothing_left(items: Sequence[PlannedItem]) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -280,66 +280,73 @@ class _Roles:
         return any(map(is_mark, values(self.body, place))) or not is_filled(self.body, place)
 
     def columns(self) -> Columns:
-        keys: list[str] = []
-        places: list[int] = []
-        key_of: dict[int, str] = {}
-        by_name: dict[str, list[int]] = {}
-        type_place: int | None = None
-        mark_place: int | None = None
-        for place, (text, m) in enumerate(zip(self.header, self.meanings, strict=True)):
-            if m.kind == "mark" and self._is_ours(place):
-                mark_place = place
-            if m.kind == "status" or mark_place == place:
-                continue
-            if m.kind == "type" and (type_place is None or not m.folded):  # mapped: it has no words of its own
-                type_place = place
-            if (name := self.names[place]) is not None:
-                by_name.setdefault(name, []).append(place)
-            if name is not None and len(by_name[name]) == 1:
-                key = name
-            elif text.strip() or is_filled(self.body, place):
-                key = _free_key(column_label(text, place), keys, self.names)
-            else:
-                continue
-            keys.append(key)
-            places.append(place)
-            key_of[place] = key
+        kept = self._keep()
+        key_of, by_name = kept.key_of, kept.by_name
         own = {name: tuple(p for p in found if p not in self.lone) for name, found in by_name.items()}
-        doubles = tuple((name, found) for name, found in own.items() if len(found) > 1)
-        read = {place for found in by_name.values() for place in found} | {type_place, self.vignette, self.all_options}
+        answers = by_name.get("reponse", ())
         return Columns(
-            tuple(keys),
-            tuple(places),
-            doubles,
+            tuple(key_of.values()),
+            tuple(key_of),
+            tuple((name, found) for name, found in own.items() if len(found) > 1),
             frozenset(by_name),
-            type_place,
-            mark_place=mark_place,
+            kept.type_place,
+            mark_place=kept.mark_place,
             vignette=key_of.get(self.vignette) if self.vignette is not None else None,
-            answers=tuple(key_of[place] for place in by_name.get("reponse", ())),
+            answers=tuple(key_of[place] for place in answers),
             lone_answers=tuple(key_of[place] for place in self.lone if self.names[place] == "reponse"),
-            answer_headers=tuple(self.header[place].strip() for place in by_name.get("reponse", ())),
+            answer_headers=tuple(self.header[place].strip() for place in answers),
             extra_options=tuple((letter, key_of[place]) for place, letter in sorted(self.extra.items())),
-            options=tuple(
-                (letter, f"option {letter.lower()}") for letter in LETTERS if f"option {letter.lower()}" in by_name
-            ),
-            explanations=tuple(
-                (letter, f"explication {letter.lower()}")
-                for letter in LETTERS
-                if f"explication {letter.lower()}" in by_name
-            ),
+            options=_lettered("option", by_name),
+            explanations=_lettered("explication", by_name),
             all_options=key_of.get(self.all_options) if self.all_options is not None else None,
-            unread=tuple(
-                key
-                for place, key in key_of.items()
-                if place not in read and place not in self.extra and self.meanings[place].kind != "unwanted"
-            ),
+            unread=tuple(self._unread(kept)),
             unwanted=tuple(key for place, key in key_of.items() if self.meanings[place].kind == "unwanted"),
             from_zero=self.from_zero,
             reasons=self.reasons,
         )
 
+    def _keep(self) -> _Kept:
+        """Every column gets its key, but for our own and those without a name or a value."""
+        kept = _Kept()
+        for place, (text, m) in enumerate(zip(self.header, self.meanings, strict=True)):
+            if m.kind == "mark" and self._is_ours(place):
+                kept.mark_place = place
+            if m.kind == "status" or kept.mark_place == place:
+                continue
+            if m.kind == "type" and (kept.type_place is None or not m.folded):  # mapped: it has no words of its own
+                kept.type_place = place
+            if (name := self.names[place]) is not None:
+                kept.by_name.setdefault(name, []).append(place)
+            if name is not None and len(kept.by_name[name]) == 1:
+                kept.key_of[place] = name
+            elif text.strip() or is_filled(self.body, place):
+                kept.key_of[place] = _free_key(column_label(text, place), kept.key_of.values(), self.names)
+        return kept
 
-def _free_key(text: str, taken: Sequence[str], names: Sequence[str | None]) -> str:
+    def _unread(self, kept: _Kept) -> Iterator[str]:
+        read = {place for found in kept.by_name.values() for place in found} | self.extra.keys()
+        alone = (kept.type_place, self.vignette, self.all_options)
+        for place, key in kept.key_of.items():
+            if place not in read and place not in alone and self.meanings[place].kind != "unwanted":
+                yield key
+
+
+@dataclass(slots=True)
+class _Kept:
+    """The columns that stay: their keys by place, in order; the places of each canonical header; what is no text."""
+
+    key_of: dict[int, str] = field(default_factory=dict)
+    by_name: dict[str, list[int]] = field(default_factory=dict)
+    type_place: int | None = None
+    mark_place: int | None = None
+
+
+def _lettered(word: str, names: Collection[str]) -> tuple[tuple[str, str], ...]:
+    """Letter and key of the columns there are of `option a` … or `explication a` …"""
+    return tuple((letter, key) for letter in LETTERS if (key := f"{word} {letter.lower()}") in names)
+
+
+def _free_key(text: str, taken: Collection[str], names: Sequence[str | None]) -> str:
     """The header itself, or with a number where a column has that name already, or means the same as one."""
     if text not in taken and text not in names and canonical_header(text) is None:
         return text

@@ -108,7 +108,7 @@ def _no_question(sheets: Sequence[RawSheet], tables: Tables) -> str:
 
 def _read_table(sheet: RawSheet, tables: Tables, *, is_file: bool) -> str | None:
     """Add one sheet's drafts; or give the French reason why it is left out."""
-    drafts, read, mapping = tables.drafts, tables.read, tables.mapping
+    mapping = tables.mapping
     mapped = mapping.type_of(sheet.name)
     named = mapped or type_named(sheet.name)
     if named is None and is_result_sheet(sheet.name) and not is_file:
@@ -116,7 +116,7 @@ def _read_table(sheet: RawSheet, tables: Tables, *, is_file: bool) -> str | None
     if not sheet.rows:
         if named is None:
             return sheet_notes.LEFT_EMPTY
-        read.append(ReadSheet(sheet.name, (), 0))
+        tables.read.append(ReadSheet(sheet.name, (), 0))
         return None
     layout = find_layout(sheet, mapping.words)
     if mapping.given:
@@ -130,6 +130,19 @@ def _read_table(sheet: RawSheet, tables: Tables, *, is_file: bool) -> str | None
         where = sheet_notes.in_file(tables.file_name) if is_file else sheet_notes.in_sheet(sheet.name)
         tables.faults.append(refusal(where, found, layout.header_row, layout.header))
         return tables.faults[-1]
+    drafts = list(_read_drafts(sheet, layout, kind, table=len(tables.read)))
+    notes = [*sheet.notes, *layout.notes, *_hidden_rows(sheet, body), *unread_columns(found_sheet, columns, body)]
+    if not columns.answers:
+        notes += no_key_column(sheet.name, sum(1 for draft in drafts if draft.is_qcm))
+    tables.drafts += drafts
+    tables.read.append(found_sheet)
+    tables.notes += [of_file(note) for note in notes] if is_file else notes
+    return None
+
+
+def _read_drafts(sheet: RawSheet, layout: Layout, kind: Kind, *, table: int) -> Iterator[Draft]:
+    """The rows below the header; what the sheet says above its table is theirs where they say nothing."""
+    columns, body = layout.columns, layout.body
     with_options = has_options(columns, body) if kind.by_columns or kind.by_cell else False
     findings = _cell_findings(sheet, columns, dict(body), layout.findings)
     marks = Marks(sheet, columns)
@@ -140,7 +153,7 @@ def _read_table(sheet: RawSheet, tables: Tables, *, is_file: bool) -> str | None
                 cells[name] = value
         mark = row[columns.mark_place].strip() if columns.mark_place is not None else None
         about = findings.get(number, [])
-        draft = Draft(len(read), sheet.name, number, "qcm", cells, columns, findings=about, mark=mark or None)
+        draft = Draft(table, sheet.name, number, "qcm", cells, columns, findings=about, mark=mark or None)
         _set_type(draft, kind, row[columns.type_place] if columns.type_place is not None else "", with_options)
         if spoiled := marks.read(number, cells):
             _set_spoiled(draft, spoiled)
@@ -148,13 +161,7 @@ def _read_table(sheet: RawSheet, tables: Tables, *, is_file: bool) -> str | None
             options = read_options(draft.cells, columns)
             draft.options, odd, draft.doubtful_letters = clean_options(options)
             draft.findings.extend(odd)
-        drafts.append(draft)
-    read.append(found_sheet)
-    notes = [*sheet.notes, *layout.notes, *_hidden_rows(sheet, body), *unread_columns(read[-1], columns, body)]
-    if not columns.answers:
-        notes += no_key_column(sheet.name, sum(1 for draft in drafts[-len(body) :] if draft.is_qcm) if body else 0)
-    tables.notes += [of_file(note) for note in notes] if is_file else notes
-    return None
+        yield draft
 
 
 def _note_found(sheet: RawSheet, layout: Layout, tables: Tables) -> ReadSheet:

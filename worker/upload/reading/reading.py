@@ -6,7 +6,7 @@ Workbooks of any kind go through calamine, CSV through our own reading. No meani
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
 
@@ -95,8 +95,8 @@ def _read_workbook(
     read = []
     left = max_rows
     for sheet in sheets:
-        view = views.get(sheet.name, sheet.view)
-        built = _build(sheet.name, sheet.rows, formulas.get(sheet.name), view, left=left, max_rows=max_rows)
+        seen = replace(sheet, view=views.get(sheet.name, sheet.view))
+        built = _build(seen, formulas.get(sheet.name), left=left, max_rows=max_rows)
         if is_suspect:
             built = _repair_letters(built)
         left -= max(0, len(built.rows) - 1)
@@ -126,20 +126,19 @@ def _read_text(data: bytes, name: PurePosixPath, max_rows: int) -> RawSheet:
         raise JobFailed(file_refusals.EMPTY)
     records = read_records(text, tabular_only=name.suffix.lower() not in TEXT_SUFFIXES)
     rows = ((number, [cell_text(value) for value in values]) for number, values in records)
-    sheet = _build(name.stem, rows, None, SheetView(), left=max_rows, max_rows=max_rows)
+    sheet = _build(LibrarySheet(name.stem, rows), None, left=max_rows, max_rows=max_rows)
     return replace(sheet, notes=tuple(replace(note, sheet=sheet.name) for note in notes))
 
 
-def _build(
-    name: str, rows: Iterator[Row], formulas: Formulas | None, view: SheetView, *, left: int, max_rows: int
-) -> RawSheet:
+def _build(sheet: LibrarySheet, formulas: Formulas | None, *, left: int, max_rows: int) -> RawSheet:
     """Show cells as the sheet does, resolve formulas, then drop blank rows and empty trailing columns.
 
     `left` = data rows still allowed.
     """
+    name, view = sheet.name, sheet.view
     kept: list[Row] = []
     shared: dict[str, str] = {}  # the same specialty, course, level … on every row: one text instead of 50,000
-    for number, cells in rows:
+    for number, cells in sheet.rows:
         if number in view.texts:
             _put(cells, view.texts.pop(number))
         if not is_blank(cells):

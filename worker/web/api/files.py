@@ -16,7 +16,7 @@ from worker.messages.decision_replies import NOT_A_REVIEW
 from worker.report.build import template_sheets
 from worker.report.xlsx_writer import write_workbook
 from worker.review.returned_workbook import read_review, settle_returned
-from worker.upload.check import check_file
+from worker.upload.check import Uploaded, check_file
 from worker.web.access import Anyone, Visitor
 from worker.web.api.jobs import get_job
 from worker.web.bodies import TakenInWorkbook, Text
@@ -87,7 +87,8 @@ def check_upload(parts: Parts, file: UploadFile | None, config: str | None) -> d
     upload = read_file(file, parts.max_upload_bytes)
     options = read_config(config)
     with parts.reading():
-        found = check_file(upload.file.read(), upload.filename or "", options, parts.settings, parts.prices)
+        sent = Uploaded(upload.file.read(), upload.filename or "", options)
+        found = check_file(sent, parts.settings, parts.prices)
     return found.to_json()
 
 
