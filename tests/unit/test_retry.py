@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -11,7 +11,9 @@ import pytest
 
 from worker.errors import ContentRefused, LeaseLost, ProviderRefused, ProviderUnavailable, SizeRefused, Stopping
 from worker.llm.calls import AskedQuestion, CheckedReply, Reply, Request, Usage
-from worker.llm.retry import MAX_REPLIES, MAX_SIZES, Answers, Dialogue, ask
+from worker.llm.events import Recalled
+from worker.llm.progress import MAX_REPLIES, MAX_SIZES, Answers, Bounds, Progress
+from worker.llm.retry import Dialogue, ask, recall
 from worker.llm.sizes import Capacity
 from worker.questions.answers import Look, Refusal
 from worker.questions.question import Question
@@ -60,18 +62,16 @@ class FakeWorld:
     in_flight: list[list[FakeStored]] = field(default_factory=list)  # what others are told while we wait for them
 
     def dialogue(self) -> Dialogue:
-        return Dialogue(
-            compose=self.compose,
-            recall=lambda item_ids: [self.compose(item_ids)],
-            check=self.check,
-            send=self.send,
-            ledger=self,
-            admitted=self.admitted,
-            sleep=self.slept.append,
-            is_current=lambda request: request.capacity == Capacity(most=self.most),
-            probe=lambda refused: replace(refused, questions=()),
-            is_every_call=self.is_every_call,
-        )
+        return Dialogue(composer=self, permit=self, ledger=self, check=self.check, sleep=self.slept.append)
+
+    def recall(self, item_ids: Sequence[str]) -> list[Request]:
+        return [self.compose(item_ids)] if item_ids else []
+
+    def is_current(self, request: Request) -> bool:
+        return request.capacity == Capacity(most=self.most)
+
+    def probe(self, refused: Request) -> Request:
+        return replace(refused, questions=())
 
     def is_every_call(self, request: Request, probe: Callable[[], None]) -> bool:
         try:
@@ -168,8 +168,18 @@ class FakeWorld:
         self.log.append(f"fail:{kind}:{code}")
 
 
+def bounds(*, attempts: int = 4, per_call: int = 5, transport: int | None = None, deferred: bool = False) -> Bounds:
+    return Bounds(attempts, per_call, transport or attempts, is_deferred=deferred)
+
+
+def ask_all(world: FakeWorld, items: str, given: Bounds, replies_used: Mapping[str, int] | None = None) -> Answers:
+    """As a task does: first what the ledger holds, then calls."""
+    dialogue = world.dialogue()
+    return ask(Progress.begin(items, given, replies_used).after(Recalled(recall(items, dialogue))), dialogue)
+
+
 def run(world: FakeWorld, items: str, *, attempts: int = 4, per_call: int = 5) -> Answers:
-    return ask(list(items), world.dialogue(), max_attempts=attempts, questions_per_call=per_call)
+    return ask_all(world, items, bounds(attempts=attempts, per_call=per_call))
 
 
 def everything(request: Request) -> Sequence[str]:
@@ -261,7 +271,7 @@ def test_an_empty_reply_is_a_passing_fault_that_is_paid() -> None:
     replies = iter([["empty"]] * 3)
     world = FakeWorld(lambda request: next(replies, None) or everything(request))
     # When two questions are asked with an only attempt each, and the transport may fail four times
-    answers = ask(list("ab"), world.dialogue(), max_attempts=1, questions_per_call=5, transport_attempts=4)
+    answers = ask_all(world, "ab", bounds(attempts=1, transport=4))
     # Then the same batch is sent again after a growing wait, and every reply counts
     assert set(answers.looks) == set("ab")
     assert world.sent == [["a", "b"]] * 4
@@ -456,13 +466,7 @@ def test_no_question_costs_more_than_twelve_replies_whatever_happens() -> None:
 
     world = FakeWorld(answer)
     # When eight questions are asked, with more attempts than any job may have, after three replies to another look
-    answers = ask(
-        list("abcdefgh"),
-        world.dialogue(),
-        max_attempts=50,
-        questions_per_call=8,
-        replies_used=dict.fromkeys("abcdefgh", 3),
-    )
+    answers = ask_all(world, "abcdefgh", bounds(attempts=50, per_call=8), dict.fromkeys("abcdefgh", 3))
     # Then each was in nine calls at most
     assert answers.looks == {}
     for item_id in "abcdefgh":
@@ -500,7 +504,7 @@ def test_a_task_that_knows_of_an_outage_tries_once() -> None:
 
     world = FakeWorld(answer)
     with pytest.raises(ProviderUnavailable):
-        ask(["a"], world.dialogue(), max_attempts=4, questions_per_call=5, transport_attempts=1)
+        ask_all(world, "a", bounds(transport=1))
     assert world.sent == [["a"]]
     assert world.slept == []
 
@@ -523,7 +527,7 @@ def test_a_second_look_is_no_retry_of_the_first() -> None:
     # Given an item whose first look cost two replies
     world = FakeWorld(everything)
     # When it is asked for the second look
-    ask(["a"], world.dialogue(), max_attempts=4, questions_per_call=1, replies_used={"a": 2})
+    ask_all(world, "a", bounds(per_call=1), {"a": 2})
     # Then that is a first call
     assert world.retries == [False]
 
@@ -532,8 +536,7 @@ def test_a_second_look_is_no_retry_of_the_first() -> None:
 
 
 def run_deferred(world: FakeWorld, items: str, *, attempts: int = 4) -> Answers:
-    dialogue = replace(world.dialogue(), is_deferred=True)
-    return ask(list(items), dialogue, max_attempts=attempts, questions_per_call=5)
+    return ask_all(world, items, bounds(attempts=attempts, deferred=True))
 
 
 def test_in_batch_mode_everything_is_left_to_a_batch_and_nothing_is_sent() -> None:

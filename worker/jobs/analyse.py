@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import sqlalchemy as sa
 
@@ -11,20 +11,17 @@ from worker import failpoints
 from worker.errors import JobFailed, LeaseLost
 from worker.failpoints import Point
 from worker.jobs import job_store
-from worker.jobs.claim import Batch, compose
+from worker.jobs.asking import Asking, Composer
+from worker.jobs.claim import Batch
 from worker.jobs.context import Context
 from worker.jobs.failures import down_for_s, set_slow_message
 from worker.jobs.task_ledger import TaskLedger
 from worker.llm.batch import batches
-from worker.llm.calls import CheckedReply, Endpoint, Request
-from worker.llm.circuit_breaker import State
-from worker.llm.compose import compose_probe
-from worker.llm.retry import Answers, Dialogue, ask
-from worker.llm.validate import check_reply
+from worker.llm.progress import Answers
 from worker.logging import get_logger
 from worker.messages import job_causes, job_progress, row_reasons
 from worker.questions import item_store, place_store, question_store
-from worker.questions.answers import Conclusion, Look, Purpose
+from worker.questions.answers import Conclusion, Look
 from worker.questions.item import PendingItem
 from worker.questions.places import PlacesMissing, Wanted
 from worker.questions.question import Finding
@@ -37,7 +34,6 @@ from worker.review.verdict import conclude, failed_conclusion, needs_second_look
 log = get_logger()
 
 APPLY_TRIES = 8  # against somebody who renames or removes specialties at the same time, before it counts as a death
-LOST_LINES = 2  # lines of batches that come to nothing one after another before a question is given up, at least
 
 
 def analyse(context: Context, task: Task, lease: Lease, batch: Batch | None) -> None:
@@ -60,7 +56,10 @@ def analyse(context: Context, task: Task, lease: Lease, batch: Batch | None) -> 
         context.circuit.stored,
     )
     asking = Asking(context, task, config, lease, ledger)
-    first = _ask(asking, "analyse", pending, replies_used={}, batch=batch)
+    first_look = Composer.about(context, task, config, "analyse", pending)
+    if batch:
+        first_look.know(batch.requests)
+    first = asking.ask(first_look, replies_used={})
     conclusions: dict[str, Conclusion] = {}
     for item in pending:
         conclusion = _conclude(asking, item, first)
@@ -135,17 +134,6 @@ def set_waiting_message(connection: sa.Connection, job_id: str) -> None:
         job_store.set_message(connection, job_id, job_progress.batch_waits(count, until))
 
 
-@dataclass(frozen=True)
-class Asking:
-    """With what one task asks, at both looks."""
-
-    context: Context
-    task: Task
-    config: JobConfig
-    lease: Lease
-    ledger: TaskLedger
-
-
 def _conclude(asking: Asking, item: PendingItem, answers: Answers) -> Conclusion | None:
     """What the item comes to, after a second look where it needs one; None when a batch has to ask first."""
     second: Look | None = None
@@ -153,7 +141,8 @@ def _conclude(asking: Asking, item: PendingItem, answers: Answers) -> Conclusion
     if first is not None and needs_second_look(item.question, first):
         # Two that read the same excerpt are one witness: no key is settled by what a course says alone.
         unaided = replace(item, excerpts=())
-        answers = _ask(asking, "second_look", [unaided], replies_used=answers.replies_used)
+        second_look = Composer.about(asking.context, asking.task, asking.config, "second_look", [unaided])
+        answers = asking.ask(second_look, replies_used=answers.replies_used)
         second = answers.looks.get(item.id)
     if item.id in answers.deferred:
         return None
@@ -185,90 +174,6 @@ def _add_excerpts(
     # The embedded model reads 280 tokens a second, and understands none of them.
     most = 1 if context.endpoint.embedded else None
     return [replace(item, excerpts=tuple(found.excerpts.get(item.id, ())[:most])) for item in pending], True
-
-
-def _ask(
-    asking: Asking,
-    purpose: Purpose,
-    pending: Sequence[PendingItem],
-    *,
-    replies_used: Mapping[str, int],
-    batch: Batch | None = None,
-) -> Answers:
-    context, task, config, lease = asking.context, asking.task, asking.config, asking.lease
-    by_id = {item.id: item for item in pending}
-    composed = {(context.endpoint.name, *ids): request for ids, request in batch.requests.items()} if batch else {}
-
-    def compose_once(endpoint: Endpoint, item_ids: Sequence[str], cut_at: int = 0) -> Request:
-        asked = [by_id[item_id] for item_id in item_ids]
-        # What is looked for in the ledger is mostly what is sent next, unless something is learned in between.
-        name = (endpoint.name, *item_ids)
-        known = composed.get(name)
-        if known is not None and not cut_at and context.dispatcher.is_current(known):
-            return known
-        request = compose(context, task, purpose, asked, config=config, endpoint=endpoint, cut_at=cut_at)
-        if not cut_at:
-            composed[name] = request
-        return request
-
-    def compose_least(refused: Request) -> Request:
-        endpoint = context.dispatcher.outlet_of(refused).endpoint
-        return compose_probe(refused, endpoint=endpoint, instructions=task.job.instructions)
-
-    def choose() -> Endpoint:
-        # A stand-in is for while the first is down; a batch is not in such a hurry.
-        return context.endpoint if config.batch_api else context.dispatcher.choose()
-
-    def check() -> None:
-        lease.check()
-        context.circuit.check()
-
-    sleep = context.circuit.guard_sleep(lease.sleep)
-    permit = context.dispatcher.ask_permit(check, sleep)
-    reported_rpm = context.dispatcher.reported_rpm
-
-    def read(raw: str, request: Request) -> CheckedReply:
-        nonlocal reported_rpm
-        if context.dispatcher.reported_rpm != reported_rpm:  # as the first reply tells, which is stored by now
-            reported_rpm = context.dispatcher.reported_rpm
-            context.database.transact(lambda c: _set_slow_message(context, c, task))
-        return check_reply(raw, request)
-
-    dialogue = Dialogue(
-        compose=lambda item_ids, cut_at: compose_once(choose(), item_ids, cut_at),
-        recall=lambda item_ids: [compose_once(endpoint, item_ids) for endpoint in context.dispatcher.endpoints],
-        check=read,
-        send=permit.send,
-        ledger=asking.ledger,
-        admitted=permit.admitted,
-        sleep=sleep,
-        is_deferred=config.batch_api,
-        is_current=context.dispatcher.is_current,
-        probe=compose_least,
-        is_every_call=permit.is_every_call,
-    )
-    attempts = context.settings.max_attempts if config.max_retries is None else config.max_retries + 1
-    return ask(
-        list(by_id),
-        dialogue,
-        max_attempts=attempts,
-        questions_per_call=context.questions_per_call(config),
-        transport_attempts=_transport_attempts(context, task, attempts, config),
-        replies_used=replies_used,
-    )
-
-
-def _set_slow_message(context: Context, connection: sa.Connection, task: Task) -> None:
-    if tasks.lock_job(connection, task.job.id) == "processing":
-        set_slow_message(context, connection, task.job.id)
-
-
-def _transport_attempts(context: Context, task: Task, attempts: int, config: JobConfig) -> int:
-    if config.batch_api:
-        return max(LOST_LINES, attempts)
-    # While the endpoint is known to be down, a task of the job tries once whether it is back; so does the one task of a
-    # process that could not call.
-    return 1 if task.was_held or context.circuit.state is not State.CLOSED else attempts
 
 
 def _apply(

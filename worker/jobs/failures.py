@@ -11,7 +11,7 @@ from worker.jobs import job_store
 from worker.jobs.context import Context
 from worker.llm import ledger
 from worker.llm.circuit_breaker import State
-from worker.llm.retry import LONGEST_WAIT_S
+from worker.llm.progress import LONGEST_WAIT_S
 from worker.logging import get_logger
 from worker.messages import job_causes, job_progress, row_reasons
 from worker.questions import item_store
