@@ -12,7 +12,7 @@ from worker.jobs.failures import set_slow_message
 from worker.jobs.task_ledger import TaskLedger
 from worker.llm.calls import CheckedReply, Endpoint, Request
 from worker.llm.circuit_breaker import State
-from worker.llm.compose import compose_probe, compose_request
+from worker.llm.compose import Frame, compose_probe, compose_request
 from worker.llm.events import Recalled
 from worker.llm.progress import Answers, Bounds, Progress
 from worker.llm.retry import Dialogue, ask, recall
@@ -77,15 +77,10 @@ class Composer:
         if known is not None and not cut_at and self.is_current(known):
             return known
         model = self.context.model(self.purpose, self.config, endpoint)
-        request = compose_request(
-            self.purpose,
-            [(item.id, item.question, item.excerpts) for item in (self.items[item_id] for item_id in item_ids)],
-            endpoint=endpoint,
-            model=model,
-            instructions=self.task.job.instructions,
-            capacity=self.context.dispatcher.capacity(endpoint, model),
-            cut_at=cut_at,
-        )
+        capacity = self.context.dispatcher.capacity(endpoint, model)
+        frame = Frame(endpoint, model, self.task.job.instructions, capacity)
+        asked = [(item.id, item.question, item.excerpts) for item in (self.items[item_id] for item_id in item_ids)]
+        request = compose_request(self.purpose, asked, frame, cut_at=cut_at)
         if not cut_at:
             self._composed[name] = request
         return request
