@@ -20,7 +20,6 @@ BEGINS = re.compile(rf"\s*(?:(?:{KEYWORDS})\b(?!,|$)|SET [\w ]+(?:=|TO\b))")
 # Statements that no file can hold: they name a database, a table or a channel, or are said to a session.
 IN_PYTHON = {
     "cli/runs.py": "what a person is told to ask",
-    "db/contents.py": "ANALYZE",
     "db/engine.py": "settings of a session, COPY",
     "db/sessions.py": "settings of a session",
     "embedded/postgres.py": "CREATE DATABASE",
@@ -32,29 +31,21 @@ IN_PYTHON = {
 }
 # Rooms whose statements stand in Python still: to become none.
 TO_COME = {
-    "db/monitoring.py",
-    "db/schema/rights.py",
-    "jobs/commands.py",
     "jobs/invariants.py",
     "jobs/job_store.py",
     "jobs/queries.py",
     "jobs/removal.py",
-    "jobs/usage.py",
     "llm/batch/batches.py",
     "llm/ledger.py",
-    "metrics/measures.py",
-    "questions/history_store.py",
     "questions/item_store.py",
-    "questions/place_store.py",
-    "questions/question_store.py",
     "queue/tasks.py",
-    "review/decision_store.py",
-    "review/open_items.py",
-    "review/standing_decisions.py",
-    "web/people.py",
 }
 # What stands in several statements must be the same in all of them: how it begins and ends, and how often it is there.
 COPIES = {
+    "an item as a person decides on it": ('SELECT i."id", i."jobId" AS job_id', '|| left(i."contentHash", 24))', 3),
+    "what a person saw of an item": ("left(md5(", ")), 16)", 5),
+    "a stored question as it is compared": ('SELECT q."id", q."type"', 'c."id" = q."courseId"', 2),
+    "a stored question as it is judged": ('SELECT "id", COALESCE("correctAnswer"', 'ORDER BY "id"', 2),
     "the search of a batch": ("), weighted AS (", 'c."documentId" COLLATE "C", c."position"', 2),
 }
 

@@ -105,13 +105,11 @@ DYNAMIC = (
     f"SELECT version_num FROM {VERSION_TABLE}",
     'SELECT 1 FROM "AiValidationJob" WHERE "id" = NULL',
     re.sub("%s", "NULL", INSERT_JOB),
-    'DELETE FROM "CourseTerm" WHERE "chunkCount" <= 0',
-    'DELETE FROM "CourseDocument" WHERE "id" = NULL',
     'INSERT INTO "AiValidationItem" DEFAULT VALUES',  # by COPY
     "SELECT medq_by_worker()",  # of a row that is there
-    "SELECT medq_add_course_trigrams()",
-    "SELECT medq_add_course_vectors(NULL, NULL)",
 )
+# What these need is made when a server can.
+OF_EXTENSIONS = r'"CourseVector"|similarity\('
 
 
 def every_statement() -> Iterator[str]:
@@ -123,7 +121,7 @@ def every_statement() -> Iterator[str]:
         for constant in constants:
             if isinstance(constant, dict | tuple):
                 constants += constant.values() if isinstance(constant, dict) else constant
-            elif isinstance(constant, sa.TextClause):
+            elif isinstance(constant, sa.TextClause) and not re.search(OF_EXTENSIONS, constant.text):
                 yield re.sub(r"(?<![:\w\\]):([a-z_]\w*)", "NULL", constant.text).replace("\\:", ":")
     for invariant in INVARIANTS:
         yield re.sub(r"(?<![:\w\\]):([a-z_]\w*)", "1", invariant.sql)  # with NULL there is nothing left to ask

@@ -7,33 +7,10 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-_FIRST_NAME = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^",\s]+))')
+from worker.db.statements import load_statements
 
-_FACTS = sa.text("""
-    SELECT current_database(), current_setting('search_path'), current_schema(),
-        current_setting('server_version_num')::int / 10000, pg_database_size(current_database())
-""")
-_TABLES = sa.text("""
-    SELECT nspname, count(*) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-    WHERE relkind IN ('r', 'p', 'v', 'm') AND nspname NOT LIKE 'pg\\_%' AND nspname <> 'information_schema'
-        AND NOT EXISTS (
-            SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid AND deptype = 'e')
-    GROUP BY 1 ORDER BY 1
-""")
-# An extension is needed when something that is no part of one (a column's type, an index's operators, a default) rests
-# on what it brought.
-_EXTENSIONS = sa.text("""
-    SELECT extname, EXISTS (
-        SELECT FROM pg_depend part JOIN pg_depend user_of_it
-            ON user_of_it.refclassid = part.classid AND user_of_it.refobjid = part.objid
-            AND user_of_it.deptype IN ('n', 'a')
-        WHERE part.refclassid = 'pg_extension'::regclass AND part.refobjid = pg_extension.oid AND part.deptype = 'e'
-            AND NOT EXISTS (
-                SELECT FROM pg_depend own WHERE own.classid = user_of_it.classid AND own.objid = user_of_it.objid
-                    AND own.deptype = 'e')
-    )
-    FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY 1
-""")
+SQL = load_statements(__file__)
+_FIRST_NAME = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^",\s]+))')
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +31,10 @@ class Contents:
 def read_contents(engine: sa.Engine) -> Contents:
     """Ask the catalogue; any role may."""
     with engine.connect() as connection:
-        database, search_path, current, server, size = connection.execute(_FACTS).one()
-        tables = {row[0]: row[1] for row in connection.execute(_TABLES)}
-        extensions = {row[0]: row[1] for row in connection.execute(_EXTENSIONS)}
-        schemas = frozenset(connection.scalars(sa.text("SELECT nspname FROM pg_namespace")))
+        database, search_path, current, server, size = connection.execute(SQL["read_facts"]).one()
+        tables = {row[0]: row[1] for row in connection.execute(SQL["count_tables"])}
+        extensions = {row[0]: row[1] for row in connection.execute(SQL["find_extensions"])}
+        schemas = frozenset(connection.scalars(SQL["read_schemas"]))
     schema = current or first_name(search_path)
     return Contents(
         database=database,

@@ -9,6 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from schema.config import MONITORING
+from worker.db.statements import load_statements
+
+SQL = load_statements(__file__)
 
 # In the order of the specification. The texts are files, which docs/operations.md shows too.
 QUERIES = ("connections", "slow_queries", "table_sizes", "index_usage")
@@ -60,25 +63,11 @@ _PRELOAD = (
 
 def _prepare_statements(connection: sa.Connection) -> str | None:
     """Make the extension's view visible for this transaction, whatever schema it is in; None, or what is missing."""
-    schema = connection.scalar(
-        sa.text("""
-            SELECT quote_ident(nspname) FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace
-            WHERE extname = 'pg_stat_statements'
-        """)
-    )
+    schema = connection.scalar(SQL["find_statements_schema"])
     if schema is None:
         return f"pg_stat_statements is not in this database. {_PRELOAD}"
-    path = connection.scalar(sa.text("SHOW search_path"))
-    connection.execute(sa.text("SELECT set_config('search_path', :path, true)"), {"path": f"{path}, {schema}"})
+    connection.execute(SQL["look_into_schema"], {"schema": schema})
     return None
-
-
-_LOG_SETTINGS = sa.text("""
-    SELECT name, setting FROM pg_settings WHERE name IN (
-        'log_statement', 'log_min_duration_statement', 'log_min_duration_sample', 'log_transaction_sample_rate',
-        'log_parameter_max_length', 'log_parameter_max_length_on_error', 'log_error_verbosity',
-        'log_min_error_statement', 'auto_explain.log_min_duration')
-""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +81,7 @@ class LogRisk:
 def find_log_risks(engine: sa.Engine) -> list[LogRisk]:
     """What of this server's settings may bring text of questions into its log, as this session sees them."""
     with engine.connect() as connection:
-        found = {row[0]: row[1] for row in connection.execute(_LOG_SETTINGS)}
+        found = {row[0]: row[1] for row in connection.execute(SQL["read_log_settings"])}
     return risks_of(found)
 
 

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 
 from worker.db.engine import connect, is_infrastructure_fault, sqlalchemy_url
 from worker.db.schema import upgrade
+from worker.db.statements import load_statements
 from worker.enqueue import enqueue_job
 from worker.errors import JobFailed, UsageError
 from worker.evaluation.figures import Answered, Asked, GivenKey, Scores, Spent
@@ -35,6 +36,8 @@ from worker.runtime.container import build_worker
 from worker.settings import Settings
 from worker.upload.parsing import read_questions
 from worker.upload.reading import read_sheets
+
+SQL = load_statements(__file__)
 
 Told = Callable[[int, int], None]  # questions done, questions in all
 
@@ -232,23 +235,12 @@ def work(settings: Settings, has_ended: Callable[[], bool]) -> None:
 
 
 def _look(engine: sa.Engine, job_id: str, told: Told) -> bool:
-    query = 'SELECT "status", "processedItems", "totalItems", "errorMessage" FROM "AiValidationJob" WHERE "id" = :id'
     with engine.connect() as connection:
-        status, processed, total, error = connection.execute(sa.text(query), {"id": job_id}).one()
+        status, processed, total, error = connection.execute(SQL["read_progress"], {"id": job_id}).one()
     told(processed or 0, total or 0)
     if status in ENDED and status != "completed":
         raise JobFailed(error or status)
     return bool(status in ENDED)
-
-
-ITEMS = sa.text("""
-SELECT i."sheet", i."rowNumber", i."status", i."result", COALESCE(q."correctAnswer", q."answer") AS kept
-FROM "AiValidationItem" i LEFT JOIN "Question" q ON q."id" = i."questionId" WHERE i."jobId" = :id
-ORDER BY i."position"
-""")
-SPENT = sa.text("""
-SELECT count(*), COALESCE(sum("questionCount"), 0), sum("costUsd") FROM "LlmCall" WHERE "jobId" = :id
-""")
 
 
 def _read_answered(
@@ -256,7 +248,7 @@ def _read_answered(
 ) -> list[Answered]:
     """Each question's outcome and its accepted looks."""
     with engine.connect() as connection:
-        items = connection.execute(ITEMS, {"id": job_id}).mappings().all()
+        items = connection.execute(SQL["read_items"], {"id": job_id}).mappings().all()
     return [_answered(item, *asked[(item["sheet"], item["rowNumber"])]) for item in items]
 
 
@@ -282,5 +274,5 @@ def _answered(item: Mapping[Any, Any], known: KnownQuestion, key: GivenKey) -> A
 
 def _read_spent(engine: sa.Engine, job_id: str) -> Spent:
     with engine.connect() as connection:
-        calls, asked, cost = connection.execute(SPENT, {"id": job_id}).one()
+        calls, asked, cost = connection.execute(SQL["sum_spent"], {"id": job_id}).one()
     return Spent(calls, int(asked), None if cost is None else float(cost))

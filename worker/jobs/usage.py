@@ -7,19 +7,10 @@ from datetime import date
 
 import sqlalchemy as sa
 
-DAYS = 30
+from worker.db.statements import load_statements
 
-TASKS = sa.text('SELECT "kind", "status", count(*) AS n FROM "AiValidationTask" GROUP BY 1, 2 ORDER BY 1, 2')
-JOBS = sa.text('SELECT "status", count(*) AS n FROM "AiValidationJob" GROUP BY 1')
-COSTS = sa.text("""
-SELECT (c."createdAt" AT TIME ZONE 'UTC' AT TIME ZONE :zone)::date AS day, c."model", count(*) AS calls,
-       count(*) FILTER (WHERE c."status" = 'failed') AS failed_calls,
-       COALESCE(sum(c."promptTokens"), 0) AS prompt_tokens, COALESCE(sum(c."completionTokens"), 0) AS completion_tokens,
-       sum(c."costUsd") FILTER (WHERE c."status" NOT IN ('started', 'waiting')) AS cost_usd
-FROM "LlmCall" c WHERE c."createdAt" >= timezone('UTC', now()) - make_interval(days => :days)
-GROUP BY 1, 2 ORDER BY 1 DESC, 2
-""")
-DECISIONS = sa.text('SELECT "action", count(*) AS n FROM "AiValidationDecision" GROUP BY 1')
+SQL = load_statements(__file__)
+DAYS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +40,12 @@ def read_usage(engine: sa.Engine, *, zone: str) -> Usage:
     """Read it in one snapshot; days begin at midnight in `zone`."""
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
         tasks: dict[str, dict[str, int]] = {}
-        for kind, status, number in connection.execute(TASKS):
+        for kind, status, number in connection.execute(SQL["count_tasks"]):
             tasks.setdefault(kind, {})[status] = number
-        jobs = {row.status: row.n for row in connection.execute(JOBS)}
+        jobs = {row.status: row.n for row in connection.execute(SQL["count_jobs"])}
         costs = tuple(
             DayCost(**{**row, "cost_usd": None if row["cost_usd"] is None else float(row["cost_usd"])})
-            for row in connection.execute(COSTS, {"days": DAYS, "zone": zone}).mappings()
+            for row in connection.execute(SQL["sum_costs"], {"days": DAYS, "zone": zone}).mappings()
         )
-        decisions = {row.action: row.n for row in connection.execute(DECISIONS)}
+        decisions = {row.action: row.n for row in connection.execute(SQL["count_decisions"])}
     return Usage(jobs, tasks, costs, decisions)

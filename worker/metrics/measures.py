@@ -14,83 +14,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from worker.db.statements import load_statements
+
+SQL = load_statements(__file__)
 # Seconds. A transaction that takes longer to commit than this after its row was written is not seen again.
 OVERLAP_S = 120.0
 CALL_BOUNDS = (0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 60.0, 120.0)
 TASK_BOUNDS = (0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
 
-UTC_NOW = "timezone('UTC', clock_timestamp())"
-
-DECISIONS = sa.text('SELECT "action", count(*) FROM "AiValidationDecision" GROUP BY 1')
-OPEN_ITEMS = sa.text('SELECT count(*) FROM "AiValidationOpenItem"')
-BATCHES = sa.text('SELECT "status", count(*) FROM "LlmBatch" GROUP BY 1')
-QUEUE = sa.text(f"""
-SELECT COALESCE(extract(epoch FROM {UTC_NOW} - min(greatest(t."createdAt", t."notBefore"))
-                    FILTER (WHERE t."status" = 'ready' AND COALESCE(t."notBefore", '-infinity') <= {UTC_NOW})), 0)
-           AS age,
-       count(*) FILTER (WHERE t."status" = 'running' AND t."leaseExpiresAt" < {UTC_NOW}) AS expired
-FROM "AiValidationTask" t
-JOIN "AiValidationJob" j ON j."id" = t."jobId" AND j."status" IN ('queued', 'processing')
-WHERE t."status" IN ('ready', 'running')
-""")  # noqa: S608
 OPEN_STATES = frozenset({"queued", "processing"})
-# Once a job has ended its counts stay: it is read again when its row has changed.
-STATES = sa.text(
-    'SELECT "id", concat("status", "updatedAt", "processedItems") AS state, "status" FROM "AiValidationJob"'
-)
-ITEMS = sa.text("""
-SELECT "jobId", "type" AS kind, "status", count(*) AS number FROM "AiValidationItem"
-WHERE "jobId" = ANY(:ids) GROUP BY 1, 2, 3
-""")
-TASKS = sa.text("""
-SELECT "jobId", "kind",
-       CASE WHEN "status" = 'failed' AND "deaths" >= 3 THEN 'quarantined' ELSE "status" END AS "status",
-       count(*) AS number
-FROM "AiValidationTask" WHERE "jobId" = ANY(:ids) GROUP BY 1, 2, 3
-""")
-
-# A call or task that ended does not change any more, but for a task that is run again: that is another run.
-CALLS_BEFORE = sa.text("""
-SELECT "model", "purpose", "status", COALESCE("error" ->> 'code', '') AS code,
-       width_bucket(extract(epoch FROM "completedAt" - "createdAt")::float8, CAST(:bounds AS float8[])) AS bucket,
-       count(*) AS calls, COALESCE(sum("promptTokens"), 0) AS prompt, COALESCE(sum("cachedTokens"), 0) AS cached,
-       COALESCE(sum("completionTokens"), 0) AS completion, COALESCE(sum("costUsd"), 0) AS cost,
-       COALESCE(sum(extract(epoch FROM "completedAt" - "createdAt")), 0) AS seconds
-FROM "LlmCall" WHERE "status" IN ('succeeded', 'failed') AND "completedAt" <= :until GROUP BY 1, 2, 3, 4, 5
-""")
-CALLS_SINCE = sa.text("""
-SELECT "id", "completedAt" AS "endedAt", "model", "purpose", "status", COALESCE("error" ->> 'code', '') AS code,
-       width_bucket(extract(epoch FROM "completedAt" - "createdAt")::float8, CAST(:bounds AS float8[])) AS bucket,
-       1 AS calls, COALESCE("promptTokens", 0) AS prompt, COALESCE("cachedTokens", 0) AS cached,
-       COALESCE("completionTokens", 0) AS completion, COALESCE("costUsd", 0) AS cost,
-       extract(epoch FROM "completedAt" - "createdAt") AS seconds
-FROM "LlmCall" WHERE "status" IN ('succeeded', 'failed') AND "completedAt" > :until
-""")
-LEDGER = sa.text("""
-SELECT "model", "purpose", "status", "code", sum("calls") AS calls, sum("promptTokens") AS prompt,
-       sum("cachedTokens") AS cached, sum("completionTokens") AS completion, COALESCE(sum("costUsd"), 0) AS cost
-FROM "LlmTotal" WHERE "status" IN ('succeeded', 'failed') GROUP BY 1, 2, 3, 4
-""")
-TASK_TIMES = """
-extract(epoch FROM "startedAt" - greatest("createdAt", "notBefore")) AS waited,
-extract(epoch FROM "completedAt" - "startedAt") AS took
-"""
-TASKS_BEFORE = sa.text(f"""
-SELECT "kind", width_bucket(waited::float8, CAST(:bounds AS float8[])) AS wait_bucket,
-       width_bucket(took::float8, CAST(:bounds AS float8[])) AS bucket,
-       count(*) AS tasks, sum(waited) AS waited, sum(took) AS took
-FROM (SELECT "kind", {TASK_TIMES} FROM "AiValidationTask"
-      WHERE "status" IN ('done', 'failed') AND "startedAt" IS NOT NULL AND "completedAt" <= :until) t GROUP BY 1, 2, 3
-""")  # noqa: S608
-TASKS_SINCE = sa.text(f"""
-SELECT "id", "completedAt", "completedAt" AS "endedAt", "kind",
-       width_bucket(waited::float8, CAST(:bounds AS float8[])) AS wait_bucket,
-       width_bucket(took::float8, CAST(:bounds AS float8[])) AS bucket, 1 AS tasks, waited, took
-FROM (SELECT "id", "completedAt", "kind", {TASK_TIMES} FROM "AiValidationTask"
-      WHERE "status" IN ('done', 'failed') AND "startedAt" IS NOT NULL AND "completedAt" > :until) t
-""")  # noqa: S608
-
-
 # Of one job: items by type and status, tasks by kind and status.
 Counts = tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]]
 
@@ -174,40 +106,40 @@ class Measures:
     def look(self) -> Standing:
         """Everything as it stands now; `grown` has what was added to it."""
         with self._engine.connect() as connection:
-            now = connection.scalar(sa.text(f"SELECT {UTC_NOW}"))
+            now = connection.scalar(SQL["read_now"])
             self._grow(connection, now - timedelta(seconds=OVERLAP_S))
             jobs = self._count_jobs(connection)
             items, tasks = (dict(sums) for sums in self._sums)
-            queue = connection.execute(QUEUE).one()
+            queue = connection.execute(SQL["read_queue"]).one()
             return Standing(
                 jobs=jobs,
                 tasks=tasks,
                 items=items,
-                open_items=connection.scalar(OPEN_ITEMS) or 0,
+                open_items=connection.scalar(SQL["count_open_items"]) or 0,
                 quarantined=sum(number for (_, status), number in tasks.items() if status == "quarantined"),
                 oldest_ready_s=max(0.0, float(queue.age)),
                 expired_leases=queue.expired,
-                batches={row[0]: row[1] for row in connection.execute(BATCHES)},
-                decisions={row[0]: row[1] for row in connection.execute(DECISIONS)},
+                batches={row[0]: row[1] for row in connection.execute(SQL["count_batches"])},
+                decisions={row[0]: row[1] for row in connection.execute(SQL["count_decisions"])},
             )
 
     def _grow(self, connection: sa.Connection, until: datetime) -> None:
         calls = {"bounds": list(CALL_BOUNDS)}
         tasks = {"bounds": list(TASK_BOUNDS)}
         if self._until is None:
-            for row in connection.execute(LEDGER).mappings():
+            for row in connection.execute(SQL["sum_removed_calls"]).mappings():
                 self.grown.add_calls(row)
-            for row in connection.execute(CALLS_BEFORE, calls | {"until": until}).mappings():
+            for row in connection.execute(SQL["sum_calls"], calls | {"until": until}).mappings():
                 self.grown.add_calls(row)
                 self.grown.add_call_times(row)
-            for row in connection.execute(TASKS_BEFORE, tasks | {"until": until}).mappings():
+            for row in connection.execute(SQL["sum_tasks"], tasks | {"until": until}).mappings():
                 self.grown.add_tasks(row)
             self._until = until
         since = self._until
-        for row in self._unseen(connection.execute(CALLS_SINCE, calls | {"until": since}).mappings()):
+        for row in self._unseen(connection.execute(SQL["read_calls"], calls | {"until": since}).mappings()):
             self.grown.add_calls(row)
             self.grown.add_call_times(row)
-        for row in self._unseen(connection.execute(TASKS_SINCE, tasks | {"until": since}).mappings()):
+        for row in self._unseen(connection.execute(SQL["read_tasks"], tasks | {"until": since}).mappings()):
             self.grown.add_tasks(row)
         self._until = until
         self._seen = {key: at for key, at in self._seen.items() if at > until}
@@ -222,7 +154,7 @@ class Measures:
         return found
 
     def _count_jobs(self, connection: sa.Connection) -> Mapping[str, int]:
-        states = {job_id: (state, status) for job_id, state, status in connection.execute(STATES)}
+        states = {job_id: (state, status) for job_id, state, status in connection.execute(SQL["read_states"])}
         changed = [
             job_id
             for job_id, (state, status) in states.items()
@@ -233,7 +165,7 @@ class Measures:
                 sums.subtract(counts)
         for job_id in changed:
             self._counts[job_id] = Counter(), Counter()
-        for place, statement in enumerate((ITEMS, TASKS)):
+        for place, statement in enumerate((SQL["count_items"], SQL["count_tasks"])):
             for row in connection.execute(statement, {"ids": changed}):
                 self._counts[row.jobId][place][row.kind, row.status] = row.number
                 self._sums[place][row.kind, row.status] += row.number

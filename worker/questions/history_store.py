@@ -10,10 +10,13 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from worker.db.statements import load_statements
 from worker.questions.history import EarlierItem, Standing, Trace
 from worker.questions.item import question_id
 from worker.questions.question import LETTERS, Question, fold_name, fold_text
 from worker.text.markup import without_markup
+
+SQL = load_statements(__file__)
 
 T = TypeVar("T")
 
@@ -21,77 +24,10 @@ EARLIER_PER_CONTENT = 20  # rows of one content that are looked at, the newest; 
 
 TEXTS_AT_ONCE = 5_000
 
-EARLIER = sa.text("""
-SELECT e.*, j."originalFileName" AS file_name
-FROM (
-    SELECT i."id", i."jobId", i."status", i."contentHash", i."original", i."question", i."reason", i."result",
-           i."questionId", i."createdAt", wanted.n
-    FROM unnest(CAST(:hashes AS text[])) WITH ORDINALITY AS wanted(hash, n)
-    CROSS JOIN LATERAL (
-        SELECT * FROM "AiValidationItem" i WHERE i."contentHash" = wanted.hash AND i."result" IS NOT NULL
-        ORDER BY i."createdAt" DESC LIMIT :most
-    ) i
-    UNION ALL
-    SELECT i."id", i."jobId", i."status", i."contentHash", i."original", i."question", i."reason", i."result",
-           i."questionId", i."createdAt", 0
-    FROM "AiValidationItem" i WHERE i."textHash" = ANY(CAST(:texts AS text[]))
-    UNION ALL
-    SELECT i."id", i."jobId", i."status", i."contentHash", i."original", i."question", i."reason", i."result",
-           i."questionId", i."createdAt", 0
-    FROM "AiValidationItem" i WHERE i."id" = ANY(CAST(:ids AS text[])) AND i."result" IS NOT NULL
-) e JOIN "AiValidationJob" j ON j."id" = e."jobId"
-WHERE e."question" IS NOT NULL
-ORDER BY e."createdAt" DESC, e."id"
-""")
-
-STORED = """
-SELECT q."id", q."type", q."questionText", q."optionA", q."optionB", q."optionC", q."optionD", q."optionE",
-       COALESCE(q."correctAnswer", q."answer") AS official, q."isValidated", q."validatedBy" IS NOT NULL AS by_person,
-       q."explanation" ~ '(^|\n)Image.:' AS has_image,
-       k."description" AS case_text, s."name" AS specialty, c."name" AS course
-FROM "Question" q
-LEFT JOIN "ClinicalCase" k ON k."id" = q."clinicalCaseId"
-LEFT JOIN "Specialty" s ON s."id" = q."specialtyId"
-LEFT JOIN "Course" c ON c."id" = q."courseId"
-"""
-BY_ID = sa.text(f'{STORED} WHERE q."id" = ANY(:ids)')
-# By course, which has an index: one over what questions ask would cost every question that is ever written.
-BY_TEXT = sa.text(f"""{STORED} WHERE q."courseId" = ANY(CAST(:course_ids AS text[]))
-    AND medq_fold(q."questionText") IN (SELECT medq_fold(wanted) FROM unnest(CAST(:texts AS text[])) wanted)
-""")  # noqa: S608
-
-COURSES = sa.text("""
-SELECT s."name", c."name", c."id" FROM "Course" c JOIN "Specialty" s ON s."id" = c."specialtyId"
-WHERE EXISTS (SELECT 1 FROM "Question" q WHERE q."courseId" = c."id")
-""")
-
-# From which file a stored key is. Of the rows that were written under the question, those that say anything of its key.
-GIVERS = sa.text("""
-SELECT i."questionId", i."status", i."jobId", j."originalFileName" AS file_name,
-       COALESCE(i."question" ->> 'official_key', i."question" ->> 'official_answer') AS official,
-       COALESCE(i."result" ->> 'key', i."result" ->> 'answer') AS value,
-       i."question" ->> 'explanation' IS NOT NULL OR i."question" -> 'option_explanations' <> '{}'::jsonb AS has_text,
-       i."createdAt" AS at, i."id"
-FROM "AiValidationItem" i JOIN "AiValidationJob" j ON j."id" = i."jobId"
-WHERE i."questionId" = ANY(:ids) AND i."status" IN ('confirmed', 'contested', 'corrected', 'completed')
-UNION ALL
-SELECT gone."questionId", gone."status", NULL, NULL, gone."official", gone."value", gone."hasText", gone."createdAt",
-       gone."id"
-FROM "AiValidationProvenance" gone WHERE gone."questionId" = ANY(:ids)
-ORDER BY at DESC, "id"
-""")
-
-TRACES = sa.text("""
-SELECT gone."contentHash", gone."official", gone."textHash",
-       CASE WHEN gone."status" IN ('completed', 'corrected') THEN gone."value" END AS value
-FROM "AiValidationProvenance" gone
-WHERE gone."contentHash" = ANY(CAST(:hashes AS text[])) OR gone."textHash" = ANY(CAST(:texts AS text[]))
-""")
-
 
 def find_traces(connection: sa.Connection, *, hashes: Collection[str], texts: Collection[str]) -> list[Trace]:
     """What is known of removed rows with these contents, or with one of these texts of ours."""
-    rows = connection.execute(TRACES, {"hashes": list(hashes), "texts": list(texts)})
+    rows = connection.execute(SQL["find_traces"], {"hashes": list(hashes), "texts": list(texts)})
     return [Trace(row.contentHash, row.official, row.value, row.textHash) for row in rows]
 
 
@@ -102,7 +38,7 @@ def find_earlier(
     first, each once.
     """
     parameters = {"hashes": list(hashes), "texts": list(texts), "ids": list(ids), "most": EARLIER_PER_CONTENT}
-    found = {row["id"]: row for row in connection.execute(EARLIER, parameters).mappings()}
+    found = {row["id"]: row for row in connection.execute(SQL["find_earlier"], parameters).mappings()}
     return [
         EarlierItem(
             id=row["id"],
@@ -123,7 +59,7 @@ def find_earlier(
 def find_standing(connection: sa.Connection, contents: Mapping[str, Question]) -> dict[str, Standing]:
     """Content hash → the question that stands with this content now, under its own id or another; none is left out."""
     ids = {question_id(content_hash): content_hash for content_hash in contents}
-    stored = {ids[row["id"]]: row for row in connection.execute(BY_ID, {"ids": list(ids)}).mappings()}
+    stored = {ids[row["id"]]: row for row in connection.execute(SQL["find_questions"], {"ids": list(ids)}).mappings()}
     found = {h: _standing(row, is_rewritten=not _asks(row, contents[h])) for h, row in stored.items()}
     elsewhere = {h: contents[h] for h in contents if h not in found or found[h].is_rewritten}
     found |= _find_elsewhere(connection, elsewhere)
@@ -136,7 +72,7 @@ def _find_elsewhere(connection: sa.Connection, contents: Mapping[str, Question])
         return {}
     # Most files bring new courses, or questions that are known by their id: then there is nothing to look for.
     courses: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for specialty, course, course_id in connection.execute(COURSES):
+    for specialty, course, course_id in connection.execute(SQL["read_courses"]):
         courses[fold_name(specialty), fold_name(course)].add(course_id)
     wanted = {h: q for h, q in contents.items() if (fold_name(q.specialty), fold_name(q.course)) in courses}
     found = {}
@@ -147,7 +83,7 @@ def _find_elsewhere(connection: sa.Connection, contents: Mapping[str, Question])
             "texts": [without_markup(question.text) for _, question in some],
             "course_ids": sorted(set().union(*(courses[place] for place in places))),
         }
-        for row in connection.execute(BY_TEXT, parameters).mappings():
+        for row in connection.execute(SQL["find_questions_by_text"], parameters).mappings():
             by_text[fold_text(row["questionText"])].append(row)
         for content_hash, question in some:
             for candidate in by_text.get(fold_text(without_markup(question.text)), ()):
@@ -203,7 +139,7 @@ def _with_givers(connection: sa.Connection, found: Mapping[str, Standing]) -> di
         return {}
     ids = sorted({standing.question_id for standing in found.values()})
     rows: dict[str, list[Mapping[Any, Any]]] = defaultdict(list)
-    for row in connection.execute(GIVERS, {"ids": ids}).mappings():
+    for row in connection.execute(SQL["find_givers"], {"ids": ids}).mappings():
         rows[row["questionId"]].append(row)
     return {h: _given_by(standing, rows[standing.question_id]) for h, standing in found.items()}
 

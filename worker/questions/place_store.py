@@ -11,42 +11,14 @@ from itertools import groupby
 import sqlalchemy as sa
 
 from worker.db.ids import derive_ids
+from worker.db.statements import load_statements
 from worker.questions.places import Place, PlacesMissing, Wanted
 from worker.questions.question import fold_name
 from worker.questions.rules import QuestionRules
 
-NOW = "timezone('UTC', clock_timestamp())"
+SQL = load_statements(__file__)
+
 DIRECTORY_S = 10.0
-
-CHECKS = sa.text("""
-SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
-WHERE conrelid = to_regclass('"Question"') AND contype = 'c'
-""")
-
-# From level to level along the index: a platform has a handful of them in a million questions.
-LEVELS = sa.text("""
-WITH RECURSIVE found AS (
-    SELECT min("level") AS level FROM "Question"
-    UNION ALL
-    SELECT (SELECT min(q."level") FROM "Question" q WHERE q."level" > found.level) FROM found WHERE level IS NOT NULL
-)
-SELECT level FROM found WHERE level IS NOT NULL
-""")
-
-# Of several rows that are one name to a reader, the last of these is meant: an active one, and of those the oldest.
-SPECIALTIES = sa.text('SELECT "id", "name" FROM "Specialty" ORDER BY "isActive", "createdAt" DESC, "id"')
-COURSES = sa.text("""
-SELECT "specialtyId", "id", "name" FROM "Course" WHERE "specialtyId" = ANY(:ids)
-ORDER BY "specialtyId", "isActive", "createdAt" DESC, "id"
-""")
-
-INSERT_SPECIALTY = sa.text(f"""
-INSERT INTO "Specialty" ("id", "name", "updatedAt") VALUES (:id, :name, {NOW}) ON CONFLICT DO NOTHING
-""")  # noqa: S608
-INSERT_COURSE = sa.text(f"""
-INSERT INTO "Course" ("id", "name", "specialtyId", "updatedAt") VALUES (:id, :name, :specialty_id, {NOW})
-ON CONFLICT DO NOTHING
-""")  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +85,7 @@ class Directory:
 
 def read_rules(connection: sa.Connection) -> QuestionRules:
     """Which strict checks of the seed this database still holds."""
-    checks = {row[0]: row[1] for row in connection.execute(CHECKS)}
+    checks = {row[0]: row[1] for row in connection.execute(SQL["read_checks"])}
     return QuestionRules(
         single_letter_keys="ARRAY['A'" in checks.get("Question_correct_answer_check", ""),
         five_options="num_nonnulls" not in checks.get("Question_qcm_fields_check", "num_nonnulls"),
@@ -122,7 +94,7 @@ def read_rules(connection: sa.Connection) -> QuestionRules:
 
 def read_levels(connection: sa.Connection) -> list[str]:
     """The levels that the platform's questions have."""
-    return list(connection.execute(LEVELS).scalars())
+    return list(connection.execute(SQL["read_levels"]).scalars())
 
 
 def make_places(connection: sa.Connection, wanted: Sequence[Wanted]) -> None:
@@ -143,7 +115,7 @@ def _make_specialty(connection: sa.Connection, name: str) -> str:
         found = _read_specialties(connection).find(name, derive_ids("s", fold_name(name)))
         if found:
             return found
-        if connection.execute(INSERT_SPECIALTY, {"id": specialty_id, "name": name}).rowcount:
+        if connection.execute(SQL["insert_specialty"], {"id": specialty_id, "name": name}).rowcount:
             return specialty_id
     raise PlacesMissing([Wanted(name, "")])
 
@@ -153,7 +125,7 @@ def _make_course(connection: sa.Connection, owner: str, name: str) -> str:
         there = _read_courses(connection, [owner])[owner]
         if found := there.find(name, derive_ids("c", owner, fold_name(name))):
             return found
-        if connection.execute(INSERT_COURSE, {"id": course_id, "specialty_id": owner, "name": name}).rowcount:
+        if connection.execute(SQL["insert_course"], {"id": course_id, "specialty_id": owner, "name": name}).rowcount:
             return course_id
     raise PlacesMissing([Wanted("", name, owner)])
 
@@ -179,10 +151,10 @@ def _course_of(courses: _Names | None, owner: str, place: Wanted) -> str | None:
 
 
 def _read_specialties(connection: sa.Connection) -> _Names:
-    return _Names.read((row_id, name) for row_id, name in connection.execute(SPECIALTIES))
+    return _Names.read((row_id, name) for row_id, name in connection.execute(SQL["read_specialties"]))
 
 
 def _read_courses(connection: sa.Connection, owners: Collection[str]) -> dict[str, _Names]:
-    rows = connection.execute(COURSES, {"ids": sorted(owners)}).all()
+    rows = connection.execute(SQL["read_courses"], {"ids": sorted(owners)}).all()
     read = {owner: _Names.read((r[1], r[2]) for r in group) for owner, group in groupby(rows, key=lambda row: row[0])}
     return {owner: read.get(owner, _Names()) for owner in owners}

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-FIND = sa.text("""
-SELECT "id", "email", COALESCE("name", "email") AS name, lower("role") AS role FROM "User"
-WHERE ("id" = :user OR lower("email") = lower(:user)) AND "isActive" AND lower("role") IN ('admin', 'maintainer')
-ORDER BY "id" = :user DESC, "email" = :user DESC LIMIT 2
-""")
+from worker.db.statements import load_statements
+
+SQL = load_statements(__file__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +31,6 @@ def find_person(engine: sa.Engine, user: str) -> Person | None:
     if not user or "\x00" in user:
         return None
     with engine.connect() as connection:
-        found = [Person(**row) for row in connection.execute(FIND, {"user": user}).mappings()]
+        found = [Person(**row) for row in connection.execute(SQL["find_person"], {"user": user}).mappings()]
     exact = [person for person in found if user in (person.id, person.email)] or found
     return exact[0] if len(exact) == 1 else None

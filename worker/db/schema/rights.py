@@ -13,6 +13,9 @@ from typing import Literal
 import sqlalchemy as sa
 
 from schema import VERSION_TABLE
+from worker.db.statements import load_statements
+
+SQL = load_statements(__file__)
 
 Kind = Literal["database", "schema", "table", "function"]
 
@@ -94,7 +97,7 @@ class Place:
 
 def read_place(connection: sa.Connection) -> Place:
     """Where unqualified names of this connection lead."""
-    row = connection.execute(PLACE).one()
+    row = connection.execute(SQL["read_place"]).one()
     return Place(row[0], row[1])
 
 
@@ -143,12 +146,12 @@ def print_grants(connection: sa.Connection, rights: Sequence[Right], role: str, 
 
 def _read_present(connection: sa.Connection, schema: str) -> dict[str, str]:
     """The tables and views of the schema, and its functions with their arguments: what can be granted."""
-    return {row[0]: row[1] for row in connection.execute(PRESENT, {"schema": schema})}
+    return {row[0]: row[1] for row in connection.execute(SQL["read_present"], {"schema": schema})}
 
 
 def current_role(connection: sa.Connection) -> str:
     """Whose rights this connection has."""
-    return str(connection.execute(sa.text("SELECT current_user")).scalar_one())
+    return str(connection.execute(SQL["current_role"]).scalar_one())
 
 
 def find_missing(connection: sa.Connection, rights: Sequence[Right], role: str, place: Place) -> list[Right]:
@@ -159,7 +162,7 @@ def find_missing(connection: sa.Connection, rights: Sequence[Right], role: str, 
 def find_weak_owners(connection: sa.Connection, place: Place) -> dict[str, list[Right]]:
     """Owners of triggers' functions → what they lack of the rights with which these run."""
     wanted = tuple(_of_tables(TRIGGERS))
-    owners = connection.scalars(OWNERS, {"schema": place.schema}).all()
+    owners = connection.scalars(SQL["find_owners"], {"schema": place.schema}).all()
     found = {owner: find_missing(connection, wanted, owner, place) for owner in owners}
     return {owner: missing for owner, missing in found.items() if missing}
 
@@ -174,39 +177,11 @@ def describe(missing: Sequence[Right]) -> str:
     )
 
 
-# The schema that the search path names first, in which this role need not be allowed to look for anything.
-PLACE = sa.text("""
-SELECT current_database(), COALESCE(
-    current_schema(),
-    (SELECT nspname FROM unnest(string_to_array(current_setting('search_path'), ',')) WITH ORDINALITY AS path(name, nth)
-     JOIN pg_namespace ON nspname = trim(both '" ' from path.name) ORDER BY nth LIMIT 1),
-    'public')
-""")
-PRESENT = sa.text("""
-SELECT relname::text, '' FROM pg_class
-WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = :schema) AND relkind IN ('r', 'p', 'v')
-UNION ALL
-SELECT proname::text, '(' || pg_get_function_identity_arguments(oid) || ')' FROM pg_proc
-WHERE pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = :schema)
-""")
-OWNERS = sa.text("""
-SELECT DISTINCT pg_get_userbyid(proowner)::text FROM pg_proc
-WHERE pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = :schema) AND prosecdef
-  AND starts_with(proname, 'medq_')
-""")
-# Looked up in the catalogue, which everybody may read: a name is not found without USAGE on its schema.
-_OBJECT = "(SELECT oid FROM pg_namespace WHERE nspname = :schema)"
 HAS = {
-    "database": sa.text("SELECT has_database_privilege(:role, current_database(), :privilege)"),
-    "schema": sa.text("SELECT has_schema_privilege(:role, oid, :privilege) FROM pg_namespace WHERE nspname = :name"),
-    "table": sa.text(f"""
-        SELECT CASE WHEN CAST(:columns AS text[]) = '{{}}' THEN has_table_privilege(:role, c.oid, :privilege)
-            ELSE (SELECT bool_and(has_column_privilege(:role, c.oid, attname, :privilege)) FROM pg_attribute
-                  WHERE attrelid = c.oid AND attname = ANY(CAST(:columns AS text[]))) END
-        FROM pg_class c WHERE relnamespace = {_OBJECT} AND relname = :name AND relkind IN ('r', 'p', 'v')"""),  # noqa: S608
-    "function": sa.text(f"""
-        SELECT bool_and(has_function_privilege(:role, oid, :privilege)) FROM pg_proc
-        WHERE pronamespace = {_OBJECT} AND proname = :name"""),  # noqa: S608
+    "database": SQL["may_use_database"],
+    "schema": SQL["may_use_schema"],
+    "table": SQL["may_use_table"],
+    "function": SQL["may_use_function"],
 }
 
 
