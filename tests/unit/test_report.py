@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.messages.headers import CANONICAL_HEADERS
-from worker.messages.workbook_words import EMBEDDED_WARNING
+from worker.messages.published_text import EMBEDDED_WARNING
 from worker.questions.answers import OUTCOMES, Conclusion, Outcome
 from worker.questions.decision import DECISION_WORDS, OPEN_OUTCOMES
 from worker.questions.question import QUESTION_TYPES, Finding, Question, QuestionType

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from worker.messages import decision_replies, job_causes, job_progress, phrases, row_reasons
+from worker.messages import decision_replies, job_causes, job_progress, phrases, published_text, row_reasons
 from worker.questions.answers import OUTCOMES
 from worker.text.local_time import find_zone, use_zone
 
@@ -66,9 +66,9 @@ def test_what_was_not_used_is_told_in_a_few_words_and_no_list_grows_without_end(
 
 def test_the_demonstration_model_is_always_owned_up_to() -> None:
     assert job_progress.finished({"confirmed": 1}, [], embedded=True).endswith(
-        "Modèle de démonstration : ses réponses ne valent rien, aucune question n'est validée."
+        "Modèle de démonstration : ce qu'il dit n'a aucune valeur médicale, et rien n'en est validé."
     )
-    assert job_progress.EMBEDDED not in job_progress.finished({"confirmed": 1}, [], embedded=False)
+    assert published_text.EMBEDDED_WARNING not in job_progress.finished({"confirmed": 1}, [], embedded=False)
 
 
 def test_a_failed_item_says_what_was_wrong_with_the_last_reply() -> None:

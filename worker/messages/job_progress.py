@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from worker.messages.phrases import count, duration, some
+from worker.messages.published_text import EMBEDDED_WARNING
 from worker.messages.status_words import OUTCOME_WORDS
 from worker.text.local_time import day_and_hour, hour
-
-EMBEDDED = "Modèle de démonstration : ses réponses ne valent rien, aucune question n'est validée."
 
 WORKER_LOST = "Worker perdu pendant cette étape."  # of a task, in its own row
 
@@ -34,7 +33,7 @@ def finished(
         sentence += f" {'Feuille non lue' if len(left_out) == 1 else 'Feuilles non lues'} : {some(left_out)}."
     if labels:
         sentence += f" À savoir : {some(labels)} (détail dans la feuille « Résumé » du classeur corrigé)."
-    return f"{sentence} {EMBEDDED}" if embedded else sentence
+    return f"{sentence} {EMBEDDED_WARNING}" if embedded else sentence
 
 
 _OPEN = re.compile(r" \d{1,9} à revoir\.")

@@ -6,9 +6,8 @@ from worker.text.french import NO_BREAK
 
 EXPLANATION_MISSING = "Explication à rédiger."
 EXPLAINED_BY_MODEL = "Explication rédigée par un modèle d'IA pour la réponse retenue, non relue :"
-EMBEDDED_WARNING = (
-    "Modèle de démonstration : ce texte vient d'un très petit modèle embarqué et n'a aucune valeur médicale."
-)
+# Of the embedded model: on the job's row, in the workbook, on every page, and above whatever it explains.
+EMBEDDED_WARNING = "Modèle de démonstration : ce qu'il dit n'a aucune valeur médicale, et rien n'en est validé."
 NO_SEMESTER = "Non précisé"  # of a question whose file gives none
 
 

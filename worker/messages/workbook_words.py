@@ -58,9 +58,6 @@ def cut_off(missing: int) -> str:
 ELEMENT, VALUE, MEANING = "élément", "valeur", "signification"
 
 JOB_TITLE, FILE, STATE, INSTRUCTIONS, WARNING = "Vérification", "Fichier", "État", "Consignes", "Attention"
-EMBEDDED_WARNING = (
-    "Modèle de démonstration : ses réponses n'ont aucune valeur médicale et rien de ce qu'il dit n'est validé."
-)
 JOB_STATUSES = {
     "queued": "en attente",
     "processing": "en cours",

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from worker.messages import workbook_words as words
+from worker.messages.published_text import EMBEDDED_WARNING
 from worker.questions.answers import OUTCOMES
 from worker.report.cells import status_cell
 from worker.report.content import ReportCell, ReportColumn, ReportSheet, ReportSummary, StyledCell
@@ -57,7 +58,7 @@ def _job_rows(summary: ReportSummary, scan: Scan) -> Iterator[_SummaryRow]:
     if summary.instructions:
         yield (words.INSTRUCTIONS, "", summary.instructions)
     if summary.embedded_model:
-        warning = StyledCell(typeset(words.EMBEDDED_WARNING), "warning")
+        warning = StyledCell(typeset(EMBEDDED_WARNING), "warning")
         yield (StyledCell(words.WARNING, "warning"), "", warning)
 
 

@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.types import Scope
 
-from worker.messages import page_words, phrases, status_words
+from worker.messages import page_words, phrases, published_text, status_words
 from worker.text.french import NO_BREAK, typeset
 from worker.text.local_time import day_and_hour
 from worker.web.access import Visitor
@@ -70,6 +70,7 @@ def _environment() -> Environment:
         "job_words": status_words.JOB_WORDS,
         "jobs_words": status_words.JOBS_WORDS,
         "row_words": status_words.ROW_WORDS,
+        "embedded_warning": typeset(published_text.EMBEDDED_WARNING),
         "count": phrases.count,
         "style": f"/statique/style.css?v={_version('style.css')}",
         "script": f"/statique/page.js?v={_version('page.js')}",
