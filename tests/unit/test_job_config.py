@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from worker.errors import JobFailed
+from worker.messages import job_config
 from worker.queue.job import JobConfig
 
 
@@ -102,4 +103,4 @@ def test_an_unknown_option_is_named_and_the_known_ones_listed() -> None:
 @pytest.mark.parametrize("config", ['{"batchSize": 3}', [], 5, True])
 def test_anything_but_an_object_is_refused(config: object) -> None:
     # A client that encodes twice stores a JSON text in the column.
-    assert sentence_for(config) == "La configuration de la tâche doit être un objet JSON."
+    assert sentence_for(config) == job_config.NOT_AN_OBJECT

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from worker.errors import JobFailed
+from worker.messages import row_findings
 from worker.messages.sheet_notes import NEEDED
 from worker.questions.question import ParsedRow, ParsedUpload, Question
 from worker.questions.sheets import RawSheet
@@ -122,8 +123,8 @@ def test_a_row_whose_type_cell_names_no_type_is_rejected() -> None:
 
     assert [r.rejection for r in upload.rows] == [
         None,
-        "Type de question inconnu (« vrai/faux ») : qcm, qroc, cas_qcm ou cas_qroc attendu.",
-        "Type de question inconnu (vide) : qcm, qroc, cas_qcm ou cas_qroc attendu.",
+        row_findings.unknown_type("vrai/faux"),
+        row_findings.unknown_type(""),
     ]
 
 
@@ -416,7 +417,7 @@ def test_an_empty_course_is_the_specialty_and_neither_is_a_rejection() -> None:
 
     assert upload.rows[0].question is not None
     assert upload.rows[0].question.course == "Pédiatrie"
-    assert upload.rows[1].rejection == "La matière et le cours manquent : l'un des deux au moins est nécessaire."
+    assert upload.rows[1].rejection == row_findings.NO_NAMES
 
 
 def test_a_missing_specialty_is_that_of_the_course_elsewhere() -> None:
@@ -517,7 +518,7 @@ def test_a_missing_case_text_is_taken_from_the_rows_of_the_same_case() -> None:
     assert first.question is not None
     assert first.question.case_text == second.question.case_text if second.question else False
     assert codes(first) == ["case_text_inherited"]
-    assert third.rejection == "Le texte du cas clinique manque, sur cette ligne et sur les autres lignes du même cas."
+    assert third.rejection == row_findings.NO_CASE_TEXT
 
 
 def test_case_numbers_begin_again_in_each_course() -> None:
@@ -556,7 +557,7 @@ def test_a_case_text_outside_a_case_sheet_is_a_finding() -> None:
 
 
 def test_a_row_without_a_question_is_rejected() -> None:
-    assert row(sheet("qcm", {**QCM, "texte de la question": "<p> </p>"})).rejection == "Le texte de la question manque."
+    assert row(sheet("qcm", {**QCM, "texte de la question": "<p> </p>"})).rejection == row_findings.NO_TEXT
 
 
 @pytest.mark.parametrize(
@@ -565,7 +566,8 @@ def test_a_row_without_a_question_is_rejected() -> None:
 )
 def test_a_qcm_with_fewer_than_two_options_is_rejected(options: dict[str, str], have: str) -> None:
     assert row(sheet("qcm", {**QCM, **options})).rejection == (
-        f"Un QCM demande au moins deux options : cette ligne {have}."
+        f"Un QCM demande au moins deux options : cette ligne {have}. Ajoutez celles qui manquent, puis renvoyez la "
+        "ligne."
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from worker.errors import JobFailed
+from worker.messages.row_findings import NO_TEXT
 from worker.questions.question import ParsedUpload, Question
 from worker.questions.sheets import RawSheet
 from worker.upload.parsing import parse_upload
@@ -141,7 +142,7 @@ def test_a_row_with_nothing_but_a_number_or_a_title_is_no_question(empty: Sequen
 def test_a_row_that_lost_its_question_is_still_refused() -> None:
     upload = parse(grid("qcm", HEADER, ROW, ("Cardiologie", "DCEM2", "", "12", "13", "14", "A")))
 
-    assert upload.rows[1].rejection == "Le texte de la question manque."
+    assert upload.rows[1].rejection == NO_TEXT
 
 
 def courses(upload: ParsedUpload) -> list[str | None]:

@@ -11,6 +11,7 @@ from typing import Any
 import openpyxl
 import pytest
 
+from worker.messages.row_findings import too_few_options
 from worker.questions.question import ParsedUpload, Question
 from worker.upload.parsing import parse_upload
 from worker.upload.reading import read_sheets
@@ -157,7 +158,7 @@ def test_the_sample_shows_its_faults() -> None:
         ("qcm", "A", ["semester_not_recognised"]),
         ("qcm", None, ["level_inherited"]),
         ("qcm", "AC", []),
-        ("qcm", "Un QCM demande au moins deux options : cette ligne en a une seule.", []),
+        ("qcm", too_few_options(1), []),
         ("qroc", "Treponema pallidum", []),
         ("qroc", "N-acétylcystéine", []),
         ("cas_qcm", "A", []),

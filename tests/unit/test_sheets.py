@@ -525,7 +525,7 @@ def test_a_bad_file_fails_with_one_french_sentence(data: bytes, name: str, words
 
 def test_an_upload_above_the_limit_is_refused() -> None:
     assert failure(b"a;b\n" * 1000, "x.csv", max_bytes=1000) == (
-        "Le fichier est trop volumineux : 0,004 Mo pour 0,001 Mo au plus."
+        "Le fichier est trop volumineux : 0,004 Mo pour 0,001 Mo au plus. Partagez-le en plusieurs fichiers."
     )
 
 

@@ -40,8 +40,8 @@ def search_time(milliseconds: float) -> str:
 
 def passages_not_read(rows: Sequence[int]) -> str:
     """`rows`: of the file of questions."""
-    shown = ", ".join(map(str, rows))
-    return f"Passage attendu absent des documents tels qu'ils ont été lus, compté comme non trouvé : lignes {shown}."
+    where = f"{'ligne' if len(rows) == 1 else 'lignes'} {', '.join(map(str, rows))}"
+    return f"Passage attendu absent des documents tels qu'ils ont été lus, compté comme non trouvé : {where}."
 
 
 def more_missed(rest: int) -> str:

@@ -30,7 +30,10 @@ def settled_by(name: str, when: datetime) -> str:
 
 def may_not_decide(user: str) -> str:
     """Why this user's decision is not taken."""
-    return f"« {user[:80]} » n'est pas un compte actif d'administrateur ou de responsable : il ne peut pas trancher."
+    return (
+        f"« {user[:80]} » n'est pas un compte actif d'administrateur ou de responsable : il ne peut pas trancher. "
+        "Demander ce droit à un administrateur, ou donner l'adresse d'un tel compte."
+    )
 
 
 # -- what was decided

@@ -8,33 +8,43 @@ from worker.messages.phrases import megabytes, some_names
 
 # -- in storage
 
-NO_ADDRESS = "La tâche n'indique aucun fichier à lire (fileUrl est vide)."
+NO_ADDRESS = "La tâche n'indique aucun fichier à lire (fileUrl est vide) : le renseigner, puis relancer la tâche."
 ADDRESS_NOT_ALLOWED = (
-    "L'adresse du fichier (fileUrl) n'est pas autorisée : il doit se trouver dans l'espace de stockage du service."
+    "L'adresse du fichier (fileUrl) n'est pas autorisée : il doit se trouver dans l'espace de stockage du service. "
+    "L'y déposer, corriger l'adresse, puis relancer la tâche."
 )
 UPLOAD_MISSING = "Le fichier téléversé est introuvable dans l'espace de stockage : l'envoyer de nouveau."
-FILE_MISSING = "Le fichier est introuvable dans l'espace de stockage."
-NO_RIGHT_TO_READ = "Le service n'a pas le droit de lire ce fichier dans l'espace de stockage."
+FILE_MISSING = "Le fichier est introuvable dans l'espace de stockage : relancer la tâche pour l'écrire de nouveau."
+NO_RIGHT_TO_READ = (
+    "Le service n'a pas le droit de lire ce fichier dans l'espace de stockage : corriger les droits, puis relancer la "
+    "tâche."
+)
 
 # -- its size
 
-EMPTY = "Le fichier est vide."
+EMPTY = "Le fichier est vide : vérifiez-le, puis renvoyez-le."
 
 
 def too_large(max_bytes: int) -> str:
     """An upload that is not taken. `max_bytes` is set in binary megabytes, and shown as it was set."""
     limit = f"{max_bytes / (1024 * 1024):.1f}".removesuffix(".0").replace(".", ",")
-    return f"Le fichier dépasse la taille maximale de {limit} Mo."
+    return f"Le fichier dépasse la taille maximale de {limit} Mo : partagez-le en plusieurs fichiers."
 
 
 def larger_than_read(size: int, max_bytes: int) -> str:
     """A stored file that is not read. Both in bytes."""
-    return f"Le fichier est trop volumineux : {megabytes(size)} Mo pour {megabytes(max_bytes)} Mo au plus."
+    return (
+        f"Le fichier est trop volumineux : {megabytes(size)} Mo pour {megabytes(max_bytes)} Mo au plus. Partagez-le en "
+        "plusieurs fichiers."
+    )
 
 
 def too_large_unzipped(max_bytes: int) -> str:
     """A workbook that holds more than it may, once it is unzipped."""
-    return f"Le fichier est trop volumineux une fois décompressé : {megabytes(max_bytes)} Mo au plus."
+    return (
+        f"Le fichier est trop volumineux une fois décompressé : {megabytes(max_bytes)} Mo au plus. Partagez-le en "
+        "plusieurs fichiers."
+    )
 
 
 def too_many_rows(max_rows: int) -> str:
@@ -64,7 +74,10 @@ CORRUPT = (
     "Le classeur est endommagé ou illisible : ouvrez-le dans un tableur, enregistrez-le à nouveau, puis renvoyez-le."
 )
 PROTECTED = "Le classeur est protégé par un mot de passe : retirez cette protection, puis renvoyez-le."
-ZIP_BOMB = "Le fichier compressé est anormal (contenu démesuré) : il n'a pas été ouvert."
+ZIP_BOMB = (
+    "Le fichier compressé est anormal (contenu démesuré) : il n'a pas été ouvert. Enregistrez-le à nouveau dans un "
+    "tableur, puis renvoyez-le."
+)
 UNKNOWN_ENCODING = (
     "L'encodage du fichier n'est pas reconnu : les lettres accentuées ne se lisent pas. Dans votre tableur, "
     "enregistrez-le comme classeur (.xlsx) ou comme « CSV UTF-8 », puis renvoyez-le."
@@ -97,8 +110,14 @@ def open_quote(line: int) -> str:
 
 # -- its sheets
 
-ONLY_HEADERS = "Le fichier ne contient aucune question : les feuilles reconnues n'ont que leur en-tête."
-NO_ROW_BELOW_A_HEADER = "Le fichier ne contient aucune question : aucune feuille n'a de ligne sous son en-tête."
+ONLY_HEADERS = (
+    "Le fichier ne contient aucune question : les feuilles reconnues n'ont que leur en-tête. Ajoutez les questions, "
+    "puis renvoyez-le."
+)
+NO_ROW_BELOW_A_HEADER = (
+    "Le fichier ne contient aucune question : aucune feuille n'a de ligne sous son en-tête. Ajoutez les questions, "
+    "puis renvoyez-le."
+)
 
 
 def no_sheet_of_questions(sheets: Sequence[str]) -> str:

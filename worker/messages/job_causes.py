@@ -12,7 +12,10 @@ from worker.text.local_time import day_and_hour
 
 NO_SUCCESS = "Aucune question n'a pu être analysée : voir la colonne « raison » du classeur corrigé."
 NO_SUCCESS_ONE_CAUSE = "Aucune question n'a pu être analysée, pour une même cause sur toutes les lignes : "
-NO_WORKBOOK = "Aucune ligne du fichier n'est encore lue : il n'y a pas de classeur à télécharger."
+NO_WORKBOOK = (
+    "Aucune ligne du fichier n'est encore lue : il n'y a pas de classeur à télécharger. Attendre la fin de la lecture, "
+    "ou voir pourquoi elle a échoué."
+)
 
 
 def rows_gone(there: int, read: int) -> str:

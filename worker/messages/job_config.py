@@ -8,7 +8,7 @@ from worker.messages.phrases import some_names
 
 # -- the columns of its row
 
-NOT_AN_OBJECT = "La configuration de la tâche doit être un objet JSON."
+NOT_AN_OBJECT = "La configuration de la tâche doit être un objet JSON : la corriger, puis relancer la tâche."
 
 
 def config_too_long(kilobytes: int) -> str:
@@ -26,12 +26,18 @@ def instructions_too_long(characters: int) -> str:
 
 def file_name_too_long(column: str, characters: int) -> str:
     """`column`: of the job's row."""
-    return f"Le nom du fichier ({column}) est trop long : {characters} caractères au plus."
+    return (
+        f"Le nom du fichier ({column}) est trop long : {characters} caractères au plus. Le raccourcir, puis relancer "
+        "la tâche."
+    )
 
 
 def address_too_long(characters: int) -> str:
     """Of `fileUrl`."""
-    return f"L'adresse du fichier (fileUrl) est trop longue : {characters} caractères au plus."
+    return (
+        f"L'adresse du fichier (fileUrl) est trop longue : {characters} caractères au plus. La corriger, puis relancer "
+        "la tâche."
+    )
 
 
 # -- the form of the page or the API

@@ -11,7 +11,7 @@ from worker.messages.published_text import EMBEDDED_WARNING
 from worker.messages.status_words import OUTCOME_WORDS
 from worker.text.local_time import day_and_hour, hour
 
-WORKER_LOST = "Worker perdu pendant cette étape."  # of a task, in its own row
+PROCESS_LOST = "Le processus qui faisait cette étape s'est arrêté."  # of a task, in its own row
 
 
 def prepared(items: int) -> str:
@@ -64,7 +64,7 @@ def provider_busy(retry_at: datetime) -> str:
 
 def provider_slow(requests: float, left_s: float) -> str:
     """Said while the endpoint allows a few `requests` a minute; `left_s`: what the open batches take at that pace."""
-    calls = "un appel" if requests == 1 else f"{requests:g} appels".replace(".", ",")
+    calls = "un appel" if requests == 1 else f"{requests:g} {'appel' if requests < 2 else 'appels'}".replace(".", ",")
     return (
         f"Le fournisseur du modèle n'autorise que {calls} par minute : la tâche durera encore environ "
         f"{duration(left_s)}. Rien n'est perdu."

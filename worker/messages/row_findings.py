@@ -11,13 +11,16 @@ from worker.messages.phrases import some_columns
 
 # -- its type and its question
 
-NO_TEXT = "Le texte de la question manque."
+NO_TEXT = "Le texte de la question manque. Écrivez-le, puis renvoyez la ligne."
 
 
 def unknown_type(cell: str) -> str:
     """Refused. `cell`: of the column of types; "" for an empty one."""
     written = f"« {cell} »" if cell else "vide"
-    return f"Type de question inconnu ({written}) : qcm, qroc, cas_qcm ou cas_qroc attendu."
+    return (
+        f"Type de question inconnu ({written}) : qcm, qroc, cas_qcm ou cas_qroc attendu. Corrigez-le, puis renvoyez la "
+        "ligne."
+    )
 
 
 # -- its options
@@ -26,7 +29,10 @@ def unknown_type(cell: str) -> str:
 def too_few_options(options: int) -> str:
     """Refused: a QCM with one option, or none."""
     have = "n'en a aucune" if not options else "en a une seule"
-    return f"Un QCM demande au moins deux options : cette ligne {have}."
+    return (
+        f"Un QCM demande au moins deux options : cette ligne {have}. Ajoutez celles qui manquent, puis renvoyez la "
+        "ligne."
+    )
 
 
 def too_many_options(options: int, excess: Mapping[str, str]) -> str:
@@ -56,7 +62,10 @@ def other_labels(options: Mapping[str, str]) -> str:
 
 # -- its case
 
-NO_CASE_TEXT = "Le texte du cas clinique manque, sur cette ligne et sur les autres lignes du même cas."
+NO_CASE_TEXT = (
+    "Le texte du cas clinique manque, sur cette ligne et sur les autres lignes du même cas. Écrivez-le sur l'une "
+    "d'elles, puis renvoyez les lignes du cas."
+)
 
 
 def case_text_ignored(question_type: str) -> str:
@@ -72,7 +81,9 @@ def case_text_inherited(case: str) -> str:
 # -- its specialty and course
 
 SPECIALTY, COURSE = "La matière", "Le cours"
-NO_NAMES = "La matière et le cours manquent : l'un des deux au moins est nécessaire."
+NO_NAMES = (
+    "La matière et le cours manquent : l'un des deux au moins est nécessaire. Écrivez-le, puis renvoyez la ligne."
+)
 FROM_OTHER_ROWS = "reprise des autres lignes du même cours"
 FROM_COURSE = "remplacée par le cours"
 COURSE_FROM_SPECIALTY = "Cours absent : la matière est retenue comme cours."

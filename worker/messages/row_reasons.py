@@ -70,7 +70,7 @@ def one_letter_keys(key: str) -> str:
     """The database takes keys of one letter."""
     return (
         f"La base n'accepte qu'une seule lettre par clé ; la clé {key} en a {len(key)}. "
-        "Appliquer la révision 004 du schéma, puis relancer."
+        "Appliquer la révision 004 du schéma, puis relancer la tâche."
     )
 
 
@@ -78,14 +78,17 @@ def five_options(options: int) -> str:
     """The database takes five options and no fewer."""
     return (
         f"La base exige cinq propositions ; la question en a {options}. "
-        "Appliquer la révision 004 du schéma, puis relancer."
+        "Appliquer la révision 004 du schéma, puis relancer la tâche."
     )
 
 
 # -- no analysis came of it
 
 RETRIEVAL_FAILED = "La recherche dans les cours a échoué : la question a été analysée sans extrait."
-QUARANTINED = "Ce lot a interrompu le service trois fois de suite ; il a été mis à l'écart."
+QUARANTINED = (
+    "Ce lot a interrompu le service trois fois de suite ; il a été mis à l'écart. Prévenir l'exploitant, puis relancer "
+    "la tâche pour analyser la question."
+)
 BATCH_GONE = (
     "Le lot de cette question a été retiré de la base avant l'analyse : relancer la tâche pour analyser la question."
 )

@@ -134,14 +134,17 @@ def title_rows_are(first: str) -> str:
 
 def rows(sheet: str, label: str, numbers: Sequence[int], why: str) -> str:
     """`label`: how many of which; `why`: what became of them."""
-    places = f"{'ligne' if len(numbers) == 1 else 'lignes'} {number_list(numbers)}"
-    return f"{_of_sheet(sheet)}{label} ({places}), {why}."
+    return f"{_of_sheet(sheet)}{label} ({_row_list(numbers)}), {why}."
+
+
+def _row_list(numbers: Sequence[int]) -> str:
+    return f"{'ligne' if len(numbers) == 1 else 'lignes'} {number_list(numbers)}"
 
 
 def above_header(sheet: str, given: Mapping[str, str], numbers: Sequence[int]) -> str:
     """`given`: canonical header and value of what a title block says; `numbers`: its rows."""
     return (
-        f"{_of_sheet(sheet)}{_given(given)}, lu au-dessus de l'en-tête (ligne {number_list(numbers)}), "
+        f"{_of_sheet(sheet)}{_given(given)}, lu au-dessus de l'en-tête ({_row_list(numbers)}), "
         "vaut pour toutes les lignes qui ne disent pas autre chose."
     )
 
@@ -170,8 +173,8 @@ def decisions_not_taken(sheet: str, number: int) -> str:
     held = count(number, "décision y est inscrite et n'a", "décisions y sont inscrites et n'ont")
     taken = "pas été enregistrée" if number < 2 else "pas été enregistrées"
     return (
-        f"{_of_sheet(sheet)}{held} {taken} par cet envoi. Pour qu'elles le soient, faire lire ce même classeur par "
-        "« medq decisions »."
+        f"{_of_sheet(sheet)}{held} {taken} par cet envoi. Pour qu'elles le soient, envoyer ce même classeur sur la "
+        "page de sa tâche, ou le faire lire par « medq decisions »."
     )
 
 

@@ -151,8 +151,8 @@ SENDING_BACK = {
     "Trancher": (
         "dans la feuille À revoir, choisir une décision par ligne : « garder » la réponse officielle, « accepter » "
         "celle de l'analyse, « modifier » (écrire alors la réponse retenue), « écarter » la question. Enregistrer le "
-        "classeur et le remettre à l'administrateur, qui le fait lire par « medq decisions ». La question est alors "
-        "validée au nom de la personne."
+        "classeur et l'envoyer sur la page de la tâche, ou le remettre à l'administrateur, qui le fait lire par « medq "
+        "decisions ». La question est alors validée au nom de la personne."
     ),
     "Corriger": (
         "changer le texte, la réponse ou l'explication d'une ligne dans sa feuille, puis envoyer le classeur comme un "

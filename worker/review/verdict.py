@@ -126,7 +126,7 @@ def _conclude_without_official(question: Question, first: Look, second: Look | N
 def _unread(question: Question) -> str | None:
     if question.unread_official is None:
         return None
-    return verdict_reasons.unread_key(" ".join(question.unread_official.split()))
+    return verdict_reasons.unread_key(" ".join(question.unread_official.split()), is_qcm=question.is_qcm)
 
 
 def _confirmed(question: Question, look: Look, *, reason: str | None, embedded: bool) -> Conclusion:

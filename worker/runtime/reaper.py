@@ -97,7 +97,7 @@ class Reaper:
         def work(connection: sa.Connection) -> str | None:
             # Protection: the sweep's limit on waiting for a lock
             tasks.lock_job(connection, expired.job_id, wait_s=LOCK_WAIT_S)
-            status = tasks.return_expired(connection, expired, error=job_progress.WORKER_LOST)
+            status = tasks.return_expired(connection, expired, error=job_progress.PROCESS_LOST)
             if status is not None:
                 # Protection: the sweep's closing of calls whose worker is gone
                 ledger.mark_unknown(connection, expired.id, attempt=expired.attempt)
