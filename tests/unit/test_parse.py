@@ -229,7 +229,7 @@ TYPOS = [
 ]  # fmt: skip
 STRANGERS = [
     "option", "option f", "explication z", "casque", "castes", "mage noir", "voyage", "usage", "jours", "tours",
-    "application", "direction", "remarque", "auteur", "reponse 2", "date", "points", "trimestre", "question 12",
+    "application", "direction", "remarque", "auteur", "date", "points", "trimestre", "question 12",
     "rapport", "mission", "nouveau", "page", "dosage", "cas x", "",
 ]  # fmt: skip
 
@@ -262,7 +262,7 @@ def test_unknown_headers_are_kept_under_their_own_text_and_read_as_nothing(heade
     assert upload.read[0].columns == (*QROC, header or "Colonne E")
 
 
-def test_of_two_columns_with_one_name_the_first_value_wins_and_none_is_lost() -> None:
+def test_of_two_columns_with_one_name_the_first_value_wins_but_for_answers_and_none_is_lost() -> None:
     upload = parse(
         grid(
             "qroc",
@@ -275,7 +275,8 @@ def test_of_two_columns_with_one_name_the_first_value_wins_and_none_is_lost() ->
     assert upload.read[0].columns == (
         "matiere", "niveau", "texte de la question", "reponse", "Réponse (2)", "Note", "Note (2)",
     )  # fmt: skip
-    assert [r.question and r.question.official_answer for r in upload.rows] == ["Ovaire", "Jamais"]
+    assert [r.question and r.question.official_answer for r in upload.rows] == ["Ovaire", None]
+    assert codes(upload.rows[1]) == ["conflicting_answers"]
     assert upload.rows[1].cells["Réponse (2)"] == "Demain"
     assert (upload.rows[0].cells["Note"], upload.rows[0].cells["Note (2)"]) == ("n1", "n2")
 
