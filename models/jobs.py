@@ -261,7 +261,7 @@ class LlmCall(Base):
 
 
 class LlmTotal(Base):
-    """What the calls whose rows were removed came to: so no total of the books changes. One row per day (UTC) and kind.
+    """What removed calls came to, so that no total of the ledger changes. One row per day (UTC) and kind.
 
     `code` says why there was no reply (empty where there was one). Costs are None where no price was known.
     """

@@ -166,6 +166,6 @@ def log_uncaught() -> None:
             get_logger().error("uncaught", exc_info=(kind, error, at))
 
     sys.excepthook = hook
-    logging.raiseExceptions = False  # nor is a log that cannot be written told by a traceback
+    logging.raiseExceptions = False  # and a log that cannot be written prints no traceback
     threading.excepthook = lambda args: hook(args.exc_type, args.exc_value, args.exc_traceback)
     sys.unraisablehook = lambda args: hook(args.exc_type, args.exc_value, args.exc_traceback)

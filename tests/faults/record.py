@@ -28,7 +28,7 @@ TIMES = ("recovery_s", "reclaimed_s", "resumed_s", "capacity_back_s", "replaced_
 UNITS = {"s": "s", "mb": "MB"}
 FAULTS = {
     "T1": "`kill -9` at named points",
-    "T1 batches": "`kill -9` at every step of the courier, in batch mode",
+    "T1 batches": "`kill -9` at every step of the batch submitter, in batch mode",
     "T2": "`kill -9` of every worker",
     "T3": "SIGTERM, rolling",
     "T3 twice": "a second SIGTERM",

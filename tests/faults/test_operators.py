@@ -235,7 +235,7 @@ def test_t11_jobs_and_their_user_deleted_mid_run(
     assert crashed == 0
     assert platform.outcomes(staying.ids[0]).keys().isdisjoint({"failed", "pending"})
     kept = platform.value('SELECT count(*) FROM "LlmCall" WHERE "jobId" IS NULL AND "status" = \'succeeded\'')
-    assert kept > 0, "what was paid must stay on the books"
+    assert kept > 0, "what was paid must stay in the ledger"
     check_at_rest(platform)
     record("T11", deletions=deletions + 5, crashes=0, calls_kept=kept)
 

@@ -1,4 +1,4 @@
-"""The database saved into files and had back, with PostgreSQL's own programs."""
+"""The database saved into files and restored from them, with PostgreSQL's own programs."""
 
 from worker.backups.restoring import restore
 from worker.backups.saving import Backup, back_up

@@ -1,4 +1,4 @@
-"""PostgreSQL's own client programs: those of this machine and those in the wheel, told apart by version.
+"""PostgreSQL's own client programs: those of this machine and those in the wheel, distinguished by version.
 
 What is done with them is not said here.
 """

@@ -112,7 +112,7 @@ def _run(archive: Archive, options: list[str], url: str, contents: Contents, say
         run += ["--set=ON_ERROR_STOP=1", "--set=VERBOSITY=terse", f"--dbname={connection}", "--file=-"]
         with (
             _started(read, stdout=subprocess.PIPE) as reader,
-            # Ended first, whatever happens: what it was not told to commit is rolled back.
+            # Ended first, whatever happens: a transaction without COMMIT is rolled back.
             _started(run, stdin=subprocess.PIPE, env=environment) as psql,
         ):
             try:

@@ -1,4 +1,4 @@
-"""How much is done, told while it is done."""
+"""Reports how much is done while it is being done."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class Retrieval:
         return self._corpus.documents > 0
 
     def find_excerpts(self, items: Sequence[PendingItem]) -> Retrieved:
-        """Search the courses for a whole batch at once. A fault of the search is logged and told.
+        """Search the courses for a whole batch at once. A fault of the search is logged, and the result says so.
 
         Of a database that is at fault nothing is concluded: it is waited for, as everywhere, and then raised.
         """

@@ -22,7 +22,7 @@ from worker.system.urls import Address, read_address, session_url
 T = TypeVar("T")
 log = get_logger()
 
-# What a transaction that a limit of the database cut short is given instead: every one of ours has an end.
+# The limit that a transaction gets after the database's own cut it short: each of ours still ends.
 MORE_TIME = sa.text("SELECT set_config('statement_timeout', '15min', true), set_config('lock_timeout', '30s', true)")
 
 
@@ -71,7 +71,7 @@ def open_connection(address: Address, *, name: str, standstill_s: float | None =
 
 
 def _through_pooler() -> dict[str, Any]:
-    """The driver begins no transaction: `_begins` does, in one journey with what a session would have been told."""
+    """The driver begins no transaction: `_begins` does, in one round trip with the settings of a session."""
     return {"isolation_level": "AUTOCOMMIT", "execution_options": {THROUGH_POOLER: True}}
 
 
@@ -126,7 +126,7 @@ def _is_to_be_renewed(error: BaseException) -> bool:
 
 
 class Health(Protocol):
-    """Who is told what transactions wait for: `worker.db.server_health.ServerHealth`."""
+    """Who learns what transactions wait for: `worker.db.server_health.ServerHealth`."""
 
     def met(self, state: ServerState) -> None:
         """A transaction of the calling thread met this state, and waits."""
@@ -152,7 +152,7 @@ class Database:
         `longest_pause_s`: between two tries.
         """
         self.engine = engine
-        # Through a pooler no statement is alone: what a session would have been told goes before it.
+        # Through a pooler no statement goes alone: the settings that a session would have had go before it.
         is_pooled = engine.get_execution_options().get(THROUGH_POOLER, False)
         self._single = None if is_pooled else engine.execution_options(isolation_level="AUTOCOMMIT")
         self._patience_s = patience_s

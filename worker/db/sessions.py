@@ -48,7 +48,7 @@ OPTIONS_REFUSED = ("unsupported startup parameter", "command-line options")
 def open_session(
     address: Address, *, name: str, standstill_s: float | None = None, unanswered_s: float | None = None
 ) -> Session:
-    """One connection in autocommit, told what `address` says; through a declared pooler `begin_statement` tells it.
+    """One connection in autocommit with the settings of `address`; through a pooler `begin_statement` sets them.
 
     With `standstill_s` the server ends a transaction in which nothing is asked of it for so long. With `unanswered_s`
     the connection ends when what was sent to the server is not acknowledged for so long. Raises `UsageError` for a

@@ -21,7 +21,7 @@ LOOK_S = 2.0
 
 
 def start_caretaker(home: Home) -> None:
-    """Start the one of this home, unless it is there. It is nobody's child: it outlives whoever started it."""
+    """Start the one of this home, unless it is there. It is detached: it outlives the process that started it."""
     command = python_command("-m", "worker.embedded.caretaker", str(home.path))
     # The shell leaves at once, and what it started goes on.
     subprocess.run(

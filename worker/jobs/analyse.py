@@ -33,7 +33,7 @@ from worker.review.verdict import conclude, failed_conclusion, needs_second_look
 
 log = get_logger()
 
-APPLY_TRIES = 8  # against somebody who renames or removes specialties at the same time, before it counts as a death
+APPLY_TRIES = 8  # against somebody who renames or removes specialties at the same time, before it counts as a crash
 
 
 def analyse(context: Context, task: Task, lease: Lease, batch: Batch | None) -> None:

@@ -45,7 +45,7 @@ class Context:
         return model_of(purpose, config, endpoint, stands_in=stands_in)
 
     def check_batch_mode(self, config: JobConfig) -> None:
-        """Raise `JobFailed` when the job wants batches and nobody here would ever carry them."""
+        """Raise `JobFailed` when the job wants batches and this worker cannot send them to any provider."""
         if config.batch_api and self.endpoint.embedded:
             raise JobFailed(provider_faults.BATCH_EMBEDDED)
 

@@ -79,7 +79,7 @@ def wait_for_provider(context: Context, task: Task, error: ProviderUnavailable) 
 
 
 def wait_for_storage(context: Context, task: Task, error: StorageUnavailable) -> None:
-    """Give the task back for later; past the outage limit, fail the job (resumable). No death is counted."""
+    """Give the task back for later; past the outage limit, fail the job (resumable). No crash is counted."""
 
     def wait(connection: sa.Connection) -> float | None:
         tasks.lock_job(connection, task.job.id)
@@ -167,7 +167,7 @@ def fail_job(connection: sa.Connection, job_id: str, sentence: str, *, has_items
 
 
 def record_crash(connection: sa.Connection, task: Task, *, error: str) -> str | None:
-    """Count a death of the task that this process saw; the third one sets it aside. Its new status, None = not ours."""
+    """Count a crash of the task that this process saw; the third quarantines it. Its new status, None = not ours."""
     tasks.lock_job(connection, task.job.id)
     status = tasks.count_crash(connection, task, error=error)
     if status is not None:

@@ -166,7 +166,7 @@ ONE_FINISH = Invariant(
 
 CALLS = Invariant(
     "calls",
-    "A reply that is on the books has its text; a call that is open belongs to a running task, or is told unknown.",
+    "A reply that is in the ledger has its text; a call that is open belongs to a running task, or is marked unknown.",
     """
     SELECT c."jobId", format('call %s is %s without %s', c."id", c."status",
                CASE c."status" WHEN 'succeeded' THEN 'a reply' ELSE 'a cause' END)

@@ -81,7 +81,7 @@ ITEMS = sa.text("""
 SELECT (SELECT count(*) FROM "AiValidationItem" WHERE "jobId" = :job_id),
        (SELECT count(*) FROM "AiValidationOpenItem" WHERE "jobId" = :job_id)
 """)
-# Items before the job, with which its tasks go: the references would write each item anew first, for the task that it
+# Items before the job, with which its tasks go: the references would rewrite each item first, for the task that it
 # loses.
 BY_WORKER = sa.text("SELECT set_config('medq.writer', 'worker', true)")
 DELETE_JOB = (

@@ -45,7 +45,7 @@ class Retention:
         return self.database.transact(lambda c: removal.count_old(c, before=before))
 
     def prune(self, before: datetime, told: Told = lambda _so_far: None) -> Removed:
-        """Remove what is older than that; what went. `told` hears after each step how far it came.
+        """Remove what is older than that; what was removed. `told` is called after each step with how far it is.
 
         Stopped at any moment, what it did is done, and it goes on when called again. Any number may run at once.
         """

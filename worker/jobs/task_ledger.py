@@ -1,4 +1,4 @@
-"""The ledger of one task's calls: what it asked, what it was told, and what the job may still spend."""
+"""The ledger of one task's calls: what it asked, what was answered, and what the job may still spend."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class TaskLedger:
 
     def find(self, keys: Sequence[str]) -> Sequence[ledger.StoredReply]:
         """See `Ledger.find`."""
-        # What was read with the claim is new only once: later, another worker may have been told more.
+        # What was read with the claim is new only once: later, another worker may have more replies.
         batch = self.unread.pop() if self.unread else None
         if batch and batch.keys == set(keys):
             found = batch.replies

@@ -27,7 +27,7 @@ LOOK_S = 5.0  # how often a process that calls looks at what the others learned
 AWAY_S = 30.0  # so long a Redis that is away is not asked again
 TOLD_S = 86_400.0  # what a provider said of its limits is believed for a day: it may have raised them
 KEEP_S = 30 * 86_400
-# A share is told when it has moved by so much, up or down: every change has calls composed anew.
+# A share is published when it has moved by so much, up or down: every change has calls composed anew.
 UP, DOWN = 1.05, 1.5
 MAX_SHARE = 20.0
 TOO_MUCH = 0.9  # of what was refused, where the provider does not say what it takes
@@ -126,7 +126,7 @@ class Capacities:
         return replace(before, whole=max(LEAST_CEILING, min(before.whole or whole, whole)))
 
     def _tell(self, model: str) -> None:
-        """Let the others know. The last one to speak is heard."""
+        """Tell the other processes. The last one to write wins."""
         if self.client is None:
             return
         capacity = self.of(model)

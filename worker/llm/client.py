@@ -1,4 +1,4 @@
-"""One attempt at one Chat Completions call, its failures told apart. It neither retries nor reads the answer."""
+"""One attempt at one Chat Completions call, its failures classified. It neither retries nor reads the answer."""
 
 from __future__ import annotations
 

@@ -292,7 +292,7 @@ class Permit:
                 reply = _complete(outlet, request)
         except ProviderUnavailable as error:
             if error.code == "rate_limited":
-                # A longer wish is the job's to keep: whoever mends the cause is not held up by it for a day.
+                # A longer pause is kept by the job: somebody who mends the cause is not held up by it for a day.
                 wish_s = error.retry_after_s
                 outlet.limits.slow_down(None if wish_s is None else min(wish_s, LONGEST_SHARED_PAUSE_S))
             else:

@@ -31,7 +31,7 @@ class Evidence:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def doubt(self, kind: str) -> None:
-        """A call was refused, and nobody knows why: no other of its kind is sent until `is_every_call` has told."""
+        """A call was refused, and nobody knows why: no other of its kind is sent until `is_every_call` knows."""
         with self._lock:
             self._doubts[kind] += 1
 

@@ -339,7 +339,7 @@ class Limits:
         if script is None or self.clock() < self._away_until:
             return None
         try:
-            # What this process was told counts also where Redis has forgotten it.
+            # The provider's answer to this process counts also where Redis has forgotten it.
             rpm, tpm = self._least(self.rpm, "requests"), self._least(self.tpm, "tokens")
             return script(keys=self._keys, args=[rpm or 0, tpm or 0, GROWTH_PER_S, *arguments])
         except redis.RedisError as error:
@@ -352,7 +352,7 @@ class Limits:
         return bool(self.rpm or self.tpm) or is_reported or now < self._watched_until
 
     def _hears_of_others(self, now: float) -> bool:
-        """Whether Redis holds what another process was told or met: looked up by one thread in a while."""
+        """Whether Redis holds an answer or a 429 of another process: one thread looks it up now and then."""
         with self._lock:
             if now < self._look_at:
                 return False
@@ -378,7 +378,7 @@ class Limits:
             self._sent.append(at)
 
     def _observed(self, now: float) -> float:
-        """Requests per minute that this process sent of late; 0 when that cannot be told yet."""
+        """Requests per minute that this process sent of late; 0 when that is not known yet."""
         with self._lock:
             recent = [at for at in self._sent if now - at < 5]
         if len(recent) < 2:

@@ -89,7 +89,7 @@ class Ledger(Protocol):
         """Calls about at least one of these keys, oldest first: replies of any job, and what this run may have paid."""
 
     def begin(self, request: Request, *, is_retry: bool) -> str | None:
-        """Write the intent, return the call's id; None when another worker asks, or has just been told, the same.
+        """Write the intent, return the call's id; None when another worker asks the same, or has just had the reply.
 
         Raises `LeaseLost` when this worker may not call any more, `JobFailed` when the job's budget is spent.
         """

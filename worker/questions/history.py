@@ -23,7 +23,7 @@ def loosen(text: str) -> str:
 
 
 def text_hash(text: str) -> str:
-    """32 hex digits of the loosened text: by it an explanation of ours is found again, in whatever file it comes."""
+    """32 hex digits of the loosened text: an explanation that the worker wrote is recognised by it in any file."""
     return hashlib.md5(loosen(text).encode(errors="replace"), usedforsecurity=False).hexdigest()
 
 

@@ -132,7 +132,7 @@ class Task:
     attempt: int
     owner: str  # `host:pid:process:number of the claim`
     deaths: int = 0
-    was_held: bool = False  # its job has waited for a model that is down, and has not heard of it since
+    was_held: bool = False  # its job has waited for a model that is down, and had no reply since
 
     @property
     def token(self) -> dict[str, str | int]:

@@ -131,7 +131,7 @@ SELECT made.id, :job_id, 'analyse', made.number - 1
 FROM unnest(CAST(:task_ids AS text[])) WITH ORDINALITY AS made(id, number)
 """)
 
-# Parked, the task is nobody's. It is ready again when none of these calls waits any more, or now when none does by now.
+# Parked, the task belongs to no worker. It is ready again when none of these calls waits any more, or now if none does.
 PARK = sa.text(f"""
 UPDATE "AiValidationTask" SET "status" = CASE WHEN CAST(:call_ids AS text[]) = '{{}}' THEN 'ready' ELSE 'waiting' END,
        "waitsFor" = CAST(:call_ids AS text[]), "leaseOwner" = NULL, "leaseExpiresAt" = NULL, "notBefore" = NULL,
@@ -385,7 +385,7 @@ def end_task(
 
 
 def give_back(connection: sa.Connection, task: Task, *, delay_s: float = 0, error: str | None = None) -> bool:
-    """Make the task ready again, after `delay_s`. It counts as nothing: no death, no LLM attempt."""
+    """Make the task ready again, after `delay_s`. It counts as nothing: no crash, no LLM attempt."""
     done = connection.execute(GIVE_BACK, {**task.token, "delay_s": delay_s, "error": error})
     return done.rowcount == 1
 
@@ -439,7 +439,7 @@ def give_back_all(connection: sa.Connection, *, process: str) -> None:
 
 
 def count_crash(connection: sa.Connection, task: Task, *, error: str) -> str | None:
-    """Count a death that its worker saw: ready again, a little later each time, or `failed` after the third.
+    """Count a crash that its worker saw: ready again, a little later each time, or `failed` after the third.
 
     The new status; None when the task is no longer this owner's.
     """

@@ -1,4 +1,4 @@
-"""What the corrected workbook is made of: the rows and figures it tells of, and the sheets of cells it becomes.
+"""What the corrected workbook is made of: the rows and figures it shows, and the sheets of cells it becomes.
 
 Nothing here knows a file format; widths are in characters, styles are names.
 """

@@ -1,4 +1,4 @@
-"""A person settles what an analysis left open: one transaction for every door (page, API, command, workbook)."""
+"""A person settles what an analysis left open: one transaction for every way in (page, API, command, workbook)."""
 
 from __future__ import annotations
 

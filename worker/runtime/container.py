@@ -52,7 +52,7 @@ log = get_logger()
 EMBEDDED_CALLS = 2  # slots of the embedded model
 POOL, LEASE_POOL = 8, 2  # connections for work, and for what keeps it moving
 LEAST_PATIENCE_S = 60.0  # with the database, of a task
-MESSAGE_AFTER_S = 5.0  # so long nobody is told of what a process waits for: it passes by itself
+MESSAGE_AFTER_S = 5.0  # a shorter wait of a process is not shown on rows: it passes by itself
 CONNECTIONS_OF_A_PROCESS = POOL + LEASE_POOL + 1  # one listens
 
 

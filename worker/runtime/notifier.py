@@ -1,4 +1,4 @@
-"""How a process hears of work: NOTIFY and the clock tell it to look, wake-ups bring what is ready to idle threads."""
+"""How a process learns of work: NOTIFY and the clock make it look, wake-ups bring what is ready to idle threads."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def run_sandboxed(task: Task, job_status: str, lease: Lease) -> None:
         if child.poll() is None:
             child.kill()
             child.wait()
-    if code == -signal.SIGTERM:  # told to stop before it could listen: no doing of the task
+    if code == -signal.SIGTERM:  # stopped before its handlers were there: not the task's doing
         code = Ending.STOPPING
     match code:
         case Ending.DONE:

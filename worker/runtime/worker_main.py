@@ -38,7 +38,7 @@ STUCK_S = 900.0  # beyond one call, with a database that is well: what it waits 
 
 
 def run(settings: Settings, stopping: threading.Event, hurry: threading.Event) -> int:
-    """Work until SIGTERM, SIGINT, or the death of the supervisor (`stopping`); the exit code.
+    """Work until SIGTERM, SIGINT, or until the supervisor is gone (`stopping`); the exit code.
 
     Asked once, calls in flight may end within the grace; asked twice (`hurry`), everything is given back at once.
     """

@@ -55,7 +55,7 @@ class SpareReader:
         """Start the next one, if one is to be in waiting and none is."""
         with self._lock:
             if self._wanted and self._spare is None:
-                with suppress(OSError):  # no process is to be had just now: whoever needs one will say so
+                with suppress(OSError):  # no process can be started just now: the next caller that needs one reports it
                     self._spare = start_reader(self._module)
 
     def take(self) -> subprocess.Popen[bytes]:

@@ -21,7 +21,7 @@ import httpx2
 
 from worker.system.keepalive import CONNECT_S, SOCKET
 
-LOOK_S = 0.5  # how often whoever waits is asked whether the reply is still wanted
+LOOK_S = 0.5  # how often the caller is asked whether it still wants the reply
 MOST_BYTES = 8 * 2**20  # of a reply for which nobody said another bound
 MAX_REDIRECTS = 3
 CONNECTIONS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100)

@@ -46,7 +46,7 @@ PAST_THE_POOLER = (
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where sessions are opened, and what they are told: `settings` ours, `options` those of the operator's own.
+    """Where sessions are opened, and with what settings: `settings` ours, `options` those of the operator's own.
 
     Where `is_pooled`, the operator says that a connection pooler gives each transaction another session: then nothing
     is told at the start, and whoever begins a transaction tells it.

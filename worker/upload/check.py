@@ -162,7 +162,7 @@ class Uploaded:
 def check_file(file: Uploaded, settings: Settings, prices: Prices, *, read: ReadSheets = read_sheets) -> FileCheck:
     """Read a file as a job with its config would.
 
-    Whatever the file is, the answer is a `FileCheck`; the reader's own death (`ReaderKilled`) is raised.
+    Whatever the file is, the answer is a `FileCheck`; when the reader is killed, `ReaderKilled` is raised.
     """
     try:
         wanted = JobConfig.parse(file.config)

@@ -279,7 +279,7 @@ class _Folder:
     def _inside(self, text: str) -> str | None:
         if not text.startswith("/") or _climbs(text) or "\0" in text:
             return None
-        real = Path(os.path.realpath(text))  # unlike Path.resolve, it bears a loop of links
+        real = Path(os.path.realpath(text))  # unlike Path.resolve, it survives a loop of links
         return str(real) if real.is_relative_to(self._folder) and real != self._folder else None
 
     def put(self, key: str, fill: Fill) -> tuple[str, int]:

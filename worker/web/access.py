@@ -50,7 +50,7 @@ class Visitor:
 
 @dataclass(frozen=True)
 class Access:
-    """The configured doors. `find` gives the active admin or maintainer of an e-mail or id."""
+    """The configured ways in. `find` gives the active admin or maintainer of an e-mail or id."""
 
     find: FindPerson
     token: str | None = None
@@ -83,7 +83,7 @@ class Access:
         return self._signer("session").dumps([secrets.token_urlsafe(16), self.link_user])
 
     def recognise(self, request: HTTPConnection) -> Visitor | None:
-        """Who asks, or None for nobody. A door that is tried with the wrong key does not lead to another one."""
+        """Who asks, or None for nobody. Wrong credentials for one way in do not lead to another one."""
         if "authorization" in request.headers:
             return self._by_token(request)
         if self.user_header is not None and self.user_header.lower() in request.headers:
@@ -141,7 +141,7 @@ class Access:
 
 
 def read_access(settings: Settings, find: FindPerson, *, host: str, link_user: str | None) -> Access:
-    """The doors that the settings open. Raises `UsageError` when they would leave the page open to a network."""
+    """The ways in that the settings open. Raises `UsageError` when they would leave the page open to a network."""
     if (settings.web_user_header is None) != (not settings.web_trusted_proxies):
         raise UsageError(
             "MEDQ_WEB_USER_HEADER and MEDQ_WEB_TRUSTED_PROXIES belong together: a header is believed from a proxy that "

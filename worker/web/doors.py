@@ -1,4 +1,4 @@
-"""What stands outside the API and the pages: health, and the one-time link."""
+"""Routes outside the API and the pages: health, metrics, and the one-time link."""
 
 from __future__ import annotations
 

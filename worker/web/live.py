@@ -24,8 +24,8 @@ log = get_logger()
 
 EVERY_S = 1.0
 LONGEST_S = 600.0  # of a stream: the browser comes back, and is asked anew who it is
-AT_ONCE = 5  # viewers who are told together
-SPREAD = 0.5  # of the time between two looks, in which all are told
+AT_ONCE = 5  # viewers who get their update together
+SPREAD = 0.5  # of the time between two looks, within which all viewers get their update
 BACK_MS = 2_000  # a browser whose stream ended comes back after so long
 
 State = Any

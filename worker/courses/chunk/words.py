@@ -86,14 +86,14 @@ def are_accents_apart(texts: Iterable[str]) -> bool:
 
 
 def compose_accents(text: str) -> str:
-    """`r´egulation` is `régulation`, `bo^ıte` `boîte`; a sign before a letter that bears none stays."""
+    """`r´egulation` is `régulation`, `bo^ıte` `boîte`; a sign before a letter that takes no accent stays."""
 
     def composed(match: re.Match[str]) -> str:
         letter = "i" if match[2] == "ı" else match[2]
         one = unicodedata.normalize("NFC", letter + _ACCENTS[match[1]])
         return one if len(one) == 1 else match[0]
 
-    # The sign of a capital may be told after its word: `Ecole ´`, `A la suite \``.
+    # The accent of a capital may stand after its word: `Ecole ´`, `A la suite \``.
     while (stray := _STRAY.search(text)) is not None:
         at, sign = stray.start(), max(stray.start("acute"), stray.start("grave"))
         capital = unicodedata.normalize("NFC", text[at] + _ACCENTS[text[sign]])

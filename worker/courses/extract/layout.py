@@ -125,7 +125,7 @@ def _row(spans: Sequence[Span]) -> _Row:
 
 
 def _by_columns(printed: Sequence[Sequence[Span]]) -> list[list[Span]]:
-    """Lines of two columns that a page tells in turns: first the left one, then the right one, between full lines."""
+    """Lines of two columns that a page gives alternately: first the left column, then the right, between full lines."""
     spans = [span for line in printed for span in line]
     gutter = _find_gutter(spans)
     if gutter is None or not _alternates(spans, gutter):
@@ -181,7 +181,7 @@ def _alternates(spans: Sequence[Span], gutter: float) -> bool:
 
 
 def _move_edges(lines: list[list[Span]]) -> list[list[Span]]:
-    """What stands alone at the top of a page is told first and at its foot last, whenever it was printed."""
+    """What stands alone at the top of a page is read first, at its foot last, in whatever order it was printed."""
     if len(lines) < 3:
         return lines
     heights = sorted(lines, key=lambda line: -line[0].bottom)
@@ -197,7 +197,7 @@ def _move_edges(lines: list[list[Span]]) -> list[list[Span]]:
 
 
 def _join_cells(rows: Sequence[_Row]) -> list[_Row]:
-    """Rows whose cells are told one after the other, each with its lines: what goes up to the right is a cell."""
+    """Rows whose cells come one after the other, each with all its lines: a line up to the right begins a cell."""
     cells: list[list[_Row]] = []
     for row in (part for line in rows for part in _parts(line)):
         last = cells[-1] if cells else None

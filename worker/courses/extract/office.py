@@ -98,7 +98,7 @@ class _Word:
                 yield from self.read_blocks(note)
 
     def _read_table(self, table: Any) -> Iterator[Line]:
-        """A row is a line. A cell merged over several rows is told in each, one merged over columns once."""
+        """A row is a line. A cell merged over several rows is repeated in each, one merged over columns stands once."""
         above: dict[int, str] = {}
         for number, row in enumerate(_own(table, W + "tr", W + "tbl")):
             column = 0

@@ -210,7 +210,7 @@ def _without_overlays(pages: list[Page], slides: list[bool]) -> Iterator[Page]:
 
 
 def _is_step(page: Page, following: Page) -> bool:
-    """Whether all lines of a page are told again by the next one, in their order and beginning with the same."""
+    """Whether the next page repeats all lines of a page, in their order and beginning with the same."""
     lines = [line.text for line in page.lines if line.text]
     if len(lines) < 2:
         return False

@@ -22,7 +22,7 @@ RRF_K = 60  # Cormack, Clarke and Büttcher, Reciprocal rank fusion outperforms 
 
 
 def choose_excerpts(found: Sequence[FoundPassage]) -> tuple[Excerpt, ...]:
-    """At most five excerpts, best first, labelled S1, S2, …; none when nothing found bears on the question.
+    """At most five excerpts, best first, labelled S1, S2, …; none when nothing that was found concerns the question.
 
     Passages of the question's own level and specialty are taken alone when there are three; else the search widens
     step by step to its specialty, to documents without one, to all.

@@ -80,7 +80,7 @@ class BatchApi:
             return _describe(made)
 
     def find_all(self, key: str, file_id: str | None, *, since: datetime, model: str) -> list[ProviderBatch]:
-        """Every batch that was begun with this key or from this file, whoever did not hear of it; newest first.
+        """Every batch that was begun with this key or from this file, whichever process lost sight of it; newest first.
 
         By the file too, which is this key's alone: a provider may not keep what it is told beside it. Batches come
         newest first: what is older than `since` (with its zone), the time when ours was made, is not looked at.

@@ -313,7 +313,7 @@ def note_submitted(
 
 
 def is_other_submitted(connection: sa.Connection, batch: HeldBatch, *, endpoint: str) -> bool:
-    """Whether the endpoint has another batch for the same model under way, as far as these books know."""
+    """Whether the endpoint has another batch for the same model under way, as far as the ledger knows."""
     statement = sa.text("""
         SELECT EXISTS (SELECT 1 FROM "LlmBatch" WHERE "id" <> :id AND "endpoint" = :endpoint AND "model" = :model
                        AND "status" = 'submitted')

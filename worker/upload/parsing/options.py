@@ -1,4 +1,4 @@
-"""The options of a row, under the letters of their columns; those that cannot be kept are said."""
+"""The options of a row, under the letters of their columns."""
 
 from __future__ import annotations
 

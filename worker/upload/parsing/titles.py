@@ -1,4 +1,4 @@
-"""Names of sheets that tell the sheets of a file apart, whoever wrote them: no two alike, none too long to be kept."""
+"""Unique names for the sheets of a file, whatever program wrote it: no two alike, none too long to be stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a sheet no question holds, said as notes: columns that nobody reads, rows that are no questions."""
+"""Notes on what of a sheet is in no question: columns that are not read, rows that are no questions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an upload is, told by its first bytes and its container, and whether it is safe to open.
+"""What an upload is, by its first bytes and its container, and whether it is safe to open.
 
 Only containers: nothing here knows a sheet or a cell.
 """

@@ -1,4 +1,4 @@
-"""What the bytes of a text file spell: an encoding is told by the words that it makes."""
+"""What the bytes of a text file spell: an encoding is recognised by the words that it makes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a sheet reaches, told before the library lays it out as one dense table.
+"""How far a sheet reaches, found out before the library lays it out as one dense table.
 
 Two cells in opposite corners make a file of 5 kB and a table of 17 billion cells, whose allocation aborts the
 process: no exception, nothing to catch. What is seen here is told in a sentence; what gets past ends only the child.

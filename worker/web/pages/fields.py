@@ -1,4 +1,4 @@
-"""What a job's page says while the job goes on: the same texts whether they are first shown or told as news."""
+"""What a job's page says while the job goes on: the same texts whether a page is loaded or updated."""
 
 from __future__ import annotations
 
