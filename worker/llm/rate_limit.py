@@ -44,10 +44,10 @@ KEEP_S = 3600  # then the state of an endpoint nobody calls is forgotten
 # The state of an endpoint is one hash: `pause` (until when), `r`, `t` (theoretical arrival times of requests, tokens),
 # `rpm`, `tpm`, `reported` (adopted from headers, and when), `rate`, `at` (what 429s left of the rate, and when),
 # `base`, `cut` (the rate before the last volley of 429s, and when it began), `o:…` (what each process observed of its
-# own rate when the first 429 came).
+# own rate when the first 429 came). The last argument of each script is the time, where it is not the server's own.
 _RATE = """
 local time = redis.call('TIME')
-local now = tonumber(time[1]) + tonumber(time[2]) / 1e6
+local now = tonumber(ARGV[#ARGV]) or tonumber(time[1]) + tonumber(time[2]) / 1e6
 local function least(a, b) if a and b then return math.min(a, b) end return a or b end
 local function get(name) return tonumber(redis.call('HGET', KEYS[1], name)) end
 local function set(name, value) redis.call('HSET', KEYS[1], name, string.format('%.6f', value)) end
@@ -228,7 +228,7 @@ class Limits:
 
     `rpm`, `tpm`: requests and tokens per minute that the operator configured for all processes together. Until there
     is a limit (configured, told by headers, or felt by a 429) Redis is asked once in `LOOK_S` whether somebody else
-    knows of one. `clock` in seconds, never backwards.
+    knows of one. `clock` in seconds, never backwards; `server_clock` counts instead of the one of Redis.
     """
 
     client: redis.Redis | None
@@ -237,6 +237,7 @@ class Limits:
     tpm: int | None = None
     processes: int = 1
     clock: Callable[[], float] = time.monotonic
+    server_clock: Callable[[], float] | None = None
     process: str = field(default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:6]}")
     _pacer: Pacer = field(default_factory=Pacer)
     _adopted: Allowance = field(default_factory=Allowance)
@@ -298,10 +299,7 @@ class Limits:
         """Take a turn as any call does, and forget it. Raises `redis.RedisError` where it cannot be shared."""
         if self.client is None or self._admit is None:
             return
-        self._admit(
-            keys=self._keys,
-            args=[60_000, 0, GROWTH_PER_S, 0, HORIZON_S, TOKEN_BURST_S, self.process, PROCESS_S, KEEP_S],
-        )
+        self._run(self._admit, 60_000, 0, [0, HORIZON_S, TOKEN_BURST_S, self.process, PROCESS_S, KEEP_S])
         self.client.delete(*self._keys)
 
     def is_paused(self) -> bool:
@@ -341,11 +339,15 @@ class Limits:
         try:
             # The provider's answer to this process counts also where Redis has forgotten it.
             rpm, tpm = self._least(self.rpm, "requests"), self._least(self.tpm, "tokens")
-            return script(keys=self._keys, args=[rpm or 0, tpm or 0, GROWTH_PER_S, *arguments])
+            return self._run(script, rpm or 0, tpm or 0, arguments)
         except redis.RedisError as error:
             self._away_until = self.clock() + AWAY_S
             log.warning("limits_alone", error=type(error).__name__, processes=self.processes)
             return None
+
+    def _run(self, script: Script, rpm: float, tpm: float, arguments: list[Any]) -> Any:
+        now = "" if self.server_clock is None else self.server_clock()
+        return script(keys=self._keys, args=[rpm, tpm, GROWTH_PER_S, *arguments, now])
 
     def _is_watched(self, now: float) -> bool:
         is_reported = bool(self._adopted.requests or self._adopted.tokens)
