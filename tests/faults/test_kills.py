@@ -12,7 +12,6 @@ import pytest
 
 from tests.faults.record import record
 from tests.support.harness import (
-    LATE,
     LEASE_S,
     LONG,
     SUBMITTER_POINTS,
@@ -28,6 +27,7 @@ from tests.support.harness import (
     check_nothing_lost,
     ledger_of,
     open_calls,
+    promise,
     read_books,
 )
 from tests.support.nursery import Nursery
@@ -163,10 +163,9 @@ def test_t2_every_worker_killed_at_once(
             nursery.start(environment)
         jobs.add()
         platform.wait_until(lambda: llm.stats()["inFlight"] >= 4, what="calls in flight")
-        # When both are killed, and one is started a second later
+        # When both are killed, and another one is started
         nursery.kill_all()
         held = platform.rows('SELECT "id", "leaseExpiresAt" FROM "AiValidationTask" WHERE "status" = \'running\'')
-        time.sleep(1)
         llm.configure(latency_s=0.02)
         nursery.start(environment)
         jobs.wait_for_all()
@@ -181,7 +180,8 @@ def test_t2_every_worker_killed_at_once(
         expired=[task["leaseExpiresAt"] for task in held],
     )
     reclaimed_s = max(float(row["s"]) for row in late) + LEASE_S
-    assert 0 < reclaimed_s < LATE * (LEASE_S + SWEEP_S + 2)
+    assert reclaimed_s > 0
+    promise(reclaimed_s, LEASE_S + SWEEP_S + 2)
     check_nothing_lost(platform, jobs.ids, jobs.questions)
     check_at_rest(platform)
     books = read_books(platform, ledger_of(llm))
@@ -223,9 +223,8 @@ def test_t7_frozen_for_twice_the_lease(
         for _ in range(3):
             jobs.add()
         platform.wait_until(lambda: len(freezer.frozen) == len(FROZEN_AT), what="five frozen workers")
-        # When another one does their work, and they thaw after twice the lease
+        # When another one does their work after their leases, and they thaw
         nursery.start(environment)
-        time.sleep(2 * LEASE_S)
         jobs.wait_for_all()
         for pid in freezer.frozen:
             nursery.signal(pid, signal.SIGCONT)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,7 +26,7 @@ from hypothesis.stateful import (
 
 from tests.faults.record import record
 from tests.support.harness import ALWAYS, LONG
-from tests.support.in_process import LEASE_S, Parts
+from tests.support.in_process import LEASE_S, Parts, wait_for_age
 from tests.support.surroundings import ADMIN, TERMINAL, Platform
 from tests.support.workbooks import make_workbook
 from worker import failpoints
@@ -299,8 +298,7 @@ def test_the_life_of_tasks_in_any_order(platform: Platform, seed: int, monkeypat
     # One thread plays all the owners: what one of them waits for is done already, or never will be.
     monkeypatch.setattr("worker.llm.retry.IN_FLIGHT_WAIT_S", 0.01)
     parts = Parts.build(platform)
-    # Sweeps wait a moment after the server's start.
-    time.sleep(0.2)
+    wait_for_age(platform, 0.2)  # sweeps wait a moment after the server's start
     seen = Counter[str]()
     machine = type("Machine", (LifeCycle,), {"parts": parts, "seen": seen})
     run_state_machine_as_test(  # type: ignore[no-untyped-call]

@@ -16,7 +16,6 @@ import pytest
 from tests.faults.record import record
 from tests.faults.servers import Servers
 from tests.support.harness import (
-    LATE,
     LONG,
     Jobs,
     Watcher,
@@ -25,6 +24,7 @@ from tests.support.harness import (
     check_nothing_lost,
     ledger_of,
     open_calls,
+    promise,
     read_books,
     read_ledger,
 )
@@ -87,15 +87,15 @@ def test_t3_a_second_sigterm_ends_it_at_once(
     platform.wait_until(lambda: llm.stats()["inFlight"] == 4, what="calls in flight")
     # When it is told twice
     nursery.signal(pid, signal.SIGTERM)
-    time.sleep(1)
+    platform.wait_until(lambda: nursery.count("worker_stopping") == 1, what="it waits for its calls")
     assert pid in nursery.living
     began = time.monotonic()
     nursery.signal(pid, signal.SIGTERM)
     code = nursery.wait_for_end(pid)
     took_s = time.monotonic() - began
-    # Then it leaves, its tasks are free at once, and nothing is counted
+    # Then it leaves long before its grace is over, its tasks are free at once, and nothing is counted
     assert code == 0
-    assert took_s < LATE * 2
+    promise(took_s, 2)
     assert platform.value('SELECT count(*) FROM "AiValidationTask" WHERE "status" = \'running\'') == 0
     assert open_calls(platform) == 0
     check_nothing_counted(platform)
@@ -135,9 +135,11 @@ def test_t10_cancelled_at_random(
             if is_redis_away:
                 servers.start()
         jobs.wait_for_all()
+        # And the workers go on with another one, while what has ended stays as it is
         frozen = frozen_state(site)
-        time.sleep(5)
-        assert frozen_state(site) == frozen
+        last = jobs.add()
+        jobs.wait_for_all()
+        assert [row for row in frozen_state(site) if row["id"] != last] == frozen
         site.wait_until(lambda: not open_calls(site), timeout_s=30, what="every call closed")
         nursery.stop_all()
     assert min(deaf, without_redis) > 0, "no NOTIFY was lost, or nothing cancelled without Redis"
@@ -192,10 +194,15 @@ def received_after(site: Platform, llm: ScriptedLlm) -> float:
     return max((received[row["name"]] - float(row["at"]) for row in rows), default=0.0)
 
 
+def count_calls(platform: Platform) -> int:
+    return int(platform.value('SELECT count(*) FROM "LlmCall"'))
+
+
 def frozen_state(platform: Platform) -> list[dict[str, object]]:
     return platform.rows(
         'SELECT j."id", j."status", j."processedItems", (SELECT count(*) FROM "LlmCall" c WHERE c."jobId" = j."id") '
-        'AS calls, (SELECT count(*) FROM "Question") AS questions FROM "AiValidationJob" j ORDER BY j."id"'
+        'AS calls, (SELECT count(i."questionId") FROM "AiValidationItem" i WHERE i."jobId" = j."id") AS questions '
+        'FROM "AiValidationJob" j ORDER BY j."id"'
     )
 
 
@@ -225,10 +232,11 @@ def test_t11_jobs_and_their_user_deleted_mid_run(
         platform.execute('DELETE FROM "User" WHERE "id" = \'leaving\'')
         staying.wait_for_all()
         platform.wait_until(lambda: llm.stats()["inFlight"] == 0, what="no call in flight")
-        received = llm.stats()["received"]
-        time.sleep(3)
-        # Then no call begins any more, nothing crashed, and another user's job is done
-        assert llm.stats()["received"] == received
+        # Then the workers go on with another job, no call begins that is not on the books, and nothing crashed
+        unknown = llm.stats()["received"] - count_calls(platform)
+        staying.add()
+        staying.wait_for_all()
+        assert llm.stats()["received"] - count_calls(platform) == unknown
         platform.wait_until(lambda: not open_calls(platform), timeout_s=60, what="every call closed")
         nursery.stop_all()
     crashed = nursery.count("task_crashed")
@@ -265,11 +273,13 @@ def test_t12_a_small_job_behind_a_large_one(
     started_s = time.monotonic() - began
     small.wait_for_all()
     took_s = time.monotonic() - began
+    # Then they were not behind all of the others
+    assert platform.job(large.ids[0])["processedItems"] < large.questions / 2
     platform.execute('UPDATE "AiValidationJob" SET "status" = \'cancelled\' WHERE "id" = :id', id=large.ids[0])
     nursery.stop_all()
-    # Then they start within 5 s and take at most three times as long
-    assert started_s < LATE * 5
-    assert took_s < LATE * 3 * alone_s
+    # And they start within 5 s and take at most three times as long
+    promise(started_s, 5)
+    promise(took_s, 3 * alone_s)
     record("T12", alone_s=round(alone_s, 1), started_s=round(started_s, 1), took_s=round(took_s, 1))
 
 
@@ -300,7 +310,7 @@ def test_t12_a_small_job_behind_another_users_many(
     nursery.stop_all()
     # Then they wait for none of them
     assert left > many / 10, "there was no queue to wait in"
-    assert took_s < LATE * 3 * alone_s
+    promise(took_s, 3 * alone_s)
     record("T12 many", alone_s=round(alone_s, 1), took_s=round(took_s, 1), jobs=many, jobs_left=left)
 
 
@@ -349,7 +359,7 @@ def test_t14_from_one_process_to_six_and_back(platform: Platform, llm: ScriptedL
             most = max(most, platform.value(CONNECTIONS))
         assert len(first.pids()) == 1
         jobs.wait_for_all()
-    assert back_s < LATE * 15
+    promise(back_s, 15)
     assert most <= 6 * POOLS
     check_nothing_lost(platform, jobs.ids, jobs.questions)
     check_at_rest(platform)

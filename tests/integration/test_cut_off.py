@@ -189,7 +189,8 @@ def test_when_nobody_is_answered_the_job_waits_and_says_so(
             lambda: "ne répond pas" in platform.job(job_id)["message"], timeout_s=40, what="the sentence"
         )
         # Then one hold stands for all, and few calls look whether it is back
-        time.sleep(3)
+        held = llm.stats()["byStatus"]["503"]
+        platform.wait_until(lambda: llm.stats()["byStatus"]["503"] > held, what="a call that looks whether it is back")
         assert llm.stats()["byStatus"]["503"] < 2 * (2 * 6 * 4)  # of forty batches with four tries each it would be 160
         llm.configure(status=200)
         assert platform.wait_for_job(job_id)["successfulAnalyses"] == 200

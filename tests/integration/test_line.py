@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -197,16 +196,12 @@ def test_a_job_inserted_with_plain_sql_is_picked_up_and_done(platform: Platform,
     storage = Path(platform.storage_url)
     storage.mkdir(parents=True)
     make_workbook(storage / "a.xlsx", 6)
-    with platform.workers(1) as workers:
+    with platform.workers(1, MEDQ_SWEEP_SECONDS="3600") as workers:  # nobody looks: what is inserted has to be heard of
         platform.wait_until(lambda: is_listening(platform), what="worker listening")
-        inserted = time.monotonic()
         insert_by_sql(platform, "job1", "a.xlsx")
-        platform.wait_until(lambda: platform.job("job1")["status"] != "queued", what="picked up")
-        picked_up_s = time.monotonic() - inserted
         job = platform.wait_for_job("job1")
         assert len(workers.pids()) == 1
     assert job["status"] == "completed"
-    assert picked_up_s < 5  # 2 s are promised; a loaded machine gets more
 
 
 def is_listening(platform: Platform) -> bool:
@@ -224,15 +219,20 @@ def test_a_job_cancelled_with_plain_sql_stops(platform: Platform, llm: ScriptedL
         cancelled_at = datetime.now(UTC).replace(tzinfo=None)
         frozen = platform.job(job_id)
         questions = platform.value('SELECT count(*) FROM "Question"')
-        time.sleep(6)
-        # Then no call begins afterwards, nothing is written, and the status stays
-        late = platform.rows('SELECT "createdAt" FROM "LlmCall" WHERE "createdAt" > :at', at=cancelled_at)
+        # And those who worked on it go on with another one, to its end
+        sample = make_workbook(tmp_path / "b.xlsx", 20, marker="suivante")
+        assert platform.wait_for_job(platform.enqueue(sample))["status"] == "completed"
+        platform.wait_until(lambda: llm.stats()["inFlight"] == 0, what="no call in flight")
+        # Then no call began for it afterwards, nothing was written, and the status stays
+        late = platform.rows(
+            'SELECT "createdAt" FROM "LlmCall" WHERE "createdAt" > :at AND "jobId" = :id', at=cancelled_at, id=job_id
+        )
         assert late == []
         job = platform.job(job_id)
         assert job["status"] == "cancelled"
         assert job["processedItems"] == frozen["processedItems"] < 200
         assert job["message"].startswith("Annulé")
-        assert platform.value('SELECT count(*) FROM "Question"') == questions
+        assert platform.value('SELECT count(*) FROM "Question"') == questions + 20
         assert platform.outcomes(job_id)["pending"] == 200 - frozen["processedItems"]
 
         # When it is put back, it goes on, and no stored answer is paid for again

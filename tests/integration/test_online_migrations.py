@@ -28,7 +28,7 @@ from worker.db.schema.migrate import connected
 from worker.errors import UsageError
 
 QUESTIONS, CALLS = (200_000, 400_000) if os.environ.get("MEDQ_FAULT_LONG") else (20_000, 20_000)
-HELD_S = 20 if os.environ.get("MEDQ_FAULT_LONG") else 1.5
+STATEMENTS_EACH = 1000 if os.environ.get("MEDQ_FAULT_LONG") else 60  # while the upgrade stands behind somebody
 # No reader and no writer waits longer for a lock: the server itself ends a statement that would.
 LONGEST_WAIT_S = 1
 BETWEEN_S = 0.005
@@ -82,6 +82,13 @@ class Traffic:
                     self.faults.append(f"{kind}: {error}")
                 self.longest[kind] = max(self.longest[kind], round(time.monotonic() - begin, 3))
                 self.done[kind] += 1
+
+    def go_on(self, count: int) -> None:
+        """Wait until so many more statements of each kind are done."""
+        begun, until = self.done.copy(), time.monotonic() + 120
+        while short := [kind for kind in self.kinds if self.done[kind] - begun[kind] < count]:
+            assert time.monotonic() < until, f"{short} stand still"
+            time.sleep(0.02)
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -152,7 +159,7 @@ def test_nobody_waits_for_a_second_while_an_upgrade_waits_for_others(
         upgrading = pool.submit(upgrade, empty_database_url)
         for hold, pid in opened:
             wait_until_blocked(address, pid)
-            time.sleep(HELD_S)
+            traffic.go_on(STATEMENTS_EACH)
             assert not upgrading.done()
             hold.close()
         assert upgrading.result() == head_revision()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +100,8 @@ def test_an_outage_is_waited_out_with_few_calls_and_then_everything_goes_on(
         llm.configure(status=503)
         platform.wait_until(lambda: "ne répond pas" in platform.job(job_id)["message"], what="the message")
         message = platform.job(job_id)["message"]
-        time.sleep(10)
+        held = llm.stats()["byStatus"]["503"]
+        platform.wait_until(lambda: llm.stats()["byStatus"]["503"] > held, what="a call that looks whether it is back")
         # Then the row says so and until when, no attempt is used up, and few calls find out whether it is back
         assert re.search(r"nouvel essai à \d\d:\d\d, attente jusqu'à \d\d:\d\d au plus tard", message)
         assert platform.job(job_id)["status"] == "processing"
@@ -139,7 +139,9 @@ def test_a_long_retry_after_is_kept_by_the_whole_job(platform: Platform, llm: Sc
     with platform.workers(1, MEDQ_THREADS=str(THREADS)):
         job_id = platform.enqueue(make_workbook(tmp_path / "a.xlsx", 100))
         platform.wait_until(lambda: "limite le débit" in (platform.job(job_id)["message"] or ""), what="the message")
-        time.sleep(6)
+        # And the worker goes on with other work, that needs no call
+        refused = platform.wait_for_job(platform.enqueue(make_workbook(tmp_path / "b.xlsx", 0)))
+        assert refused["status"] == "failed"
         # Then nobody calls meanwhile, and the task waits on its row
         assert llm.stats()["received"] <= THREADS
         left_s = platform.value(

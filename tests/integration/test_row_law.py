@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from tests.support.harness import LONG
-from tests.support.in_process import LEASE_S, Parts
+from tests.support.in_process import LEASE_S, Parts, wait_for_age
 from tests.support.surroundings import ADMIN, TERMINAL, Platform
 from worker.enqueue import enqueue_job
 from worker.errors import LeaseLost
@@ -128,7 +127,7 @@ class Site:
 @pytest.fixture
 def site(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Site:
     monkeypatch.setattr("worker.llm.retry.IN_FLIGHT_WAIT_S", 0.01)
-    time.sleep(0.2)  # sweeps wait a moment after the server's start
+    wait_for_age(platform, 0.2)  # sweeps wait a moment after the server's start
     return Site(Parts.build(platform))
 
 

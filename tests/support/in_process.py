@@ -102,3 +102,9 @@ class Parts:
             prices=load_prices(None),
         )
         return cls(platform, database, line, model, itertools.count())
+
+
+def wait_for_age(platform: Platform, seconds: float) -> None:
+    """Wait until the server has run for so long."""
+    age = "SELECT EXTRACT(EPOCH FROM clock_timestamp() - pg_postmaster_start_time())"
+    platform.wait_until(lambda: platform.value(age) > seconds, what=f"a server that is {seconds} s old")

@@ -12,7 +12,7 @@ from worker.jobs.keyed_semaphore import KeyedSemaphore
 
 def test_as_many_as_there_are_places_are_in_at_once_and_all_come_in() -> None:
     semaphore, inside, most, came = KeyedSemaphore(places=2), [0], [0], [0]
-    lock = threading.Lock()
+    lock, all_came = threading.Lock(), threading.Event()
 
     def work() -> None:
         with semaphore.hold("job"):
@@ -20,13 +20,18 @@ def test_as_many_as_there_are_places_are_in_at_once_and_all_come_in() -> None:
                 inside[0] += 1
                 came[0] += 1
                 most[0] = max(most[0], inside[0])
-            time.sleep(0.005)
+            assert all_came.wait(60)
             with lock:
                 inside[0] -= 1
 
     threads = [threading.Thread(target=work) for _ in range(12)]
     for thread in threads:
         thread.start()
+    until = time.monotonic() + 60
+    while semaphore._gates["job"].users < 12 or inside[0] < 2:
+        assert time.monotonic() < until
+        time.sleep(0.001)
+    all_came.set()
     for thread in threads:
         thread.join()
     assert (came, most) == ([12], [2])

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 
+import pytest
+
 from worker.web.live import AT_ONCE, Live
 
 EVERY_S = 0.01
@@ -73,9 +75,7 @@ def test_a_hundred_viewers_cost_what_one_does_and_none_costs_nothing() -> None:
         assert (rows.reads, {tuple(one) for one in seen}) == (2, {("a@1", "a@2")})
         assert live._poller is not None
         await live._poller
-        looks = rows.looks
-        await asyncio.sleep(5 * EVERY_S)
-        assert rows.looks == looks
+        assert asyncio.all_tasks() == {asyncio.current_task()}  # nothing is left that could look
 
     asyncio.run(run())
 
@@ -107,7 +107,8 @@ def test_a_slow_viewer_misses_steps_and_not_the_end() -> None:
             rows.versions["a"] = str(number)
             reads = rows.reads
             await until(lambda reads=reads: rows.reads > reads)
-        await asyncio.sleep(3 * EVERY_S)
+        looks = rows.looks
+        await until(lambda: rows.looks > looks)  # the look that read it has told it
         assert await anext(stream) == {"a": "a@5"}
         live.close()
 
@@ -136,14 +137,17 @@ def test_streams_end_when_it_closes() -> None:
         rows = Rows({"a": "1"})
         live = rows.live()
 
-        async def watch() -> int:
-            return len([news async for news in states(live, "a")])
+        seen: list[list[object]] = [[] for _ in range(10)]
 
-        viewers = [asyncio.create_task(watch()) for _ in range(10)]
-        await until(lambda: rows.reads == 1)
-        await asyncio.sleep(2 * EVERY_S)
+        async def watch(number: int) -> None:
+            async for news in states(live, "a"):
+                seen[number].append(news)
+
+        viewers = [asyncio.create_task(watch(number)) for number in range(10)]
+        await until(lambda: all(seen))
         live.close()
-        assert await asyncio.wait_for(asyncio.gather(*viewers), 5) == [1] * 10
+        await asyncio.wait_for(asyncio.gather(*viewers), 60)
+        assert [len(one) for one in seen] == [1] * 10
         assert [news async for news in states(live, "a")] == []
 
     asyncio.run(run())
@@ -167,14 +171,18 @@ def test_a_deleted_job_is_told_once_to_whoever_watches_others_too() -> None:
     asyncio.run(run())
 
 
-def test_a_stream_ends_after_its_time_and_never_in_the_middle_of_what_its_taker_does() -> None:
+def test_a_stream_ends_after_its_time_and_never_in_the_middle_of_what_its_taker_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async def run() -> None:
         rows = Rows({"a": "1"})
-        live = rows.live(longest_s=1.0)
+        live = rows.live(longest_s=600.0)
         stream = states(live, "a")
         assert await anext(stream) == {"a": "a@1"}
         # Whoever sends it takes longer than the stream may last, and is not disturbed
-        await asyncio.sleep(1.2)
+        loop = asyncio.get_running_loop()
+        began = loop.time
+        monkeypatch.setattr(loop, "time", lambda: began() + 600.0)
         assert [news async for news in stream] == []
         # Whoever comes back is told what is true now
         rows.versions["a"] = "2"
