@@ -32,7 +32,8 @@ from tests.support.relevance import Search, finish_index, measure_relevance, our
 from worker.courses import document_store, passage_search
 from worker.courses.document import Chunk, CourseLabels, CourseQuery, NewDocument
 from worker.courses.embeddings import EmbeddingClient
-from worker.courses.ingest import embed_chunks, find_files, ingest_files
+from worker.courses.files import find_files
+from worker.courses.ingest import embed_chunks, ingest_files
 from worker.courses.search import compose_query
 from worker.db.engine import Database, connect, sqlalchemy_url
 from worker.db.schema import upgrade

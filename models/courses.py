@@ -18,7 +18,8 @@ class CourseDocument(Base):
     """A document that an operator ingested. `contentHash` is unique: the same file is kept once.
 
     `fileName` is the file's own name and up to two folders above it; `specialtyKey` the specialty without accents,
-    case and signs. `indexVersion` says whose stems its passages have, `termCount` how many.
+    case and signs. `indexVersion` says whose stems its passages have, `termCount` how many; `ordersVersion` by which
+    rules its passages were looked at for orders, 0: by none yet.
     """
 
     __tablename__ = "CourseDocument"
@@ -42,13 +43,15 @@ class CourseDocument(Base):
     chunk_count: Mapped[int] = mapped_column("chunkCount", default=0, server_default=text("0"))
     index_version: Mapped[int] = mapped_column("indexVersion", default=1, server_default=text("1"))
     term_count: Mapped[int] = mapped_column("termCount", default=0, server_default=text("0"))
+    orders_version: Mapped[int] = mapped_column("ordersVersion", default=0, server_default=text("0"))
 
 
 class CourseChunk(Base):
     """One passage of a document, numbered from 0. `page` and `lastPage` count from 1, where the document has pages.
 
     `search` holds the passage's stems, made by the worker with accents folded, each with a prefix for the version of
-    the index and as many positions as it occurs.
+    the index and as many positions as it occurs. `heldFor` holds the sentences, one on a line, that give orders to
+    whoever answers: until `allowedAt` the passage is kept out of the search, and `search` is NULL.
     """
 
     __tablename__ = "CourseChunk"
@@ -65,6 +68,8 @@ class CourseChunk(Base):
     text: Mapped[str]
     last_page: Mapped[int | None] = mapped_column("lastPage")
     search: Mapped[str | None] = mapped_column(TSVECTOR)
+    held_for: Mapped[str | None] = mapped_column("heldFor")
+    allowed_at: Mapped[datetime | None] = mapped_column("allowedAt")
 
 
 class CourseTerm(Base):

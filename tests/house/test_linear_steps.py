@@ -15,6 +15,7 @@ from tests.house.growth import find_growth
 from worker.courses.chunk import chunk_document
 from worker.courses.extract.html import read_html
 from worker.courses.extract.text import read_markdown, read_text
+from worker.courses.orders import find_orders
 from worker.courses.search.query import compose_query
 from worker.llm.calls import Endpoint
 from worker.llm.compose import Frame, compose_request
@@ -107,6 +108,7 @@ STEPS: dict[str, Callable[[str], object]] = {
     "a document": lambda text: chunk_document(read_text(text.encode(errors="replace"))),
     "a Markdown document": lambda text: chunk_document(read_markdown(text.encode(errors="replace"))),
     "an HTML document": lambda text: chunk_document(read_html(text.encode(errors="replace"))),
+    "orders in a course": find_orders,
     "a cell that is written": lambda text: fit_text(clean_text(text)),
     "a file name": safe_name,
     "an address": safe_url,

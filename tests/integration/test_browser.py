@@ -20,7 +20,8 @@ from tests.support.scripted_llm import ScriptedLlm
 from tests.support.surroundings import ADMIN, Platform
 from tests.support.web_server import Web, add_maintainers, serving
 from worker.courses.document import CourseLabels
-from worker.courses.ingest import find_files, ingest_files
+from worker.courses.files import find_files
+from worker.courses.ingest import ingest_files
 from worker.db.engine import Database
 
 TEACHER, COLLEAGUE = "prof@medq.test", "collegue@medq.test"

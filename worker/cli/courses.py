@@ -1,4 +1,4 @@
-"""Commands on course documents: ingest, courses, courses rm. Reading and searching them is done elsewhere."""
+"""Commands on course documents: ingest, courses and what is below it. Reading and searching them is done elsewhere."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
+from worker.cli.held import allow, count_passages, held_entry, list_kept_out, say_held
 from worker.cli.output import out, program, say, tell, tell_json
 from worker.errors import ProviderUnavailable, UsageError
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from worker.db.engine import Database
 
 app = typer.Typer(
-    help="Course documents for retrieval: list, remove, reindex.",
+    help="Course documents for retrieval: list, remove, reindex, allow.",
     invoke_without_command=True,
     rich_markup_mode=None,
 )
@@ -71,7 +72,7 @@ def ingest(
 
 def _find_files(paths: Sequence[Path]) -> list[Path]:
     """The documents below the paths; what is left out is said. Raises UsageError when there is none."""
-    from worker.courses.ingest import count_other_kinds, find_files, find_links_out
+    from worker.courses.files import count_other_kinds, find_files, find_links_out
 
     files = find_files(paths)
     if others := count_other_kinds(paths):
@@ -120,7 +121,9 @@ def _tell_what_was_done(done: Sequence[IngestedFile], embedded: int) -> None:
 
 @app.callback()
 def list_all(context: typer.Context, as_json: JsonFlag = False) -> None:
-    """List the course documents, remove some with `rm`, or make their index anew with `reindex`.
+    """List the course documents, remove some with `rm`, make their index anew with `reindex`.
+
+    `held` lists passages that give orders to whoever answers and are kept out of the search; `allow` has them searched.
 
     \b
     Examples:
@@ -130,11 +133,12 @@ def list_all(context: typer.Context, as_json: JsonFlag = False) -> None:
     if context.invoked_subcommand is not None:
         return
     from worker.cli.site import open_site
-    from worker.courses.ingest import list_courses
+    from worker.courses.ingest import list_courses, list_held
     from worker.db.engine import Database
 
     with open_site() as site:
-        found = list_courses(Database(site.engine))
+        database = Database(site.engine)
+        found, held = list_courses(database), list_held(database)
     if as_json:
         tell_json([_list_entry(document) for document in found])
         return
@@ -144,6 +148,8 @@ def list_all(context: typer.Context, as_json: JsonFlag = False) -> None:
     out().print(make_table(found))
     if outdated := sum(document.is_outdated for document in found):
         say(f"{outdated} of them are not searched: an earlier release indexed them. Run `{program()} courses reindex`.")
+    if held:
+        say(f"{count_passages(len(held))} kept out of the search. Run `{program()} courses held` to see why.")
 
 
 @app.command("rm")
@@ -172,11 +178,16 @@ def remove(
     tell(f"{removed} removed.")
 
 
+app.command("held")(list_kept_out)
+app.command("allow")(allow)
+
+
 @app.command("reindex")
 def reindex() -> None:
-    """Make the search words of documents anew that an earlier release made. Workers search on meanwhile.
+    """Make the search words of documents anew that an earlier release made, and look for orders in them.
 
-    After an upgrade whose release notes say so: run it before the workers are restarted, and they miss nothing.
+    Workers search on meanwhile. After an upgrade whose release notes say so: run it before the workers are restarted,
+    and they miss nothing.
     Documents that are up to date are left as they are.
 
     \b
@@ -231,6 +242,7 @@ def _remark(ingested: IngestedFile) -> None:
         say(f"{path}: {ingested.reason}.")
     if ingested.pages_without_text:
         say(f"{path}: {ingested.pages_without_text} of {ingested.pages} pages hold no text (pictures or scans).")
+    say_held(path, ingested.held)
 
 
 def _embed(site: Site, database: Database) -> int:
@@ -283,6 +295,7 @@ def _silent(_number: int) -> None:
 
 def _describe(ingested: IngestedFile) -> dict[str, object]:
     told = asdict(ingested)
+    told["held"] = [held_entry(passage) for passage in ingested.held]
     told["pagesWithoutText"] = told.pop("pages_without_text")
     return {**told, "path": str(ingested.path).encode(errors="replace").decode()}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 # Which stems the store holds. To be raised with every change of what `courses.search.stem_words` gives, a newer
@@ -72,7 +72,7 @@ class CourseLabels:
 
 @dataclass(frozen=True, slots=True)
 class NewDocument:
-    """A document ready to be stored: its passages, and how often each stem stands in each."""
+    """A document ready to be stored: its passages, how often each stem stands in each, which orders each gives."""
 
     title: str
     file_name: str
@@ -82,6 +82,18 @@ class NewDocument:
     page_count: int | None
     chunks: tuple[Chunk, ...]
     chunk_terms: tuple[Mapping[str, int], ...]
+    chunk_orders: tuple[Sequence[str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HeldPassage:
+    """A passage that is kept out of the search for the sentences in it that give orders, until somebody allows it."""
+
+    id: str
+    document_id: str
+    title: str
+    page: int | None
+    sentences: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from models import new_id, utc_now
 from worker.courses.document import INDEX_VERSION, CourseLabels, NewDocument
+from worker.courses.held import Standing, judge, read_allowed
 from worker.courses.index_terms import OLDER_STEM, lexemes, stored_stem, vector_text
+from worker.courses.orders import ORDERS_VERSION
 from worker.courses.recall import StoredPassage
 from worker.db.statements import load_statements
 
@@ -42,6 +45,7 @@ class StoredChunk:
     id: str
     heading: str | None
     text: str
+    standing: Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,7 @@ def store_document(connection: sa.Connection, document: NewDocument) -> tuple[st
     Ingests take turns until their transactions end.
     """
     wait_for_lock(connection)
+    standings, searched = _judge(document, read_allowed(connection, document.file_name))
     replaced = remove_named(connection, document.file_name)
     document_id = new_id()
     connection.execute(
@@ -94,7 +99,8 @@ def store_document(connection: sa.Connection, document: NewDocument) -> tuple[st
             "pages": document.page_count,
             "chunks": len(document.chunks),
             "version": INDEX_VERSION,
-            "terms": sum(sum(terms.values()) for terms in document.chunk_terms),
+            "terms": sum(sum(terms.values()) for terms in searched if terms is not None),
+            "orders": ORDERS_VERSION,
             "now": utc_now(),
         },
     )
@@ -109,10 +115,11 @@ def store_document(connection: sa.Connection, document: NewDocument) -> tuple[st
             "last_pages": [chunk.last_page for chunk in chunks],
             "headings": [chunk.heading for chunk in chunks],
             "texts": [chunk.text for chunk in chunks],
-            "terms": [lexemes(terms) for terms in document.chunk_terms],
+            "terms": [None if terms is None else lexemes(terms) for terms in searched],
+            **_standings(standings),
         },
     )
-    _count_terms(connection, document.chunk_terms)
+    _count_terms(connection, [terms for terms in searched if terms is not None])
     return document_id, replaced
 
 
@@ -148,8 +155,9 @@ def list_documents(connection: sa.Connection) -> list[StoredDocument]:
 
 
 def find_outdated(connection: sa.Connection) -> list[tuple[str, str]]:
-    """Documents whose stems an earlier release made: (id, title)."""
-    return [(row[0], row[1]) for row in connection.execute(SQL["find_outdated"], {"version": INDEX_VERSION})]
+    """Documents whose stems an earlier release made, or that it looked at by other rules for orders: (id, title)."""
+    versions = {"version": INDEX_VERSION, "orders": ORDERS_VERSION}
+    return [(row[0], row[1]) for row in connection.execute(SQL["find_outdated"], versions)]
 
 
 def read_document(connection: sa.Connection, document_id: str) -> IndexedDocument | None:
@@ -157,19 +165,31 @@ def read_document(connection: sa.Connection, document_id: str) -> IndexedDocumen
     found = connection.execute(SQL["read_document"], {"id": document_id}).one_or_none()
     if found is None:
         return None
-    chunks = tuple(StoredChunk(*row) for row in connection.execute(SQL["read_chunks"], {"id": document_id}))
+    rows = connection.execute(SQL["read_chunks"], {"id": document_id})
+    chunks = tuple(StoredChunk(row[0], row[1], row[2], Standing(row[3], row[4])) for row in rows)
     return IndexedDocument(found[0], CourseLabels(*found[1:]), chunks)
 
 
-def index_document(connection: sa.Connection, document_id: str, terms: Mapping[str, Mapping[str, int]]) -> None:
-    """Give a stored document these stems, by passage id, beside those of the release before this one alone."""
+def index_document(
+    connection: sa.Connection,
+    document_id: str,
+    terms: Mapping[str, Mapping[str, int]],
+    standings: Mapping[str, Standing],
+) -> None:
+    """Give a stored document these stems, by passage id, beside those of the release before this one alone.
+
+    A passage that is held has none, of no release.
+    """
     connection.execute(SQL["uncount_terms"], {"id": document_id})
-    texts = [lexemes(of_one) for of_one in terms.values()]
-    connection.execute(SQL["reindex_chunks"], {"ids": list(terms), "terms": texts, "kept": OLDER_STEM})
+    searched = [None if standings[chunk_id].is_held else of_one for chunk_id, of_one in terms.items()]
+    texts = [None if of_one is None else lexemes(of_one) for of_one in searched]
+    told = _standings([standings[chunk_id] for chunk_id in terms])
+    connection.execute(SQL["reindex_chunks"], {"ids": list(terms), "terms": texts, "kept": OLDER_STEM, **told})
     connection.execute(SQL["recount_terms"], {"id": document_id})
     connection.execute(SQL["drop_unused_terms"])
-    length = sum(sum(of_one.values()) for of_one in terms.values())
-    connection.execute(SQL["note_index"], {"version": INDEX_VERSION, "length": length, "id": document_id})
+    length = sum(sum(of_one.values()) for of_one in searched if of_one is not None)
+    versions = {"version": INDEX_VERSION, "orders": ORDERS_VERSION}
+    connection.execute(SQL["note_index"], {**versions, "length": length, "id": document_id})
 
 
 def list_passages(connection: sa.Connection) -> list[StoredPassage]:
@@ -197,7 +217,7 @@ def add_vectors(connection: sa.Connection, model: str, dimensions: int) -> bool:
 
 
 def find_unembedded(connection: sa.Connection, model: str, *, most: int) -> list[tuple[str, str]]:
-    """Passages without a vector of this model: (id, text), at most so many."""
+    """Passages that may be searched and have no vector of this model: (id, text), at most so many."""
     rows = connection.execute(SQL["find_unembedded"], {"model": model, "most": most})
     return [(row[0], row[1]) for row in rows]
 
@@ -221,6 +241,23 @@ def _count_terms(connection: sa.Connection, chunk_terms: Sequence[Mapping[str, i
     counts = Counter(stored_stem(term) for terms in chunk_terms for term in terms)
     terms = sorted(counts)
     connection.execute(SQL["count_terms"], {"terms": terms, "counts": [counts[term] for term in terms]})
+
+
+def _judge(
+    document: NewDocument, allowed: Mapping[str, datetime]
+) -> tuple[list[Standing], list[Mapping[str, int] | None]]:
+    """How each passage stands, and the stems that it is searched by: None for one that is held."""
+    orders = document.chunk_orders or [()] * len(document.chunks)
+    standings = [judge(sentences, allowed) for sentences in orders]
+    searched = [None if one.is_held else terms for terms, one in zip(document.chunk_terms, standings, strict=True)]
+    return standings, searched
+
+
+def _standings(standings: Sequence[Standing]) -> dict[str, list[Any]]:
+    return {
+        "held_for": [one.held_for for one in standings],
+        "allowed_at": [one.allowed_at for one in standings],
+    }
 
 
 def _labels(labels: CourseLabels) -> dict[str, str | None]:

@@ -15,8 +15,8 @@ SELECT "id", "title", "fileName", "level", "specialty", "course", "source", "pag
 FROM "CourseDocument" ORDER BY "level", "specialty", "course", "title", "id";
 
 -- name: find_outdated
--- Documents whose stems an earlier release made.
-SELECT "id", "title" FROM "CourseDocument" WHERE "indexVersion" < :version ORDER BY "id";
+-- Documents whose stems an earlier release made, or that were looked at for orders by earlier rules.
+SELECT "id", "title" FROM "CourseDocument" WHERE "indexVersion" < :version OR "ordersVersion" < :orders ORDER BY "id";
 
 -- name: read_document
 -- What the stems of a document's passages are made of, beside the passages.
@@ -24,7 +24,7 @@ SELECT "title", "level", "specialty", "course", "source" FROM "CourseDocument" W
 
 -- name: read_chunks
 -- The passages of a document in their order.
-SELECT "id", "heading", "text" FROM "CourseChunk" WHERE "documentId" = :id ORDER BY "position";
+SELECT "id", "heading", "text", "heldFor", "allowedAt" FROM "CourseChunk" WHERE "documentId" = :id ORDER BY "position";
 
 -- name: list_passages
 -- Every passage of every document, for measuring the search.
@@ -39,10 +39,10 @@ SELECT pg_advisory_xact_lock(:key);
 -- name: insert_document
 -- A document; its passages follow.
 INSERT INTO "CourseDocument" ("id", "title", "fileName", "contentHash", "level", "specialty", "specialtyKey", "course",
-                              "source", "pageCount", "chunkCount", "indexVersion", "termCount", "createdAt",
-                              "updatedAt")
+                              "source", "pageCount", "chunkCount", "indexVersion", "termCount", "ordersVersion",
+                              "createdAt", "updatedAt")
 VALUES (:id, :title, :file_name, :hash, :level, :specialty, :specialty_key, :course, :source, :pages, :chunks,
-        :version, :terms, :now, :now);
+        :version, :terms, :orders, :now, :now);
 
 -- name: relabel
 -- Correct what is said of a document; no row where it said so already.
@@ -53,12 +53,15 @@ WHERE "id" = :id
       IS DISTINCT FROM (:title, :file_name, :level, :specialty, :course, :source);
 
 -- name: insert_chunks
--- The passages of a document, in one statement, each with its stems.
-INSERT INTO "CourseChunk" ("id", "documentId", "position", "page", "lastPage", "heading", "text", "search")
-SELECT c.id, :document_id, c.position, c.page, c.last_page, c.heading, c.text, CAST(c.terms AS tsvector)
+-- The passages of a document, in one statement, each with its stems; one that is held for its orders has none.
+INSERT INTO "CourseChunk" ("id", "documentId", "position", "page", "lastPage", "heading", "text", "search", "heldFor",
+                           "allowedAt")
+SELECT c.id, :document_id, c.position, c.page, c.last_page, c.heading, c.text, CAST(c.terms AS tsvector), c.held_for,
+       c.allowed_at
 FROM unnest(CAST(:ids AS text[]), CAST(:positions AS int[]), CAST(:pages AS int[]), CAST(:last_pages AS int[]),
-            CAST(:headings AS text[]), CAST(:texts AS text[]), CAST(:terms AS text[]))
-     AS c(id, position, page, last_page, heading, text, terms);
+            CAST(:headings AS text[]), CAST(:texts AS text[]), CAST(:terms AS text[]), CAST(:held_for AS text[]),
+            CAST(:allowed_at AS timestamp[]))
+     AS c(id, position, page, last_page, heading, text, terms, held_for, allowed_at);
 
 -- name: count_terms
 -- In how many passages each stem stands: those of new passages are added.
@@ -90,17 +93,21 @@ DELETE FROM "CourseTerm" WHERE "chunkCount" <= 0;
 DELETE FROM "CourseDocument" WHERE "id" = :id;
 
 -- name: reindex_chunks
--- Give passages new stems. What the release before this one finds stays: its workers may be running.
+-- Give passages new stems. What the release before this one finds stays: its workers may be running. One that is held
+-- for its orders has none of either.
 UPDATE "CourseChunk" c
 SET "search" = CAST(n.terms AS tsvector) || COALESCE((
         SELECT array_to_tsvector(array_agg(t.lexeme)) FROM unnest(tsvector_to_array(c."search")) AS t(lexeme)
-        WHERE t.lexeme ~ :kept), ''::tsvector)
-FROM unnest(CAST(:ids AS text[]), CAST(:terms AS text[])) AS n(id, terms)
+        WHERE t.lexeme ~ :kept), ''::tsvector),
+    "heldFor" = n.held_for, "allowedAt" = n.allowed_at
+FROM unnest(CAST(:ids AS text[]), CAST(:terms AS text[]), CAST(:held_for AS text[]), CAST(:allowed_at AS timestamp[]))
+     AS n(id, terms, held_for, allowed_at)
 WHERE c."id" = n.id;
 
 -- name: note_index
--- Of which version a document's stems are, and how many there are.
-UPDATE "CourseDocument" SET "indexVersion" = :version, "termCount" = :length WHERE "id" = :id;
+-- Of which version a document's stems are, how many there are, and by which rules it was looked at for orders.
+UPDATE "CourseDocument" SET "indexVersion" = :version, "termCount" = :length, "ordersVersion" = :orders
+WHERE "id" = :id;
 
 -- name: flush_index
 -- Put what the GIN index keeps waiting into its lists. Only the owner of the tables may.
@@ -116,9 +123,10 @@ SELECT medq_add_course_trigrams();
 SELECT medq_add_course_vectors(:model, :dimensions);
 
 -- name: find_unembedded
--- Passages without a vector of this model.
+-- Passages that may be searched and have no vector of this model.
 SELECT c."id", concat_ws(E'\n', c."heading", c."text") FROM "CourseChunk" c
 WHERE NOT EXISTS (SELECT FROM "CourseVector" v WHERE v."chunkId" = c."id" AND v."model" = :model)
+  AND (c."heldFor" IS NULL OR c."allowedAt" IS NOT NULL)
 ORDER BY c."id" LIMIT :most;
 
 -- name: store_vectors

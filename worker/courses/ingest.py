@@ -14,10 +14,11 @@ from typing import Literal, Protocol
 
 import sqlalchemy as sa
 
-from worker.courses import document_store
+from worker.courses import document_store, held
 from worker.courses.chunk import chunk_document
-from worker.courses.document import CourseLabels, NewDocument
-from worker.courses.extract import NO_TEXT, SCAN, SUFFIXES, DocumentReader, check_size
+from worker.courses.document import CourseLabels, HeldPassage, NewDocument
+from worker.courses.extract import NO_TEXT, SCAN, DocumentReader, check_size
+from worker.courses.orders import find_orders
 from worker.courses.search import drop_empty_names, fold_specialty, index_terms
 from worker.db.engine import Database
 from worker.errors import UsageError
@@ -44,7 +45,8 @@ class Embedder(Protocol):
 class IngestedFile:
     """What became of one file. `reason` says why it was refused, or whose duplicate it is; numbers are of this call.
 
-    A page without text holds a picture, or is a scan among others that are none.
+    A page without text holds a picture, or is a scan among others that are none. `held`: its passages that are kept
+    out of the search, also where nothing changed.
     """
 
     path: Path
@@ -54,59 +56,7 @@ class IngestedFile:
     chunks: int = 0
     pages_without_text: int = 0
     labels: CourseLabels = field(default_factory=CourseLabels)
-
-
-def find_files(paths: Iterable[Path]) -> list[Path]:
-    """The files to read: those named, and in folders every one of a known kind, in order and once.
-
-    A folder that cannot be opened is among them, to be refused by name; a link that leads out of its folder is not.
-    Raises `UsageError` for a path that does not
-    exist.
-    """
-    found: dict[Path, None] = {}
-    for path in paths:
-        if path.is_dir():
-            below = (p for p in _files_below(path) if p.is_dir() or p.suffix.lower() in SUFFIXES)
-            found.update((p, None) for p in below if not _leads_out(p, path))
-        elif path.exists():
-            found[path] = None
-        else:
-            raise UsageError(f"{path}: no such file or folder. Give the path of course documents.")
-    return list(found)
-
-
-def find_links_out(paths: Iterable[Path]) -> list[Path]:
-    """The links in those folders that lead to files elsewhere: whoever may write a folder may not have them read."""
-    below = ((p, folder) for folder in paths if folder.is_dir() for p in _files_below(folder))
-    return [p for p, folder in below if p.suffix.lower() in SUFFIXES and _leads_out(p, folder)]
-
-
-def _leads_out(path: Path, folder: Path) -> bool:
-    return path.is_symlink() and not path.resolve().is_relative_to(folder.resolve())
-
-
-def count_other_kinds(paths: Iterable[Path]) -> Counter[str]:
-    """How many files of which other kinds stand in those folders, and are left out."""
-    files = (p for path in paths if path.is_dir() for p in _files_below(path) if not p.is_dir())
-    return Counter(p.suffix.lower() for p in files if p.suffix.lower() not in SUFFIXES and p.suffix)
-
-
-def _files_below(folder: Path) -> list[Path]:
-    """In order, every file, and folders that cannot be opened. Linked folders are passed over: they may go round."""
-    found: list[Path] = []
-
-    def note_closed(error: OSError) -> None:
-        found.append(Path(error.filename))
-
-    for parent, folders, names in os.walk(folder, onerror=note_closed):
-        folders[:] = [name for name in folders if not _is_hidden(name)]
-        found += (Path(parent, name) for name in names if not _is_hidden(name))
-    return sorted(found)
-
-
-def _is_hidden(name: str) -> bool:
-    """`.git`, what macOS adds to archives, and "~$cours.docx": Word's lock on an open file."""
-    return name.startswith((".", "~$")) or name == "__MACOSX"
+    held: tuple[HeldPassage, ...] = ()
 
 
 def ingest_files(database: Database, files: Iterable[Path], given: CourseLabels) -> Iterator[IngestedFile]:
@@ -165,10 +115,29 @@ def count_outdated(database: Database) -> int:
     return len(database.transact(document_store.find_outdated))
 
 
-def reindex_courses(database: Database) -> Iterator[str]:
-    """Give documents whose stems an earlier release made those of this one; the title of each, once it is done.
+def list_held(database: Database) -> list[HeldPassage]:
+    """Every passage that is kept out of the search."""
+    return database.transact(held.list_held)
 
-    Searches go on meanwhile, of older workers among the old stems, which stay. Stopped, it goes on where it was.
+
+def allow_passages(database: Database, ids: Sequence[str]) -> int:
+    """Have these passages searched, all or none; how many there were."""
+
+    def allow(connection: sa.Connection) -> int:
+        document_store.wait_for_lock(connection)
+        documents = held.allow_passages(connection, ids)
+        for document_id in dict.fromkeys(documents):
+            _index_again(connection, document_id)
+        return len(documents)
+
+    return database.transact(allow)
+
+
+def reindex_courses(database: Database) -> Iterator[str]:
+    """Give documents whose stems an earlier release made those of this one, and look for orders that it did not know.
+
+    The title of each, once it is done. Searches go on meanwhile, of older workers among the old stems, which stay.
+    Stopped, it goes on where it was.
     """
     for document_id, title in database.transact(document_store.find_outdated):
         database.transact(lambda c, document_id=document_id: _index_again(c, document_id))  # type: ignore[misc]
@@ -256,7 +225,7 @@ def _ingest_file(
         return "replaced" if outdated else "relabelled" if changed else "unchanged"
 
     if status := database.transact(relabel):
-        return IngestedFile(path, status, labels=labels)
+        return IngestedFile(path, status, labels=labels, held=_held_of(database, content_hash))
     extracted = reader.read(path, data)
     chunks = chunk_document(extracted)
     if not chunks:
@@ -271,6 +240,7 @@ def _ingest_file(
         page_count=extracted.page_count,
         chunks=chunks,
         chunk_terms=tuple(_terms(title, labels, chunk.heading, chunk.text) for chunk in chunks),
+        chunk_orders=tuple(_orders(title, labels, chunk.text) for chunk in chunks),
     )
 
     def store(connection: sa.Connection) -> FileStatus:
@@ -282,7 +252,7 @@ def _ingest_file(
 
     stored = database.transact(store)
     if stored not in ("added", "replaced"):
-        return IngestedFile(path, stored, labels=labels)
+        return IngestedFile(path, stored, labels=labels, held=_held_of(database, content_hash))
     _flush(database)
     return IngestedFile(
         path,
@@ -291,21 +261,35 @@ def _ingest_file(
         chunks=len(chunks),
         pages_without_text=sum(not any(line.text.strip() for line in page.lines) for page in extracted.pages),
         labels=labels,
+        held=_held_of(database, content_hash),
     )
+
+
+def _held_of(database: Database, content_hash: str) -> tuple[HeldPassage, ...]:
+    return tuple(database.transact(lambda c: held.list_held(c, content_hash)))
 
 
 def _index_again(connection: sa.Connection, document_id: str) -> None:
     document_store.wait_for_lock(connection)
     document = document_store.read_document(connection, document_id)
     if document is not None:  # it may have been removed meanwhile
-        terms = {c.id: _terms(document.title, document.labels, c.heading, c.text) for c in document.chunks}
-        document_store.index_document(connection, document_id, terms)
+        title, labels, chunks = document.title, document.labels, document.chunks
+        allowed = held.allowed_sentences(chunk.standing for chunk in chunks)
+        terms = {c.id: _terms(title, labels, c.heading, c.text) for c in chunks}
+        standings = {c.id: held.judge(_orders(title, labels, c.text), allowed) for c in chunks}
+        document_store.index_document(connection, document_id, terms, standings)
 
 
 def _terms(title: str, labels: CourseLabels, heading: str | None, text: str) -> Counter[str]:
     """What a passage is found by: its words, its heading's, and what its document is called, if that says anything."""
     names = " ".join(drop_empty_names(name) for name in (title, labels.course, labels.specialty) if name)
     return index_terms(f"{names}\n{heading or ''}\n{text}")
+
+
+def _orders(title: str, labels: CourseLabels, text: str) -> list[str]:
+    """The orders in what a passage brings into a prompt: its text, and how its document is named there."""
+    names = (name for name in (title, labels.source, labels.specialty, labels.level, labels.course) if name)
+    return [sentence for part in (*names, text) for sentence in find_orders(part)]
 
 
 def _flush(database: Database) -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from worker.courses import document_store, passage_search
 from worker.courses.document import Corpus, CourseLabels, FoundPassage
-from worker.courses.ingest import IngestedFile, find_files, ingest_files
+from worker.courses.files import find_files
+from worker.courses.ingest import IngestedFile, ingest_files
 from worker.courses.recall import RECALLED, AskedCourses, CourseQuestion, CourseRecall, Recalled, StoredPassage, System
 from worker.courses.search import choose_passages, compose_query
 from worker.courses.search.bm25 import PlainBm25
