@@ -62,6 +62,11 @@ def connect(url: str, *, pool_size: int = 8, name: str = "medq", standstill_s: f
     return engine
 
 
+def reading(engine: sa.Engine) -> sa.Engine:
+    """The same connections, for single statements that change nothing: no BEGIN and no ROLLBACK goes with them."""
+    return engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
 def open_connection(address: Address, *, name: str, standstill_s: float | None = None) -> Session:
     """A connection for a pool: in transactions of the driver, or, through a declared pooler, of our own."""
     connection = sessions.open_session(address, name=name, standstill_s=standstill_s)

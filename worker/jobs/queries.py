@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -171,7 +172,7 @@ def list_jobs(
 def get_job(engine: sa.Engine, job_id: str) -> JobOverview | None:
     """One job, or None when there is no such id."""
     with engine.connect() as connection:
-        row = connection.execute(sa.select(*_columns()).where(AiValidationJob.id == job_id)).one_or_none()
+        row = connection.execute(_job_query(), {"wanted": job_id}).one_or_none()
     return None if row is None else _overview(tuple(row))
 
 
@@ -198,9 +199,9 @@ class JobState:
 
 def read_states(engine: sa.Engine, job_ids: Sequence[str]) -> dict[str, JobState]:
     """The states of these jobs, all in one statement; without those that do not exist."""
-    query = sa.select(*_columns(), *map(sa.literal_column, _STATE)).where(AiValidationJob.id.in_(list(job_ids)))
     with engine.connect() as connection:
-        return {state.job.id: state for state in map(_state, connection.execute(query))}
+        found = connection.execute(_states_query(), {"wanted": list(job_ids)})
+        return {state.job.id: state for state in map(_state, found)}
 
 
 def read_changes(engine: sa.Engine, seen: Mapping[str, str | None]) -> dict[str, tuple[str, JobState | None]]:
@@ -208,23 +209,37 @@ def read_changes(engine: sa.Engine, seen: Mapping[str, str | None]) -> dict[str,
 
     All in one statement, which costs next to nothing while nothing has changed. Without jobs that do not exist.
     """
+    with engine.connect() as connection:
+        found = connection.execute(_changes_query(), {"ids": list(seen), "words": list(seen.values())})
+        rows: list[tuple[Any, ...]] = [tuple(row) for row in found]
+    return {job_id: (version, _state(rest) if rest[0] is not None else None) for job_id, version, *rest in rows}
+
+
+# What is asked all the time is put together once.
+@cache
+def _job_query() -> sa.Select[Any]:
+    return sa.select(*_columns()).where(AiValidationJob.id == sa.bindparam("wanted"))
+
+
+@cache
+def _states_query() -> sa.Select[Any]:
+    wanted = sa.bindparam("wanted", type_=ARRAY(sa.Text()))
+    return sa.select(*_columns(), *map(sa.literal_column, _STATE)).where(AiValidationJob.id == sa.func.any(wanted))
+
+
+@cache
+def _changes_query() -> sa.Select[Any]:
     known = (
-        sa.func.unnest(
-            sa.bindparam("ids", list(seen), ARRAY(sa.Text())),
-            sa.bindparam("words", list(seen.values()), ARRAY(sa.Text())),
-        )
+        sa.func.unnest(sa.bindparam("ids", type_=ARRAY(sa.Text())), sa.bindparam("words", type_=ARRAY(sa.Text())))
         .table_valued("id", "word")
         .render_derived()
     )
     present = sa.alias(AiValidationJob.__table__, "present")
     word: sa.ColumnElement[str] = sa.literal_column("present.xmin::text", sa.Text())
     has_changed = sa.and_(AiValidationJob.id == present.c.id, word.is_distinct_from(known.c.word))
-    query = sa.select(present.c.id, word, *_columns(), *map(sa.literal_column, _STATE)).select_from(
+    return sa.select(present.c.id, word, *_columns(), *map(sa.literal_column, _STATE)).select_from(
         known.join(present, present.c.id == known.c.id).outerjoin(AiValidationJob, has_changed)
     )
-    with engine.connect() as connection:
-        rows: list[tuple[Any, ...]] = [tuple(row) for row in connection.execute(query)]
-    return {job_id: (version, _state(rest) if rest[0] is not None else None) for job_id, version, *rest in rows}
 
 
 def _state(row: Sequence[Any]) -> JobState:
@@ -292,27 +307,8 @@ def count_findings(engine: sa.Engine, job_id: str) -> list[FindingCount]:
 
 def sum_spending(engine: sa.Engine, job_id: str) -> Spending:
     """What the job's model calls came to."""
-    is_over = LlmCall.status.not_in(("started", "waiting"))
-    query = (
-        sa.select(
-            LlmCall.model,
-            sa.func.count(),
-            sa.func.count().filter(LlmCall.status == "failed"),
-            *(
-                sa.func.coalesce(sa.func.sum(column), 0)
-                for column in (LlmCall.prompt_tokens, LlmCall.cached_tokens, LlmCall.completion_tokens)
-            ),
-            # A call under way holds the most it can cost, which nobody has paid yet.
-            sa.func.sum(LlmCall.cost_usd).filter(is_over),
-            sa.func.count(LlmCall.batch_id),
-            sa.func.sum(LlmCall.cost_usd).filter(is_over, LlmCall.batch_id.is_not(None)),
-        )
-        .where(LlmCall.job_id == job_id)
-        .group_by(LlmCall.model)
-        .order_by(sa.func.count().desc(), LlmCall.model)
-    )
     with engine.connect() as connection:
-        rows: list[tuple[Any, ...]] = [tuple(row) for row in connection.execute(query)]
+        rows: list[tuple[Any, ...]] = [tuple(row) for row in connection.execute(_spending_query(), {"wanted": job_id})]
     lines = [
         ModelSpending(model, calls, failed, prompt, cached, completion, None if cost is None else float(cost))
         for model, calls, failed, prompt, cached, completion, cost, _, _ in rows
@@ -329,6 +325,29 @@ def sum_spending(engine: sa.Engine, job_id: str) -> Spending:
         batch_calls=sum(row[-2] for row in rows),
         batch_cost_usd=sum(batch_costs) if batch_costs else None,
         by_model=tuple(lines),
+    )
+
+
+@cache
+def _spending_query() -> sa.Executable:
+    is_over = LlmCall.status.not_in(("started", "waiting"))
+    return (
+        sa.select(
+            LlmCall.model,
+            sa.func.count(),
+            sa.func.count().filter(LlmCall.status == "failed"),
+            *(
+                sa.func.coalesce(sa.func.sum(column), 0)
+                for column in (LlmCall.prompt_tokens, LlmCall.cached_tokens, LlmCall.completion_tokens)
+            ),
+            # A call under way holds the most it can cost, which nobody has paid yet.
+            sa.func.sum(LlmCall.cost_usd).filter(is_over),
+            sa.func.count(LlmCall.batch_id),
+            sa.func.sum(LlmCall.cost_usd).filter(is_over, LlmCall.batch_id.is_not(None)),
+        )
+        .where(LlmCall.job_id == sa.bindparam("wanted"))
+        .group_by(LlmCall.model)
+        .order_by(sa.func.count().desc(), LlmCall.model)
     )
 
 

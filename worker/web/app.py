@@ -42,9 +42,8 @@ def build_app(parts: Parts, access: Access) -> FastAPI:
     )
     app.state.parts = parts
     app.state.access = access
-    engine = parts.engine
-    app.state.exporter = Exporter(engine, parts.limits)
-    app.state.live = Live(partial(read_changes, engine))
+    app.state.exporter = Exporter(parts.engine, parts.limits)
+    app.state.live = Live(partial(read_changes, parts.reads))
     app.include_router(doors.router)
     app.include_router(api.build_router(parts.max_upload_bytes))
     app.include_router(pages.build_router(parts.max_upload_bytes))

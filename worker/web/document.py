@@ -16,9 +16,11 @@ from worker.web.parts import Parts
 
 def write_document() -> str:
     """The document, with the default limits; the same text for the same routes."""
+    engine = connect("postgresql://nobody.invalid/none")
     parts = SimpleNamespace(
         settings=Settings.model_construct(),
-        engine=connect("postgresql://nobody.invalid/none"),
+        engine=engine,
+        reads=engine,
         limits=(),
         max_upload_bytes=50 * 1024 * 1024,
     )

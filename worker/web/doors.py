@@ -30,7 +30,7 @@ async def healthz() -> JSONResponse:
 def readyz(parts: Given) -> JSONResponse:
     """The database answers, and its schema is the one that this code knows."""
     try:
-        revision = find_revision(parts.engine)
+        revision = find_revision(parts.reads)
     except sa.exc.SQLAlchemyError as error:
         log.warning("web_not_ready", error=describe(error))
         return JSONResponse({"status": "unavailable", "database": "away"}, 503)

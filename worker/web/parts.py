@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
-from worker.db.engine import Database
+from worker.db.engine import Database, reading
 from worker.logging import describe, get_logger
 from worker.settings import Settings
 
@@ -42,6 +43,11 @@ class Parts:
     explain: Callable[[list[str]], object] | None = None
     _explaining: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "explain"))
     _readers: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(READERS))
+
+    @cached_property
+    def reads(self) -> sa.Engine:
+        """For what is asked in one statement."""
+        return reading(self.engine)
 
     @property
     def database(self) -> Database:

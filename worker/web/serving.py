@@ -84,14 +84,14 @@ def serve(
 
 
 def _newest_job(parts: Parts) -> str | None:
-    found = list_jobs(parts.engine, limit=1)
+    found = list_jobs(parts.reads, limit=1)
     return found[0].id if found else None
 
 
 def open_doors(parts: Parts, *, host: str, user: str | None) -> Access:
     """Who may come in. The link is for `user`, else for the oldest active admin."""
-    find = partial(find_person, parts.engine)
-    name = user or find_default_user(parts.engine)
+    find = partial(find_person, parts.reads)
+    name = user or find_default_user(parts.reads)
     access = read_access(parts.settings, find, host=host, link_user=name)
     if access.token is None and not access.proxies and (name is None or find(name) is None):
         raise UsageError(

@@ -35,7 +35,7 @@ def list_all(
     """The rows of a job in the order of its file; with `open` those that wait for a person."""
     after = read_item_cursor(cursor)
     get_job(parts, job_id)
-    with parts.engine.connect() as connection:
+    with parts.reads.connect() as connection:
         found = list_items(connection, job_id, status=status, open_only=open, after=after, limit=limit + 1)
     page = found[:limit]
     more = write_cursor(page[-1].position) if len(found) > limit else None
@@ -44,7 +44,7 @@ def list_all(
 
 def find_item(parts: Parts, item_id: str) -> ItemView:
     """The row with this very id, or a 404; for the page too."""
-    with parts.engine.connect() as connection:
+    with parts.reads.connect() as connection:
         found = next((item for item in find_items(connection, item_id) if item.id == item_id), None)
     if found is None:
         raise Refused(404, NO_SUCH_ITEM)

@@ -79,7 +79,7 @@ def store(
     """The job of this upload, and whether it is new; for the page too."""
     upload = read_file(file, parts.max_upload_bytes)
     options, words = read_config(config), read_instructions(instructions)
-    before = None if key is None else queries.get_job(parts.engine, job_id_of(visitor.person.id, key))
+    before = None if key is None else queries.get_job(parts.reads, job_id_of(visitor.person.id, key))
     if before is None:
         job_id = enqueue_job(
             upload.file,
@@ -117,7 +117,7 @@ def list_all(
 ) -> JobPage:
     """The newest jobs first. `user` is an id, `q` a part of the file's name."""
     found = queries.list_jobs(
-        parts.engine, limit=limit + 1, status=status, user_id=user, name_holds=q, after=read_job_cursor(cursor)
+        parts.reads, limit=limit + 1, status=status, user_id=user, name_holds=q, after=read_job_cursor(cursor)
     )
     page = found[:limit]
     last = page[-1] if len(found) > limit else None
@@ -129,7 +129,7 @@ def list_all(
 
 def get_job(parts: Parts, job_id: str) -> JobOverview:
     """The job, or a 404."""
-    job = queries.get_job(parts.engine, job_id)
+    job = queries.get_job(parts.reads, job_id)
     if job is None:
         raise Refused(404, web_problems.NO_SUCH_JOB)
     return job
@@ -137,14 +137,14 @@ def get_job(parts: Parts, job_id: str) -> JobOverview:
 
 def describe(parts: Parts, job_id: str) -> JobDetail:
     """Everything about a job; for the page too."""
-    state = queries.read_states(parts.engine, [job_id]).get(job_id)
+    state = queries.read_states(parts.reads, [job_id]).get(job_id)
     if state is None:
         raise Refused(404, web_problems.NO_SUCH_JOB)
     return JobDetail.of_whole(
         state,
-        queries.count_findings(parts.engine, job_id),
-        queries.read_notes(parts.engine, job_id),
-        queries.sum_spending(parts.engine, job_id),
+        queries.count_findings(parts.reads, job_id),
+        queries.read_notes(parts.reads, job_id),
+        queries.sum_spending(parts.reads, job_id),
     )
 
 

@@ -54,7 +54,7 @@ def list_page(
 ) -> Response:
     """The jobs, the newest first, and where a file is dropped."""
     found = api_jobs.list_all(parts=parts, visitor=visitor, status=statut, q=q, cursor=cursor, limit=ON_A_PAGE)
-    states = queries.read_states(parts.engine, [job.id for job in found.jobs])
+    states = queries.read_states(parts.reads, [job.id for job in found.jobs])
     jobs = [(states[job.id].job, live_fields(states[job.id])) for job in found.jobs if job.id in states]
     return page(
         request, "jobs.html", visitor, jobs=jobs, next=found.next, chosen=statut, q=q or "",
@@ -82,19 +82,19 @@ def job_page(request: Request, parts: Given, visitor: Anyone, job_id: Id) -> Res
 
 
 def _whole(parts: Given, job_id: str) -> dict[str, Any]:
-    state = queries.read_states(parts.engine, [job_id]).get(job_id)
+    state = queries.read_states(parts.reads, [job_id]).get(job_id)
     if state is None:
         raise Refused(404, web_problems.NO_SUCH_JOB)
     return {
         "job": state.job,
         "fields": live_fields(state),
         "outcomes": state.outcomes,
-        "findings": queries.count_findings(parts.engine, job_id),
-        "notes": queries.read_notes(parts.engine, job_id),
-        "spending": queries.sum_spending(parts.engine, job_id),
+        "findings": queries.count_findings(parts.reads, job_id),
+        "notes": queries.read_notes(parts.reads, job_id),
+        "spending": queries.sum_spending(parts.reads, job_id),
         "can_resume": state.job.status in ("failed", "cancelled") or state.outcomes["failed"] > 0,
         # Asked only where nothing moves: else the page would hold its peace while a job waits for ever.
-        "is_left": state.job.status == "queued" and queries.count_workers(parts.engine) == 0,
+        "is_left": state.job.status == "queued" and queries.count_workers(parts.reads) == 0,
         "took": _took(state.job),
         "taken": None,
     }

@@ -89,7 +89,7 @@ def _show(
 
 
 def _queue(parts: Parts, place: Place, item_id: str | None, settled: str | None) -> Queue:
-    return read_queue(parts.engine, job_id=place.job_id, specialty=place.specialty, item_id=item_id, settled=settled)
+    return read_queue(parts.reads, job_id=place.job_id, specialty=place.specialty, item_id=item_id, settled=settled)
 
 
 @dataclass(frozen=True)
