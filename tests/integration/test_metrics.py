@@ -68,6 +68,7 @@ def test_what_is_counted_equals_the_rows_and_never_goes_down(
         finally:
             stopped.set()
             thread.join()
+        platform.wait_until(lambda: value(read(exporter), "medq_worker_processes") == 2, what="both are up")
         seen = read(exporter)
 
     # Then every figure is that of the rows
@@ -142,6 +143,45 @@ def test_one_look_serves_all_who_ask_within_a_while(platform: Platform) -> None:
 
     now = 15.0
     assert exporter.render() is not first
+
+
+def test_who_scrapes_never_waits_for_the_look_that_reads_every_row(platform: Platform) -> None:
+    class Slow(Exporter):
+        goes_on = threading.Event()
+
+        def render(self) -> bytes:
+            assert self.goes_on.wait(30)
+            return super().render()
+
+    now = 0.0
+    exporter = Slow(platform.engine, clock=lambda: now)
+    # While the first look goes on, nobody is made to wait for it, and there is one
+    assert not exporter.is_fresh
+    assert not exporter.look_ahead(0.01)
+    assert not exporter.look_ahead(0.01)
+    assert sum(thread.name == "metrics" for thread in threading.enumerate()) == 1
+    exporter.goes_on.set()
+    assert exporter.look_ahead(30)
+    assert exporter.is_fresh
+    # Nor for one after a long silence, which reads whatever has ended since
+    now = 3600.0
+    assert not exporter.is_fresh
+    assert exporter.look_ahead(30)
+
+
+def test_a_look_that_fails_is_made_again(platform: Platform) -> None:
+    class Away(Exporter):
+        is_away = True
+
+        def render(self) -> bytes:
+            if self.is_away:
+                raise OSError("away")
+            return super().render()
+
+    exporter = Away(platform.engine)
+    assert not exporter.look_ahead(30)
+    exporter.is_away = False
+    assert exporter.look_ahead(30)
 
 
 ALERTS = Path(__file__).parents[2] / "docs" / "monitoring" / "alerts.yml"

@@ -11,6 +11,7 @@ NOT_YOU = (
     "l'en-tête « X-Medq-User »."
 )
 NO_RIGHT = "Ce compte n'a pas le droit de faire cela : le demander à un administrateur."
+METRICS_LATER = "Les mesures sont en cours de lecture : les redemander dans un instant."
 LINK_SPENT = "Ce lien a déjà servi ou n'est plus valable : relancer « medq serve » pour en obtenir un autre."
 PAGE_EXPIRED = "Cette page a expiré : la recharger, puis recommencer."
 

@@ -18,11 +18,15 @@ from prometheus_client.registry import Collector
 
 from worker.jobs import queries
 from worker.llm.rate_limit import Limits, LimitState
+from worker.logging import describe, get_logger
 from worker.metrics.measures import Histogram, Measures, Standing
 from worker.questions.answers import OUTCOMES
 
+log = get_logger()
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MAX_AGE_S = 15.0
+FRESH_S = 600.0  # beyond which a look may read so much that a scrape is not to wait for it
 
 Key = TypeVar("Key", bound=tuple[str, ...])  # one value for each label
 JOB_STATES = ("queued", "processing", "completed", "failed", "cancelled")
@@ -47,6 +51,8 @@ class Exporter(Collector):
         self._lock = threading.Lock()
         self._text = b""
         self._looked_at: float | None = None
+        self._starting = threading.Lock()
+        self._ahead: threading.Thread | None = None
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
 
@@ -58,6 +64,29 @@ class Exporter(Collector):
                 self._text = generate_latest(self._registry)
                 self._looked_at = now
             return self._text
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether `render` reads no more than what has ended since a look not long ago."""
+        return self._looked_at is not None and self._clock() - self._looked_at < FRESH_S
+
+    def look_ahead(self, wait_s: float) -> bool:
+        """Look in a thread of its own, unless one does already, and wait for it so long; whether it is fresh now.
+
+        The first look of a process reads every row there is.
+        """
+        with self._starting:
+            if self._ahead is None or not self._ahead.is_alive():
+                self._ahead = threading.Thread(target=self._look_quietly, name="metrics", daemon=True)
+                self._ahead.start()
+        self._ahead.join(wait_s)
+        return self.is_fresh
+
+    def _look_quietly(self) -> None:
+        try:
+            self.render()
+        except Exception as error:  # noqa: BLE001 (a database that is away: whoever asks is told, and looks again)
+            log.warning("metrics_not_read", error=describe(error))
 
     def describe(self) -> Iterator[Metric]:
         """Nothing: to be registered, no look at the database is needed."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fastapi import Depends, FastAPI
 from fastapi.staticfiles import StaticFiles
+from starlette.concurrency import run_in_threadpool
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
 from worker.jobs.queries import read_changes
@@ -21,6 +22,7 @@ from worker.web.live import Live
 from worker.web.pages.render import problem_page
 from worker.web.parts import Parts
 
+BOOT_WAIT_S = 2.0
 TITLE = "medq-worker"
 ABOUT = (
     "Jobs of exam questions: upload, watch, decide, download. Errors are problem+json with a French `detail`. "
@@ -57,6 +59,8 @@ def build_app(parts: Parts, access: Access) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    # Every row that there is, read before anybody asks for metrics; beside millions it goes on while others are served.
+    await run_in_threadpool(app.state.exporter.look_ahead, BOOT_WAIT_S)
     yield
     app.state.live.close()
     app.state.parts.close()

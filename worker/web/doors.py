@@ -19,6 +19,8 @@ from worker.web.problems import Refused
 log = get_logger()
 router = APIRouter(include_in_schema=False)
 
+SCRAPE_WAIT_S = 0.02  # for a look that reads much; a scrape never waits for a whole one
+
 
 @router.get("/healthz")
 async def healthz() -> JSONResponse:
@@ -27,15 +29,21 @@ async def healthz() -> JSONResponse:
 
 
 @router.get("/readyz")
-def readyz(parts: Given) -> JSONResponse:
-    """The database answers, and its schema is the one that this code knows."""
+def readyz(request: Request, parts: Given) -> JSONResponse:
+    """The database answers, and its schema is the one that this code knows; whether `/metrics` has read it yet."""
     try:
         revision = find_revision(parts.reads)
     except sa.exc.SQLAlchemyError as error:
         log.warning("web_not_ready", error=describe(error))
         return JSONResponse({"status": "unavailable", "database": "away"}, 503)
     is_current = revision == head_revision()
-    body = {"status": "ok" if is_current else "unavailable", "database": "ok", "schema": revision}
+    exporter: Exporter = request.app.state.exporter
+    body = {
+        "status": "ok" if is_current else "unavailable",
+        "database": "ok",
+        "schema": revision,
+        "metrics": "ok" if exporter.is_fresh else "not read yet",
+    }
     return JSONResponse(body, 200 if is_current else 503)
 
 
@@ -43,6 +51,8 @@ def readyz(parts: Given) -> JSONResponse:
 def metrics(request: Request, visitor: Admin) -> Response:  # noqa: ARG001
     """What `medq metrics` prints, an admin's like all figures over all jobs; read from the rows once in 15 s."""
     exporter: Exporter = request.app.state.exporter
+    if not exporter.is_fresh and not exporter.look_ahead(SCRAPE_WAIT_S):
+        raise Refused(503, web_problems.METRICS_LATER)
     return Response(exporter.render(), media_type=CONTENT_TYPE)
 
 
