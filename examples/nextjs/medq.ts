@@ -6,7 +6,7 @@ import type { components, paths } from "./api.js";
 type Schemas = components["schemas"];
 export type Job = Schemas["Job"];
 export type JobDetail = Schemas["JobDetail"];
-export type LiveJob = Omit<JobDetail, "findings" | "leftOut" | "notes" | "llmCalls">;
+export type LiveJob = Schemas["LiveJob"];
 export type Item = Schemas["Item"];
 export type Decision = Schemas["Decision"];
 

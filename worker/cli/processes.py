@@ -7,6 +7,7 @@ import sys
 import webbrowser
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -75,6 +76,15 @@ def serve(
     from worker.cli.site import open_site
     from worker.logging import configure_logging
 
+    serving = _load_page()
+    configure_logging()
+    with open_site(broker=True, create=True) as site, _workers(site) if with_worker else nullcontext():
+        site.engine.dispose()
+        place = serving.Place(host, port, user, site.environment()["MEDQ_STORAGE_URL"])
+        raise typer.Exit(serving.serve(site.settings, place, tell=say, show=_show if opened else None))
+
+
+def _load_page() -> ModuleType:
     try:
         from worker.web import serving
     except ModuleNotFoundError as error:
@@ -82,14 +92,7 @@ def serve(
             f"The page needs a package that is not installed ({error.name}). Install the extra web: "
             "pip install 'medq-worker[web]'."
         ) from None
-    configure_logging()
-    with open_site(broker=True, create=True) as site, _workers(site) if with_worker else nullcontext():
-        site.engine.dispose()
-        storage_url = site.environment()["MEDQ_STORAGE_URL"]
-        show = _show if opened else None
-        raise typer.Exit(
-            serving.serve(site.settings, host=host, port=port, user=user, storage_url=storage_url, tell=say, show=show)
-        )
+    return serving
 
 
 @contextmanager

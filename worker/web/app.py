@@ -19,6 +19,7 @@ from worker.web.access import Access
 from worker.web.forms import SMALL
 from worker.web.guard import Guard, check_csrf
 from worker.web.live import Live
+from worker.web.openapi import Application
 from worker.web.pages.render import problem_page
 from worker.web.parts import Parts
 
@@ -32,7 +33,7 @@ ABOUT = (
 
 def build_app(parts: Parts, access: Access) -> FastAPI:
     """The application of these parts. Nothing is connected yet."""
-    app = FastAPI(
+    app = Application(
         title=TITLE,
         description=ABOUT,
         version="1",

@@ -54,6 +54,11 @@ class Problem(Body):
     detail: str
 
 
+def component(body: type[Body]) -> dict[str, str]:
+    """Where the OpenAPI document describes it."""
+    return {"$ref": f"#/components/schemas/{body.__name__}"}
+
+
 class Job(Body):
     """One row of "AiValidationJob": its figures equal its items' counts. `hasWorkbook`: a corrected one is stored."""
 

@@ -7,6 +7,8 @@ import sys
 from types import SimpleNamespace
 from typing import Any, cast
 
+from fastapi import FastAPI
+
 from worker.db.engine import connect
 from worker.settings import Settings
 from worker.web.access import Access
@@ -14,8 +16,8 @@ from worker.web.app import build_app
 from worker.web.parts import Parts
 
 
-def write_document() -> str:
-    """The document, with the default limits; the same text for the same routes."""
+def build_documented_app() -> FastAPI:
+    """The application with the default limits, over a database that there is not."""
     engine = connect("postgresql://nobody.invalid/none")
     parts = SimpleNamespace(
         settings=Settings.model_construct(),
@@ -24,7 +26,12 @@ def write_document() -> str:
         limits=(),
         max_upload_bytes=50 * 1024 * 1024,
     )
-    document: dict[str, Any] = build_app(cast(Parts, parts), Access(find=lambda _user: None)).openapi()
+    return build_app(cast(Parts, parts), Access(find=lambda _user: None))
+
+
+def write_document() -> str:
+    """The document; the same text for the same routes."""
+    document: dict[str, Any] = build_documented_app().openapi()
     return json.dumps(document, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -45,27 +46,31 @@ def build_parts(settings: Settings, *, storage_url: str) -> Parts:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where it listens, for whom the one-time link opens (None: for the oldest active admin), where files lie."""
+
+    host: str
+    port: int
+    user: str | None
+    storage_url: str
+
+
 def serve(
-    settings: Settings,
-    *,
-    host: str,
-    port: int,
-    user: str | None,
-    storage_url: str,
-    tell: Callable[[str], None],
-    show: Callable[[str], object] | None = None,
+    settings: Settings, place: Place, *, tell: Callable[[str], None], show: Callable[[str], object] | None = None
 ) -> int:
     """Serve until SIGTERM; the exit code. `tell` says where, on a line of its own; `show` opens the newest job there.
 
     Raises `UsageError` when it would be open to a network, nobody could enter by the link, or the port is taken.
     """
-    parts = build_parts(settings, storage_url=storage_url)
+    parts = build_parts(settings, storage_url=place.storage_url)
     tracing.configure(settings.otlp_endpoint, service="medq-web")  # of calls that explain what was decided
     try:
-        access = open_doors(parts, host=host, user=user)
+        access = open_doors(parts, host=place.host, user=place.user)
         app = build_app(parts, access)
-        with bind(host, port) as bound:
-            where = f"http://{f'[{host}]' if ':' in host else host}:{bound.getsockname()[1]}"
+        with bind(place.host, place.port) as bound:
+            host = f"[{place.host}]" if ":" in place.host else place.host
+            where = f"http://{host}:{bound.getsockname()[1]}"
             tell(f"Serving on {where}.")
             newest = _newest_job(parts) if show is not None else None
             door = f"{where}/taches/{newest}" if newest else where

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from worker.web.api import events, files, items, jobs, stats
-from worker.web.bodies import Problem
+from worker.web.bodies import Problem, component
 from worker.web.problems import MEDIA_TYPE
 
 REFUSALS = {
@@ -21,7 +21,7 @@ REFUSALS = {
 def build_router(max_upload_bytes: int) -> APIRouter:
     """All routes. No request is read beyond `max_upload_bytes` and the frame around a file."""
     refusals = {
-        status: {"description": words, "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}}
+        status: {"description": words, "content": {MEDIA_TYPE: {"schema": component(Problem)}}}
         for status, words in REFUSALS.items()
     }
     router = APIRouter(prefix="/api/v1", responses=refusals)  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from worker.jobs.queries import JobState
 from worker.web.access import Anyone
 from worker.web.api.jobs import get_job
-from worker.web.bodies import LiveJob
+from worker.web.bodies import LiveJob, component
 from worker.web.forms import Id
 from worker.web.live import Live
 from worker.web.parts import Given
@@ -25,7 +25,11 @@ async def known_job(parts: Given, visitor: Anyone, job_id: Id) -> str:  # noqa: 
     return (await run_in_threadpool(get_job, parts, job_id)).id
 
 
-@router.get("/jobs/{job_id}/events", response_class=EventSourceResponse)
+DATA = {"type": "string", "contentMediaType": "application/json", "contentSchema": component(LiveJob)}
+EVENTS = {"200": {"content": {EventSourceResponse.media_type: {"itemSchema": {"properties": {"data": DATA}}}}}}
+
+
+@router.get("/jobs/{job_id}/events", response_class=EventSourceResponse, openapi_extra={"responses": EVENTS})
 async def events(request: Request, job_id: Annotated[str, Depends(known_job)]) -> AsyncIterator[ServerSentEvent]:
     """Events named `job`, each the whole state (`LiveJob`), the present one first; `gone` when it was deleted."""
     live: Live = request.app.state.live

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from pydantic import BaseModel
 
 from worker.messages import web_problems
 from worker.messages.decision_replies import NO_SUCH_ITEM
@@ -21,22 +22,29 @@ from worker.web.problems import Refused
 router = APIRouter(tags=["items"])
 
 
+class Wanted(BaseModel):
+    """Which rows of a job."""
+
+    status: ItemStatus | None = None
+    open: bool = False
+    cursor: Cursor = None
+    limit: Annotated[int, Query(ge=1, le=200)] = 50
+
+
 @router.get("/jobs/{job_id}/items")
 def list_all(
-    *,
     parts: Given,
     visitor: Anyone,  # noqa: ARG001
     job_id: Id,
-    status: ItemStatus | None = None,
-    open: bool = False,  # noqa: A002 (the contract's name)
-    cursor: Cursor = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    wanted: Annotated[Wanted, Query()],
 ) -> ItemPage:
     """The rows of a job in the order of its file; with `open` those that wait for a person."""
-    after = read_item_cursor(cursor)
+    after, limit = read_item_cursor(wanted.cursor), wanted.limit
     get_job(parts, job_id)
     with parts.reads.connect() as connection:
-        found = list_items(connection, job_id, status=status, open_only=open, after=after, limit=limit + 1)
+        found = list_items(
+            connection, job_id, status=wanted.status, open_only=wanted.open, after=after, limit=limit + 1
+        )
     page = found[:limit]
     more = write_cursor(page[-1].position) if len(found) > limit else None
     return ItemPage(items=[Item.of(item) for item in page], next=more)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Header, Query, Response, UploadFile
+from fastapi import APIRouter, Depends, Form, Header, Query, Response, UploadFile
+from pydantic import BaseModel
 
 from worker.enqueue import enqueue_job, job_id_of
 from worker.jobs import queries
@@ -50,36 +52,39 @@ def build_router(max_upload_bytes: int) -> APIRouter:
     return router
 
 
-def create(
-    *,
-    parts: Given,
-    visitor: Anyone,
-    response: Response,
+@dataclass(frozen=True)
+class Sent:
+    """What a request for a job carries. `key` makes the same request sent again the same job."""
+
+    file: UploadFile | None
+    instructions: str | None = None
+    config: str | None = None
+    key: str | None = None
+
+
+async def read_sent(
     file: UploadFile,
     instructions: Annotated[Text | None, Form()] = None,
     config: Annotated[Text | None, Form(description="JSON object of the job's options.")] = None,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
-) -> Job:
+) -> Sent:
+    """The parts of a multipart request, and its key."""
+    return Sent(file, instructions, config, idempotency_key)
+
+
+def create(parts: Given, visitor: Anyone, response: Response, sent: Annotated[Sent, Depends(read_sent)]) -> Job:
     """Store a file and create its job. Sent again with the same `Idempotency-Key`, it makes no second one."""
-    job, is_new = store(parts, visitor, file=file, instructions=instructions, config=config, key=idempotency_key)
+    job, is_new = store(parts, visitor, sent)
     response.status_code = 201 if is_new else 200
     response.headers["Location"] = f"/api/v1/jobs/{job.id}"
     return Job.of(job)
 
 
-def store(
-    parts: Parts,
-    visitor: Visitor,
-    *,
-    file: UploadFile | None,
-    instructions: str | None,
-    config: str | None,
-    key: str | None = None,
-) -> tuple[JobOverview, bool]:
+def store(parts: Parts, visitor: Visitor, sent: Sent) -> tuple[JobOverview, bool]:
     """The job of this upload, and whether it is new; for the page too."""
-    upload = read_file(file, parts.max_upload_bytes)
-    options, words = read_config(config), read_instructions(instructions)
-    before = None if key is None else queries.get_job(parts.reads, job_id_of(visitor.person.id, key))
+    upload = read_file(sent.file, parts.max_upload_bytes)
+    options, words = read_config(sent.config), read_instructions(sent.instructions)
+    before = None if sent.key is None else queries.get_job(parts.reads, job_id_of(visitor.person.id, sent.key))
     if before is None:
         job_id = enqueue_job(
             upload.file,
@@ -89,12 +94,12 @@ def store(
             config=options,
             database_url=parts.settings.database_url,
             storage_url=parts.storage_url,
-            idempotency_key=key,
+            idempotency_key=sent.key,
         )
     else:
         job_id = before.id
     job = get_job(parts, job_id)
-    if key is not None and not _is_request_of(job, upload, words, options):
+    if sent.key is not None and not _is_request_of(job, upload, words, options):
         raise Refused(422, web_problems.OTHER_REQUEST)
     return job, before is None
 
@@ -105,22 +110,32 @@ def _is_request_of(job: JobOverview, upload: UploadFile, words: str | None, opti
     return stored == (upload.filename, upload.size, words, options or None)
 
 
+class Wanted(BaseModel):
+    """Which jobs. `user` is an id, `q` a part of the file's name."""
+
+    status: JobStatus | None = None
+    user: Search = None
+    q: Search = None
+    cursor: Cursor = None
+    limit: Annotated[int, Query(ge=1, le=100)] = 20
+
+
 def list_all(
-    *,
     parts: Given,
     visitor: Anyone,  # noqa: ARG001 (every route names whom it is for)
-    status: JobStatus | None = None,
-    user: Search = None,
-    q: Search = None,
-    cursor: Cursor = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    wanted: Annotated[Wanted, Query()],
 ) -> JobPage:
     """The newest jobs first. `user` is an id, `q` a part of the file's name."""
     found = queries.list_jobs(
-        parts.reads, limit=limit + 1, status=status, user_id=user, name_holds=q, after=read_job_cursor(cursor)
+        parts.reads,
+        limit=wanted.limit + 1,
+        status=wanted.status,
+        user_id=wanted.user,
+        name_holds=wanted.q,
+        after=read_job_cursor(wanted.cursor),
     )
-    page = found[:limit]
-    last = page[-1] if len(found) > limit else None
+    page = found[: wanted.limit]
+    last = page[-1] if len(found) > wanted.limit else None
     return JobPage(
         jobs=[Job.of(job) for job in page],
         next=None if last is None else write_cursor(last.created_at.isoformat(), last.id),

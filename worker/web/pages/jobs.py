@@ -6,9 +6,10 @@ import secrets
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Query, Request, UploadFile
+from fastapi import APIRouter, Depends, Form, Query, Request, UploadFile
 from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import BaseModel
 
 from worker.jobs import queries
 from worker.jobs.queries import JobOverview
@@ -43,36 +44,39 @@ def build_router(max_upload_bytes: int) -> APIRouter:
     return router
 
 
-def list_page(
-    *,
-    request: Request,
-    parts: Given,
-    visitor: Anyone,
-    statut: JobStatus | None = None,
-    q: Search = None,
-    cursor: Cursor = None,
-) -> Response:
+class Filter(BaseModel):
+    """Which jobs the list shows."""
+
+    statut: JobStatus | None = None
+    q: Search = None
+    cursor: Cursor = None
+
+
+def list_page(request: Request, parts: Given, visitor: Anyone, shown: Annotated[Filter, Query()]) -> Response:
     """The jobs, the newest first, and where a file is dropped."""
-    found = api_jobs.list_all(parts=parts, visitor=visitor, status=statut, q=q, cursor=cursor, limit=ON_A_PAGE)
+    wanted = api_jobs.Wanted(status=shown.statut, q=shown.q, cursor=shown.cursor, limit=ON_A_PAGE)
+    found = api_jobs.list_all(parts, visitor, wanted)
     states = queries.read_states(parts.reads, [job.id for job in found.jobs])
     jobs = [(states[job.id].job, live_fields(states[job.id])) for job in found.jobs if job.id in states]
     return page(
-        request, "jobs.html", visitor, jobs=jobs, next=found.next, chosen=statut, q=q or "",
-        is_filtered=bool(statut or q or cursor), once=secrets.token_urlsafe(16),
+        request, "jobs.html", visitor, jobs=jobs, next=found.next, chosen=shown.statut, q=shown.q or "",
+        is_filtered=bool(shown.statut or shown.q or shown.cursor), once=secrets.token_urlsafe(16),
     )  # fmt: skip
 
 
-def create(
-    *,
-    parts: Given,
-    visitor: Anyone,
+async def read_sent(
     file: UploadFile | None = None,
     instructions: Annotated[Text | None, Form()] = None,
     config: Annotated[Text | None, Form()] = None,
     once: Annotated[str | None, Form(max_length=64)] = None,
-) -> Response:
+) -> api_jobs.Sent:
+    """The fields of the form. `once` is another one each time the form is shown."""
+    return api_jobs.Sent(file, instructions, config, once or None)
+
+
+def create(parts: Given, visitor: Anyone, sent: Annotated[api_jobs.Sent, Depends(read_sent)]) -> Response:
     """A job of the file; a form that is sent twice makes one."""
-    job, _ = api_jobs.store(parts, visitor, file=file, instructions=instructions, config=config, key=once or None)
+    job, _ = api_jobs.store(parts, visitor, sent)
     return go(f"/taches/{job.id}")
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import Response
+from pydantic import BaseModel
 
 from worker.errors import DecisionConflict, DecisionRefused
 from worker.messages import page_words
@@ -41,46 +42,48 @@ class Place:
         return f"/a-trancher?{urlencode(wanted)}" if wanted else "/a-trancher"
 
 
+class Asked(BaseModel):
+    """What the address of the page names: the queue, the row, and which row was just settled how."""
+
+    tache: OptionalId = None
+    specialite: Specialty = None
+    item: OptionalId = None
+    fait: OptionalId = None
+    quoi: Action | None = None
+
+
+@dataclass(frozen=True)
+class View:
+    """What a page shows: a row of a queue, the row that was settled before it, and what is told above it."""
+
+    place: Place
+    item_id: str | None
+    settled: str | None = None
+    said: str | None = None
+    refused: str | None = None
+    status: int = 200
+
+
 @router.get("/a-trancher")
-def review_page(
-    *,
-    request: Request,
-    parts: Given,
-    visitor: Anyone,
-    tache: OptionalId = None,
-    specialite: Specialty = None,
-    item: OptionalId = None,
-    fait: OptionalId = None,
-    quoi: Action | None = None,
-) -> Response:
+def review_page(request: Request, parts: Given, visitor: Anyone, asked: Annotated[Asked, Query()]) -> Response:
     """The question to settle: the one named, else the first of the queue."""
-    place = Place(tache, specialite or None)
-    said = page_words.DECISION_DONE.get(quoi or "") if fait else None
-    settled = None if quoi == "undo" else fait
-    return _show(request, parts, visitor, place, item_id=item, settled=settled, said=said)
+    said = page_words.DECISION_DONE.get(asked.quoi or "") if asked.fait else None
+    settled = None if asked.quoi == "undo" else asked.fait
+    place = Place(asked.tache, asked.specialite or None)
+    return _show(request, parts, visitor, View(place, asked.item, settled=settled, said=said))
 
 
-def _show(
-    request: Request,
-    parts: Parts,
-    visitor: Visitor,
-    place: Place,
-    *,
-    item_id: str | None,
-    settled: str | None = None,
-    said: str | None = None,
-    refused: str | None = None,
-    status: int = 200,
-) -> Response:
-    queue = _queue(parts, place, item_id, settled)
+def _show(request: Request, parts: Parts, visitor: Visitor, view: View) -> Response:
+    place, settled = view.place, view.settled
+    queue = _queue(parts, place, view.item_id, settled)
     item = None if queue.here is None else Item.of(find_item(parts, queue.here))
     total = sum(queue.by_specialty.values())
     return page(
-        request, "review.html", visitor, status=status, item=item, place=place, queue=queue, settled=settled,
-        said=said,
+        request, "review.html", visitor, status=view.status, item=item, place=place, queue=queue, settled=settled,
+        said=view.said,
         # What `U` takes back: the decision before this one, or the one that stands here.
         last=item.id if item is not None and item.decision is not None and not item.is_open else settled,
-        refused=refused, total=total,
+        refused=view.refused, total=total,
         left=queue.by_specialty.get(place.specialty, 0) if place.specialty else total,
         # The place where it goes on is decided before the answer is there.
         ahead=None if item is None else place.at(queue.next, fait=item.id),
@@ -159,39 +162,43 @@ def columns_of(item: Item) -> list[Column]:
     return columns
 
 
+class Settled(BaseModel):
+    """The form of a decision. An answer and an explanation belong to `edit` alone."""
+
+    action: Action
+    version: Annotated[Text | None, Form(max_length=64)] = None
+    lettres: list[Annotated[str, Form(max_length=1)]] = []
+    reponse: Annotated[Text | None, Form(max_length=10_000)] = None
+    explication: Annotated[Text | None, Form(max_length=200_000)] = None
+    commentaire: Annotated[Text | None, Form(max_length=10_000)] = None
+    tache: Annotated[Text | None, Form(max_length=191)] = None
+    specialite: Annotated[Text | None, Form(max_length=500)] = None
+
+    def to_decision(self) -> Decision:
+        """As the API takes it."""
+        is_edit = self.action == "edit"
+        return Decision(
+            action=self.action,
+            version=self.version or None,
+            key="".join(self.lettres) or None if is_edit else None,
+            answer=self.reponse or None if is_edit else None,
+            explanation=self.explication or None if is_edit else None,
+            comment=self.commentaire or None,
+        )
+
+
 @router.post("/a-trancher/{item_id}")
 def decide_page(
-    *,
-    request: Request,
-    parts: Given,
-    visitor: Anyone,
-    item_id: Id,
-    action: Annotated[Action, Form()],
-    version: Annotated[Text | None, Form(max_length=64)] = None,
-    lettres: Annotated[list[Annotated[str, Form(max_length=1)]] | None, Form()] = None,
-    reponse: Annotated[Text | None, Form(max_length=10_000)] = None,
-    explication: Annotated[Text | None, Form(max_length=200_000)] = None,
-    commentaire: Annotated[Text | None, Form(max_length=10_000)] = None,
-    tache: Annotated[Text | None, Form(max_length=191)] = None,
-    specialite: Annotated[Text | None, Form(max_length=500)] = None,
+    request: Request, parts: Given, visitor: Anyone, item_id: Id, form: Annotated[Settled, Form()]
 ) -> Response:
     """Settle it, and on to the next; a refusal shows the question as it is now, with the reason."""
-    place = Place(tache or None, specialite or None)
-    is_edit = action == "edit"
-    decision = Decision(
-        action=action,
-        version=version or None,
-        key="".join(lettres or ()) or None if is_edit else None,
-        answer=reponse or None if is_edit else None,
-        explanation=explication or None if is_edit else None,
-        comment=commentaire or None,
-    )
+    place, action = Place(form.tache or None, form.specialite or None), form.action
     try:
-        settle(parts, visitor, item_id, decision, "page")
+        settle(parts, visitor, item_id, form.to_decision(), "page")
     except DecisionRefused as refusal:
         status = 409 if isinstance(refusal, DecisionConflict) else 422
         find_item(parts, item_id)
-        return _show(request, parts, visitor, place, item_id=item_id, refused=typeset(str(refusal)), status=status)
+        return _show(request, parts, visitor, View(place, item_id, refused=typeset(str(refusal)), status=status))
     if action == "undo":
         return go(place.at(item_id, fait=item_id, quoi="undo"))
     queue = _queue(parts, place, item_id, item_id)
