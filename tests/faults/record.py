@@ -12,16 +12,17 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from textwrap import dedent
 from typing import Any
 
 from tests.support.pages import DOCS, put_between
+from worker.db.statements import read_statements
+from worker.jobs import invariants
 from worker.jobs.invariants import INVARIANTS
 
 VARIABLE = "MEDQ_FAULT_RECORD"
 PAGE, KEPT = DOCS / "reliability.md", DOCS / "reliability.jsonl"
 BEGIN, END = "<!-- counts: begin (written by `make faults`) -->", "<!-- counts: end -->"
-SQL_BEGIN, SQL_END = "<!-- sql: begin (from worker/jobs/invariants.py) -->", "<!-- sql: end -->"
+SQL_BEGIN, SQL_END = "<!-- sql: begin (from worker/jobs/invariants.sql) -->", "<!-- sql: end -->"
 # What every fault is held against; the rest is shown in words.
 COLUMNS = {"lost": "lost", "doubled": "doubled", "extra_paid": "paid again"}
 TIMES = ("recovery_s", "reclaimed_s", "resumed_s", "capacity_back_s", "replaced_s", "left_after_s", "latest_call_s")
@@ -96,9 +97,10 @@ def write(path: Path | None) -> None:
 
 def show_invariants() -> str:
     """Every invariant as Markdown: its name, its sentence, its SQL."""
+    sql = dict(read_statements(Path(invariants.__file__).with_suffix(".sql")))
     return "\n".join(
         f"**{invariant.name}**{' (at rest)' if invariant.at_rest else ''}: {invariant.sentence}\n\n"
-        f"```sql\n{dedent(invariant.sql).strip()}\n```\n"
+        f"```sql\n{sql[invariant.name.replace(' ', '_')]}\n```\n"
         for invariant in INVARIANTS
     )
 

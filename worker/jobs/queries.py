@@ -8,22 +8,21 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
-from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY
 
-from models import AiValidationItem, AiValidationJob, LlmCall, User
-from models.base import UtcTimestamp
-from models.reading import MAX_INSTRUCTIONS, MAX_NAME, TOO_LONG, bounded_text, config_text, sane_time
-from schema import VERSION_TABLE
+from models.reading import TOO_LONG
 from worker.db.sessions import THROUGH_POOLER
+from worker.db.statements import load_statements
 from worker.questions.answers import OUTCOMES
 
 OPEN_STATES = frozenset({"queued", "processing"})
+TIMES = ("created_at", "started_at", "completed_at", "updated_at")
+
+SQL = load_statements(__file__)
 
 # What each figure of the job's row means, in the order a person wants them.
 FIGURES: dict[str, str] = {
@@ -156,24 +155,24 @@ def list_jobs(
 
     `after`: `createdAt` and id of the last job that was seen; those that follow it.
     """
-    query = sa.select(*_columns()).order_by(AiValidationJob.created_at.desc(), AiValidationJob.id.desc()).limit(limit)
-    if status is not None:
-        query = query.where(AiValidationJob.status == status)
-    if user_id is not None:
-        query = query.where(AiValidationJob.user_id == user_id)
-    if name_holds:
-        query = query.where(AiValidationJob.original_file_name.icontains(name_holds, autoescape=True))
-    if after is not None:
-        query = query.where(sa.tuple_(AiValidationJob.created_at, AiValidationJob.id) < sa.tuple_(*after))
+    at, job_id = after or (None, None)
+    wanted = {
+        "limit": limit,
+        "status": status,
+        "user_id": user_id,
+        "name_holds": name_holds or None,
+        "after_at": None if at is None else at.astimezone(UTC).replace(tzinfo=None),
+        "after_id": job_id,
+    }
     with engine.connect() as connection:
-        return [_overview(tuple(row)) for row in connection.execute(query)]
+        return [_overview(row) for row in connection.execute(SQL["list_jobs"], wanted).mappings()]
 
 
 def get_job(engine: sa.Engine, job_id: str) -> JobOverview | None:
     """One job, or None when there is no such id."""
     with engine.connect() as connection:
-        row = connection.execute(_job_query(), {"wanted": job_id}).one_or_none()
-    return None if row is None else _overview(tuple(row))
+        row = connection.execute(SQL["get_job"], {"id": job_id}).mappings().one_or_none()
+    return None if row is None else _overview(row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +199,8 @@ class JobState:
 def read_states(engine: sa.Engine, job_ids: Sequence[str]) -> dict[str, JobState]:
     """The states of these jobs, all in one statement; without those that do not exist."""
     with engine.connect() as connection:
-        found = connection.execute(_states_query(), {"wanted": list(job_ids)})
-        return {state.job.id: state for state in map(_state, found)}
+        rows = connection.execute(SQL["read_states"], {"ids": list(job_ids)}).mappings()
+        return {row["id"]: _state(row) for row in rows}
 
 
 def read_changes(engine: sa.Engine, seen: Mapping[str, str | None]) -> dict[str, tuple[str, JobState | None]]:
@@ -210,110 +209,61 @@ def read_changes(engine: sa.Engine, seen: Mapping[str, str | None]) -> dict[str,
     All in one statement, which costs next to nothing while nothing has changed. Without jobs that do not exist.
     """
     with engine.connect() as connection:
-        found = connection.execute(_changes_query(), {"ids": list(seen), "words": list(seen.values())})
-        rows: list[tuple[Any, ...]] = [tuple(row) for row in found]
-    return {job_id: (version, _state(rest) if rest[0] is not None else None) for job_id, version, *rest in rows}
+        rows = connection.execute(SQL["read_changes"], {"ids": list(seen), "words": list(seen.values())}).mappings()
+        return {row["present_id"]: (row["word"], None if row["id"] is None else _state(row)) for row in rows}
 
 
-# What is asked all the time is put together once.
-@cache
-def _job_query() -> sa.Select[Any]:
-    return sa.select(*_columns()).where(AiValidationJob.id == sa.bindparam("wanted"))
-
-
-@cache
-def _states_query() -> sa.Select[Any]:
-    wanted = sa.bindparam("wanted", type_=ARRAY(sa.Text()))
-    return sa.select(*_columns(), *map(sa.literal_column, _STATE)).where(AiValidationJob.id == sa.func.any(wanted))
-
-
-@cache
-def _changes_query() -> sa.Select[Any]:
-    known = (
-        sa.func.unnest(sa.bindparam("ids", type_=ARRAY(sa.Text())), sa.bindparam("words", type_=ARRAY(sa.Text())))
-        .table_valued("id", "word")
-        .render_derived()
-    )
-    present = sa.alias(AiValidationJob.__table__, "present")
-    word: sa.ColumnElement[str] = sa.literal_column("present.xmin::text", sa.Text())
-    has_changed = sa.and_(AiValidationJob.id == present.c.id, word.is_distinct_from(known.c.word))
-    return sa.select(present.c.id, word, *_columns(), *map(sa.literal_column, _STATE)).select_from(
-        known.join(present, present.c.id == known.c.id).outerjoin(AiValidationJob, has_changed)
-    )
-
-
-def _state(row: Sequence[Any]) -> JobState:
-    *job, found, open_items, cost = row
-    outcomes = {outcome: (found or {}).get(outcome, 0) for outcome in ("pending", *OUTCOMES)}
-    return JobState(_overview(job), outcomes, open_items, None if cost is None else float(cost))
-
-
-# A call under way holds the most it can cost, which nobody has paid yet.
-_STATE = (
-    """(SELECT jsonb_object_agg(s."status", s.n) FROM (SELECT i."status", count(*) AS n FROM "AiValidationItem" i
-        WHERE i."jobId" = "AiValidationJob"."id" GROUP BY 1) s)""",
-    """(SELECT count(*) FROM "AiValidationOpenItem" o WHERE o."jobId" = "AiValidationJob"."id")""",
-    """(SELECT CASE WHEN count(*) = 0 THEN 0 ELSE sum(c."costUsd") END FROM "LlmCall" c
-        WHERE c."jobId" = "AiValidationJob"."id" AND c."status" NOT IN ('started', 'waiting'))""",
-)
+def _state(row: sa.RowMapping) -> JobState:
+    found, cost = row["outcomes"] or {}, row["cost_usd"]
+    outcomes = {outcome: found.get(outcome, 0) for outcome in ("pending", *OUTCOMES)}
+    return JobState(_overview(row), outcomes, row["open_items"], None if cost is None else float(cost))
 
 
 def find_job_ids(engine: sa.Engine, prefix: str) -> list[str]:
     """The ids of the jobs whose id begins so, two at most: none is unknown, two are not one."""
-    query = (
-        sa.select(AiValidationJob.id)
-        .where(AiValidationJob.id.startswith(prefix, autoescape=True))
-        .order_by(AiValidationJob.id)
-        .limit(2)
-    )
     with engine.connect() as connection:
-        return list(connection.scalars(query))
+        return list(connection.scalars(SQL["find_job_ids"], {"prefix": prefix}))
 
 
 def count_outcomes(engine: sa.Engine, job_id: str) -> dict[str, int]:
     """Outcome → rows, every outcome present, `pending` first."""
-    query = (
-        sa.select(AiValidationItem.status, sa.func.count())
-        .where(AiValidationItem.job_id == job_id)
-        .group_by(AiValidationItem.status)
-    )
     with engine.connect() as connection:
-        found = {row[0]: row[1] for row in connection.execute(query)}
+        found = {row[0]: row[1] for row in connection.execute(SQL["count_outcomes"], {"id": job_id})}
     return {outcome: found.get(outcome, 0) for outcome in ("pending", *OUTCOMES)}
 
 
 def read_notes(engine: sa.Engine, job_id: str) -> dict[str, list[dict[str, Any]]]:
     """What of the file was not used: `leftOut` (sheets: name, reason) and `notes` (`Note` as JSON), in French."""
-    query = sa.text("""SELECT "result" FROM "AiValidationTask" WHERE "jobId" = :id AND "kind" = 'prepare' LIMIT 1""")
     with engine.connect() as connection:
-        found = connection.execute(query, {"id": job_id}).scalar_one_or_none()
+        found = connection.execute(SQL["read_notes"], {"id": job_id}).scalar_one_or_none()
     kept = found if isinstance(found, dict) else {}  # somebody may have written something else there
     return {name: kept[name] if isinstance(kept.get(name), list) else [] for name in ("leftOut", "notes")}
 
 
 def count_findings(engine: sa.Engine, job_id: str) -> list[FindingCount]:
     """What was odd about the rows, the most frequent first."""
-    query = sa.text("""
-        SELECT finding->>'code' AS code, count(DISTINCT i."id") AS rows,
-               (array_agg(finding->>'message' ORDER BY i."position"))[1] AS example
-        FROM "AiValidationItem" i,
-             jsonb_array_elements(CASE jsonb_typeof(i."findings") WHEN 'array' THEN i."findings" END) AS finding
-        WHERE i."jobId" = :id GROUP BY 1 ORDER BY 2 DESC, 1
-    """)
     with engine.connect() as connection:
-        rows = connection.execute(query, {"id": job_id}).all()
+        rows = connection.execute(SQL["count_findings"], {"id": job_id}).all()
     return [FindingCount(code=row.code, rows=row.rows, example=row.example or "") for row in rows]
 
 
 def sum_spending(engine: sa.Engine, job_id: str) -> Spending:
     """What the job's model calls came to."""
     with engine.connect() as connection:
-        rows: list[tuple[Any, ...]] = [tuple(row) for row in connection.execute(_spending_query(), {"wanted": job_id})]
+        rows = connection.execute(SQL["sum_spending"], {"id": job_id}).all()
     lines = [
-        ModelSpending(model, calls, failed, prompt, cached, completion, None if cost is None else float(cost))
-        for model, calls, failed, prompt, cached, completion, cost, _, _ in rows
+        ModelSpending(
+            model=row.model,
+            calls=row.calls,
+            failed_calls=row.failed_calls,
+            prompt_tokens=row.prompt_tokens,
+            cached_tokens=row.cached_tokens,
+            completion_tokens=row.completion_tokens,
+            cost_usd=None if row.cost_usd is None else float(row.cost_usd),
+        )
+        for row in rows
     ]
-    batch_costs = [float(row[-1]) for row in rows if row[-1] is not None]
+    batch_costs = [float(row.batch_cost_usd) for row in rows if row.batch_cost_usd is not None]
     known = [line.cost_usd for line in lines if line.cost_usd is not None]
     return Spending(
         calls=sum(line.calls for line in lines),
@@ -322,65 +272,32 @@ def sum_spending(engine: sa.Engine, job_id: str) -> Spending:
         cached_tokens=sum(line.cached_tokens for line in lines),
         completion_tokens=sum(line.completion_tokens for line in lines),
         cost_usd=sum(known) if known else None,
-        batch_calls=sum(row[-2] for row in rows),
+        batch_calls=sum(row.batch_calls for row in rows),
         batch_cost_usd=sum(batch_costs) if batch_costs else None,
         by_model=tuple(lines),
     )
 
 
-@cache
-def _spending_query() -> sa.Executable:
-    is_over = LlmCall.status.not_in(("started", "waiting"))
-    return (
-        sa.select(
-            LlmCall.model,
-            sa.func.count(),
-            sa.func.count().filter(LlmCall.status == "failed"),
-            *(
-                sa.func.coalesce(sa.func.sum(column), 0)
-                for column in (LlmCall.prompt_tokens, LlmCall.cached_tokens, LlmCall.completion_tokens)
-            ),
-            # A call under way holds the most it can cost, which nobody has paid yet.
-            sa.func.sum(LlmCall.cost_usd).filter(is_over),
-            sa.func.count(LlmCall.batch_id),
-            sa.func.sum(LlmCall.cost_usd).filter(is_over, LlmCall.batch_id.is_not(None)),
-        )
-        .where(LlmCall.job_id == sa.bindparam("wanted"))
-        .group_by(LlmCall.model)
-        .order_by(sa.func.count().desc(), LlmCall.model)
-    )
-
-
 def find_default_user(engine: sa.Engine) -> str | None:
     """The e-mail of the oldest active admin, for whom `medq run` works unless told otherwise."""
-    query = (
-        sa.select(User.email)
-        .where(sa.func.lower(User.role) == "admin", User.is_active)
-        .order_by(User.created_at, User.id)
-        .limit(1)
-    )
     with engine.connect() as connection:
-        email: str | None = connection.scalar(query)
+        email: str | None = connection.scalar(SQL["find_default_user"])
     return email
 
 
 def find_revision(engine: sa.Engine) -> str | None:
     """The revision of the schema in this database; None when `medq schema upgrade` never ran."""
     with engine.connect() as connection:
-        if not connection.scalar(sa.text(f"SELECT to_regclass('{VERSION_TABLE}') IS NOT NULL")):
+        if not connection.scalar(SQL["has_revision"]):
             return None
-        revision: str | None = connection.scalar(sa.text(f"SELECT version_num FROM {VERSION_TABLE}"))  # noqa: S608
+        revision: str | None = connection.scalar(SQL["find_revision"])
     return revision
 
 
 def find_begun_before(engine: sa.Engine) -> list[str]:
     """Ids of the jobs in `processing` that somebody began before this project came, and that have no task."""
-    query = sa.text("""
-        SELECT j."id" FROM "AiValidationJob" j JOIN medq_adopted a ON a."kind" = 'job' AND a."name" = j."id"
-        WHERE j."status" = 'processing' ORDER BY j."createdAt", j."id"
-    """)
     with engine.connect() as connection:
-        return list(connection.scalars(query))
+        return list(connection.scalars(SQL["find_begun_before"]))
 
 
 def count_workers(engine: sa.Engine) -> int | None:
@@ -390,110 +307,56 @@ def count_workers(engine: sa.Engine) -> int | None:
     """
     if engine.get_execution_options().get(THROUGH_POOLER):
         return None
-    query = sa.text("""
-        SELECT count(*) FROM pg_stat_activity
-        WHERE datname = current_database() AND application_name LIKE 'medq-watch%'
-    """)
     with engine.connect() as connection:
-        return int(connection.scalar(query) or 0)
+        return int(connection.scalar(SQL["count_workers"]) or 0)
 
 
 def waited_s(engine: sa.Engine) -> float:
     """For how many seconds the oldest task that could be done has been there while nobody does anything; else 0."""
-    query = sa.text("""
-        SELECT extract(epoch FROM timezone('UTC', clock_timestamp()) - min(t."createdAt")) FROM "AiValidationTask" t
-        JOIN "AiValidationJob" j ON j."id" = t."jobId" AND j."status" IN ('queued', 'processing')
-        WHERE t."status" = 'ready' AND (t."notBefore" IS NULL OR t."notBefore" <= timezone('UTC', clock_timestamp()))
-          AND NOT EXISTS (SELECT 1 FROM "AiValidationTask" r WHERE r."status" = 'running'
-                          AND r."leaseExpiresAt" > timezone('UTC', clock_timestamp()))
-    """)
     with engine.connect() as connection:
-        return float(connection.scalar(query) or 0)
+        return float(connection.scalar(SQL["waited_s"]) or 0)
 
 
 def find_cut_off(engine: sa.Engine) -> list[str]:
     """Host and pid of the worker processes that cannot reach the LLM while others can."""
-    query = sa.text("""
-        SELECT substr(application_name, length(:name) + 1) FROM pg_stat_activity
-        WHERE datname = current_database() AND starts_with(application_name, :name) ORDER BY 1
-    """)
     with engine.connect() as connection:
-        return list(connection.scalars(query, {"name": "medq-watch cut off "}))
+        return list(connection.scalars(SQL["find_cut_off"], {"name": "medq-watch cut off "}))
 
 
 def find_waiting(engine: sa.Engine) -> dict[str, list[str]]:
     """SQLSTATE → host and pid of the worker processes that wait for the server because of it."""
-    query = sa.text("""
-        SELECT split_part(rest, ' ', 1) AS state, split_part(rest, ' ', 2) AS place
-        FROM (SELECT substr(application_name, length(:name) + 1) AS rest FROM pg_stat_activity
-              WHERE datname = current_database() AND starts_with(application_name, :name)) waiting ORDER BY 1, 2
-    """)
     found: dict[str, list[str]] = {}
     with engine.connect() as connection:
-        for state, place in connection.execute(query, {"name": "medq-watch waits "}):
+        for state, place in connection.execute(SQL["find_waiting"], {"name": "medq-watch waits "}):
             found.setdefault(state, []).append(place)
     return found
 
 
 def try_to_write(engine: sa.Engine) -> None:
     """Write a call of some size, and take it back. Raises what the server says when it takes no writes."""
-    statement = sa.text("""
-        INSERT INTO "LlmCall" ("id", "attempt", "purpose", "requestHash", "questionKeys", "model", "endpoint", "status",
-                               "questionCount", "response", "createdAt")
-        SELECT 'medq doctor ' || gen_random_uuid(), 0, 'explain', 'medq doctor', '{}', 'medq doctor', 'medq doctor',
-               'succeeded', 0, string_agg(md5(random()::text), ''), timezone('UTC', clock_timestamp())
-        FROM generate_series(1, 1000)
-    """)
     with engine.connect() as connection:  # never committed
-        connection.execute(statement)
+        connection.execute(SQL["try_to_write"])
 
 
 def read_limits(engine: sa.Engine) -> dict[str, int]:
     """`statement_timeout` and `lock_timeout` in milliseconds (0: none), `max_connections`, and how many are `free`."""
-    query = sa.text("""
-        SELECT name, setting::bigint FROM pg_settings
-        WHERE name IN ('statement_timeout', 'lock_timeout', 'max_connections')
-        UNION ALL
-        SELECT 'free', sum(CASE WHEN name = 'max_connections' THEN setting::bigint ELSE -setting::bigint END)
-               - (SELECT sum(numbackends) FROM pg_stat_database)
-        FROM pg_settings WHERE name IN ('max_connections', 'superuser_reserved_connections', 'reserved_connections')
-    """)
     with engine.connect() as connection:
-        return {name: int(value) for name, value in connection.execute(query)}
+        return {name: int(value) for name, value in connection.execute(SQL["read_limits"])}
 
 
 def server_version(engine: sa.Engine) -> int:
     """The server's major version."""
     with engine.connect() as connection:
-        return int(connection.scalar(sa.text("SHOW server_version_num")) or 0) // 10_000
+        return int(connection.scalar(SQL["server_version"]) or 0)
 
 
-def _columns() -> Sequence[sa.ColumnElement[Any]]:
-    """Every column, so read that no row can hide the others: see `models.reading`."""
-    times = ("created_at", "started_at", "completed_at", "updated_at")
-    expressions: dict[str, str] = {name: sane_time(_column(name)) for name in times}
-    for name in ("file_name", "original_file_name", "file_url", "output_url", "message", "error_message"):
-        expressions[name] = bounded_text(_column(name), MAX_NAME)
-    expressions["instructions"] = bounded_text(_column("instructions"), MAX_INSTRUCTIONS)
-    expressions["config"] = config_text('"AiValidationJob"')
-    return [
-        sa.literal_column(expressions[name], UtcTimestamp() if name in times else sa.Text()).label(name)
-        if name in expressions
-        else getattr(AiValidationJob, name)
-        for name in JobOverview.__dataclass_fields__
-    ]
-
-
-def _column(name: str) -> str:
-    return f'"AiValidationJob"."{_camel(name)}"'
-
-
-def _overview(row: Sequence[Any]) -> JobOverview:
-    values = dict(zip(JobOverview.__dataclass_fields__, row, strict=True))
+def _overview(row: sa.RowMapping) -> JobOverview:
+    values: dict[str, Any] = {name: row[name] for name in JobOverview.__dataclass_fields__}
     config = None if values["config"] is None else json.loads(values["config"])
     # These columns allow NULL, which other programs may have left there.
     counts = {name: values[name] or 0 for name in COUNTS}
-    return JobOverview(**values | counts | {"config": "too long" if config == TOO_LONG else config})
+    times = {name: values[name].replace(tzinfo=UTC) for name in TIMES if values[name] is not None}
+    return JobOverview(**values | counts | times | {"config": "too long" if config == TOO_LONG else config})
 
 
 def _camel(name: str) -> str:
