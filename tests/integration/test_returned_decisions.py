@@ -254,5 +254,5 @@ def test_an_upload_says_that_the_decisions_it_holds_are_not_taken_in_and_how(
     assert "10 décisions non enregistrées" in job["message"]
     summary = openpyxl.load_workbook(job["outputUrl"].removeprefix("file://"))["Résumé"]
     told = plain("\n".join(str(cell) for line in summary.iter_rows(values_only=True) for cell in line if cell))
-    assert "Pour qu'elles le soient, faire lire ce même classeur par « medq decisions »." in told
+    assert "envoyer ce même classeur sur la page de sa tâche, ou le faire lire par « medq decisions »." in told
     assert platform.value('SELECT count(*) FROM "AiValidationDecision"') == 0
