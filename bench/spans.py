@@ -14,7 +14,6 @@ from worker import tracing
 BATCHES = 20_000
 COLLECTOR = """
 import sys
-sys.path[:0] = ["tests/support"]
 from tests.support.otlp_collector import collecting
 with collecting() as collector:
     print(collector.url, flush=True)

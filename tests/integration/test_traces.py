@@ -116,6 +116,33 @@ def test_what_cannot_be_set_up_is_logged_and_off(protocol: str, endpoint: str, m
     tracing.flush()
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("OTEL_TRACES_SAMPLER", "always_on", 2),
+        ("OTEL_TRACES_SAMPLER", "always_off", 0),
+        ("OTEL_SDK_DISABLED", "true", 0),
+    ],
+)
+def test_what_is_sampled_is_the_librarys_to_say_and_whole_traces_at_a_time(
+    name: str, value: str, told: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with collecting() as collector:
+        tracing.configure(collector.url, service="essai")
+        with tracing.task_span("analyse", job_id="j", task_id="t", attempt=1) as task:
+            with tracing.call_span("m", purpose="analyse", endpoint="https://a", questions=5, max_tokens=0) as call:
+                tracing.add_reply(call, model="m", prompt=1, cached=0, completion=1)
+            task.set_attribute("medq.task.end", "done")
+        tracing.flush()
+        spans = collector.spans()
+    assert len(spans) == told
+    if told:
+        call_told, task_told = spans
+        assert call_told.parent == task_told.id
+        assert task_told.attributes["medq.task.end"] == "done"
+
+
 def test_off_nothing_is_loaded_that_sends() -> None:
     # (redis-py loads the library's metrics by itself, where they are installed)
     loaded = "any(n.startswith('opentelemetry.exporter') for n in sys.modules)"
