@@ -15,18 +15,13 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from worker import failpoints
+from worker.db.statements import load_driver_statements
 from worker.errors import UsageError
 from worker.failpoints import Point
 from worker.system.urls import Address, read_address
 from worker.upload.storage import Storage
 
-INSERT_JOB = """
-INSERT INTO "AiValidationJob"
-    ("id", "fileName", "originalFileName", "fileSize", "fileUrl", "userId", "instructions", "config",
-     "message", "createdAt", "updatedAt")
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s::jsonb, 'En file d''attente.',
-        timezone('UTC', clock_timestamp()), timezone('UTC', clock_timestamp()))
-"""
+SQL = load_driver_statements(__file__)
 
 
 def enqueue_job(
@@ -62,8 +57,17 @@ def enqueue_job(
         with _noted(storage, job_id):
             url, size = storage.save_upload(data, job_id, name)
             failpoints.reached(Point.STORED)
-            row = (job_id, Path(url).name, _text(name), size, url, user_id, _text(instructions), dumped)
-            connection.execute(INSERT_JOB, row)
+            row = {
+                "id": job_id,
+                "file_name": Path(url).name,
+                "original_file_name": _text(name),
+                "file_size": size,
+                "file_url": url,
+                "user_id": user_id,
+                "instructions": _text(instructions),
+                "config": dumped,
+            }
+            connection.execute(SQL["insert_job"], row)
             failpoints.reached(Point.INSERTED)
         _commit(connection, storage, job_id)
     return job_id
@@ -114,9 +118,8 @@ def job_id_of(user_id: str, idempotency_key: str) -> str:
 
 def _is_there(connection: Any, job_id: str) -> bool:
     """Whether the job exists. Whoever asks for the same one meanwhile waits until this transaction ends."""
-    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('medq-enqueue:' || %s, 0))", (job_id,))
-    found = connection.execute('SELECT 1 FROM "AiValidationJob" WHERE "id" = %s', (job_id,)).fetchone()
-    return found is not None
+    connection.execute(SQL["lock_id"], {"id": job_id})
+    return connection.execute(SQL["find_job"], {"id": job_id}).fetchone() is not None
 
 
 def _open(file: str | os.PathLike[str] | BinaryIO, file_name: str | None) -> tuple[BinaryIO, str]:
@@ -131,7 +134,7 @@ def _open(file: str | os.PathLike[str] | BinaryIO, file_name: str | None) -> tup
 
 
 def _find_user(connection: Any, user: str) -> str:
-    row = connection.execute('SELECT "id" FROM "User" WHERE "email" = %s OR "id" = %s', (user, user)).fetchone()
+    row = connection.execute(SQL["find_user"], {"user": user}).fetchone()
     if row is None:
         raise UsageError(f"No user {user!r} in the database. Give the e-mail of an existing admin.")
     return str(row[0])

@@ -23,7 +23,6 @@ IN_PYTHON = {
     "db/engine.py": "settings of a session, COPY",
     "db/sessions.py": "settings of a session",
     "embedded/postgres.py": "CREATE DATABASE",
-    "enqueue.py": "goes without SQLAlchemy",
     "db/schema/migrate.py": "settings of a session",
     "evaluation/run.py": "CREATE DATABASE",
     "jobs/finish.py": "settings of a session",

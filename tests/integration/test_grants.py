@@ -23,11 +23,11 @@ from schema.routines import read_routines
 from tests.support.scripted_llm import ScriptedLlm
 from tests.support.surroundings import ADMIN, Platform
 from tests.support.workbooks import knowing, make_workbook
+from worker import enqueue
 from worker.cli import app, explain
 from worker.db.schema import rights, upgrade
 from worker.db.schema.rights import Place, Right
 from worker.embedded import Services
-from worker.enqueue import INSERT_JOB
 from worker.errors import UsageError
 
 PID = os.getpid()
@@ -97,10 +97,15 @@ def statements_of(ground: Ground, wanted: Sequence[Right], role: str) -> list[st
 
 # -- every statement ---------------------------------------------------------------------------------------------------
 
+
+def without_values(statement: str) -> str:
+    """With NULL for what it is given."""
+    return re.sub(r"(?<![:\w\\]):([a-z_]\w*)|%\(\w+\)s", "NULL", statement).replace("\\:", ":")
+
+
 # Made where they are used.
 DYNAMIC = (
-    'SELECT 1 FROM "AiValidationJob" WHERE "id" = NULL',
-    re.sub("%s", "NULL", INSERT_JOB),
+    *(without_values(sql) for sql in enqueue.SQL.values()),
     'INSERT INTO "AiValidationItem" DEFAULT VALUES',  # by COPY
     "SELECT medq_by_worker()",  # of a row that is there
 )
@@ -119,14 +124,13 @@ def every_statement() -> Iterator[str]:
                 constants += constant.values() if isinstance(constant, dict) else constant
             elif isinstance(constant, sa.TextClause) and not re.search(OF_EXTENSIONS, constant.text):
                 # With NULL for how long a recovery takes there is nothing left to ask
-                whole = constant.text.replace(":grace_s", "1")
-                yield re.sub(r"(?<![:\w\\]):([a-z_]\w*)", "NULL", whole).replace("\\:", ":")
+                yield without_values(constant.text.replace(":grace_s", "1"))
 
 
 # What a web app asks, as the README shows it.
 WEB_STATEMENTS = (
     'SELECT "id" FROM "User" WHERE "email" = NULL',
-    re.sub("%s", "NULL", INSERT_JOB),
+    without_values(enqueue.SQL["insert_job"]),
     'SELECT * FROM "AiValidationJob" WHERE "id" = NULL',
     """UPDATE "AiValidationJob" SET "status" = 'cancelled', "updatedAt" = now() WHERE "id" = NULL""",
     """UPDATE "AiValidationJob" SET "status" = 'queued', "config" = NULL, "instructions" = NULL WHERE "id" = NULL""",
