@@ -15,6 +15,7 @@ from typing import Any
 import openpyxl
 import pytest
 
+from tests.support.real_shapes import KINDS_OF_KNOWN, provide
 from tests.support.scripted_llm import ScriptedLlm, truth_key
 from tests.support.surroundings import ADMIN, Platform
 from worker.db.engine import Database
@@ -27,25 +28,24 @@ from worker.review.decide import decide
 from worker.review.decision_store import ItemView, list_items
 from worker.review.standing_decisions import read_settled
 
-DEV = Path(__file__).resolve().parents[3] / "shared" / "data" / "frenchmedmcqa-dev.json"
 SPECIALTIES = ("Pharmacie", "Chimie", "Biologie")
 # Of the seeds the first one with which no spoiled key is also what a wrong look happens to give (such a key is
-# confirmed, and nobody is asked), and every kind of decision is needed.
+# confirmed, and nobody is asked).
 SEED = 11
 
 
-@pytest.mark.skipif(not DEV.exists(), reason="FrenchMedMCQA's dev set (shared/data) is not here")
+@pytest.mark.parametrize("kind", KINDS_OF_KNOWN)
 def test_decisions_by_the_truth_leave_right_keys_alone_and_say_what_the_model_is_worth(
-    platform: Platform, llm: ScriptedLlm, tmp_path: Path
+    platform: Platform, llm: ScriptedLlm, tmp_path: Path, kind: str
 ) -> None:
-    # Given 312 real questions, 5 % of their keys spoiled, and looks that are right independently 9 times in 10
+    # Given 312 questions, 5 % of their keys spoiled, and looks that are right independently 9 times in 10
     known = [
         replace(one, question=replace(one.question, specialty=SPECIALTIES[n % 3]))
-        for n, one in enumerate(read_known(DEV))
+        for n, one in enumerate(read_known(provide(kind, tmp_path)))
     ]
     keys = spoil(known, Spoiling(wrong=0.05, left_out=0, seed=SEED))
     assert (len(keys), sum(key.is_spoiled for key in keys)) == (312, 16)
-    teach(llm, known)
+    teach(llm, known, keys)
     path = tmp_path / "examen.xlsx"
     places = write_upload([with_official(k.question, g.given) for k, g in zip(known, keys, strict=True)], path)
     truth = dict(zip(places, keys, strict=True))
@@ -90,11 +90,15 @@ def test_decisions_by_the_truth_leave_right_keys_alone_and_say_what_the_model_is
 Counts = dict[str, Counter[str]]
 
 
-def teach(llm: ScriptedLlm, known: list[KnownQuestion]) -> None:
+def teach(llm: ScriptedLlm, known: list[KnownQuestion], keys: list[GivenKey]) -> None:
+    """All keys but two: of a spoiled one it is sure of a third key, of a right one that it is wrong."""
+    mistaken = [next(n for n, key in enumerate(keys) if key.is_spoiled is is_spoiled) for is_spoiled in (True, False)]
     truth = {}
-    for one in known:
+    for n, (one, key) in enumerate(zip(known, keys, strict=True)):
         options = one.question.options
-        truth[truth_key(one.question.text, None, list(options.values()))] = [options[letter] for letter in one.key]
+        wrong = next(letter for letter in options if letter not in (one.key, key.given))
+        believed = wrong if n in mistaken else one.key
+        truth[truth_key(one.question.text, None, list(options.values()))] = [options[letter] for letter in believed]
     llm.configure(truth=truth, accuracy=0.9)
 
 

@@ -14,6 +14,7 @@ import openpyxl
 import pytest
 import sqlalchemy as sa
 
+from tests.support.real_shapes import KINDS_OF_KNOWN, provide
 from tests.support.scripted_llm import ScriptedLlm, truth_key
 from tests.support.surroundings import Platform
 from worker.db.engine import connect
@@ -22,9 +23,6 @@ from worker.evaluation.figures import Scores
 from worker.evaluation.run import KnownQuestion, evaluate, read_known, spoil
 from worker.evaluation.spoil import Spoiling
 from worker.settings import Settings
-
-DEV = Path(__file__).resolve().parents[3] / "shared" / "data" / "frenchmedmcqa-dev.json"
-needs_dev = pytest.mark.skipif(not DEV.exists(), reason="FrenchMedMCQA's dev set (shared/data) is not here")
 
 
 def write_dev(path: Path, count: int) -> Path:
@@ -93,10 +91,12 @@ def test_a_model_that_knows_nothing_damages_nothing(platform: Platform, llm: Scr
     assert scores.damaged == 0
 
 
-@needs_dev
-def test_a_model_right_nine_times_in_ten_finds_the_spoiled_keys(platform: Platform, llm: ScriptedLlm) -> None:
-    # Given 312 real questions, 5 % of the keys spoiled, and looks that are right independently 9 times in 10
-    known = read_known(DEV)
+@pytest.mark.parametrize("kind", KINDS_OF_KNOWN)
+def test_a_model_right_nine_times_in_ten_finds_the_spoiled_keys(
+    platform: Platform, llm: ScriptedLlm, tmp_path: Path, kind: str
+) -> None:
+    # Given 312 questions, 5 % of the keys spoiled, and looks that are right independently 9 times in 10
+    known = read_known(provide(kind, tmp_path))
     assert len(known) == 312
     teach(llm, known, accuracy=0.9)
 

@@ -22,7 +22,7 @@ from worker.db.schema import check, current_revision, downgrade, upgrade
 from worker.db.schema.migrate import LOCK_KEY
 from worker.errors import UsageError
 
-SPECIFICATION = Path(__file__).parents[3] / "shared" / "seed" / "database-schema.md"
+SPECIFIED = Path(__file__).parents[1] / "data" / "specification.sql"
 TABLES = [
     "User",
     "Specialty",
@@ -99,16 +99,8 @@ def empty(empty_database_url: str) -> Database:
 
 
 def specified_statements() -> list[str]:
-    """The specification's own statements, read without this project's SQL files."""
-    if not SPECIFICATION.exists():
-        pytest.skip("the specification is not on this machine")
-    blocks = re.findall(r"```sql\n(.*?)```", SPECIFICATION.read_text(encoding="utf-8"), flags=re.DOTALL)
-    statements: list[str] = []
-    for block in blocks:
-        if "CONCURRENTLY" in block:
-            statements += [part for part in block.split(";") if "CREATE INDEX" in part]
-        elif re.search(r"^(CREATE|ALTER)", block, flags=re.MULTILINE):
-            statements.append(block)
+    """The specification's own statements, which share nothing with this project's SQL files."""
+    _, *statements = SPECIFIED.read_text(encoding="utf-8").split("-- ----\n")
     return statements
 
 
