@@ -286,7 +286,7 @@ def test_an_admin_sees_the_whole_and_may_stop(site: Platform, web: Web) -> None:
     stopped = admin.send(f"/taches/{job_id}/arreter", page.form(f"/taches/{job_id}/arreter"))
     assert stopped.status == 303
     page = admin.get(f"/taches/{job_id}")
-    assert "arrêtée" in page.text
+    assert "annulée" in page.text
     resumed = admin.send(f"/taches/{job_id}/reprendre", page.form(f"/taches/{job_id}/reprendre"))
     assert resumed.status == 303
     assert site.job(job_id)["status"] == "queued"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from worker.messages.phrases import count
-from worker.messages.status_words import OUTCOME_WORDS
+from worker.messages.status_words import NOT_PROCESSED, OUTCOME_WORDS, SEVERAL_NOT_PROCESSED
 
 ABOUT_INTERVALS = "Entre parenthèses : intervalle de confiance à 95 % (Wilson)."
 OTHERS = "autres"  # specialties, models … of few questions
@@ -48,7 +48,7 @@ def file_title(name: str, questions: int) -> str:
 
 def outcomes(name: str, number: int) -> str:
     """`12 confirmées`; of a name that is no outcome: not processed."""
-    return count(number, *OUTCOME_WORDS.get(name, ("non traitée", "non traitées")))
+    return count(number, *OUTCOME_WORDS.get(name, (NOT_PROCESSED, SEVERAL_NOT_PROCESSED)))
 
 
 # -- what was missed
@@ -89,7 +89,7 @@ def missed_written(path: object) -> str:
 
 def outcome_of_missed(outcome: str | None) -> str:
     """The status of one of them."""
-    return OUTCOME_WORDS.get(outcome or "", ("non traitée", ""))[0]
+    return OUTCOME_WORDS[outcome][0] if outcome in OUTCOME_WORDS else NOT_PROCESSED
 
 
 # -- what people decided

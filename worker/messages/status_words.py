@@ -21,6 +21,6 @@ JOB_WORDS = {
     "processing": "en cours",
     "completed": "terminée",
     "failed": "en échec",
-    "cancelled": "arrêtée",
+    "cancelled": "annulée",
 }
-JOBS_WORDS = {**JOB_WORDS, "completed": "terminées", "cancelled": "arrêtées"}
+JOBS_WORDS = {**JOB_WORDS, "completed": "terminées", "cancelled": "annulées"}

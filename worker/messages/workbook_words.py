@@ -58,13 +58,6 @@ def cut_off(missing: int) -> str:
 ELEMENT, VALUE, MEANING = "élément", "valeur", "signification"
 
 JOB_TITLE, FILE, STATE, INSTRUCTIONS, WARNING = "Vérification", "Fichier", "État", "Consignes", "Attention"
-JOB_STATUSES = {
-    "queued": "en attente",
-    "processing": "en cours",
-    "completed": "terminée",
-    "failed": "en échec",
-    "cancelled": "annulée",
-}
 
 # -- Résumé: figures, each with what it means
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from worker.messages import workbook_words as words
 from worker.messages.published_text import EMBEDDED_WARNING
+from worker.messages.status_words import JOB_WORDS
 from worker.questions.answers import OUTCOMES
 from worker.report.cells import status_cell
 from worker.report.content import ReportCell, ReportColumn, ReportSheet, ReportSummary, StyledCell
@@ -65,8 +66,8 @@ def _job_rows(summary: ReportSummary, scan: Scan) -> Iterator[_SummaryRow]:
 def _state(summary: ReportSummary, scan: Scan) -> str:
     """The last workbook is written just before the job's row says that it ended."""
     if summary.status == "processing" and not scan.statuses["pending"]:
-        return words.JOB_STATUSES["failed" if summary.error_message else "completed"]
-    return words.JOB_STATUSES.get(summary.status, summary.status)
+        return JOB_WORDS["failed" if summary.error_message else "completed"]
+    return JOB_WORDS.get(summary.status, summary.status)
 
 
 def _figure_rows(figures: Mapping[str, int], open_rows: int) -> Iterator[_SummaryRow]:
