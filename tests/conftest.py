@@ -21,7 +21,7 @@ import redis
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
-from tests.support import leftovers
+from tests.support import leftovers, zygote
 from tests.support.real_servers import RealServer, explain_absence, open_server
 from tests.support.scripted_llm import ScriptedLlm
 from tests.support.surroundings import Platform
@@ -50,6 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A run fails when something that it started still lives at its end."""
+    zygote.close()
     if hasattr(session.config, "workerinput"):
         return
     left = leftovers.wait_for_the_last()
@@ -187,7 +188,7 @@ def dropped_afterwards(services: Services, name: str) -> Iterator[str]:
 @pytest.fixture
 def llm(tmp_path: Path) -> Iterator[ScriptedLlm]:
     """A scripted model endpoint, fresh, with its ledger."""
-    with ScriptedLlm.start(ledger=tmp_path / "ledger.jsonl") as server:
+    with ScriptedLlm.start(ledger=tmp_path / "ledger.jsonl", popen=zygote.popen) as server:
         yield server
 
 

@@ -20,7 +20,7 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, fields
 from email.utils import formatdate
@@ -636,23 +636,22 @@ class ScriptedLlm:
 
     @classmethod
     def start(
-        cls, *, ledger: Path | None = None, host: str = "127.0.0.1", port: int = 0, timeout_s: float = 30, **script: Any
+        cls,
+        *,
+        ledger: Path | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        timeout_s: float = 30,
+        popen: Callable[..., Any] = subprocess.Popen,
+        **script: Any,
     ) -> ScriptedLlm:
         """Start it with this script and wait until it answers."""
-        command = [
-            sys.executable,
-            "-m",
-            "tests.support.scripted_llm",
-            "--host",
-            host,
-            "--port",
-            str(port),
-            "--parent",
-            str(os.getpid()),
-        ]
+        command = [sys.executable, "-m", "tests.support.scripted_llm", "--host", host, "--port", str(port)]
+        if popen is subprocess.Popen:  # what another way starts ends with that
+            command += ["--parent", str(os.getpid())]
         if ledger is not None:
             command += ["--ledger", str(ledger.resolve())]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
+        process = popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True)
         assert process.stdout is not None
         lines: queue.Queue[str] = queue.Queue()
         reader = threading.Thread(target=lambda out: lines.put(out.readline()), args=(process.stdout,), daemon=True)

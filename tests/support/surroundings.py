@@ -12,6 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from tests.support import zygote
 from worker.db.engine import connect
 from worker.enqueue import enqueue_job
 from worker.runtime.supervisor import Workers
@@ -80,7 +81,8 @@ class Platform:
     @contextmanager
     def workers(self, count: int = 1, **environment: str) -> Any:
         """`count` supervised worker processes while the block runs."""
-        workers = Workers(count=count, environment=self.worker_environment(**environment), grace_s=5)
+        given = self.worker_environment(**environment)
+        workers = Workers(count=count, environment=given, grace_s=5, popen=zygote.popen)
         workers.start()
         try:
             yield workers

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,8 @@ from worker.system.private_files import make_folder
 from worker.system.python_child import LONGEST_CAUSE, WORKS, WRONG_SETTINGS, child_environment, python_command
 
 log = get_logger()
+
+Popen = Callable[..., subprocess.Popen[bytes]]
 
 LONGEST_PAUSE_S = 30.0
 STARTS = 3  # that fail one after the other
@@ -39,13 +41,14 @@ class Workers:
     environment: Mapping[str, str]
     grace_s: float
     log_path: Path | None = None  # where the children's logs go; None = standard error
+    popen: Popen = subprocess.Popen
     _children: list[_Child] = field(default_factory=list)
     _stopping: threading.Event = field(default_factory=threading.Event)
     _watching: threading.Thread | None = None
 
     def start(self) -> None:
         """Start every process and the thread that watches over them."""
-        self._children = [_Child(self.environment, log_path=self.log_path) for _ in range(self.count)]
+        self._children = [_Child(self.environment, self.log_path, self.popen) for _ in range(self.count)]
         for child in self._children:
             child.start()
         self._watching = threading.Thread(target=self._watch, name="supervisor", daemon=True)
@@ -96,9 +99,10 @@ class Workers:
 
 
 class _Child:
-    def __init__(self, environment: Mapping[str, str], *, log_path: Path | None) -> None:
+    def __init__(self, environment: Mapping[str, str], log_path: Path | None, popen: Popen) -> None:
         self._environment = environment
         self._log_path = log_path
+        self._popen = popen
         self._not_before = 0.0
         self._failed_starts = 0
         self._log: IO[bytes] | None = None
@@ -112,7 +116,7 @@ class _Child:
         self._log = self._open_log()
         self._log_begins = self._log.tell() if self._log is not None else 0
         self._said = b""
-        self.process = subprocess.Popen(
+        self.process = self._popen(
             python_command("-m", "worker.runtime.worker_main"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
