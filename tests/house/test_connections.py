@@ -14,7 +14,7 @@ OPENERS = {
     ("worker/db/schema/migrate.py", "create_engine"): "given a session of `worker.db.sessions`",
     ("worker/evaluation/run.py", "create_engine"): "given `sqlalchemy_url`",
     ("worker/embedded/postgres.py", "psycopg.connect"): "the embedded server, on loopback",
-    ("worker/runtime/broker.py", "Redis.from_url"): "bells",
+    ("worker/runtime/broker.py", "Redis.from_url"): "wake-ups",
     ("worker/runtime/container.py", "Redis.from_url"): "limits",
     ("worker/embedded/redis.py", "Redis.from_url"): "the embedded server, on loopback",
     ("schema/migrations/env.py", "create_engine"): "alembic's own command line",

@@ -181,7 +181,7 @@ def test_a_lost_batch_is_found_whatever_the_time_zone_of_the_machine(
     assert llm.stats()["batches"]["lines"] == [3, 0]
 
 
-def test_a_courier_that_froze_before_it_began_stops_its_own_batch(
+def test_a_batch_submitter_that_froze_before_it_began_stops_its_own_batch(
     batched: Platform, llm: ScriptedLlm, tmp_path: Path
 ) -> None:
     # Given a batch submitter that freezes just before it begins a batch, for longer than anybody waits for it
@@ -404,7 +404,7 @@ def test_a_job_resumed_while_its_batch_is_under_way_waits_for_that_one(
     assert llm.stats()["batches"]["begun"] == 1
 
 
-def test_a_cancelled_job_stops_its_batch_however_many_couriers_see_it(
+def test_a_cancelled_job_stops_its_batch_however_many_batch_submitters_see_it(
     batched: Platform, llm: ScriptedLlm, tmp_path: Path
 ) -> None:
     # Given a batch under way, and three processes

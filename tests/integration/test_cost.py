@@ -183,7 +183,7 @@ def test_the_same_file_in_two_jobs_at_once_is_paid_once(platform: Platform, llm:
     assert asked_once(platform)
 
 
-def test_a_twin_whose_worker_died_is_waited_for_no_longer_than_its_lease(
+def test_an_in_flight_duplicate_whose_worker_died_is_waited_for_no_longer_than_its_lease(
     platform: Platform, llm: ScriptedLlm, tmp_path: Path
 ) -> None:
     # Given a worker killed while it asked the questions of a file

@@ -148,7 +148,7 @@ def is_recent(moment: datetime | None) -> bool:
 # An inserted job
 
 
-def test_a_queued_job_gets_its_first_task_and_rings(jobs: Jobs) -> None:
+def test_a_queued_job_gets_its_first_task_and_notifies(jobs: Jobs) -> None:
     # Given somebody who listens
     with psycopg.connect(libpq_url(jobs.url.replace("+psycopg", "")), autocommit=True) as listener:
         listener.execute("LISTEN medq_task")
@@ -157,8 +157,8 @@ def test_a_queued_job_gets_its_first_task_and_rings(jobs: Jobs) -> None:
         jobs.add_job()
 
         # Then the wake-up names it and the task is there
-        bells = list(listener.notifies(timeout=5, stop_after=1))
-    assert [wake_up.payload for wake_up in bells] == ["j"]
+        wake_ups = list(listener.notifies(timeout=5, stop_after=1))
+    assert [wake_up.payload for wake_up in wake_ups] == ["j"]
     task = jobs.task("prepare")
     assert (task.status, task.position, task.attempt) == ("ready", 0, 0)
     assert re.fullmatch(r"c[0-9a-f]{24}", task.id)
@@ -281,7 +281,7 @@ def test_a_job_without_any_task_gets_its_first_one(jobs: Jobs) -> None:
     assert jobs.tasks() == [("prepare", 0, "ready")]
 
 
-def test_running_again_rings(jobs: Jobs) -> None:
+def test_running_again_notifies(jobs: Jobs) -> None:
     jobs.add_job(status="failed")
     with psycopg.connect(libpq_url(jobs.url.replace("+psycopg", "")), autocommit=True) as listener:
         listener.execute("LISTEN medq_task")

@@ -43,7 +43,7 @@ CREATE TRIGGER a_fault BEFORE UPDATE ON "AiValidationItem" FOR EACH ROW EXECUTE 
 """
 
 
-def test_no_state_of_the_server_costs_a_call_or_a_death(platform: Platform, llm: ScriptedLlm) -> None:
+def test_no_state_of_the_server_costs_a_call_or_counts_as_a_crash(platform: Platform, llm: ScriptedLlm) -> None:
     # Given a job for each state that the table knows, of which every reply, intent and outcome is refused with it
     jobs = Jobs(platform, questions=5)
     platform.execute(FAULT)

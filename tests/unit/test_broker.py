@@ -56,7 +56,7 @@ def work_until_quiet(broker: WakeUpBroker, executor: FakeExecutor) -> None:
     worker = dramatiq.Worker(broker, worker_threads=2, worker_timeout=10)
     worker.start()
     try:
-        assert executor.done.wait(5), f"{executor.drained} of {executor.expected} bells answered"
+        assert executor.done.wait(5), f"{executor.drained} of {executor.expected} wake-ups answered"
         broker.wake(leaving=True)  # else joining waits out the consumer's sleep
         broker.join(QUEUE)
         worker.join()
@@ -64,7 +64,7 @@ def work_until_quiet(broker: WakeUpBroker, executor: FakeExecutor) -> None:
         worker.stop()
 
 
-def test_bells_rung_by_a_light_client_reach_the_actor(server: fakeredis.FakeServer, broker: WakeUpBroker) -> None:
+def test_wake_ups_sent_by_a_light_client_reach_the_actor(server: fakeredis.FakeServer, broker: WakeUpBroker) -> None:
     # Given a sender that never declared the actor
     sender = make_broker(client=fakeredis.FakeRedis(server=server))
     send_wake_ups(sender, 3)
@@ -79,8 +79,8 @@ def test_bells_rung_by_a_light_client_reach_the_actor(server: fakeredis.FakeServ
     assert fakeredis.FakeRedis(server=server).hlen(f"dramatiq:{QUEUE}.msgs") == 0
 
 
-def test_a_bell_that_fails_is_not_rung_again_and_the_thread_lives_on(broker: WakeUpBroker) -> None:
-    # Rows hold the work and the sweep rings anew: a retry of the message would only double it.
+def test_a_wake_up_that_fails_is_not_sent_again_and_the_thread_lives_on(broker: WakeUpBroker) -> None:
+    # Rows hold the work and the reaper wakes again: a retry of the message would only double it.
     executor = FakeExecutor(expected=2, fails=RuntimeError("crash"))
     answer_with(broker, executor)
 
@@ -94,13 +94,13 @@ def test_nothing_acts_on_messages(broker: WakeUpBroker) -> None:
     assert broker.middleware == []
 
 
-def test_no_bell_when_nothing_is_ready(server: fakeredis.FakeServer, broker: WakeUpBroker) -> None:
+def test_no_wake_up_when_nothing_is_ready(server: fakeredis.FakeServer, broker: WakeUpBroker) -> None:
     send_wake_ups(broker, 0)
 
     assert fakeredis.FakeRedis(server=server).keys() == []
 
 
-def test_a_bell_carries_no_work(server: fakeredis.FakeServer, broker: WakeUpBroker) -> None:
+def test_a_wake_up_carries_no_work(server: fakeredis.FakeServer, broker: WakeUpBroker) -> None:
     send_wake_ups(broker, 1)
 
     (raw,) = fakeredis.FakeRedis(server=server).hgetall(f"dramatiq:{QUEUE}.msgs").values()
@@ -109,7 +109,7 @@ def test_a_bell_carries_no_work(server: fakeredis.FakeServer, broker: WakeUpBrok
     assert (message.actor_name, message.args, dict(message.kwargs)) == (WAKE_UP, (), {})
 
 
-def test_while_redis_is_away_the_ringer_is_told(server: fakeredis.FakeServer, broker: WakeUpBroker) -> None:
+def test_while_redis_is_away_who_sends_wake_ups_learns_it(server: fakeredis.FakeServer, broker: WakeUpBroker) -> None:
     server.connected = False
 
     with pytest.raises(redis.ConnectionError):
@@ -126,7 +126,7 @@ def test_a_client_for_every_kind_of_address_notices_a_dead_server(url: str) -> N
     assert connection.socket_timeout == 5
 
 
-def test_a_bell_rung_here_ends_the_sleep_of_an_idle_consumer(broker: WakeUpBroker) -> None:
+def test_a_wake_up_sent_here_ends_the_sleep_of_an_idle_consumer(broker: WakeUpBroker) -> None:
     # Given a consumer that looked, and would now sleep for a minute
     broker.declare_queue(QUEUE)
     broker.poll_s = 60.0

@@ -204,7 +204,7 @@ class Threads:
         return Waker(self.send_wake_ups, self.work, lambda: self.sent if self.is_heard else 0, clock=self.clock)
 
 
-def test_a_bell_that_is_heard_is_all_there_is() -> None:
+def test_a_wake_up_that_is_heard_is_all_there_is() -> None:
     threads = Threads()
     waker = threads.waker()
     for _ in range(100):
@@ -213,7 +213,7 @@ def test_a_bell_that_is_heard_is_all_there_is() -> None:
     assert (threads.sent, threads.worked) == (200, 0)
 
 
-def test_where_redis_takes_no_bell_the_threads_here_look_and_redis_is_left_alone_for_a_while() -> None:
+def test_where_redis_takes_no_wake_up_the_threads_here_look_and_leave_redis_alone_for_a_while() -> None:
     threads = Threads(fails=ConnectionError("away"))
     waker = threads.waker()
     waker.call(3)
@@ -228,7 +228,7 @@ def test_where_redis_takes_no_bell_the_threads_here_look_and_redis_is_left_alone
     assert (threads.sent, threads.worked) == (1, 4)
 
 
-def test_where_bells_are_rung_and_nobody_begins_the_threads_here_look() -> None:
+def test_where_wake_ups_are_sent_and_nobody_begins_the_threads_here_look() -> None:
     # Redis takes what is sent and gives nothing back: a key of another type, a right that is missing
     threads = Threads(is_heard=False)
     waker = threads.waker()
@@ -238,7 +238,7 @@ def test_where_bells_are_rung_and_nobody_begins_the_threads_here_look() -> None:
     assert threads.worked > 0
 
 
-def test_bells_that_somebody_else_heard_are_not_missed() -> None:
+def test_wake_ups_that_somebody_else_heard_are_not_missed() -> None:
     threads = Threads(is_heard=False)
     waker = threads.waker()
     for _ in range(100):

@@ -270,7 +270,7 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
     dispatch = build_dispatch(settings, pool_size=min(POOL, threads + 1), owner=owner, health=health)
     # Its own connections: leases are renewed even when every other one is busy.
     lease_database = Database(
-        connect(database_url, pool_size=LEASE_POOL, name="medq-upkeep", standstill_s=_standstill_s(settings)),
+        connect(database_url, pool_size=LEASE_POOL, name="medq-leases", standstill_s=_standstill_s(settings)),
         health=lease_health,
         longest_pause_s=pause_s(settings.lease_s),
     )
