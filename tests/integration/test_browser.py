@@ -88,11 +88,15 @@ WATCH = """
 window.notReloaded = true;
 window.progressSeen = [];
 window.shifted = 0;
+// Where things are: what is put in the place of something else has not shifted, as a browser counts.
+const places = () => [...document.querySelectorAll('progress, #issues')].map((e) => `${e.id}: ${e.offsetTop}`);
+window.placesSeen = new Set(places());
 new PerformanceObserver((list) => { for (const e of list.getEntries()) shifted += e.value; })
   .observe({type: 'layout-shift'});
 new MutationObserver(() => {
   const bar = document.querySelector('progress');
   if (bar && progressSeen.at(-1) !== bar.value) progressSeen.push(bar.value);
+  for (const place of places()) window.placesSeen.add(place);
 }).observe(document.body, {subtree: true, childList: true, attributes: true, characterData: true});
 """
 
@@ -117,7 +121,6 @@ def test_a_teacher_uploads_watches_settles_by_keyboard_and_downloads(
         # It goes on before her eyes; half-way the only worker is killed, and another one takes over
         browser.wait(lambda: 0 < browser.run("return document.querySelector('progress').value") < 99, "progress")
         browser.wait(lambda: "Aucun processus" not in browser.text(), "the page of a job under way")
-        browser.run("window.shifted = 0")
         llm.configure(hold=True)
         (killed,) = workers.pids()
         os.kill(killed, signal.SIGKILL)
@@ -129,7 +132,9 @@ def test_a_teacher_uploads_watches_settles_by_keyboard_and_downloads(
     browser.wait_for_text(f"{CONTESTED} à revoir")
     seen = browser.run("return window.notReloaded && window.progressSeen")
     assert (seen, seen[-1]) == (sorted(seen), 100)
+    # And nothing has moved from before its beginning to its end
     assert browser.run("return window.shifted") < 0.01
+    assert len(browser.run("return [...window.placesSeen]")) == 2
 
     # Every question is settled by keyboard alone
     browser.run("document.querySelector('a[href^=\"/a-trancher?\"]').focus()")
