@@ -10,6 +10,7 @@ from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Index, Numeric, Text,
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, Count, Id, created_at_column, reference, updated_at_column, utc_now
+from models.states import BATCH_STATUSES, CALL_STATUSES, JOB_STATUSES, PAUSE_REASONS, TASK_STATUSES, is_one_of
 
 
 class AiValidationJob(Base):
@@ -19,7 +20,7 @@ class AiValidationJob(Base):
     __table_args__ = (
         CheckConstraint('"progress" >= 0 AND "progress" <= 100', name="AiValidationJob_progress_check"),
         CheckConstraint(
-            "\"status\" IN ('queued', 'processing', 'completed', 'failed', 'cancelled')",
+            is_one_of("status", JOB_STATUSES),
             name="AiValidationJob_status_check",
         ),
         Index("AiValidationJob_status_createdAt_idx", "status", text('"createdAt" DESC')),
@@ -64,7 +65,7 @@ class AiValidationTask(Base):
     __table_args__ = (
         CheckConstraint("\"kind\" IN ('prepare', 'analyse', 'finish')", name="AiValidationTask_kind_check"),
         CheckConstraint(
-            "\"status\" IN ('ready', 'running', 'waiting', 'done', 'failed', 'cancelled')",
+            is_one_of("status", TASK_STATUSES),
             name="AiValidationTask_status_check",
         ),
         CheckConstraint(
@@ -104,6 +105,22 @@ class AiValidationTask(Base):
     created_at: Mapped[datetime] = created_at_column()
     started_at: Mapped[datetime | None] = mapped_column("startedAt")
     completed_at: Mapped[datetime | None] = mapped_column("completedAt")
+
+
+class AiValidationPause(Base):
+    """Why nobody works on a job for a while; one at most, which goes with the run.
+
+    `since`: from when on the job has met nothing but this. `message` is the sentence of a refusal.
+    """
+
+    __tablename__ = "AiValidationPause"
+    __table_args__ = (CheckConstraint(is_one_of("reason", PAUSE_REASONS), name="AiValidationPause_reason_check"),)
+
+    job_id: Mapped[str] = mapped_column("jobId", reference("AiValidationJob.id", "CASCADE"), primary_key=True)
+    reason: Mapped[str]
+    since: Mapped[datetime] = mapped_column(default=utc_now, server_default=text("CURRENT_TIMESTAMP"))
+    until: Mapped[datetime]
+    message: Mapped[str | None]
 
 
 class AiValidationItem(Base):
@@ -199,12 +216,13 @@ class LlmCall(Base):
 
     `response` is the body verbatim, as text because jsonb refuses `\\u0000`. `questionKeys` are the idempotency
     keys of the questions asked. A call in batch mode is `waiting` until its line came back, and `request` is its body.
+    `ceilingUsd` is the most it may cost, `costUsd` what it did, once it has ended; both None where no price is known.
     """
 
     __tablename__ = "LlmCall"
     __table_args__ = (
         CheckConstraint("\"purpose\" IN ('analyse', 'second_look', 'explain')", name="LlmCall_purpose_check"),
-        CheckConstraint("\"status\" IN ('waiting', 'started', 'succeeded', 'failed')", name="LlmCall_status_check"),
+        CheckConstraint(is_one_of("status", CALL_STATUSES), name="LlmCall_status_check"),
         Index(
             "LlmCall_questionKeys_idx",
             "questionKeys",
@@ -250,6 +268,7 @@ class LlmCall(Base):
     prompt_tokens: Mapped[int | None] = mapped_column("promptTokens")
     cached_tokens: Mapped[int | None] = mapped_column("cachedTokens")
     completion_tokens: Mapped[int | None] = mapped_column("completionTokens")
+    ceiling_usd: Mapped[Decimal | None] = mapped_column("ceilingUsd", Numeric(12, 6))
     cost_usd: Mapped[Decimal | None] = mapped_column("costUsd", Numeric(12, 6))
     provider_request_id: Mapped[str | None] = mapped_column("providerRequestId")
     batch_id: Mapped[str | None] = mapped_column("batchId", reference("LlmBatch.id", "SET NULL"), index=True)
@@ -320,15 +339,20 @@ class LlmBatch(Base):
     """Calls that travel together through a provider's Batch API. Its id is the key that the provider's batch carries.
 
     `attempt` is the fence, raised by every worker that takes the batch in hand, which it keeps until `next_look_at`.
+    `resubmitted` is `submitted` after a try whose end nobody heard of: a double of it has not been looked for yet.
     """
 
     __tablename__ = "LlmBatch"
     __table_args__ = (
         CheckConstraint(
-            "\"status\" IN ('waiting', 'submitted', 'completed', 'expired', 'failed', 'cancelled')",
+            is_one_of("status", BATCH_STATUSES),
             name="LlmBatch_status_check",
         ),
-        Index("LlmBatch_open_idx", "nextLookAt", postgresql_where=text("\"status\" IN ('waiting', 'submitted')")),
+        Index(
+            "LlmBatch_open_idx",
+            "nextLookAt",
+            postgresql_where=text("\"status\" IN ('waiting', 'submitted', 'resubmitted')"),
+        ),
     )
 
     id: Mapped[Id]

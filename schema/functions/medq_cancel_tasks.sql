@@ -3,5 +3,5 @@
 CREATE OR REPLACE FUNCTION medq_cancel_tasks(job_id TEXT) RETURNS VOID AS $$
     UPDATE "AiValidationTask"
     SET "status" = 'cancelled', "completedAt" = medq_now(), "leaseOwner" = NULL, "leaseExpiresAt" = NULL
-    WHERE "jobId" = job_id AND "status" IN ('ready', 'running', 'waiting');
+    WHERE "jobId" = job_id AND medq_task_is_open("status");
 $$ LANGUAGE sql SET search_path FROM CURRENT;

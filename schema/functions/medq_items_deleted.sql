@@ -19,7 +19,7 @@ BEGIN
                    i."createdAt" AS created_at
             FROM removed i
             WHERE i."contentHash" IS NOT NULL AND i."question" IS NOT NULL
-              AND i."status" IN ('confirmed', 'contested', 'corrected', 'completed')
+              AND medq_is_success(i."status")
         ) fact
     ) told
     ORDER BY told.id, told.created_at DESC

@@ -2,7 +2,7 @@
 
 CREATE OR REPLACE FUNCTION medq_job_begins() RETURNS TRIGGER AS $$
 BEGIN
-    IF NEW."status" IN ('completed', 'failed', 'cancelled') THEN
+    IF NOT medq_job_is_open(NEW."status") THEN
         RAISE EXCEPTION 'A job begins as "queued", not as "%": leave "status" out of the INSERT.', NEW."status"
             USING ERRCODE = 'check_violation', TABLE = 'AiValidationJob', COLUMN = 'status',
                 HINT = 'To bring in a history as it was, SELECT medq_by_worker() first, in the same transaction.';

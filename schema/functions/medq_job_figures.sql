@@ -13,14 +13,14 @@ RETURNS TABLE (
             count(*)::int AS total,
             (count(*) FILTER (WHERE item."status" <> 'pending'))::int AS processed,
             (count(*) FILTER (
-                WHERE item."status" IN ('confirmed', 'corrected', 'completed', 'contested')
+                WHERE medq_is_success(item."status")
                     OR (item."status" = 'duplicate' AND (
                         item."duplicateOfId" IS NULL
-                        OR twin."status" IN ('confirmed', 'corrected', 'completed', 'contested')))))::int AS successful,
+                        OR medq_is_success(twin."status")))))::int AS successful,
             (count(*) FILTER (
                 WHERE item."status" IN ('rejected', 'failed')
                     OR (item."status" = 'duplicate' AND twin."status" IN ('rejected', 'failed'))))::int AS failed,
-            (count(*) FILTER (WHERE item."status" IN ('corrected', 'completed')))::int AS fixed,
+            (count(*) FILTER (WHERE medq_is_fix(item."status")))::int AS fixed,
             (count(*) FILTER (WHERE item."ragApplied"))::int AS with_excerpts
         FROM "AiValidationItem" item
         LEFT JOIN "AiValidationItem" twin ON twin."id" = item."duplicateOfId"
@@ -29,7 +29,7 @@ RETURNS TABLE (
     CROSS JOIN (
         SELECT
             count(*)::int AS total,
-            (count(*) FILTER (WHERE "status" IN ('done', 'failed')))::int AS ended
+            (count(*) FILTER (WHERE medq_task_is_done("status")))::int AS ended
         FROM "AiValidationTask"
         WHERE "jobId" = job_id AND "kind" = 'analyse'
     ) AS batches

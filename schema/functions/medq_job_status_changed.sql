@@ -7,20 +7,23 @@ DECLARE
 BEGIN
     IF NOT (
         (is_adopted AND OLD."status" <> 'queued')
-        OR (OLD."status" IN ('queued', 'processing') AND NEW."status" = 'cancelled')
-        OR (OLD."status" IN ('completed', 'failed', 'cancelled') AND NEW."status" = 'queued')
+        OR (medq_job_is_open(OLD."status") AND NEW."status" = 'cancelled')
+        OR (NOT medq_job_is_open(OLD."status") AND NEW."status" = 'queued')
         OR (medq_is_worker() AND (
             (OLD."status" = 'queued' AND NEW."status" IN ('processing', 'failed'))
             -- Back to the queue: what somebody left without a task.
             OR (OLD."status" = 'processing' AND NEW."status" IN ('completed', 'failed', 'queued'))))
     ) THEN
         RAISE EXCEPTION 'A job cannot go from "%" to "%"%', OLD."status", NEW."status",
-            CASE WHEN OLD."status" IN ('completed', 'failed', 'cancelled') THEN
+            CASE WHEN NOT medq_job_is_open(OLD."status") THEN
                      ': it has ended. Set "queued" to run again what is not done.'
                  WHEN NEW."status" = 'queued' THEN ': it is being worked on. Set "cancelled" first, then "queued".'
                  ELSE ' by hand: the worker does that. Set "cancelled" to stop it.' END
             USING ERRCODE = 'check_violation', TABLE = 'AiValidationJob', COLUMN = 'status';
     END IF;
+
+    -- A pause is of the run that met its cause.
+    DELETE FROM "AiValidationPause" WHERE "jobId" = OLD."id";
 
     IF NEW."status" = 'cancelled' THEN
         PERFORM medq_cancel_tasks(OLD."id");

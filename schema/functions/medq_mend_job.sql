@@ -5,8 +5,8 @@ CREATE OR REPLACE FUNCTION medq_mend_job(job_id TEXT) RETURNS BOOLEAN AS $$
 DECLARE
     job_status TEXT = (SELECT "status" FROM "AiValidationJob" WHERE "id" = job_id);
 BEGIN
-    IF job_status NOT IN ('queued', 'processing') OR EXISTS (
-        SELECT FROM "AiValidationTask" WHERE "jobId" = job_id AND "status" IN ('ready', 'running', 'waiting')) THEN
+    IF NOT medq_job_is_open(job_status) OR EXISTS (
+        SELECT FROM "AiValidationTask" WHERE "jobId" = job_id AND medq_task_is_open("status")) THEN
         RETURN false;
     END IF;
     PERFORM medq_by_worker();

@@ -248,6 +248,7 @@ class LifeCycle(RuleBasedStateMachine):
     @rule()
     def wait_no_longer(self) -> None:
         self.parts.platform.execute('UPDATE "AiValidationTask" SET "notBefore" = NULL')
+        self.parts.platform.execute('UPDATE "AiValidationPause" SET "until" = timezone(\'UTC\', clock_timestamp())')
 
     @rule(is_meant=st.integers(0, 9).map(lambda drawn: drawn == 0))
     def cancel(self, is_meant: bool) -> None:

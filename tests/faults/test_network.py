@@ -38,7 +38,7 @@ GONE_S = 30
 SESSIONS = "SELECT count(*) FROM pg_stat_activity WHERE client_addr = CAST(:address AS inet)"
 CUT_OFF = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'medq-watch cut off %'"
 HELD = """
-SELECT count(*) FROM "AiValidationTask" WHERE "kind" = 'prepare' AND "notBefore" > timezone('UTC', clock_timestamp())
+SELECT count(*) FROM "AiValidationPause" WHERE "until" > timezone('UTC', clock_timestamp())
 """
 HOLDERS = """
 SELECT DISTINCT split_part("leaseOwner", ':', 2)::int AS pid FROM "AiValidationTask" WHERE "status" = 'running'

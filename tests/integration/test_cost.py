@@ -117,7 +117,8 @@ def test_a_call_that_a_dead_worker_left_counts_at_its_ceiling(
     with priced.workers(1, MEDQ_THREADS="1") as workers:
         job_id = priced.enqueue(make_workbook(tmp_path / "a.xlsx", 5), config={"maxCostUsd": 100})
         priced.wait_until(lambda: llm.stats()["inFlight"] == 1, what="a call in flight")
-        ceiling = priced.value('SELECT "costUsd" FROM "LlmCall"')
+        ceiling = priced.value('SELECT "ceilingUsd" FROM "LlmCall"')
+        assert priced.value('SELECT "costUsd" FROM "LlmCall"') is None
         os.kill(workers.pids()[0], signal.SIGKILL)
         llm.configure(hold=False)
         job = priced.wait_for_job(job_id)

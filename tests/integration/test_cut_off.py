@@ -26,7 +26,7 @@ from worker.settings import Settings
 THREADS = 4
 ENDPOINT = "http://llm.invalid/v1"  # one name for both machines; each has a proxy of its own on the way to it
 HELD = """
-SELECT count(*) FROM "AiValidationTask" WHERE "kind" = 'prepare' AND "notBefore" > timezone('UTC', clock_timestamp())
+SELECT count(*) FROM "AiValidationPause" WHERE "until" > timezone('UTC', clock_timestamp())
 """
 CUT_OFF = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'medq-watch cut off %'"
 FAILED = 'SELECT count(*) FROM "LlmCall" WHERE "status" = \'failed\''

@@ -107,6 +107,7 @@ def without_values(statement: str) -> str:
 DYNAMIC = (
     *(without_values(sql) for sql in enqueue.SQL.values()),
     'INSERT INTO "AiValidationItem" DEFAULT VALUES',  # by COPY
+    'INSERT INTO "AiValidationTask" DEFAULT VALUES',
     "SELECT medq_by_worker()",  # of a row that is there
 )
 # What these need is made when a server can.
@@ -329,6 +330,7 @@ def test_the_doctor_names_an_owner_of_triggers_who_may_not_what_they_do(roles: R
     told = roles.medq("doctor")
     assert (
         f'fail  rights: triggers run with the rights of {WEB}, who lacks UPDATE on "AiValidationJob"; '
-        'SELECT, INSERT, UPDATE, DELETE on "AiValidationTask"; UPDATE on "AiValidationItem"; '
+        'SELECT, DELETE on "AiValidationPause"; SELECT, INSERT, UPDATE, DELETE on "AiValidationTask"; '
+        'UPDATE on "AiValidationItem"; '
     ) in told
     roles.ground.execute("", f'ALTER FUNCTION medq_job_inserted OWNER TO "{OWNER}"')

@@ -161,8 +161,9 @@ def test_a_job_put_back_by_hand_does_not_wait_for_what_held_it_before(
         job_id = platform.enqueue(make_workbook(tmp_path / "a.xlsx", 10))
         assert platform.wait_for_job(job_id)["status"] == "failed"
         platform.execute(
-            "UPDATE \"AiValidationTask\" SET \"notBefore\" = timezone('UTC', now()) + interval '1 hour' "
-            "WHERE \"kind\" = 'prepare'"
+            'INSERT INTO "AiValidationPause" ("jobId", "reason", "until")'
+            " VALUES (:id, 'provider', timezone('UTC', now()) + interval '1 hour')",
+            id=job_id,
         )
         # When the cause is mended and the admin puts it back
         llm.configure(status=200)

@@ -84,12 +84,12 @@ def list_all(
       medq jobs
       medq jobs --status failed --json
     """
+    from models.states import JOB_STATUSES
     from worker.cli.site import open_site
     from worker.jobs.queries import list_jobs
 
-    known = ("queued", "processing", "completed", "failed", "cancelled")
-    if status is not None and status not in known:
-        raise UsageError(f"--status {status}: no such status. Use one of {', '.join(known)}.")
+    if status is not None and status not in JOB_STATUSES:
+        raise UsageError(f"--status {status}: no such status. Use one of {', '.join(JOB_STATUSES)}.")
     with open_site() as site:
         found = list_jobs(site.engine, limit=limit, status=status)
     if as_json:

@@ -18,6 +18,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from models.states import OPEN_JOB
 from worker.db.engine import connect, is_infrastructure_fault, sqlalchemy_url
 from worker.db.schema import upgrade
 from worker.db.statements import load_statements
@@ -44,7 +45,6 @@ Told = Callable[[int, int], None]  # questions done, questions in all
 USER = "admin@medq.com"
 HEADERS = ("matiere", "cours", "niveau", "semestre", "image", "cas n", CASE_TEXT, QUESTION_TEXT)
 OPTION_HEADERS = tuple(f"option {letter.lower()}" for letter in LETTERS)
-ENDED = ("completed", "failed", "cancelled")
 IDLE_S = 0.05
 
 
@@ -238,9 +238,11 @@ def _look(engine: sa.Engine, job_id: str, told: Told) -> bool:
     with engine.connect() as connection:
         status, processed, total, error = connection.execute(SQL["read_progress"], {"id": job_id}).one()
     told(processed or 0, total or 0)
-    if status in ENDED and status != "completed":
+    if status in OPEN_JOB:
+        return False
+    if status != "completed":
         raise JobFailed(error or status)
-    return bool(status in ENDED)
+    return True
 
 
 def _read_answered(

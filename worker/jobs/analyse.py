@@ -25,7 +25,7 @@ from worker.questions.answers import Conclusion, Look
 from worker.questions.item import PendingItem
 from worker.questions.places import PlacesMissing, Wanted
 from worker.questions.question import Finding
-from worker.queue import tasks
+from worker.queue import pauses, tasks
 from worker.queue.job import JobConfig, Task
 from worker.queue.leases import Lease
 from worker.review.publish import publish
@@ -189,7 +189,7 @@ def _apply(
     concluded = publish(connection, pending, conclusions, context.directory)
     tasks.end_task(connection, task)
     if task.was_held:
-        tasks.release_job(connection, task.job.id)
+        pauses.release_job(connection, task.job.id)
     failpoints.reached(Point.MID_APPLY, task.kind, task.position)
     if not searched:
         finding = Finding("retrieval_failed", row_reasons.RETRIEVAL_FAILED)

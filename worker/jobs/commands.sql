@@ -3,7 +3,7 @@
 -- name: cancel_job
 -- Conditions stand in the statement, so that asking twice, or while a worker finishes the job, changes nothing.
 UPDATE "AiValidationJob" SET "status" = 'cancelled', "updatedAt" = timezone('UTC', clock_timestamp())
-WHERE "id" = :id AND "status" IN ('queued', 'processing');
+WHERE "id" = :id AND medq_job_is_open("status");
 
 -- name: retry_job
 -- Set a job to work again: one that failed or was cancelled, or that has failed rows.

@@ -15,8 +15,6 @@ from worker.jobs.failures import fail_task, wait_for_provider, wait_for_storage
 from worker.jobs.finish import finish
 from worker.jobs.prepare import prepare
 from worker.logging import get_logger
-from worker.queue import tasks
-from worker.queue.job import Task
 from worker.queue.leases import Lease
 
 log = get_logger()
@@ -39,7 +37,7 @@ class TaskDispatch(Context):
         """Do one claimed task to its end. Raises `LeaseLost` or `Stopping` when somebody else must go on with it."""
         task = claimed.task
         if claimed.job_status == "queued":
-            self.database.transact(lambda c: _begin(c, task))
+            self.database.transact(lambda c: job_store.begin_job(c, task))
         try:
             if task.kind != "finish":  # which asks nothing more of the row than what it has written
                 task.job.check()
@@ -59,8 +57,3 @@ class TaskDispatch(Context):
             wait_for_provider(self, task, error)
         except StorageUnavailable as error:
             wait_for_storage(self, task, error)
-
-
-def _begin(connection: sa.Connection, task: Task) -> None:
-    job_store.begin_job(connection, task)
-    tasks.release_job(connection, task.job.id)

@@ -15,13 +15,13 @@ from worker.llm.progress import LONGEST_WAIT_S
 from worker.logging import get_logger
 from worker.messages import job_causes, job_progress, row_reasons
 from worker.questions import item_store
-from worker.queue import tasks
+from worker.queue import pauses, tasks
 from worker.queue.job import Task, TaskKind
 from worker.text.french import typeset
 
 log = get_logger()
 
-AWAY_GAP_S = 900.0  # longer than the longest pause between two tries of the storage, with a worker's own troubles
+AWAY_GAP_S = 900.0  # after the end of a pause; longer than a worker's own troubles
 
 # What may be this machine's own trouble: its line, its proxy, its names. The rest is the endpoint's word.
 MAY_BE_OURS = frozenset(("connection", "connection_lost", "timeout", "server_error", "fallback_refused"))
@@ -68,7 +68,7 @@ def wait_for_provider(context: Context, task: Task, error: ProviderUnavailable) 
             return
         # The shared limits pace a job whose endpoint is only busy, unless it asked for a long pause.
         if not is_busy or delay_s > LONGEST_WAIT_S:
-            tasks.hold_job(connection, task.job.id, delay_s=delay_s)
+            pauses.hold_job(connection, task.job.id, reason="provider", delay_s=delay_s)
         now = ledger.read_clock(connection)
         retry_at, until = now + timedelta(seconds=delay_s), now + timedelta(seconds=left_s)
         sentence = job_progress.provider_busy(retry_at) if is_busy else job_progress.provider_down(retry_at, until)
@@ -83,14 +83,14 @@ def wait_for_storage(context: Context, task: Task, error: StorageUnavailable) ->
 
     def wait(connection: sa.Connection) -> float | None:
         tasks.lock_job(connection, task.job.id)
-        away_s = tasks.note_away(connection, task, gap_s=AWAY_GAP_S)
-        if away_s is None:
+        if not tasks.is_held(connection, task):
             return None
+        away_s = pauses.hold_job(connection, task.job.id, reason="storage", delay_s=0, gap_s=AWAY_GAP_S) or 0.0
         left_s = context.settings.outage_s - away_s
         if left_s <= 0:
-            tasks.forget_away(connection, task)
             return away_s
         delay_s = min(max(1.0, min(60.0, away_s / 2)), left_s + 0.1)
+        pauses.hold_job(connection, task.job.id, reason="storage", delay_s=delay_s, gap_s=AWAY_GAP_S)
         tasks.give_back(connection, task, delay_s=delay_s, error=str(error))
         now = ledger.read_clock(connection)
         until = now + timedelta(seconds=left_s)
@@ -158,11 +158,11 @@ def fail_job(connection: sa.Connection, job_id: str, sentence: str, *, has_items
     if not has_items:
         job_store.fail_now(connection, job_id, sentence)
         return
-    tasks.release_job(connection, job_id)
+    pauses.release_job(connection, job_id)
     tasks.fail_batches(connection, job_id, error=typeset(sentence))
     job_store.set_cause(connection, job_id, sentence)
     item_store.fail_pending(connection, job_id, reason=sentence)
-    item_store.ready_finish(connection, job_id)
+    tasks.ready_finish(connection, job_id)
     tasks.notify(connection, job_id)
 
 
@@ -171,7 +171,7 @@ def record_crash(connection: sa.Connection, task: Task, *, error: str) -> str | 
     tasks.lock_job(connection, task.job.id)
     status = tasks.count_crash(connection, task, error=error)
     if status is not None:
-        ledger.mark_unknown(connection, task.id, attempt=task.attempt)
+        ledger.mark_unknown(connection, {task.id: task.attempt})
     if status == "failed":
         quarantine(connection, task.kind, job_id=task.job.id, task_id=task.id)
     return status
@@ -181,7 +181,7 @@ def quarantine(connection: sa.Connection, kind: TaskKind, *, job_id: str, task_i
     """A task that killed its worker too often fails alone: every other batch goes on. The job must be locked."""
     if kind == "analyse":
         item_store.fail_pending(connection, job_id, reason=row_reasons.QUARANTINED, task_id=task_id)
-        if item_store.ready_finish(connection, job_id):
+        if tasks.ready_finish(connection, job_id):
             tasks.notify(connection, job_id)
         return
     sentence = job_causes.PREPARE_QUARANTINED if kind == "prepare" else job_causes.FINISH_QUARANTINED

@@ -87,7 +87,7 @@ ONE_FINISH = Invariant(
 
 CALLS = Invariant(
     "calls",
-    "A reply that is in the ledger has its text; a call that is open belongs to a running task, or is marked unknown.",
+    "A reply that is in the ledger has its text, a failed call its cause, and what is under way has cost nothing yet.",
     SQL["calls"],
 )
 
@@ -96,6 +96,12 @@ NO_OPEN_CALL = Invariant(
     "No call stays open when the task that made it no longer runs.",
     SQL["no_forgotten_call"],
     at_rest=True,
+)
+
+PAUSED = Invariant(
+    "paused",
+    "Only a job that is being worked on is paused.",
+    SQL["paused"],
 )
 
 WAITING = Invariant(
@@ -128,6 +134,7 @@ INVARIANTS = (
     ONE_FINISH,
     CALLS,
     NO_OPEN_CALL,
+    PAUSED,
     WAITING,
     NO_EXPIRED_LEASE,
     ONLY_A_PERSON_SETTLES,

@@ -62,7 +62,7 @@ UNION ALL
 SELECT i."jobId", format('%s accepted items have the content %s', count(*), i."contentHash")
 FROM "AiValidationItem" i
 WHERE (CAST(:job_ids AS text[]) IS NULL OR i."jobId" = ANY(:job_ids))
-  AND i."status" IN ('confirmed', 'corrected', 'completed', 'contested') AND i."questionId" IS NOT NULL
+  AND medq_is_success(i."status") AND i."questionId" IS NOT NULL
 GROUP BY i."jobId", i."contentHash" HAVING count(*) > 1;
 
 -- name: one_question
@@ -92,11 +92,11 @@ SELECT j."id", format('%s with %s open tasks', j."status", open_tasks.n)
 FROM "AiValidationJob" j
 CROSS JOIN LATERAL (
     SELECT count(*) AS n FROM "AiValidationTask" t WHERE t."jobId" = j."id"
-      AND t."status" IN ('ready', 'running', 'waiting')
+      AND medq_task_is_open(t."status")
 ) open_tasks
 WHERE (CAST(:job_ids AS text[]) IS NULL OR j."id" = ANY(:job_ids))
   AND NOT EXISTS (SELECT FROM medq_adopted a WHERE a."kind" = 'job' AND a."name" = j."id")
-  AND (j."status" IN ('completed', 'failed', 'cancelled')) = (open_tasks.n > 0);
+  AND medq_job_is_open(j."status") = (open_tasks.n = 0);
 
 -- name: one_finish
 -- A completed job has one finish task, done, and a workbook; no job has two, and none before its batches ended.
@@ -107,7 +107,7 @@ CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE t."kind" = 'finish') AS n,
            count(*) FILTER (WHERE t."kind" = 'finish' AND t."status" = 'done') AS done,
            count(*) FILTER (WHERE t."kind" <> 'finish'
-                            AND t."status" IN ('ready', 'running', 'waiting')) AS open_batches
+                            AND medq_task_is_open(t."status")) AS open_batches
     FROM "AiValidationTask" t WHERE t."jobId" = j."id"
 ) f
 WHERE (CAST(:job_ids AS text[]) IS NULL OR j."id" = ANY(:job_ids))
@@ -117,13 +117,18 @@ WHERE (CAST(:job_ids AS text[]) IS NULL OR j."id" = ANY(:job_ids))
        OR (j."outputUrl" IS NOT NULL AND f.done <> 1));
 
 -- name: calls
--- A reply that is in the ledger has its text; a call that is open belongs to a running task, or is marked unknown.
+-- A reply that is in the ledger has its text, a failed call its cause, and what is under way has cost nothing yet.
 SELECT c."jobId", format('call %s is %s without %s', c."id", c."status",
            CASE c."status" WHEN 'succeeded' THEN 'a reply' ELSE 'a cause' END)
 FROM "LlmCall" c
 WHERE (CAST(:job_ids AS text[]) IS NULL OR c."jobId" = ANY(:job_ids))
   AND ((c."status" = 'succeeded' AND (c."response" IS NULL OR c."completedAt" IS NULL))
-       OR (c."status" = 'failed' AND c."error" IS NULL));
+       OR (c."status" = 'failed' AND c."error" IS NULL))
+UNION ALL
+SELECT c."jobId", format('call %s is %s and cost %s', c."id", c."status", c."costUsd")
+FROM "LlmCall" c
+WHERE (CAST(:job_ids AS text[]) IS NULL OR c."jobId" = ANY(:job_ids))
+  AND medq_call_is_open(c."status") AND c."costUsd" IS NOT NULL;
 
 -- name: no_forgotten_call
 -- No call stays open when the task that made it no longer runs.
@@ -133,6 +138,12 @@ WHERE c."status" = 'started' AND c."createdAt" < medq_now() - make_interval(secs
   AND NOT EXISTS (SELECT FROM "AiValidationTask" holder WHERE holder."id" = c."taskId"
                   AND holder."attempt" = c."attempt" AND holder."status" = 'running');
 
+-- name: paused
+-- Only a job that is being worked on is paused.
+SELECT j."id", format('%s, paused until %s (%s)', j."status", held."until", held."reason")
+FROM "AiValidationJob" j JOIN "AiValidationPause" held ON held."jobId" = j."id"
+WHERE (CAST(:job_ids AS text[]) IS NULL OR j."id" = ANY(:job_ids)) AND j."status" <> 'processing';
+
 -- name: waiting
 -- A task waits only for calls that wait, or whose batch is being read; a call that waits is in no batch that ended.
 SELECT t."jobId", format('task %s waits for nothing', t."id")
@@ -141,12 +152,12 @@ WHERE (CAST(:job_ids AS text[]) IS NULL OR t."jobId" = ANY(:job_ids))
   AND t."status" = 'waiting' AND NOT EXISTS (
     SELECT FROM "LlmCall" awaited LEFT JOIN "LlmBatch" b ON b."id" = awaited."batchId"
     WHERE awaited."id" = ANY(t."waitsFor")
-      AND (awaited."status" = 'waiting' OR b."status" IN ('waiting', 'submitted')))
+      AND (awaited."status" = 'waiting' OR medq_batch_is_open(b."status")))
 UNION ALL
 SELECT c."jobId", format('call %s waits in batch %s, which is %s', c."id", b."id", b."status")
 FROM "LlmCall" c JOIN "LlmBatch" b ON b."id" = c."batchId"
 WHERE (CAST(:job_ids AS text[]) IS NULL OR c."jobId" = ANY(:job_ids))
-  AND c."status" = 'waiting' AND b."status" NOT IN ('waiting', 'submitted');
+  AND c."status" = 'waiting' AND NOT medq_batch_is_open(b."status");
 
 -- name: no_expired_lease
 -- No task stays with a worker that let its lease run out.
@@ -189,4 +200,4 @@ WHERE (CAST(:job_ids AS text[]) IS NULL OR i."jobId" = ANY(:job_ids))
 -- name: stirring
 -- Jobs that are open, or ended a short while ago.
 SELECT "id" FROM "AiValidationJob"
-WHERE "status" IN ('queued', 'processing') OR "completedAt" > medq_now() - make_interval(secs => :within_s);
+WHERE medq_job_is_open("status") OR "completedAt" > medq_now() - make_interval(secs => :within_s);

@@ -35,7 +35,7 @@ WHERE "id" = :id AND "status" = 'queued' AND medq_by_worker()
 FAIL_NOW = sa.text(f"""
 UPDATE "AiValidationJob" SET "status" = 'failed', "errorMessage" = :sentence, "message" = 'Échec de la tâche.',
        "completedAt" = {NOW}, "updatedAt" = {NOW}
-WHERE "id" = :id AND "status" IN ('queued', 'processing')
+WHERE "id" = :id AND medq_job_is_open("status")
 """)  # noqa: S608
 
 # The cause waits on the row until `finish` has written the partial workbook and may say `failed`.
@@ -83,9 +83,8 @@ FROM "AiValidationJob" j WHERE j."id" = :id
 SPENT = sa.text("""
 SELECT "purpose", "model", count(*) AS calls, COALESCE(sum("promptTokens"), 0) AS prompt_tokens,
        COALESCE(sum("cachedTokens"), 0) AS cached_tokens, COALESCE(sum("completionTokens"), 0) AS completion_tokens,
-       sum("costUsd") FILTER (WHERE "status" NOT IN ('started', 'waiting')) AS cost_usd,
-       count("batchId") AS batch_calls,
-       sum("costUsd") FILTER (WHERE "status" <> 'waiting' AND "batchId" IS NOT NULL) AS batch_cost_usd
+       sum("costUsd") AS cost_usd, count("batchId") AS batch_calls,
+       sum("costUsd") FILTER (WHERE "batchId" IS NOT NULL) AS batch_cost_usd
 FROM "LlmCall" WHERE "jobId" = :id GROUP BY "purpose", "model" ORDER BY calls DESC, "model"
 """)
 

@@ -186,6 +186,6 @@ def _store_plan(connection: sa.Connection, task: Task, planned: Sequence[Planned
         ),
     )
     item_store.count_figures(connection, task.job.id, message=job_progress.prepared(len(planned)))
-    item_store.ready_finish(connection, task.job.id)
+    tasks.ready_finish(connection, task.job.id)
     tasks.notify(connection, task.job.id)
     failpoints.reached(Point.IN_PREPARE)

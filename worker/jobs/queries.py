@@ -15,11 +15,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from models.reading import TOO_LONG
+from models.states import OPEN_JOB
 from worker.db.sessions import THROUGH_POOLER
 from worker.db.statements import load_statements
 from worker.questions.answers import OUTCOMES
 
-OPEN_STATES = frozenset({"queued", "processing"})
 TIMES = ("created_at", "started_at", "completed_at", "updated_at")
 
 SQL = load_statements(__file__)
@@ -85,7 +85,7 @@ class JobOverview:
     @property
     def is_open(self) -> bool:
         """Whether a worker still has, or will have, something to do for it."""
-        return self.status in OPEN_STATES
+        return self.status in OPEN_JOB
 
     def to_json(self) -> dict[str, Any]:
         """The row under the names of its columns, times in ISO 8601."""

@@ -170,7 +170,7 @@ SELECT j."id",
            AS outcomes,
        (SELECT count(*) FROM "AiValidationOpenItem" o WHERE o."jobId" = j."id") AS open_items,
        (SELECT CASE WHEN count(*) = 0 THEN 0 ELSE sum(c."costUsd") END FROM "LlmCall" c
-        WHERE c."jobId" = j."id" AND c."status" NOT IN ('started', 'waiting')) AS cost_usd
+        WHERE c."jobId" = j."id" AND NOT medq_call_is_open(c."status")) AS cost_usd
 FROM "AiValidationJob" j WHERE j."id" = ANY(:ids);
 
 -- name: read_changes
@@ -229,7 +229,7 @@ SELECT present."id" AS present_id, present.xmin::text AS word,
            AS outcomes,
        (SELECT count(*) FROM "AiValidationOpenItem" o WHERE o."jobId" = j."id") AS open_items,
        (SELECT CASE WHEN count(*) = 0 THEN 0 ELSE sum(c."costUsd") END FROM "LlmCall" c
-        WHERE c."jobId" = j."id" AND c."status" NOT IN ('started', 'waiting')) AS cost_usd
+        WHERE c."jobId" = j."id" AND NOT medq_call_is_open(c."status")) AS cost_usd
 FROM unnest(CAST(:ids AS text[]), CAST(:words AS text[])) AS known(id, word)
 JOIN "AiValidationJob" present ON present."id" = known.id
 LEFT JOIN "AiValidationJob" j ON j."id" = present."id" AND present.xmin::text IS DISTINCT FROM known.word;
@@ -260,9 +260,9 @@ WHERE i."jobId" = :id GROUP BY 1 ORDER BY 2 DESC, 1;
 SELECT c."model", count(*) AS calls, count(*) FILTER (WHERE c."status" = 'failed') AS failed_calls,
        COALESCE(sum(c."promptTokens"), 0) AS prompt_tokens, COALESCE(sum(c."cachedTokens"), 0) AS cached_tokens,
        COALESCE(sum(c."completionTokens"), 0) AS completion_tokens,
-       sum(c."costUsd") FILTER (WHERE c."status" NOT IN ('started', 'waiting')) AS cost_usd,
+       sum(c."costUsd") AS cost_usd,
        count(c."batchId") AS batch_calls,
-       sum(c."costUsd") FILTER (WHERE c."status" NOT IN ('started', 'waiting') AND c."batchId" IS NOT NULL)
+       sum(c."costUsd") FILTER (WHERE c."batchId" IS NOT NULL)
            AS batch_cost_usd
 FROM "LlmCall" c WHERE c."jobId" = :id GROUP BY c."model" ORDER BY count(*) DESC, c."model";
 
@@ -291,7 +291,7 @@ WHERE datname = current_database() AND application_name LIKE 'medq-watch%';
 -- name: waited_s
 -- For how many seconds the oldest task that could be done has been there, while nobody does anything.
 SELECT extract(epoch FROM timezone('UTC', clock_timestamp()) - min(t."createdAt")) FROM "AiValidationTask" t
-JOIN "AiValidationJob" j ON j."id" = t."jobId" AND j."status" IN ('queued', 'processing')
+JOIN "AiValidationJob" j ON j."id" = t."jobId" AND medq_job_is_open(j."status")
 WHERE t."status" = 'ready' AND (t."notBefore" IS NULL OR t."notBefore" <= timezone('UTC', clock_timestamp()))
   AND NOT EXISTS (SELECT 1 FROM "AiValidationTask" r WHERE r."status" = 'running'
                   AND r."leaseExpiresAt" > timezone('UTC', clock_timestamp()));

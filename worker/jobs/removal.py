@@ -14,11 +14,10 @@ from typing import Any
 import sqlalchemy as sa
 
 NOW = "timezone('UTC', clock_timestamp())"
-ENDED = "('completed', 'failed', 'cancelled')"
 CALLS_AT_ONCE = 1000
 
 # The last time that anybody did anything about it, and `infinity` is no time ago.
-IS_OLD = f"""j."status" IN {ENDED}
+IS_OLD = """NOT medq_job_is_open(j."status")
     AND GREATEST(j."createdAt", j."updatedAt", j."completedAt") < CAST(:before AS timestamp)"""
 
 CUT_OFF = sa.text(f"SELECT ({NOW} - make_interval(days => :days))::timestamp(3)")
@@ -29,7 +28,7 @@ RESTS = """(c."status" = 'succeeded' AND (c."taskId" IS NULL OR EXISTS (
     SELECT FROM "AiValidationItem" i
     JOIN "Question" q ON q."id" = COALESCE(i."questionId", 'q' || left(i."contentHash", 24))
     WHERE i."taskId" = c."taskId")))"""
-IS_OVER = """c."status" IN ('succeeded', 'failed')"""
+IS_OVER = """NOT medq_call_is_open(c."status")"""
 UNLINKED = f"""c."jobId" IS NULL AND {IS_OVER} AND c."createdAt" < CAST(:before AS timestamp)"""
 
 _TOLD = """c."createdAt", c."model", c."purpose", c."endpoint", c."status", c."error", c."isRetry", c."batchId",
@@ -89,7 +88,7 @@ DELETE_JOB = (
     sa.text('DELETE FROM "AiValidationJob" WHERE "id" = :job_id'),
 )
 BATCHES = sa.text("""
-DELETE FROM "LlmBatch" b WHERE b."status" NOT IN ('waiting', 'submitted') AND b."jobId" IS NULL
+DELETE FROM "LlmBatch" b WHERE NOT medq_batch_is_open(b."status") AND b."jobId" IS NULL
   AND b."createdAt" < CAST(:before AS timestamp) AND NOT EXISTS (SELECT FROM "LlmCall" c WHERE c."batchId" = b."id")
 """)
 

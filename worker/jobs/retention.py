@@ -11,6 +11,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from models.states import OPEN_JOB
 from worker.db.engine import Database
 from worker.errors import JobFailed, MedqError
 from worker.jobs import job_store, removal
@@ -72,7 +73,7 @@ class Retention:
         status = removal.lock_job(connection, job_id)
         if status is None:
             return Removed()
-        if status in ("queued", "processing"):
+        if status in OPEN_JOB:
             raise StillRunning(f"Job {job_id} is {status}: cancel it first.")
         ledger.mark_orphans(connection, older_than_s=self.straggle_s)
         if count := removal.count_under_way(connection, job_id):
@@ -88,7 +89,7 @@ class Retention:
         Raises `StillRunning` before anything is removed when one of them is not over.
         """
         found = self.database.transact(lambda c: removal.find_jobs_of(c, user_id))
-        if running := [job_id for job_id, status in found if status in ("queued", "processing")]:
+        if running := [job_id for job_id, status in found if status in OPEN_JOB]:
             raise StillRunning(f"{len(running)} of the jobs are not over: cancel {', '.join(running)} first.")
         done = Removed()
         for job_id, _ in found:

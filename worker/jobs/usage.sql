@@ -14,7 +14,7 @@ SELECT "status", count(*) AS n FROM "AiValidationJob" GROUP BY 1;
 SELECT (c."createdAt" AT TIME ZONE 'UTC' AT TIME ZONE :zone)::date AS day, c."model", count(*) AS calls,
        count(*) FILTER (WHERE c."status" = 'failed') AS failed_calls,
        COALESCE(sum(c."promptTokens"), 0) AS prompt_tokens, COALESCE(sum(c."completionTokens"), 0) AS completion_tokens,
-       sum(c."costUsd") FILTER (WHERE c."status" NOT IN ('started', 'waiting')) AS cost_usd
+       sum(c."costUsd") AS cost_usd
 FROM "LlmCall" c WHERE c."createdAt" >= timezone('UTC', now()) - make_interval(days => :days)
 GROUP BY 1, 2 ORDER BY 1 DESC, 2;
 

@@ -13,30 +13,18 @@ import sqlalchemy as sa
 
 from worker.errors import MAY_BE_PAID, LeaseLost, ProviderRefused
 from worker.llm.calls import Reply, Request
+from worker.queue import pauses
 from worker.queue.job import Task
+from worker.queue.pauses import IS_REFUSED
 
 NOW = "timezone('UTC', clock_timestamp())"
-
-# Refused for good, the job is about to fail: until it has, its other tasks are neither claimed nor make a call. The
-# sentence stands on `prepare`, the one row of a job that is found by a key; a few seconds, lest a crash leave it there.
-REFUSED_S = 5
-STOP_CALLS = sa.text(f"""
-UPDATE "AiValidationTask" SET "notBefore" = {NOW} + make_interval(secs => {REFUSED_S}), "errorMessage" = :sentence
-WHERE "kind" = 'prepare' AND "jobId" = (
-    SELECT c."jobId" FROM "LlmCall" c JOIN "AiValidationTask" t ON t."id" = c."taskId" AND t."attempt" = c."attempt"
-    WHERE c."id" = :call_id AND t."status" = 'running')
-""")  # noqa: S608
-STOPPED = f"""
-SELECT p."errorMessage" FROM "AiValidationTask" p
-WHERE p."jobId" = :job_id AND p."kind" = 'prepare' AND p."errorMessage" IS NOT NULL AND p."notBefore" > {NOW}
-"""  # noqa: S608
 
 # Fenced: a worker whose task was cancelled or taken over writes no intent, and so makes no call. Written again after a
 # COMMIT whose reply was lost, it stands as it is: a batch may have carried the call by now.
 # Protection: the fence of an intent
 BEGIN = sa.text(f"""
 INSERT INTO "LlmCall" ("id", "jobId", "taskId", "attempt", "purpose", "requestHash", "questionKeys", "model",
-                       "endpoint", "status", "costUsd", "isRetry", "questionCount", "request", "createdAt")
+                       "endpoint", "status", "ceilingUsd", "isRetry", "questionCount", "request", "createdAt")
 SELECT :call_id, t."jobId", t."id", t."attempt", :purpose, :hash, CAST(:keys AS text[]), :model, :endpoint, :status,
        :ceiling,
        :is_retry OR EXISTS (SELECT 1 FROM "LlmCall" c WHERE c."requestHash" = :hash AND c."jobId" = t."jobId"
@@ -44,30 +32,31 @@ SELECT :call_id, t."jobId", t."id", t."attempt", :purpose, :hash, CAST(:keys AS 
        :question_count, :body, {NOW}
 FROM "AiValidationTask" t
 WHERE t."id" = :id AND t."attempt" = :attempt AND t."leaseOwner" = :owner AND t."status" = 'running'
-  AND NOT EXISTS ({STOPPED})
+  AND NOT {IS_REFUSED}
 ON CONFLICT ("id") DO UPDATE SET "status" = "LlmCall"."status"
 """)  # noqa: S608 (constants of this file)
 
 SUCCEED = sa.text(f"""
 UPDATE "LlmCall" SET "status" = 'succeeded', "response" = :response, "model" = :model, "promptTokens" = :prompt,
        "cachedTokens" = :cached, "completionTokens" = :completion,
-       "costUsd" = COALESCE(CAST(:cost AS numeric), "costUsd"), "providerRequestId" = :request_id, "error" = NULL,
+       "costUsd" = CAST(:cost AS numeric), "providerRequestId" = :request_id, "error" = NULL,
        "request" = NULL, "completedAt" = {NOW}
 WHERE "id" = :call_id
 """)  # noqa: S608
 
 FAIL = sa.text(f"""
 UPDATE "LlmCall" SET "status" = 'failed', "error" = CAST(:error AS jsonb), "request" = NULL, "completedAt" = {NOW},
-       "costUsd" = CASE WHEN :is_known THEN CAST(:cost AS numeric) ELSE "costUsd" END
-WHERE "id" = :call_id AND "status" IN ('started', 'waiting')
+       "costUsd" = CASE WHEN :is_known THEN CAST(:cost AS numeric) END
+WHERE "id" = :call_id AND medq_call_is_open("status")
 """)  # noqa: S608
 
-# Calls of a task that lost its lease may or may not have been paid: said so, never guessed. Their cost stays at its
-# ceiling, so that a budget is kept whatever became of them.
+# Calls of a task that lost its lease may or may not have been paid: said so, never guessed. They cost their ceiling
+# (medq_call_costs).
 MARK_UNKNOWN = sa.text(f"""
-UPDATE "LlmCall" SET "status" = 'failed', "completedAt" = {NOW},
+UPDATE "LlmCall" c SET "status" = 'failed', "completedAt" = {NOW},
        "error" = '{{"kind": "unknown", "code": "unknown", "message": "Worker gone before the reply."}}'::jsonb
-WHERE "taskId" = :task_id AND "attempt" <= :attempt AND "status" = 'started'
+FROM unnest(CAST(:task_ids AS text[]), CAST(:attempts AS int[])) AS held(id, attempt)
+WHERE c."taskId" = held.id AND c."attempt" <= held.attempt AND c."status" = 'started'
 """)  # noqa: S608
 
 # Nobody waits for the reply of a call any more whose task ended, or ran again, longer ago than a call may take.
@@ -118,10 +107,9 @@ SELECT pg_advisory_xact_lock(number) FROM (
 ) numbers
 """)
 
-# An open call counts at its ceiling, as does one whose end nobody saw.
+# What calls under way may cost is reserved; they have cost nothing yet.
 SPENT = sa.text("""
-SELECT COALESCE(sum("costUsd") FILTER (WHERE "status" NOT IN ('started', 'waiting')), 0),
-       COALESCE(sum("costUsd") FILTER (WHERE "status" IN ('started', 'waiting')), 0)
+SELECT COALESCE(sum("costUsd"), 0), COALESCE(sum("ceilingUsd") FILTER (WHERE medq_call_is_open("status")), 0)
 FROM "LlmCall" WHERE "jobId" = :job_id AND "id" <> :call_id
 """)
 
@@ -147,7 +135,7 @@ WHERE j."status" = 'processing' AND c."status" = 'succeeded' AND c."batchId" IS 
 # exists.
 BEGIN_ALONE = sa.text(f"""
 INSERT INTO "LlmCall" ("id", "jobId", "attempt", "purpose", "requestHash", "questionKeys", "model", "endpoint",
-                       "status", "costUsd", "questionCount", "createdAt")
+                       "status", "ceilingUsd", "questionCount", "createdAt")
 VALUES (:call_id, :job_id, 0, :purpose, :hash, CAST(:keys AS text[]), :model, :endpoint, 'started', :ceiling, 1, {NOW})
 """)  # noqa: S608
 FIND_ALONE = sa.text("""
@@ -210,7 +198,7 @@ def begin_call(
         },
     )
     if written.rowcount != 1:
-        sentence = connection.execute(sa.text(STOPPED), {"job_id": task.job.id}).scalar_one_or_none()
+        sentence = pauses.read_refusal(connection, task.job.id)
         if sentence is not None:
             raise ProviderRefused(sentence, code="refused_meanwhile")
         raise LeaseLost(task.id)
@@ -318,7 +306,7 @@ def fail_call(
     call.
     """
     if kind == "refused":
-        connection.execute(STOP_CALLS, {"call_id": call_id, "sentence": message})
+        pauses.refuse_calls(connection, call_id, message)
     error = json.dumps({"kind": kind, "code": code, "message": message[:500]}, ensure_ascii=False)
     connection.execute(
         FAIL,
@@ -331,9 +319,10 @@ def fail_call(
     )
 
 
-def mark_unknown(connection: sa.Connection, task_id: str, *, attempt: int) -> int:
-    """Close the calls that a dead worker left open; how many."""
-    return connection.execute(MARK_UNKNOWN, {"task_id": task_id, "attempt": attempt}).rowcount
+def mark_unknown(connection: sa.Connection, held: Mapping[str, int]) -> int:
+    """Close the calls that were left open with these tasks, up to this attempt of each; how many."""
+    parameters = {"task_ids": list(held), "attempts": list(held.values())}
+    return connection.execute(MARK_UNKNOWN, parameters).rowcount
 
 
 def mark_orphans(connection: sa.Connection, *, older_than_s: float) -> int:

@@ -14,6 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from models.states import OPEN_JOB
 from worker.db.statements import load_statements
 
 SQL = load_statements(__file__)
@@ -22,7 +23,6 @@ OVERLAP_S = 120.0
 CALL_BOUNDS = (0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 60.0, 120.0)
 TASK_BOUNDS = (0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
 
-OPEN_STATES = frozenset({"queued", "processing"})
 # Of one job: items by type and status, tasks by kind and status.
 Counts = tuple[Counter[tuple[str, str]], Counter[tuple[str, str]]]
 
@@ -158,7 +158,7 @@ class Measures:
         changed = [
             job_id
             for job_id, (state, status) in states.items()
-            if status in OPEN_STATES or self._states.get(job_id) != state
+            if status in OPEN_JOB or self._states.get(job_id) != state
         ]
         for old in (self._counts.keys() - states.keys()) | (self._counts.keys() & set(changed)):
             for sums, counts in zip(self._sums, self._counts.pop(old), strict=True):

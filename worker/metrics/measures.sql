@@ -21,7 +21,7 @@ SELECT COALESCE(extract(epoch FROM timezone('UTC', clock_timestamp()) - min(grea
        count(*) FILTER (WHERE t."status" = 'running' AND t."leaseExpiresAt" < timezone('UTC', clock_timestamp()))
            AS expired
 FROM "AiValidationTask" t
-JOIN "AiValidationJob" j ON j."id" = t."jobId" AND j."status" IN ('queued', 'processing')
+JOIN "AiValidationJob" j ON j."id" = t."jobId" AND medq_job_is_open(j."status")
 WHERE t."status" IN ('ready', 'running');
 
 -- name: read_states
@@ -49,7 +49,7 @@ SELECT "model", "purpose", "status", COALESCE("error" ->> 'code', '') AS code,
        count(*) AS calls, COALESCE(sum("promptTokens"), 0) AS prompt, COALESCE(sum("cachedTokens"), 0) AS cached,
        COALESCE(sum("completionTokens"), 0) AS completion, COALESCE(sum("costUsd"), 0) AS cost,
        COALESCE(sum(extract(epoch FROM "completedAt" - "createdAt")), 0) AS seconds
-FROM "LlmCall" WHERE "status" IN ('succeeded', 'failed') AND "completedAt" <= :until GROUP BY 1, 2, 3, 4, 5;
+FROM "LlmCall" WHERE NOT medq_call_is_open("status") AND "completedAt" <= :until GROUP BY 1, 2, 3, 4, 5;
 
 -- name: read_calls
 -- Calls that ended since, one by one.
@@ -58,13 +58,13 @@ SELECT "id", "completedAt" AS "endedAt", "model", "purpose", "status", COALESCE(
        1 AS calls, COALESCE("promptTokens", 0) AS prompt, COALESCE("cachedTokens", 0) AS cached,
        COALESCE("completionTokens", 0) AS completion, COALESCE("costUsd", 0) AS cost,
        extract(epoch FROM "completedAt" - "createdAt") AS seconds
-FROM "LlmCall" WHERE "status" IN ('succeeded', 'failed') AND "completedAt" > :until;
+FROM "LlmCall" WHERE NOT medq_call_is_open("status") AND "completedAt" > :until;
 
 -- name: sum_removed_calls
 -- Calls whose rows are gone, as far as they were added up.
 SELECT "model", "purpose", "status", "code", sum("calls") AS calls, sum("promptTokens") AS prompt,
        sum("cachedTokens") AS cached, sum("completionTokens") AS completion, COALESCE(sum("costUsd"), 0) AS cost
-FROM "LlmTotal" WHERE "status" IN ('succeeded', 'failed') GROUP BY 1, 2, 3, 4;
+FROM "LlmTotal" GROUP BY 1, 2, 3, 4;
 
 -- name: sum_tasks
 -- Tasks that ended until a moment, by how long they waited and took.
@@ -74,7 +74,7 @@ SELECT "kind", width_bucket(waited::float8, CAST(:bounds AS float8[])) AS wait_b
 FROM (SELECT "kind", extract(epoch FROM "startedAt" - greatest("createdAt", "notBefore")) AS waited,
              extract(epoch FROM "completedAt" - "startedAt") AS took
       FROM "AiValidationTask"
-      WHERE "status" IN ('done', 'failed') AND "startedAt" IS NOT NULL AND "completedAt" <= :until) t GROUP BY 1, 2, 3;
+      WHERE medq_task_is_done("status") AND "startedAt" IS NOT NULL AND "completedAt" <= :until) t GROUP BY 1, 2, 3;
 
 -- name: read_tasks
 -- Tasks that ended since, one by one.
@@ -85,7 +85,7 @@ FROM (SELECT "id", "completedAt", "kind",
              extract(epoch FROM "startedAt" - greatest("createdAt", "notBefore")) AS waited,
              extract(epoch FROM "completedAt" - "startedAt") AS took
       FROM "AiValidationTask"
-      WHERE "status" IN ('done', 'failed') AND "startedAt" IS NOT NULL AND "completedAt" > :until) t;
+      WHERE medq_task_is_done("status") AND "startedAt" IS NOT NULL AND "completedAt" > :until) t;
 
 -- name: read_now
 -- The time by the server's clock, in UTC.

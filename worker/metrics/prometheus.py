@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from models.states import JOB_STATUSES
 from worker.jobs import queries
 from worker.llm.rate_limit import Limits, LimitState
 from worker.logging import describe, get_logger
@@ -29,7 +30,6 @@ MAX_AGE_S = 15.0
 FRESH_S = 600.0  # beyond which a look may read so much that a scrape is not to wait for it
 
 Key = TypeVar("Key", bound=tuple[str, ...])  # one value for each label
-JOB_STATES = ("queued", "processing", "completed", "failed", "cancelled")
 
 
 class Exporter(Collector):
@@ -141,7 +141,7 @@ class Exporter(Collector):
 
 
 def _standing_metrics(standing: Standing) -> Iterator[Metric]:
-    jobs = {(state,): standing.jobs.get(state, 0) for state in JOB_STATES}
+    jobs = {(state,): standing.jobs.get(state, 0) for state in JOB_STATUSES}
     yield _gauge("medq_jobs", "Jobs by status.", jobs, ["status"])
     yield _gauge("medq_tasks", "Tasks by kind and status.", standing.tasks, ["kind", "status"])
     age = {(): standing.oldest_ready_s}

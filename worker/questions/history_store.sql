@@ -64,7 +64,7 @@ SELECT i."questionId", i."status", i."jobId", j."originalFileName" AS file_name,
        i."question" ->> 'explanation' IS NOT NULL OR i."question" -> 'option_explanations' <> '{}'::jsonb AS has_text,
        i."createdAt" AS at, i."id"
 FROM "AiValidationItem" i JOIN "AiValidationJob" j ON j."id" = i."jobId"
-WHERE i."questionId" = ANY(:ids) AND i."status" IN ('confirmed', 'contested', 'corrected', 'completed')
+WHERE i."questionId" = ANY(:ids) AND medq_is_success(i."status")
 UNION ALL
 SELECT gone."questionId", gone."status", NULL, NULL, gone."official", gone."value", gone."hasText", gone."createdAt",
        gone."id"
@@ -74,6 +74,6 @@ ORDER BY at DESC, "id";
 -- name: find_traces
 -- What is known of removed rows with these contents, or with one of these texts of ours.
 SELECT gone."contentHash", gone."official", gone."textHash",
-       CASE WHEN gone."status" IN ('completed', 'corrected') THEN gone."value" END AS value
+       CASE WHEN medq_is_fix(gone."status") THEN gone."value" END AS value
 FROM "AiValidationProvenance" gone
 WHERE gone."contentHash" = ANY(CAST(:hashes AS text[])) OR gone."textHash" = ANY(CAST(:texts AS text[]));

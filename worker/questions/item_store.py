@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from psycopg.types.json import Jsonb
 
-from worker.questions.answers import FIXES, SUCCESSES, Conclusion
+from worker.questions.answers import Conclusion
 from worker.questions.history import text_hash
 from worker.questions.item import PendingItem, PlannedItem
 from worker.questions.question import Finding, Question
@@ -78,27 +78,16 @@ UPDATE "AiValidationJob" j SET
     "fixedCount" = f."fixedCount", "ragAppliedCount" = f."ragAppliedCount",
     "totalBatches" = f."totalBatches", "currentBatch" = f."currentBatch",
     "retryAttempts" = f."retryAttempts",
-    "progress" = GREATEST(j."progress", LEAST(99, GREATEST(1,
-        (99.0 * f."processedItems" / GREATEST(1, f."totalItems"))::int))),
+    "progress" = GREATEST(j."progress", medq_progress_percent(f."processedItems", f."totalItems")),
     "message" = COALESCE(:message, medq_progress_message(f."processedItems", f."totalItems")), "updatedAt" = {NOW}
 FROM medq_job_figures(:job_id) f
 WHERE j."id" = :job_id
 """)  # noqa: S608
 
-READY_FINISH_SQL = """
-INSERT INTO "AiValidationTask" ("id", "jobId", "kind", "position")
-SELECT 'c' || substr(replace(gen_random_uuid()::text, '-', ''), 1, 24), :job_id, 'finish', 0
-WHERE NOT EXISTS (SELECT 1 FROM "AiValidationTask" t WHERE t."jobId" = :job_id AND t."kind" = 'analyse'
-                  AND t."status" IN ('ready', 'running', 'waiting'))
-ON CONFLICT DO NOTHING
-"""
-
 ADD_FINDING = sa.text("""
 UPDATE "AiValidationItem" SET "findings" = "findings" || CAST(:finding AS jsonb)
 WHERE "id" = ANY(:ids) AND NOT "findings" @> CAST(:same AS jsonb)
 """)
-
-READY_FINISH = sa.text(READY_FINISH_SQL)
 
 # Outcomes, those of the repeats, the few figures that a batch changes, and the finish task when it was the last: one
 # statement, for every other batch of the job waits for its row meanwhile.
@@ -119,8 +108,8 @@ WITH concluded AS (
     RETURNING p."status"
 ), added AS (
     SELECT count(*) AS processed,
-           count(*) FILTER (WHERE "status" = ANY(:successes)) AS successful,
-           count(*) FILTER (WHERE "status" = ANY(:fixes) AND is_first) AS fixed,
+           count(*) FILTER (WHERE medq_is_success("status") OR "status" = 'duplicate') AS successful,
+           count(*) FILTER (WHERE medq_is_fix("status") AND is_first) AS fixed,
            count(*) FILTER (WHERE rag) AS rag
     FROM (SELECT "status", "ragApplied" AS rag, TRUE AS is_first FROM concluded
           UNION ALL SELECT "status", FALSE, FALSE FROM repeated) ended
@@ -134,16 +123,16 @@ WITH concluded AS (
         "currentBatch" = CASE
             WHEN j."currentBatch" > 1 THEN LEAST(j."currentBatch" + 1, j."totalBatches")
             WHEN (SELECT count(*) FROM (SELECT 1 FROM "AiValidationTask" t WHERE t."jobId" = j."id"
-                  AND t."kind" = 'analyse' AND t."status" IN ('done', 'failed') LIMIT 2) ended) > 1 THEN 2
+                  AND t."kind" = 'analyse' AND medq_task_is_done(t."status") LIMIT 2) ended) > 1 THEN 2
             ELSE 1 END,
-        "progress" = GREATEST(j."progress", LEAST(99, GREATEST(1,
-            (99.0 * (j."processedItems" + a.processed) / GREATEST(1, j."totalItems"))::int))),
+        "progress" = GREATEST(j."progress",
+                              medq_progress_percent(j."processedItems" + a.processed::int, j."totalItems")),
         "message" = medq_progress_message(j."processedItems" + a.processed::int, j."totalItems"),
         "updatedAt" = {NOW}
     FROM added a
     WHERE j."id" = :job_id
-), finish AS ({READY_FINISH_SQL} RETURNING 1)
-SELECT count(*) FROM finish
+)
+SELECT medq_ready_finish(:job_id)
 """)  # noqa: S608
 
 REPORT_ROWS = sa.text("""
@@ -220,12 +209,7 @@ def conclude_items(connection: sa.Connection, job_id: str, concluded: Sequence[C
         }
         for c in concluded
     ]
-    parameters = {
-        "job_id": job_id,
-        "rows": json.dumps(rows, ensure_ascii=False),
-        "successes": sorted(SUCCESSES | {"duplicate"}),
-        "fixes": sorted(FIXES),
-    }
+    parameters = {"job_id": job_id, "rows": json.dumps(rows, ensure_ascii=False)}
     return bool(connection.execute(CONCLUDE, parameters).scalar_one())
 
 
@@ -257,11 +241,6 @@ def count_figures(connection: sa.Connection, job_id: str, *, message: str | None
     O(items): for prepare, failures and repairs, not for each batch.
     """
     connection.execute(COUNT_FIGURES, {"job_id": job_id, "message": typeset(message)})
-
-
-def ready_finish(connection: sa.Connection, job_id: str) -> bool:
-    """Make the finish task when no batch is open any more; True when it was made."""
-    return connection.execute(READY_FINISH, {"job_id": job_id}).rowcount == 1
 
 
 def stream_report_rows(

@@ -1,5 +1,8 @@
 """The task queue in PostgreSQL: claim, lease, renew, give back, sweep. What a task does is not here.
 
+Nothing else in Python writes "AiValidationTask": each change of a task is one of the functions below. In the database
+schema/functions does: it adds the first task of a job and its last one, cancels, resumes and mends.
+
 Times are the database's clock only. Every write shows the task's fencing token (id, attempt, owner); a worker that
 lost its lease changes 0 rows. Locks are always taken in the order job → task → items, as the triggers do.
 """
@@ -24,6 +27,7 @@ from models.reading import (
 )
 from worker.errors import LeaseLost
 from worker.queue.job import Job, Task, TaskKind
+from worker.queue.pauses import IS_PAUSED, WAS_HELD
 
 NOW = "timezone('UTC', clock_timestamp())"
 CHANNEL = "medq_task"
@@ -32,22 +36,6 @@ WAITING_SESSION = "medq-watch waits "  # the same of one that waits for the serv
 WATCH_SESSION = "medq-watch"  # what pg_stat_activity shows of the session with which a worker process listens
 MAX_CRASHES = 3  # of which the last was seen: the task alone in a process, which died
 MAX_LOSSES = 30  # workers that vanished with it, whatever took them: operators may kill often
-
-# While the model's endpoint is down a whole job waits: the time stands on its first task, `prepare`, which is the one
-# row of a job that is found by a key, however many tasks it has.
-NOT_HELD = f"""NOT (j."status" = 'processing' AND EXISTS (
-    SELECT 1 FROM "AiValidationTask" p
-    WHERE p."jobId" = j."id" AND p."kind" = 'prepare' AND p."notBefore" > {NOW}))"""  # noqa: S608
-WAS_HELD = """EXISTS (SELECT 1 FROM "AiValidationTask" p WHERE p."jobId" = j."id" AND p."kind" = 'prepare'
-                  AND p."notBefore" IS NOT NULL) AS was_held"""
-HOLD = sa.text(f"""
-UPDATE "AiValidationTask" SET "notBefore" = {NOW} + make_interval(secs => :delay_s)
-WHERE "jobId" = :job_id AND "kind" = 'prepare'
-""")  # noqa: S608
-RELEASE = sa.text("""
-UPDATE "AiValidationTask" SET "notBefore" = NULL, "errorMessage" = NULL
-WHERE "jobId" = :job_id AND "kind" = 'prepare' AND "notBefore" IS NOT NULL
-""")
 
 # What a task needs of its job's row, which other programs fill. Here as most rows hold it; where one holds more, or
 # something odd, `is_odd`, and it is read with care.
@@ -73,7 +61,7 @@ CLAIM = sa.text(f"""
 WITH open_job AS MATERIALIZED (
     SELECT j."id", j."status", j."userId", {priority("j")} AS priority, j."createdAt",
            (SELECT count(*) FROM "AiValidationTask" r WHERE r."jobId" = j."id" AND r."status" = 'running') AS running
-    FROM "AiValidationJob" j WHERE j."status" IN ('queued', 'processing')
+    FROM "AiValidationJob" j WHERE medq_job_is_open(j."status")
 ), candidate AS (
     SELECT t."id"
     FROM (SELECT o.*, sum(running) OVER (PARTITION BY "userId") AS of_user FROM open_job o
@@ -81,7 +69,7 @@ WITH open_job AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT t."id" FROM "AiValidationTask" t
         WHERE t."jobId" = j."id" AND t."status" = 'ready' AND (t."notBefore" IS NULL OR t."notBefore" <= {NOW})
-          AND {NOT_HELD}
+          AND NOT {IS_PAUSED}
         ORDER BY t."position" LIMIT 1 FOR UPDATE SKIP LOCKED
     ) t
     LIMIT 1
@@ -93,12 +81,12 @@ SET "status" = 'running', "attempt" = t."attempt" + 1, "leaseOwner" = :owner,
 FROM candidate c, "AiValidationJob" j
 WHERE t."id" = c."id" AND j."id" = t."jobId"
 RETURNING t."id", t."kind", t."position", t."attempt", t."deaths", {JOB_COLUMNS},
-          {WAS_HELD}
+          {WAS_HELD} AS was_held
 """)  # noqa: S608 (constants of this file)
 
 # What this very claim took already, when its COMMIT went through and the word of it was lost.
 TAKEN = sa.text(f"""
-SELECT t."id", t."kind", t."position", t."attempt", t."deaths", {JOB_COLUMNS}, {WAS_HELD}
+SELECT t."id", t."kind", t."position", t."attempt", t."deaths", {JOB_COLUMNS}, {WAS_HELD} AS was_held
 FROM "AiValidationTask" t JOIN "AiValidationJob" j ON j."id" = t."jobId"
 WHERE t."leaseOwner" = :owner AND t."status" = 'running'
 """)  # noqa: S608
@@ -115,7 +103,7 @@ END = sa.text(f"""
 WITH job AS MATERIALIZED ({LOCK_JOB})
 UPDATE "AiValidationTask" SET "status" = :status, "leaseOwner" = NULL, "leaseExpiresAt" = NULL,
        "completedAt" = {NOW}, "errorMessage" = :error, "result" = COALESCE(CAST(:result AS jsonb), "result")
-WHERE {FENCE} AND (SELECT job."status" FROM job) IN ('queued', 'processing')
+WHERE {FENCE} AND medq_job_is_open((SELECT job."status" FROM job))
 """)  # noqa: S608
 
 # Protection: the fence of a task that is given back
@@ -162,29 +150,13 @@ RETURNING "jobId"
 FAIL_BATCHES = sa.text(f"""
 UPDATE "AiValidationTask" SET "status" = 'failed', "leaseOwner" = NULL, "leaseExpiresAt" = NULL,
        "completedAt" = {NOW}, "errorMessage" = :error
-WHERE "jobId" = :job_id AND "kind" = 'analyse' AND "status" IN ('ready', 'running', 'waiting')
+WHERE "jobId" = :job_id AND "kind" = 'analyse' AND medq_task_is_open("status")
 """)  # noqa: S608
 
 GIVE_BACK_ALL = sa.text("""
-WITH held AS (
-    UPDATE "AiValidationTask" SET "status" = 'ready', "leaseOwner" = NULL, "leaseExpiresAt" = NULL
-    WHERE starts_with("leaseOwner", :process) AND "status" = 'running' RETURNING "id", "attempt"
-)
-UPDATE "LlmCall" c SET "status" = 'failed', "completedAt" = timezone('UTC', clock_timestamp()),
-       "error" = '{"kind": "unknown", "code": "unknown", "message": "The worker stopped before the reply came."}'
-FROM held WHERE c."taskId" = held."id" AND c."attempt" = held."attempt" AND c."status" = 'started'
+UPDATE "AiValidationTask" SET "status" = 'ready', "leaseOwner" = NULL, "leaseExpiresAt" = NULL
+WHERE starts_with("leaseOwner", :process) AND "status" = 'running' RETURNING "id", "attempt"
 """)
-
-# Since when the task meets nothing but a storage that is away, and when last: [seconds, seconds] in the result that it
-# has not got yet. After a longer gap it is another outage.
-NOTE_AWAY = sa.text(f"""
-UPDATE "AiValidationTask" t SET "result" = jsonb_build_object('storageAway', jsonb_build_array(
-    CASE WHEN (t."result" -> 'storageAway' ->> 1)::float8 > {EPOCH} - :gap_s
-         THEN (t."result" -> 'storageAway' ->> 0)::float8 ELSE {EPOCH} END, {EPOCH}))
-WHERE {FENCE}
-RETURNING (t."result" -> 'storageAway' ->> 1)::float8 - (t."result" -> 'storageAway' ->> 0)::float8
-""")  # noqa: S608
-FORGET_AWAY = sa.text(f'UPDATE "AiValidationTask" SET "result" = NULL WHERE {FENCE}')  # noqa: S608
 
 # Protection: the fence of a lease's renewal
 RENEW = sa.text(f"""
@@ -226,7 +198,7 @@ WITH written AS (
     SELECT max(w.at) AS at
     FROM "AiValidationJob" j JOIN "AiValidationTask" t ON t."jobId" = j."id"
     CROSS JOIN LATERAL (VALUES (t."startedAt"), (t."completedAt")) w(at)
-    WHERE j."status" IN ('queued', 'processing') AND w.at <= {NOW} - make_interval(secs => :grace_s)
+    WHERE medq_job_is_open(j."status") AND w.at <= {NOW} - make_interval(secs => :grace_s)
 )
 SELECT t."id" FROM "AiValidationTask" t, written
 WHERE t."id" = ANY(CAST(:ids AS text[])) AND t."status" = 'running'
@@ -252,7 +224,7 @@ READY = sa.text(f"""
 SELECT count(*) FROM (
     SELECT 1 FROM "AiValidationTask" t JOIN "AiValidationJob" j ON j."id" = t."jobId"
     WHERE t."status" = 'ready' AND (t."notBefore" IS NULL OR t."notBefore" <= {NOW})
-      AND j."status" IN ('queued', 'processing') AND {NOT_HELD}
+      AND medq_job_is_open(j."status") AND NOT {IS_PAUSED}
     LIMIT :most
 ) ready
 """)  # noqa: S608
@@ -262,9 +234,9 @@ SELECT count(*) FROM (
 MEND_ORPHANS = sa.text("""
 WITH orphan AS MATERIALIZED (
     SELECT j."id" FROM "AiValidationJob" j
-    WHERE j."status" IN ('queued', 'processing')
+    WHERE medq_job_is_open(j."status")
       AND NOT EXISTS (SELECT 1 FROM "AiValidationTask" t WHERE t."jobId" = j."id"
-                      AND t."status" IN ('ready', 'running', 'waiting'))
+                      AND medq_task_is_open(t."status"))
       AND (j."status" = 'queued'
            OR NOT EXISTS (SELECT 1 FROM medq_adopted a WHERE a."kind" = 'job' AND a."name" = j."id"))
     FOR NO KEY UPDATE SKIP LOCKED
@@ -275,7 +247,7 @@ SELECT count(*) FILTER (WHERE medq_mend_job("id")) FROM orphan
 
 COUNT_OPEN_BATCHES = sa.text("""
 SELECT count(*) FROM "AiValidationTask" WHERE "jobId" = :job_id AND "kind" = 'analyse'
-AND "status" IN ('ready', 'running', 'waiting')
+AND medq_task_is_open("status")
 """)
 
 
@@ -348,16 +320,6 @@ def _read_job(connection: sa.Connection, row: sa.RowMapping) -> Job:
     )
 
 
-def hold_job(connection: sa.Connection, job_id: str, *, delay_s: float) -> None:
-    """Let nobody claim a task of this job before the delay has passed."""
-    connection.execute(HOLD, {"job_id": job_id, "delay_s": delay_s})
-
-
-def release_job(connection: sa.Connection, job_id: str) -> None:
-    """Forget that the job was held."""
-    connection.execute(RELEASE, {"job_id": job_id})
-
-
 def lock_job(connection: sa.Connection, job_id: str, *, wait_s: float | None = None) -> str | None:
     """Lock the job's row for figures and status; its status, or None when it was deleted.
 
@@ -395,6 +357,14 @@ def add_batches(connection: sa.Connection, job_id: str, task_ids: Sequence[str])
     connection.execute(ADD_BATCHES, {"job_id": job_id, "task_ids": list(task_ids)})
 
 
+def ready_finish(connection: sa.Connection, job_id: str) -> bool:
+    """Make the finish task when no batch is open any more; True when it was made.
+
+    The outcomes of a batch do the same in their one statement: see `item_store.conclude_items`.
+    """
+    return bool(connection.execute(sa.text("SELECT medq_ready_finish(:job_id)"), {"job_id": job_id}).scalar_one())
+
+
 def fail_batches(connection: sa.Connection, job_id: str, *, error: str) -> None:
     """End every batch of the job that is open. The job's row must be locked already."""
     connection.execute(FAIL_BATCHES, {"job_id": job_id, "error": error})
@@ -422,20 +392,9 @@ def release_waiting(connection: sa.Connection) -> set[str]:
     return set(connection.execute(RELEASE_WAITING).scalars())
 
 
-def note_away(connection: sa.Connection, task: Task, *, gap_s: float) -> float | None:
-    """For how many seconds the task has met nothing but a storage that is away; None when it is not ours any more."""
-    away_s: float | None = connection.execute(NOTE_AWAY, {**task.token, "gap_s": gap_s}).scalar_one_or_none()
-    return away_s
-
-
-def forget_away(connection: sa.Connection, task: Task) -> None:
-    """Count the next outage of the storage from its own beginning."""
-    connection.execute(FORGET_AWAY, task.token)
-
-
-def give_back_all(connection: sa.Connection, *, process: str) -> None:
-    """Make ready whatever this process still holds when it leaves; its open calls end as unknown."""
-    connection.execute(GIVE_BACK_ALL, {"process": process})
+def give_back_all(connection: sa.Connection, *, process: str) -> dict[str, int]:
+    """Make ready whatever this process still holds when it leaves; the tasks, with their attempts."""
+    return {row[0]: row[1] for row in connection.execute(GIVE_BACK_ALL, {"process": process})}
 
 
 def count_crash(connection: sa.Connection, task: Task, *, error: str) -> str | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from decimal import Decimal
 
 import sqlalchemy as sa
 
@@ -89,15 +90,16 @@ class Explainer:
             with permit.admitted(request):
                 reply = permit.send(request)
         except MedqError as error:
-            self._fail(call_id, code=getattr(error, "code", "unknown"), message=type(error).__name__)
+            self._fail(call_id, error, cost_usd=None if ceiling_usd is None else Decimal(0))
             return None
         self._store(call_id, request, reply)
         return reply.raw
 
-    def _fail(self, call_id: str, *, code: str, message: str) -> None:
+    def _fail(self, call_id: str, error: MedqError, *, cost_usd: Decimal | None) -> None:
+        code, message = getattr(error, "code", "unknown"), type(error).__name__
         log.warning("explain_failed", code=code)
         self.database.transact(
-            lambda c: ledger.fail_call(c, call_id, kind="unavailable", code=code, message=message, cost_usd=None)
+            lambda c: ledger.fail_call(c, call_id, kind="unavailable", code=code, message=message, cost_usd=cost_usd)
         )
 
     def _store(self, call_id: str, request: Request, reply: Reply) -> None:

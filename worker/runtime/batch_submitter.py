@@ -234,9 +234,10 @@ class BatchSubmitter:
         """See how far the provider is; fetch what there is when it is done."""
         batch_id = batch.provider_batch_id or ""
         found = self.api.retrieve(batch_id, model=batch.model)
-        if batch.was_begun_again:
+        if batch.status == "resubmitted":
             # Begun again after a try whose end nobody heard of: that one may have come through later.
             self._stop_doubles(batch, [double for double in self._find_all(batch) if double.id != batch_id])
+            batch = self.database.transact(lambda c, resubmitted=batch: batches.note_single(c, resubmitted))  # type: ignore[misc]
         if found.is_over:
             self._fetch(batch, found)
             return
@@ -398,7 +399,7 @@ class BatchSubmitter:
         soon_s = max(1.0, batch.down_s / 2) if batch.input_file_id is None else self.patience.poll_s
         delay_s = max(min(error.retry_after_s or 0.0, LONGEST_DELAY_S), min(self.patience.poll_s, soon_s))
         log.warning("batch_waits_for_provider", batch_id=batch.id, code=error.code, delay_s=round(delay_s, 1))
-        if batch.status == "submitted" or not batch.is_wanted:
+        if batch.status != "waiting" or not batch.is_wanted:
             self._postpone_or_write_off(batch, delay_s, error=error.code)
             return
         self.database.transact(lambda c: self._postpone_down(c, batch, error, delay_s=delay_s))

@@ -75,11 +75,15 @@ class Parts:
     def release(self) -> None:
         """Give back what this process still holds, so that another takes it at once and no crash is counted."""
         try:
-            self.lease_database.transact(lambda c: tasks.give_back_all(c, process=self.executor.owner), patience_s=1)
+            self.lease_database.transact(self._give_back_all, patience_s=1)
         except Exception as error:
             if not is_infrastructure_fault(error):
                 raise
             log.warning("leases_not_given_back", error=type(error).__name__)
+
+    def _give_back_all(self, connection: sa.Connection) -> None:
+        # No reply will come for what was asked.
+        ledger.mark_unknown(connection, tasks.give_back_all(connection, process=self.executor.owner))
 
     def close(self) -> None:
         """Drop every connection: for whoever goes on living after the work. A worker process just ends."""

@@ -100,7 +100,7 @@ class Reaper:
             status = tasks.return_expired(connection, expired, error=job_progress.PROCESS_LOST)
             if status is not None:
                 # Protection: the sweep's closing of calls whose worker is gone
-                ledger.mark_unknown(connection, expired.id, attempt=expired.attempt)
+                ledger.mark_unknown(connection, {expired.id: expired.attempt})
             if status == "failed":
                 quarantine(connection, expired.kind, job_id=expired.job_id, task_id=expired.id)
             failpoints.reached(Point.IN_SWEEP)

@@ -10,13 +10,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from models.states import JobStatus
 from worker.jobs.queries import FindingCount, JobOverview, JobState, Spending
 from worker.jobs.usage import Usage
 from worker.questions.decision import Action, Decided, Source
 from worker.review.decision_store import ItemView
 from worker.review.returned_workbook import TakenIn
 
-JobStatus = Literal["queued", "processing", "completed", "failed", "cancelled"]
 ItemStatus = Literal[
     "pending", "confirmed", "corrected", "completed", "contested", "duplicate", "rejected", "failed"
 ]  # fmt: skip

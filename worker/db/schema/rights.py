@@ -26,6 +26,7 @@ JOB_COLUMNS = ("status", "instructions", "config", "updatedAt")
 
 WORKER: Mapping[str, str] = {
     "AiValidationJob": "SELECT, INSERT, UPDATE, DELETE",
+    "AiValidationPause": "SELECT, INSERT, UPDATE, DELETE",
     "AiValidationTask": "SELECT, INSERT, UPDATE",
     "AiValidationItem": "SELECT, INSERT, UPDATE, DELETE",
     "AiValidationDecision": "SELECT, INSERT",
@@ -51,6 +52,15 @@ WORKER: Mapping[str, str] = {
 WORKER_FUNCTIONS = (
     "medq_by_worker",
     "medq_mend_job",
+    "medq_batch_is_open",
+    "medq_call_is_open",
+    "medq_is_fix",
+    "medq_is_success",
+    "medq_job_is_open",
+    "medq_progress_percent",
+    "medq_ready_finish",
+    "medq_task_is_done",
+    "medq_task_is_open",
     "medq_fold",
     "medq_job_figures",
     "medq_now",
@@ -68,6 +78,7 @@ WEB: Mapping[str, str] = {
 # What triggers do with the rights of their owner, whoever set them off.
 TRIGGERS: Mapping[str, str] = {
     "AiValidationJob": "SELECT, UPDATE",
+    "AiValidationPause": "SELECT, DELETE",
     "AiValidationTask": "SELECT, INSERT, UPDATE, DELETE",
     "AiValidationItem": "SELECT, UPDATE",
     "AiValidationProvenance": "SELECT, INSERT, UPDATE",

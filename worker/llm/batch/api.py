@@ -13,8 +13,9 @@ import httpx2
 import openai
 from openai.types import Batch, FileObject
 
+from models.states import BatchStatus
 from worker.errors import ContentRefused, ProviderRefused, ProviderUnavailable
-from worker.llm.batch.provider_batch import BatchStatus, ProviderBatch
+from worker.llm.batch.provider_batch import ProviderBatch
 from worker.llm.calls import ILLEGIBLE
 from worker.llm.wire import storable
 from worker.logging import get_logger

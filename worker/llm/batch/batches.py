@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from models.states import BatchStatus
 from worker.errors import LeaseLost
-from worker.llm.batch.provider_batch import BatchStatus, HeldBatch, ProviderBatch, WaitingCall
+from worker.llm.batch.provider_batch import HeldBatch, ProviderBatch, WaitingCall
 
 NOW = "timezone('UTC', clock_timestamp())"
-OPEN = "('waiting', 'submitted')"
-BEGUN_AGAIN = "begun_again"  # stands in "error" until the first look: an earlier try may have begun it too
 # A job "j" whose questions batches are to ask: under way, and not set to direct calls meanwhile.
-WANTS = """j."status" IN ('queued', 'processing') AND j."config" -> 'batchApi' = 'true'"""
+WANTS = """medq_job_is_open(j."status") AND j."config" -> 'batchApi' = 'true'"""
 
 WAITING = sa.text("""
 SELECT "id", "questionKeys" FROM "LlmCall" WHERE "status" = 'waiting' AND "questionKeys" && CAST(:keys AS text[])
@@ -61,9 +60,9 @@ EXISTS (SELECT 1 FROM "AiValidationJob" j WHERE j."id" = b."jobId" AND {WANTS})
 # would take it out of each other's hands for ever. Of another endpoint only what is long overdue: its own workers have
 # gone.
 TO_LOOK_AT = f"""
-b."status" IN {OPEN}
+medq_batch_is_open(b."status")
 AND (b."nextLookAt" <= {NOW}
-     OR (b."status" = 'submitted' AND b."cancelledAt" IS NULL AND b."downSince" IS NULL AND NOT {IS_WANTED}))
+     OR (b."status" <> 'waiting' AND b."cancelledAt" IS NULL AND b."downSince" IS NULL AND NOT {IS_WANTED}))
 AND (b."endpoint" = :endpoint OR COALESCE(b."expiresAt", b."createdAt" + interval '1 day')
                                  < {NOW} - make_interval(secs => :stranded_s))
 """
@@ -79,7 +78,7 @@ SELECT EXISTS (SELECT 1 FROM "LlmBatch" b WHERE {TO_LOOK_AT})
 FIND_ROUNDS = sa.text(ROUNDS)
 
 DROP_UNSENT = sa.text(f"""
-UPDATE "LlmCall" SET "status" = 'failed', "completedAt" = {NOW}, "request" = NULL, "costUsd" = 0 * "costUsd",
+UPDATE "LlmCall" SET "status" = 'failed', "completedAt" = {NOW}, "request" = NULL, "costUsd" = 0 * "ceilingUsd",
        "error" = '{{"kind": "unavailable", "code": "not_sent", "message": "Nobody sends this call any more."}}'::jsonb
 WHERE "id" IN (SELECT c."id" FROM "LlmCall" c WHERE {UNSENT} ORDER BY c."id" FOR NO KEY UPDATE SKIP LOCKED)
 """)  # noqa: S608
@@ -110,7 +109,7 @@ RETURNING b."id", b."attempt", b."jobId", b."model", b."status", b."requestCount
     COALESCE(EXTRACT(EPOCH FROM {NOW} - b."downSince"), 0) AS down_s,
     EXTRACT(EPOCH FROM {NOW} - COALESCE(b."submittedAt", b."createdAt")) AS age_s,
     EXTRACT(EPOCH FROM {NOW} - COALESCE(b."expiresAt", b."createdAt" + interval '1 day')) AS overdue_s,
-    {IS_WANTED} AS is_wanted, b."endpoint" <> :endpoint AS is_stranded, b."error" ->> 'code' AS code
+    {IS_WANTED} AS is_wanted, b."endpoint" <> :endpoint AS is_stranded
 """)  # noqa: S608
 
 # The status too: a batch that was begun meanwhile by a batch submitter who lost it is no longer what this one holds.
@@ -118,11 +117,11 @@ FENCE = '"id" = :id AND "attempt" = :attempt AND "status" = :held'
 
 # A time that cannot be: the provider's clock is wrong, and it promised a day.
 SUBMITTED = sa.text(f"""
-UPDATE "LlmBatch" SET "status" = 'submitted', "providerBatchId" = :found, "submittedAt" = {NOW}, "downSince" = NULL,
-    "error" = CAST(:error AS jsonb), "nextLookAt" = {NOW} + make_interval(secs => :delay_s),
+UPDATE "LlmBatch" SET "status" = :status, "providerBatchId" = :found, "submittedAt" = {NOW}, "downSince" = NULL,
+    "error" = NULL, "nextLookAt" = {NOW} + make_interval(secs => :delay_s),
     "expiresAt" = CASE WHEN CAST(:expires AS timestamp) BETWEEN {NOW} AND {NOW} + interval '2 days'
                        THEN CAST(:expires AS timestamp) ELSE {NOW} + interval '1 day' END
-WHERE "id" = :id AND ("status" = 'waiting' OR ("status" = 'submitted' AND "providerBatchId" = :found))
+WHERE "id" = :id AND ("status" = 'waiting' OR (medq_batch_is_open("status") AND "providerBatchId" = :found))
 """)  # noqa: S608
 
 BODIES = sa.text("""
@@ -141,10 +140,10 @@ SELECT "id", "model", octet_length("request") AS size FROM "LlmCall"
 WHERE "batchId" = :id AND "status" = 'waiting' AND "id" = ANY(CAST(:ids AS text[])) ORDER BY "id" FOR NO KEY UPDATE
 """)
 
-# Without a reply: free, or, when nobody knows, at the most it can have cost.
+# Without a reply: free, or, when nobody knows, at the most it can have cost: see medq_call_costs.
 FAIL_REST = sa.text(f"""
 UPDATE "LlmCall" SET "status" = 'failed', "error" = CAST(:error AS jsonb), "completedAt" = {NOW}, "request" = NULL,
-       "costUsd" = CASE WHEN :is_free THEN 0 * "costUsd" ELSE "costUsd" END
+       "costUsd" = CASE WHEN :is_free THEN 0 * "ceilingUsd" END
 WHERE "id" IN (SELECT "id" FROM "LlmCall" WHERE "batchId" = :id AND "status" = 'waiting'
                ORDER BY "id" FOR NO KEY UPDATE)
 """)  # noqa: S608
@@ -280,7 +279,6 @@ def take_batch(connection: sa.Connection, *, endpoint: str, hold_s: float, stran
         overdue_s=float(row["overdue_s"]),
         is_wanted=row["is_wanted"],
         is_stranded=row["is_stranded"],
-        was_begun_again=row["code"] == BEGUN_AGAIN,
     )
 
 
@@ -307,16 +305,22 @@ def note_submitted(
         "found": found.id,
         "expires": found.expires_at.replace(tzinfo=None) if found.expires_at else None,
         "delay_s": delay_s,
-        "error": _error("unavailable", BEGUN_AGAIN, "An earlier try may have begun it too.") if is_again else None,
+        "status": "resubmitted" if is_again else "submitted",
     }
     return connection.execute(SUBMITTED, parameters).rowcount == 1
+
+
+def note_single(connection: sa.Connection, batch: HeldBatch) -> HeldBatch:
+    """Remember that doubles of a batch that was begun again have been looked for; the batch as it is now."""
+    _change(connection, batch, "\"status\" = 'submitted'")
+    return replace(batch, status="submitted")
 
 
 def is_other_submitted(connection: sa.Connection, batch: HeldBatch, *, endpoint: str) -> bool:
     """Whether the endpoint has another batch for the same model under way, as far as the ledger knows."""
     statement = sa.text("""
         SELECT EXISTS (SELECT 1 FROM "LlmBatch" WHERE "id" <> :id AND "endpoint" = :endpoint AND "model" = :model
-                       AND "status" = 'submitted')
+                       AND medq_batch_is_open("status") AND "status" <> 'waiting')
     """)
     return bool(
         connection.execute(statement, {"id": batch.id, "endpoint": endpoint, "model": batch.model}).scalar_one()

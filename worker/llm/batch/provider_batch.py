@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
-BatchStatus = Literal["waiting", "submitted", "completed", "expired", "failed", "cancelled"]
+from models.states import BatchStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,6 @@ class HeldBatch:
     overdue_s: float  # since the provider promised to be done; negative before
     is_wanted: bool  # its job still goes on
     is_stranded: bool  # it is of another endpoint, whose workers have gone
-    was_begun_again: bool  # an earlier try to begin it may have come through as well: not looked for yet
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Form, Header, Query, Response, UploadFile
 from pydantic import BaseModel
 
+from models.states import JobStatus
 from worker.enqueue import enqueue_job, job_id_of
 from worker.jobs import queries
 from worker.jobs.commands import cancel_job, retry_job
@@ -15,7 +16,7 @@ from worker.jobs.queries import JobOverview
 from worker.jobs.retention import Retention, StillRunning
 from worker.messages import web_problems
 from worker.web.access import Admin, Anyone, Visitor
-from worker.web.bodies import Job, JobDetail, JobPage, JobStatus, Text
+from worker.web.bodies import Job, JobDetail, JobPage, Text
 from worker.web.forms import (
     FRAME,
     Cursor,

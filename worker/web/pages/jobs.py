@@ -11,13 +11,14 @@ from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel
 
+from models.states import JobStatus
 from worker.jobs import queries
 from worker.jobs.queries import JobOverview
 from worker.messages import phrases, web_problems
 from worker.web.access import Admin, Anyone
 from worker.web.api import files as api_files
 from worker.web.api import jobs as api_jobs
-from worker.web.bodies import JobStatus, Text
+from worker.web.bodies import Text
 from worker.web.forms import FRAME, Cursor, Id, Search
 from worker.web.live import Live
 from worker.web.pages.fields import live_fields, write_fields

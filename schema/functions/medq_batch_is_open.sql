@@ -1,0 +1,6 @@
+-- Whether a provider's batch has not ended.
+-- The one place in SQL that says so, as models/states.py is in Python. The planner puts the list in its place.
+
+CREATE OR REPLACE FUNCTION medq_batch_is_open(status TEXT) RETURNS BOOLEAN AS $$
+    SELECT status IN ('waiting', 'submitted', 'resubmitted');
+$$ LANGUAGE sql IMMUTABLE;
