@@ -243,7 +243,7 @@ def test_lasting_faults_end_the_job_with_a_french_sentence(
 
     assert caught.value.code == code
     assert KEY not in str(caught.value)
-    assert str(caught.value).endswith("puis relancez la tâche.")
+    assert str(caught.value).endswith("puis relancer la tâche.")
 
 
 @pytest.mark.parametrize(

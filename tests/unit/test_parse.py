@@ -567,7 +567,7 @@ def test_a_row_without_a_question_is_rejected() -> None:
 )
 def test_a_qcm_with_fewer_than_two_options_is_rejected(options: dict[str, str], have: str) -> None:
     assert row(sheet("qcm", {**QCM, **options})).rejection == (
-        f"Un QCM demande au moins deux options : cette ligne {have}. Ajoutez celles qui manquent, puis renvoyez la "
+        f"Un QCM demande au moins deux options : cette ligne {have}. Ajouter celles qui manquent, puis renvoyer la "
         "ligne."
     )
 

@@ -108,7 +108,7 @@ def test_a_refusal_of_every_call_ends_the_job_with_a_sentence(status: int, body:
 
     assert isinstance(meaning, ProviderRefused)
     assert meaning.code == code
-    assert str(meaning).endswith("puis relancez la tâche.")
+    assert str(meaning).endswith("puis relancer la tâche.")
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_what_may_be_the_content_or_every_call_says_both(status: int, body: obje
     assert not isinstance(meaning, SizeRefused)
     assert meaning.otherwise is not None
     assert meaning.otherwise.code == code
-    assert str(meaning.otherwise).endswith("puis relancez la tâche.")
+    assert str(meaning.otherwise).endswith("puis relancer la tâche.")
 
 
 @pytest.mark.parametrize(

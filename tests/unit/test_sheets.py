@@ -469,7 +469,7 @@ def test_a_long_cell_is_never_cut() -> None:
 def test_a_quote_that_is_never_closed_is_told_with_its_line() -> None:
     message = failure(b'a;b\nc;d\ne;"f\ng;h\ni;j\n', "x.csv")
 
-    assert message == "Un guillemet ouvert à la ligne 3 n'est jamais fermé : corrigez le fichier CSV."
+    assert message == "Un guillemet ouvert à la ligne 3 n'est jamais fermé : corriger le fichier CSV."
 
 
 # Bad files
@@ -525,7 +525,7 @@ def test_a_bad_file_fails_with_one_french_sentence(data: bytes, name: str, words
 
 def test_an_upload_above_the_limit_is_refused() -> None:
     assert failure(b"a;b\n" * 1000, "x.csv", max_bytes=1000) == (
-        "Le fichier est trop volumineux : 0,004 Mo pour 0,001 Mo au plus. Partagez-le en plusieurs fichiers."
+        "Le fichier est trop volumineux : 0,004 Mo pour 0,001 Mo au plus. Le partager en plusieurs fichiers."
     )
 
 
@@ -609,7 +609,7 @@ def test_too_many_rows_fail_and_headers_do_not_count() -> None:
     data = xlsx({"qcm": table(rows), "qroc": table(rows)})
 
     assert len(read(data, max_rows=20)) == 2
-    assert failure(data, max_rows=19) == "Le fichier contient plus de 19 lignes : partagez-le en plusieurs fichiers."
+    assert failure(data, max_rows=19) == "Le fichier contient plus de 19 lignes : le partager en plusieurs fichiers."
     assert "plus de 9 lignes" in failure("\n".join(row[0] + ";x" for row in rows).encode(), "x.csv", max_rows=9)
 
 

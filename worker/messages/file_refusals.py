@@ -22,19 +22,19 @@ NO_RIGHT_TO_READ = (
 
 # -- its size
 
-EMPTY = "Le fichier est vide : vérifiez-le, puis renvoyez-le."
+EMPTY = "Le fichier est vide : le vérifier, puis le renvoyer."
 
 
 def too_large(max_bytes: int) -> str:
     """An upload that is not taken. `max_bytes` is set in binary megabytes, and shown as it was set."""
     limit = f"{max_bytes / (1024 * 1024):.1f}".removesuffix(".0").replace(".", ",")
-    return f"Le fichier dépasse la taille maximale de {limit} Mo : partagez-le en plusieurs fichiers."
+    return f"Le fichier dépasse la taille maximale de {limit} Mo : le partager en plusieurs fichiers."
 
 
 def larger_than_read(size: int, max_bytes: int) -> str:
     """A stored file that is not read. Both in bytes."""
     return (
-        f"Le fichier est trop volumineux : {megabytes(size)} Mo pour {megabytes(max_bytes)} Mo au plus. Partagez-le en "
+        f"Le fichier est trop volumineux : {megabytes(size)} Mo pour {megabytes(max_bytes)} Mo au plus. Le partager en "
         "plusieurs fichiers."
     )
 
@@ -42,20 +42,20 @@ def larger_than_read(size: int, max_bytes: int) -> str:
 def too_large_unzipped(max_bytes: int) -> str:
     """A workbook that holds more than it may, once it is unzipped."""
     return (
-        f"Le fichier est trop volumineux une fois décompressé : {megabytes(max_bytes)} Mo au plus. Partagez-le en "
+        f"Le fichier est trop volumineux une fois décompressé : {megabytes(max_bytes)} Mo au plus. Le partager en "
         "plusieurs fichiers."
     )
 
 
 def too_many_rows(max_rows: int) -> str:
     """`max_rows`: of all sheets."""
-    return f"Le fichier contient plus de {max_rows} lignes : partagez-le en plusieurs fichiers."
+    return f"Le fichier contient plus de {max_rows} lignes : le partager en plusieurs fichiers."
 
 
 def too_many_columns(sheet: str, width: int, max_columns: int) -> str:
     """Of one sheet."""
     return (
-        f"La feuille « {sheet[:40]} » compte {width} colonnes, {max_columns} au plus sont lues : supprimez celles "
+        f"La feuille « {sheet[:40]} » compte {width} colonnes, {max_columns} au plus sont lues : supprimer celles "
         "qui n'ont rien à voir avec les questions."
     )
 
@@ -64,25 +64,25 @@ def extent_too_large(rows: int, columns: int) -> str:
     """Cells far from all others."""
     return (
         f"Une feuille du classeur s'étend sur {rows} lignes et {columns} colonnes, presque toutes vides : "
-        "supprimez les cellules éloignées des questions."
+        "supprimer les cellules éloignées des questions."
     )
 
 
 # -- its format
 
 CORRUPT = (
-    "Le classeur est endommagé ou illisible : ouvrez-le dans un tableur, enregistrez-le à nouveau, puis renvoyez-le."
+    "Le classeur est endommagé ou illisible : l'ouvrir dans un tableur, l'enregistrer à nouveau, puis le renvoyer."
 )
-PROTECTED = "Le classeur est protégé par un mot de passe : retirez cette protection, puis renvoyez-le."
+PROTECTED = "Le classeur est protégé par un mot de passe : retirer cette protection, puis le renvoyer."
 ZIP_BOMB = (
-    "Le fichier compressé est anormal (contenu démesuré) : il n'a pas été ouvert. Enregistrez-le à nouveau dans un "
-    "tableur, puis renvoyez-le."
+    "Le fichier compressé est anormal (contenu démesuré) : il n'a pas été ouvert. L'enregistrer à nouveau dans un "
+    "tableur, puis le renvoyer."
 )
 UNKNOWN_ENCODING = (
-    "L'encodage du fichier n'est pas reconnu : les lettres accentuées ne se lisent pas. Dans votre tableur, "
-    "enregistrez-le comme classeur (.xlsx) ou comme « CSV UTF-8 », puis renvoyez-le."
+    "L'encodage du fichier n'est pas reconnu : les lettres accentuées ne se lisent pas. Dans un tableur, "
+    "l'enregistrer comme classeur (.xlsx) ou comme « CSV UTF-8 », puis le renvoyer."
 )
-_SEND_INSTEAD = "envoyez un classeur (.xlsx, .xls, .xlsb, .ods) ou un fichier .csv."
+_SEND_INSTEAD = "envoyer un classeur (.xlsx, .xls, .xlsb, .ods) ou un fichier .csv."
 
 PDF = "un PDF"
 IMAGE = "une image"
@@ -105,18 +105,18 @@ def not_a_spreadsheet(what: str | None = None) -> str:
 
 def open_quote(line: int) -> str:
     """Of a CSV."""
-    return f"Un guillemet ouvert à la ligne {line} n'est jamais fermé : corrigez le fichier CSV."
+    return f"Un guillemet ouvert à la ligne {line} n'est jamais fermé : corriger le fichier CSV."
 
 
 # -- its sheets
 
 ONLY_HEADERS = (
-    "Le fichier ne contient aucune question : les feuilles reconnues n'ont que leur en-tête. Ajoutez les questions, "
-    "puis renvoyez-le."
+    "Le fichier ne contient aucune question : les feuilles reconnues n'ont que leur en-tête. Ajouter les questions, "
+    "puis le renvoyer."
 )
 NO_ROW_BELOW_A_HEADER = (
-    "Le fichier ne contient aucune question : aucune feuille n'a de ligne sous son en-tête. Ajoutez les questions, "
-    "puis renvoyez-le."
+    "Le fichier ne contient aucune question : aucune feuille n'a de ligne sous son en-tête. Ajouter les questions, "
+    "puis le renvoyer."
 )
 
 

@@ -24,41 +24,40 @@ def batch_refused(host: str, code: str) -> str:
 
 # -- access
 
-QUOTA_SPENT = "Le quota du fournisseur du modèle est épuisé : rechargez le compte, puis relancez la tâche."
+QUOTA_SPENT = "Le quota du fournisseur du modèle est épuisé : recharger le compte, puis relancer la tâche."
 
 
 def place_refused(host: str) -> str:
     """The provider serves no one in this country."""
     return (
-        f"Le fournisseur du modèle ({host}) ne répond pas depuis ce pays : choisissez-en un autre, puis relancez la "
-        "tâche."
+        f"Le fournisseur du modèle ({host}) ne répond pas depuis ce pays : en choisir un autre, puis relancer la tâche."
     )
 
 
 def key_refused(host: str) -> str:
     """The provider does not know the key."""
-    return f"Le fournisseur du modèle ({host}) refuse la clé d'accès : corrigez-la, puis relancez la tâche."
+    return f"Le fournisseur du modèle ({host}) refuse la clé d'accès : la corriger, puis relancer la tâche."
 
 
 def blocked(host: str, status: int) -> str:
     """A firewall answers with a page. `status`: of HTTP."""
     return (
-        f"Un pare-feu devant {host} bloque les appels (HTTP {status}, une page web au lieu d'une réponse) : faites "
-        "autoriser l'adresse de ce serveur, ou corrigez l'adresse du modèle, puis relancez la tâche."
+        f"Un pare-feu devant {host} bloque les appels (HTTP {status}, une page web au lieu d'une réponse) : faire "
+        "autoriser l'adresse de ce serveur, ou corriger l'adresse du modèle, puis relancer la tâche."
     )
 
 
 def model_forbidden(model: str, host: str) -> str:
     """The key has no right to this model."""
     return (
-        f"La clé d'accès n'a pas droit au modèle « {model} » chez {host} : changez de clé ou de modèle, puis relancez "
+        f"La clé d'accès n'a pas droit au modèle « {model} » chez {host} : changer de clé ou de modèle, puis relancer "
         "la tâche."
     )
 
 
 def model_not_found(model: str, host: str) -> str:
     """There is no such model at this address."""
-    return f"Le modèle « {model} » n'existe pas à l'adresse {host} : corrigez l'un ou l'autre, puis relancez la tâche."
+    return f"Le modèle « {model} » n'existe pas à l'adresse {host} : corriger l'un ou l'autre, puis relancer la tâche."
 
 
 def redirected(host: str, target: str | None) -> str:
@@ -77,32 +76,30 @@ def no_reply_limit(model: str) -> str:
     """The model takes neither name of the ceiling of a reply."""
     return (
         f"Le modèle « {model} » n'accepte aucune limite de réponse (paramètres « max_completion_tokens » et "
-        "« max_tokens ») : choisissez-en un autre, puis relancez la tâche."
+        "« max_tokens ») : en choisir un autre, puis relancer la tâche."
     )
 
 
 def no_structured_replies(model: str) -> str:
     """The model takes no JSON schema."""
     return (
-        f"Le modèle « {model} » n'accepte pas les réponses structurées (JSON Schema) : choisissez-en un autre, "
-        "puis relancez la tâche."
+        f"Le modèle « {model} » n'accepte pas les réponses structurées (JSON Schema) : en choisir un autre, "
+        "puis relancer la tâche."
     )
 
 
 def calls_refused(model: str, host: str, parameter: str | None) -> str:
     """Something that every call has is refused; `parameter` where the provider names it."""
     which = f" (paramètre « {parameter} »)" if parameter else ""
-    return (
-        f"Le modèle « {model} » refuse les appels{which} chez {host} : choisissez-en un autre, puis relancez la tâche."
-    )
+    return f"Le modèle « {model} » refuse les appels{which} chez {host} : en choisir un autre, puis relancer la tâche."
 
 
 def everything_refused(model: str, host: str, *, status: int, is_page: bool) -> str:
     """Every content is refused and nobody knows why. `status`: of HTTP; `is_page`: a web page answers."""
     what = "une page web répond à la place du modèle" if is_page else f"HTTP {status}"
     return (
-        f"Le fournisseur du modèle ({host}) refuse tous les appels, quel qu'en soit le contenu ({what}) : vérifiez "
-        f"l'adresse et le modèle « {model} », puis relancez la tâche."
+        f"Le fournisseur du modèle ({host}) refuse tous les appels, quel qu'en soit le contenu ({what}) : vérifier "
+        f"l'adresse et le modèle « {model} », puis relancer la tâche."
     )
 
 

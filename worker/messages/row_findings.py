@@ -11,14 +11,14 @@ from worker.messages.phrases import some_columns
 
 # -- its type and its question
 
-NO_TEXT = "Le texte de la question manque. Écrivez-le, puis renvoyez la ligne."
+NO_TEXT = "Le texte de la question manque. L'écrire, puis renvoyer la ligne."
 
 
 def unknown_type(cell: str) -> str:
     """Refused. `cell`: of the column of types; "" for an empty one."""
     written = f"« {cell} »" if cell else "vide"
     return (
-        f"Type de question inconnu ({written}) : qcm, qroc, cas_qcm ou cas_qroc attendu. Corrigez-le, puis renvoyez la "
+        f"Type de question inconnu ({written}) : qcm, qroc, cas_qcm ou cas_qroc attendu. Le corriger, puis renvoyer la "
         "ligne."
     )
 
@@ -30,7 +30,7 @@ def too_few_options(options: int) -> str:
     """Refused: a QCM with one option, or none."""
     have = "n'en a aucune" if not options else "en a une seule"
     return (
-        f"Un QCM demande au moins deux options : cette ligne {have}. Ajoutez celles qui manquent, puis renvoyez la "
+        f"Un QCM demande au moins deux options : cette ligne {have}. Ajouter celles qui manquent, puis renvoyer la "
         "ligne."
     )
 
@@ -40,7 +40,7 @@ def too_many_options(options: int, excess: Mapping[str, str]) -> str:
     shown = ", ".join(f"{letter} « {text} »" for letter, text in excess.items())
     return (
         f"Cette ligne a {options} options, cinq au plus sont possibles (A à E) ; en trop : {shown}. "
-        "Réduisez la question à cinq options, ou partagez-la en deux, puis renvoyez la ligne."
+        "Réduire la question à cinq options, ou la partager en deux, puis renvoyer la ligne."
     )
 
 
@@ -63,8 +63,8 @@ def other_labels(options: Mapping[str, str]) -> str:
 # -- its case
 
 NO_CASE_TEXT = (
-    "Le texte du cas clinique manque, sur cette ligne et sur les autres lignes du même cas. Écrivez-le sur l'une "
-    "d'elles, puis renvoyez les lignes du cas."
+    "Le texte du cas clinique manque, sur cette ligne et sur les autres lignes du même cas. L'écrire sur l'une "
+    "d'elles, puis renvoyer les lignes du cas."
 )
 
 
@@ -81,9 +81,7 @@ def case_text_inherited(case: str) -> str:
 # -- its specialty and course
 
 SPECIALTY, COURSE = "La matière", "Le cours"
-NO_NAMES = (
-    "La matière et le cours manquent : l'un des deux au moins est nécessaire. Écrivez-le, puis renvoyez la ligne."
-)
+NO_NAMES = "La matière et le cours manquent : l'un des deux au moins est nécessaire. L'écrire, puis renvoyer la ligne."
 FROM_OTHER_ROWS = "reprise des autres lignes du même cours"
 FROM_COURSE = "remplacée par le cours"
 COURSE_FROM_SPECIALTY = "Cours absent : la matière est retenue comme cours."
@@ -94,8 +92,8 @@ def name_too_long(column: str, cell: str, length: int, longest: int) -> str:
     """Refused. `column`: `SPECIALTY` or `COURSE`; lengths in characters."""
     return (
         f"{column} « {cell} » fait {length} caractères : un nom en a {longest} au plus. "
-        "Vérifiez que les colonnes de cette ligne ne sont pas décalées, donnez un nom plus court, "
-        "puis renvoyez la ligne."
+        "Vérifier que les colonnes de cette ligne ne sont pas décalées, donner un nom plus court, "
+        "puis renvoyer la ligne."
     )
 
 
@@ -129,8 +127,8 @@ LEVEL_CONFIGURED = "celui de la configuration de la tâche"
 NO_LEVEL = "Niveau manquant : "
 NO_LEVEL_ELSEWHERE = (
     "il n'est ni sur la ligne, ni sur les autres lignes du même cours ou de la même matière, "
-    "ni dans la source, ni dans le nom du fichier. Ajoutez une colonne « niveau » (PCEM1 à DCEM4), "
-    "ou donnez « defaultLevel » dans la configuration de la tâche."
+    "ni dans la source, ni dans le nom du fichier. Ajouter une colonne « niveau » (PCEM1 à DCEM4), "
+    "ou donner « defaultLevel » dans la configuration de la tâche."
 )
 
 
@@ -214,7 +212,7 @@ def letters_beside_options(cell: str, question_type: str) -> str:
     """Refused: a QCM's key where a short answer is due, and there are options."""
     return (
         f"La réponse « {cell} » est une clé de QCM et cette ligne a des options, mais elle est de type "
-        f"{question_type} : donnez-lui le type qcm (ou cas_qcm), ou écrivez la réponse en toutes lettres."
+        f"{question_type} : lui donner le type qcm (ou cas_qcm), ou écrire la réponse en toutes lettres."
     )
 
 
@@ -222,8 +220,8 @@ def letters_beside_unread(cell: str, question_type: str, columns: Sequence[str])
     """Refused: a QCM's key where a short answer is due, and cells of these columns are not read."""
     return (
         f"La réponse « {cell} » n'est qu'une clé de QCM, et cette ligne, de type {question_type}, a des "
-        f"cellules non lues ({some_columns(columns)}) : si ce sont des options, nommez leurs colonnes « option a », "
-        "« option b »… et donnez à la ligne le type qcm ; sinon, écrivez la réponse en toutes lettres."
+        f"cellules non lues ({some_columns(columns)}) : si ce sont des options, nommer leurs colonnes « option a », "
+        "« option b »… et donner à la ligne le type qcm ; sinon, écrire la réponse en toutes lettres."
     )
 
 
@@ -242,7 +240,7 @@ def cell_date(column: str, cell: str) -> str:
     """A key or an option that a spreadsheet made a date of."""
     return (
         f"La colonne « {column} » contient une date (« {cell} ») : un tableur change en date une "
-        "saisie comme 1-2. Vérifiez ce qui était écrit."
+        "saisie comme 1-2. Vérifier ce qui était écrit."
     )
 
 
@@ -250,7 +248,7 @@ def number_format_unknown(column: str, cell: str) -> str:
     """A key or an option whose number is shown nobody knows how."""
     return (
         f"La colonne « {column} » contient un nombre (« {cell} ») dont le format n'est pas connu : "
-        "un pourcentage ou une unité peut manquer. Écrivez-le en texte."
+        "un pourcentage ou une unité peut manquer. L'écrire en texte."
     )
 
 

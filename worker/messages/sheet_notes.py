@@ -14,10 +14,10 @@ from worker.messages.phrases import count, number_list, some_columns
 LEFT_RESULT = "Feuille de résultats d'une correction précédente : elle n'est pas relue."
 LEFT_UNWANTED = "La configuration de la tâche demande de ne pas la lire."
 LEFT_EMPTY = "Feuille vide."
-LEFT_HIDDEN = "Feuille masquée : elle n'est pas lue. Pour qu'elle le soit, affichez-la, puis renvoyez le fichier."
+LEFT_HIDDEN = "Feuille masquée : elle n'est pas lue. Pour qu'elle le soit, l'afficher, puis renvoyer le fichier."
 LEFT_UNKNOWN = (
     "Son nom n'indique pas de type de question (qcm, qroc, cas_qcm, cas_qroc) "
-    "et elle n'a pas de colonne « type » qui en donne un. Renommez-la, ou donnez-lui un type dans la configuration de "
+    "et elle n'a pas de colonne « type » qui en donne un. La renommer, ou lui donner un type dans la configuration de "
     "la tâche (« sheets »)."
 )
 
@@ -29,9 +29,9 @@ TWO_OPTIONS = "« option a » et « option b »"
 CASE_TEXT = "« texte du cas »"
 NEEDED = (
     "Il faut « matiere » ou « cours », « texte de la question » et « reponse » ; pour un QCM « option a », "
-    "« option b »… ; pour un cas clinique « texte du cas ». Renommez ces colonnes dans le fichier, puis renvoyez-le, "
-    "ou dites dans la configuration de la tâche ce que les vôtres contiennent (« columns ») et quelle matière manque "
-    "(« defaultSpecialty »)."
+    "« option b »… ; pour un cas clinique « texte du cas ». Renommer ces colonnes dans le fichier, puis le renvoyer, "
+    "ou dire dans la configuration de la tâche ce que celles du fichier contiennent (« columns ») et quelle matière "
+    "manque (« defaultSpecialty »)."
 )
 
 
@@ -110,7 +110,7 @@ def no_key_column(sheet: str, questions: int) -> str:
     """A sheet of QCM without official keys."""
     return (
         f"{_of_sheet(sheet)}aucune colonne de clé n'est reconnue ; {count(questions, 'QCM', 'QCM')} sans clé "
-        "officielle. S'il y en a une, nommez-la « reponse »."
+        "officielle. S'il y en a une, la nommer « reponse »."
     )
 
 
@@ -200,7 +200,7 @@ def guessed_encoding(encoding: str) -> str:
     """No encoding of French."""
     return (
         f"Le fichier n'est ni en UTF-8 ni dans un encodage du français : il a été lu comme « {encoding} ». "
-        "Vérifiez les textes, ou renvoyez-le comme « CSV UTF-8 »."
+        "Vérifier les textes, ou le renvoyer comme « CSV UTF-8 »."
     )
 
 
