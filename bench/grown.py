@@ -80,7 +80,7 @@ def show_job(connection: sa.Connection) -> object:
 def find_standing(connection: sa.Connection) -> object:
     """What is stored under a hundred contents that are new, and what came before with them."""
     hashes = [f"new {n}" for n in range(100)]
-    connection.execute(history_store.BY_ID, {"ids": hashes}).all()
+    connection.execute(history_store.SQL["find_questions"], {"ids": hashes}).all()
     return history_store.find_earlier(connection, hashes=hashes, texts=hashes, ids=hashes)
 
 

@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -89,7 +90,7 @@ def server_search(database: Database, config: str, *, folded: bool) -> Search:
             query = compose_query("1", question.question)
             return list(connection.execute(statement, {"text": query.text}).scalars())
 
-        return [database.transact(lambda c, q=q: one(c, q)) for q in asked]
+        return [database.transact(partial(one, question=q)) for q in asked]
 
     return search
 
@@ -141,7 +142,7 @@ def speed(url: str | None, chunks: int, batches: int) -> None:
         started = time.perf_counter()
         for number in range(chunks // 250):
             document = _zipf_document(number, rng, words, shares)
-            database.transact(lambda c, document=document: document_store.store_document(c, document))
+            database.transact(partial(document_store.store_document, document=document))
         finish_index(database)
         print(f"{chunks} passages stored in {time.perf_counter() - started:.0f} s")
         corpus = database.transact(passage_search.read_corpus)

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ import psycopg
 
 from bench import document
 from bench.document import Figure, Result
-from bench.meters import CpuMeter, Usage, busy_share, count_transactions, memory_mb
+from bench.meters import CpuMeter, Usage, busy_share, count_transactions
 from bench.site import Site, open_ground, open_site
+from tests.support.probes import memory_mb
 from tests.support.uploads import write_csv, write_truth
 from worker.embedded import Services
 
@@ -142,10 +144,10 @@ def measure_zero(site: Site) -> Result:
     """A model that takes no time: what is left is the worker."""
     # What start, prepare, workbook and the end of every thread take comes once per job, however long it is. Sweeps come
     # by the clock, not by the batch, so there is but the first of each process.
-    quiet = {"processes": 2, "threads": 4, "latency_s": 0.0, "MEDQ_SWEEP_SECONDS": "600"}
-    small = run_job(site, 500, **quiet)
+    quiet = partial(run_job, processes=2, threads=4, latency_s=0.0, MEDQ_SWEEP_SECONDS="600")
+    small = quiet(site, 500)
     _forget(site)
-    run = run_job(site, 3000, **quiet)
+    run = quiet(site, 3000)
     more = run.batches - small.batches
     per_batch = 1000 / run.batches
     return Result(

@@ -30,8 +30,9 @@ import sqlalchemy as sa
 
 from bench import document
 from bench.document import Figure, Result
-from bench.meters import CpuMeter, count_transactions, cpu_s
+from bench.meters import CpuMeter, count_transactions
 from bench.site import ADMIN, Site, open_ground, open_site
+from tests.support.probes import cpu_s
 from tests.support.uploads import write_csv, write_truth
 
 TOKEN = "bench-token-0123456789"  # noqa: S105

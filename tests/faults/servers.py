@@ -208,7 +208,7 @@ def at_random(rng: random.Random, **rates: float) -> Spoil:
     """Each fate at its rate, whatever is sent."""
     lock = threading.Lock()
 
-    def spoil(_chunk: bytes) -> str:
+    def spoil(chunk: bytes) -> str:
         with lock:
             drawn = rng.random()
         for fate, rate in rates.items():

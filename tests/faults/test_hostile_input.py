@@ -95,7 +95,7 @@ NAMES = (
 
 def test_a_hostile_name_is_only_a_name(platform: Platform, nursery: Nursery) -> None:
     content = workbook(row(1, *HEADERS) + question(2, "Une question"))
-    urls = {"database_url": platform.database_url, "storage_url": platform.storage_url}
+    urls: dict[str, Any] = {"database_url": platform.database_url, "storage_url": platform.storage_url}
     jobs = Jobs(platform)
     for name in NAMES:
         jobs.ids.append(

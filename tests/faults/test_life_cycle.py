@@ -56,9 +56,9 @@ class Died(Exception):
 
 
 @contextmanager
-def dying_at(point: Point) -> Iterator[None]:
-    def reached(passed: Point, *about: object) -> None:
-        if passed == point:
+def dying_at(fatal: Point) -> Iterator[None]:
+    def reached(point: Point, *about: object) -> None:
+        if point == fatal:
             raise Died
 
     before, failpoints.reached = failpoints.reached, reached
@@ -116,6 +116,9 @@ class LifeCycle(RuleBasedStateMachine):
 
     @rule(target=held, owner=OWNERS)
     def claim(self, owner: str) -> Claimed | None:
+        return self._claim(owner)
+
+    def _claim(self, owner: str) -> Claimed | None:
         token = f"{owner}:{next(self.parts.numbers)}"
         claimed = self.parts.database.transact(lambda c: self.parts.line.claim(c, owner=token, lease_s=LEASE_S))
         if claimed is not None:
@@ -138,7 +141,7 @@ class LifeCycle(RuleBasedStateMachine):
     def advance(self, owner: str, most: int) -> None:
         """Claim and run, as an idle thread does."""
         for _ in range(most):
-            claimed = self.claim(owner)
+            claimed = self._claim(owner)
             if claimed is None:
                 return
             self.run(claimed)
@@ -146,17 +149,17 @@ class LifeCycle(RuleBasedStateMachine):
     @rule(target=held, owner=OWNERS, point=POINTS)
     def die_and_be_swept(self, owner: str, point: Point) -> Claimed | None:
         """As `die`, and everybody else has noticed."""
-        claimed = self.die(owner, point)
+        claimed = self._die(owner, point)
         self.lose_all()
         return claimed
 
     @rule(target=held, point=POINTS)
     def die_and_be_replaced(self, point: Point) -> Any:
         """As `die`, and somebody else has the task by now: whoever comes back is stale while it runs."""
-        first = self.die("a:1:x", point)
+        first = self._die("a:1:x", point)
         self.lose_all()
         self.wait_no_longer()
-        second = self.claim("b:2:y")
+        second = self._claim("b:2:y")
         if first and second and first.task.id == second.task.id:
             self.end_late(first)
             self.seen["overtaken"] += 1
@@ -165,7 +168,10 @@ class LifeCycle(RuleBasedStateMachine):
     @rule(target=held, owner=OWNERS, point=POINTS)
     def die(self, owner: str, point: Point) -> Claimed | None:
         """Claim, begin, and vanish at a fault point; who has the claim may come back later, and be stale by then."""
-        claimed = self.claim(owner)
+        return self._die(owner, point)
+
+    def _die(self, owner: str, point: Point) -> Claimed | None:
+        claimed = self._claim(owner)
         if claimed is None:
             return None
         with dying_at(point):
@@ -302,7 +308,7 @@ def test_the_life_of_tasks_in_any_order(platform: Platform, seed: int, monkeypat
     wait_for_age(platform, 0.2)  # sweeps wait a moment after the server's start
     seen = Counter[str]()
     machine = type("Machine", (LifeCycle,), {"parts": parts, "seen": seen})
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         hypothesis.seed(seed)(machine),
         settings=settings(
             max_examples=300 if LONG else 16,

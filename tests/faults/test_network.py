@@ -21,13 +21,13 @@ from tests.support.harness import (
     check_at_rest,
     check_nothing_counted,
     check_nothing_lost,
-    make_workbook,
     open_calls,
     promise,
     read_books,
 )
 from tests.support.nursery import Nursery
 from tests.support.surroundings import Platform
+from tests.support.workbooks import make_workbook
 
 MISSING = find_missing()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=MISSING or "")

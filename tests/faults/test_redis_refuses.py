@@ -27,8 +27,8 @@ WEAK = ("on", "resetkeys", "~dramatiq*", "resetchannels", "nocommands", "+@conne
 
 def weaken(client: redis.Redis, *rights: str) -> None:
     """From now on everybody who has the password has these rights alone, but for whoever looks after the server."""
-    client.execute_command("ACL", "SETUSER", "keeper", "on", "nopass", "~*", "&*", "+@all")
-    client.execute_command("ACL", "SETUSER", "default", *WEAK, *rights)
+    client.execute_command("ACL", "SETUSER", "keeper", "on", "nopass", "~*", "&*", "+@all")  # type: ignore[no-untyped-call]
+    client.execute_command("ACL", "SETUSER", "default", *WEAK, *rights)  # type: ignore[no-untyped-call]
 
 
 def become_replica(client: redis.Redis) -> None:
@@ -37,7 +37,7 @@ def become_replica(client: redis.Redis) -> None:
 
 
 def mend(client: redis.Redis) -> None:
-    client.execute_command("ACL", "SETUSER", "default", "on", "~*", "&*", "+@all")
+    client.execute_command("ACL", "SETUSER", "default", "on", "~*", "&*", "+@all")  # type: ignore[no-untyped-call]
     client.replicaof("NO", "ONE")
     client.config_set("maxmemory", "0")
     client.flushall()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from re import _constants as sre  # type: ignore[attr-defined]
-from re import _parser  # type: ignore[attr-defined]
+from re import _constants, _parser
 from typing import Any
 
 LEAD = 40  # characters of what leads up to a part
 MANY = 8  # a repeat that may go on for longer than this can be fed without end
 Maker = Callable[[int], str]  # length → a string of about that length
+sre: Any = _constants
 
 CATEGORIES = {
     sre.CATEGORY_DIGIT: "1",
@@ -79,7 +79,7 @@ def _sample_one(operation: Any, argument: Any) -> str:  # noqa: PLR0911 (one lin
     if operation is sre.IN:
         return _sample_class(argument)
     if operation in (sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT):
-        return _sample(argument[2]) * max(1, min(argument[0], MANY))
+        return _sample(argument[2]) * max(1, min(int(argument[0]), MANY))
     if operation is sre.BRANCH:
         return _sample(argument[1][0])
     if operation is sre.SUBPATTERN:

@@ -90,7 +90,7 @@ def compose(text: str) -> object:
 
 
 STEPS: dict[str, Callable[[str], object]] = {
-    **{f"the cell {name}": (lambda text, n=n: parse_cell(n, text)) for n, name in enumerate(HEADER)},
+    **{f"the cell {name}": partial(parse_cell, n) for n, name in enumerate(HEADER)},
     "a header": parse_header,
     "the names of sheet and file": parse_names,
     "fold": lambda text: (fold_name.__wrapped__(text), fold_text(text)),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import cycle
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import openpyxl
@@ -175,9 +176,9 @@ def settle_all(browser: Browser) -> None:
         browser.wait_for_text(f"{left} question{'s' if left > 1 else ''} restante{'s' if left > 1 else ''}")
         if key == "é" and left > 1:
             browser.press("j")  # looks at another one first
-            browser.wait(lambda it=before: item_shown(browser) not in (None, it), "another question")
+            browser.wait(lambda it=before: item_shown(browser) not in (None, it), "another question")  # type: ignore[misc]
             browser.press("k")
-            browser.wait(lambda it=before: item_shown(browser) == it, "the question again")
+            browser.wait(lambda it=before: item_shown(browser) == it, "the question again")  # type: ignore[misc]
         browser.press(key)
         if key == "m":
             browser.wait(lambda: browser.run("return document.activeElement.name") in ("lettres", "reponse"), "a field")
@@ -185,7 +186,7 @@ def settle_all(browser: Browser) -> None:
                 browser.press("!", "\ue007")
             else:
                 browser.press(*"\ue004\ue004\ue004\ue004", " ", "\ue007")  # E too
-        browser.wait(lambda it=before: item_shown(browser) != it, f"the next question after {key}")
+        browser.wait(lambda it=before: item_shown(browser) != it, f"the next question after {key}")  # type: ignore[misc]
     assert browser.run("return window.samePage")
 
 
@@ -283,7 +284,8 @@ def test_a_page_goes_on_by_itself_after_its_server_was_away(
     browser, _ = windows
     llm.configure(truth=write_upload(tmp_path / "a.xlsx"), hold=True)
     job_id = site.enqueue(tmp_path / "a.xlsx", file_name="a.xlsx")
-    proxy = {"MEDQ_WEB_TOKEN": "", "MEDQ_WEB_USER_HEADER": "X-User", "MEDQ_WEB_TRUSTED_PROXIES": "127.0.0.1"}
+    proxy: dict[str, Any] = {"MEDQ_WEB_TOKEN": "", "MEDQ_WEB_USER_HEADER": "X-User"}
+    proxy["MEDQ_WEB_TRUSTED_PROXIES"] = "127.0.0.1"
     browser.chrome.delete_all_cookies()
     browser.cdp("Network.enable", {})
     browser.cdp("Network.setExtraHTTPHeaders", {"headers": {"X-User": TEACHER}})

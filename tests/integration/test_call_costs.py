@@ -25,7 +25,7 @@ def engine(database_url: str) -> sa.Engine:
     return sa.create_engine(database_url, poolclass=NullPool)
 
 
-def costs(engine: sa.Engine, statement: str, **parameters: Any) -> tuple[Decimal | None, Decimal | None]:
+def costs(engine: sa.Engine, statement: str, **parameters: Any) -> tuple[Any, Any]:
     with engine.begin() as connection:
         connection.execute(sa.text(statement), parameters)
         row = connection.execute(sa.text('SELECT "ceilingUsd", "costUsd" FROM "LlmCall"')).one()

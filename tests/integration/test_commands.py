@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-import xlsxwriter  # type: ignore[import-untyped]
+import xlsxwriter
 
 from tests.support.commands import Medq
 from tests.support.scripted_llm import ScriptedLlm
@@ -210,7 +210,7 @@ def test_doctor_finds_this_platform_well_once_somebody_works(medq: Medq) -> None
     }
 
     with medq.platform.workers():
-        medq.platform.wait_until(lambda: count_workers(medq.platform.engine) > 0, what="the worker is seen")
+        medq.platform.wait_until(lambda: bool(count_workers(medq.platform.engine)), what="the worker is seen")
         report = medq.json("doctor")
     assert report["ok"] is True
     assert {check["name"]: check["level"] for check in report["checks"]} == {**levels, "workers": "ok"}

@@ -137,7 +137,7 @@ def test_a_budget_is_kept_by_what_the_provider_counted_whoever_is_killed(
         job_id = priced.enqueue(make_workbook(tmp_path / "a.xlsx", 1000), config={"maxCostUsd": 15})
         # When a process is killed again and again in the middle of its calls, each lost at 1.5 dollars
         for killed in range(3):
-            priced.wait_until(lambda n=killed: llm.stats()["replied"] > 5 * n, what="some calls")
+            priced.wait_until(lambda n=killed: llm.stats()["replied"] > 5 * n, what="some calls")  # type: ignore[misc]
             os.kill(workers.pids()[0], signal.SIGKILL)
         job = priced.wait_for_job(job_id)
     # Then the provider was never owed more than the budget, nor more than the books say

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -56,7 +57,7 @@ def test_a_process_that_cannot_call_leaves_the_work_to_those_that_can(
                             "application_name LIKE 'medq-watch%'") == 2, what="both listen")  # fmt: skip
         # When they work on one job
         job_id = platform.enqueue(make_workbook(tmp_path / "a.xlsx", 200))
-        seen_by_doctor = []
+        seen_by_doctor: list[Any] = []
         while (job := platform.job(job_id))["status"] not in ("completed", "failed"):
             said.add(job["message"] or "")
             held += platform.value(HELD)

@@ -48,7 +48,7 @@ def teach(llm: ScriptedLlm, known: list[KnownQuestion], *, accuracy: float) -> N
     llm.configure(truth=truth, accuracy=accuracy)
 
 
-def run(platform: Platform, known: list[KnownQuestion], **shares: float) -> Scores:
+def run(platform: Platform, known: list[KnownQuestion], **shares: Any) -> Scores:
     environment = {**platform.worker_environment(MEDQ_THREADS="8"), "MEDQ_LEASE_SECONDS": "30"}
     settings = Settings.model_validate(environment)
     return evaluate(known, settings, Spoiling(**shares), told=lambda _done, _total: None)

@@ -8,6 +8,7 @@ from collections import Counter
 from tests.support.surroundings import Platform
 from worker.db.engine import Database
 from worker.queue import tasks
+from worker.queue.job import Task
 
 numbers = itertools.count(1)
 
@@ -42,7 +43,7 @@ def add_jobs(site: Platform, user_id: str, count: int, *, batches: int = 2, prio
     return ids
 
 
-def claim(site: Platform) -> tasks.Task | None:
+def claim(site: Platform) -> Task | None:
     found = Database(site.engine).transact(lambda c: tasks.claim_task(c, owner=f"h:1:x:{next(numbers)}", lease_s=30))
     return found[0] if found else None
 

@@ -90,7 +90,7 @@ def test_each_thing_is_moved_to_its_own_place_and_back(site: Site) -> None:
 
     # When it is taken back, then everything stands where older workers look for it, but for what no run needs any more
     downgrade(site.url, "021")
-    gone = [("ended", "prepare", None, None, {"read": []})]
+    gone: list[Any] = [("ended", "prepare", None, None, {"read": []})]
     kept = [row if row[0] != "refused" or row[1] != "prepare" else (*row[:3], None, row[4]) for row in tasks]
     assert site.rows(TASKS) == [gone[0] if (row[0], row[1]) == ("ended", "prepare") else row for row in kept]
     assert site.rows(CALLS) == calls

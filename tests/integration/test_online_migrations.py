@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -66,7 +66,7 @@ class Traffic:
 
     address: str
     kinds: Sequence[str]
-    longest: Counter[str] = field(default_factory=Counter)
+    longest: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     done: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)

@@ -29,7 +29,7 @@ from worker.jobs import removal
 from worker.jobs.invariants import look
 from worker.jobs.retention import Retention, StillRunning
 from worker.questions import history_store
-from worker.questions.decision import Order
+from worker.questions.decision import Action, Order
 from worker.questions.question import Question
 from worker.review.decide import decide
 from worker.review.decision_store import list_items
@@ -109,10 +109,11 @@ def _fill(platform: Platform, llm: ScriptedLlm, folder: Path) -> dict[str, str]:
         jobs["failed"] = _send_as(platform, PROF, folder / "a.xlsx", config={"sheets": {"no such": "qcm"}})
     assert platform.job(jobs["failed"])["status"] == "failed"
     database = Database(platform.engine)
-    for job, stem, action, user in (
+    decisions: tuple[tuple[str, str, Action, str], ...] = (
         ("first", "Contestée ?", "keep", ADMIN),
         ("second", "Autre sans clé ?", "accept", PROF),
-    ):
+    )
+    for job, stem, action, user in decisions:
         rows = database.transact(lambda c, job=job: list_items(c, jobs[job], open_only=True))  # type: ignore[misc]
         (item,) = [row for row in rows if row.question and row.question["text"] == stem]
         decide(database, Order(item.id, action, user, "command"))
@@ -458,7 +459,7 @@ def test_a_file_comes_in_again_after_its_job_was_forgotten(
         job_id = send(path, applyCorrections=True)
         book = openpyxl.load_workbook(platform.job(job_id)["outputUrl"].removeprefix("file://"))
         columns = {cell.value: cell.column for cell in book["qcm"][1]}
-        pasted = [
+        pasted: list[Any] = [
             tuple(book["qcm"].cell(n, columns[name]).value or "" for name in PASTED) for n in range(2, len(FIRST) + 2)
         ]
         assert ("Sans clé ?", "BE") in [row[:2] for row in pasted]

@@ -10,7 +10,7 @@ import re
 import threading
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -241,7 +241,7 @@ def make_outdated(database: Database) -> None:
         'UPDATE "CourseDocument" SET "indexVersion" = 1, "termCount" = 0',
     )
     for statement in statements:
-        database.transact(lambda c, statement=statement: c.execute(sa.text(statement)))
+        database.transact(lambda c, statement=statement: c.execute(sa.text(statement)))  # type: ignore[misc]
 
 
 def test_what_an_earlier_release_indexed_is_indexed_anew_while_older_workers_search(
@@ -448,6 +448,7 @@ def test_two_ingests_at_once_store_each_document_once(database: Database, tmp_pa
 def test_an_interrupted_ingest_leaves_whole_documents_and_goes_on(database: Database, courses: Path) -> None:
     # Given an ingest that stops between two files, and one that stops inside a transaction
     going = ingest_files(database, find_files([courses]), NO_LABELS)
+    assert isinstance(going, Generator)
     next(going)
     going.close()
 

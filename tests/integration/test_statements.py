@@ -17,7 +17,7 @@ from worker.db.statements import read_statements
 ROOT = Path(__file__).resolve().parents[2] / "worker"
 FILES = sorted(ROOT.rglob("*.sql"))
 # Names become numbers, one for each, as the server counts them.
-NUMBERED = PGDialect_psycopg(paramstyle="numeric_dollar")
+NUMBERED: sa.Dialect = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 DIMENSIONS = 3
 # What stands in a statement that needs an extension, and how the database is given it where the server can.
 EXTENSIONS = (

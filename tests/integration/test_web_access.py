@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -86,7 +87,7 @@ def routes(web: Web) -> set[tuple[str, str]]:
     """Method and path of every route; of what is mounted, that it is the assets."""
     found = list(iter_route_contexts(web.server.app.routes))
     assert {one.path for one in found if not one.methods} == {ASSETS.rstrip("/")}
-    return {(method, one.path) for one in found for method in one.methods or ()}
+    return {(method, str(one.path)) for one in found for method in one.methods or ()}
 
 
 def concrete(path: str) -> str:
@@ -282,7 +283,7 @@ def test_a_page_elsewhere_does_not_reach_it_under_its_own_name(local: Web, host:
 
 def test_a_header_is_believed_from_the_named_proxies_alone(platform: Platform) -> None:
     add_people(platform)
-    named = {"MEDQ_WEB_TOKEN": "", "MEDQ_WEB_USER_HEADER": "X-Forwarded-User"}
+    named: dict[str, Any] = {"MEDQ_WEB_TOKEN": "", "MEDQ_WEB_USER_HEADER": "X-Forwarded-User"}
     with serving(platform.worker_environment(), MEDQ_WEB_TRUSTED_PROXIES="127.0.0.0/8", **named) as web:
         asked = {"X-Forwarded-User": ADMIN, "Host": "medq.example"}
         assert web.ask("/api/v1/jobs", headers=asked).status == 200

@@ -205,7 +205,7 @@ def test_hostile_texts_are_shown_and_do_nothing(site: Platform, web: Web, llm: S
         site.wait_for_job(job_id)
     (item_id, *_) = [row["id"] for row in site.rows('SELECT "id" FROM "AiValidationOpenItem" ORDER BY "id"')]
     site.execute('ALTER TABLE "AiValidationJob" DISABLE TRIGGER USER')  # which would refuse most of it
-    known: set[str] = set()
+    known: set[tuple[str, ...]] = set()
     for text in ("harmlos", *HOSTILE):
         # Every text that anybody could have put into the database
         site.execute(

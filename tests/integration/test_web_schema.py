@@ -52,7 +52,8 @@ def ask_all(web: Web, real: dict[str, list[str]], mode: GenerationMode) -> set[t
     """Every operation; ids are now invented, now real. What was asked, and the statuses that came."""
     schema = schemathesis.openapi.from_url(f"{web.url}/api/v1/openapi.json", headers=HEADERS)
     schema.config.generation.update(with_security_parameters=False)  # who asks is not invented
-    operations = sorted((found.ok() for found in schema.get_all_operations()), key=lambda one: one.method == "delete")
+    found = [one.ok() for one in schema.get_all_operations()]  # type: ignore[union-attr]
+    operations = sorted(found, key=lambda one: one.method == "delete")
     return {seen for operation in operations for seen in ask_often(web, operation, real, mode)}
 
 

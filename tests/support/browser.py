@@ -134,7 +134,11 @@ class Browser:
 
     def errors(self) -> list[str]:
         """What the browser's console complains of: scripts that fail, and whatever the security policy stopped."""
-        return [line["message"] for line in self.chrome.get_log("browser") if line["level"] == "SEVERE"]
+        return [
+            line["message"]
+            for line in self.chrome.get_log("browser")  # type: ignore[no-untyped-call]
+            if line["level"] == "SEVERE"
+        ]
 
 
 def axe_core() -> str:

@@ -144,7 +144,7 @@ class Deciders:
             database.close()
 
     def _decide(self, database: Database, user: str, rng: random.Random, item_id: str) -> None:
-        action: Action = rng.choice(["accept", "accept", "keep", "keep", "edit", "discard", "undo"])  # type: ignore[assignment]
+        action: Action = rng.choice(["accept", "accept", "keep", "keep", "edit", "discard", "undo"])
         key = "AE" if action == "edit" else None
         try:
             decide(database, Order(item_id, action, user, "command", key=key))

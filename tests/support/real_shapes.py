@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import xlsxwriter  # type: ignore[import-untyped]
+import xlsxwriter
 
 from tests.support.courses import ASKS, ASPECTS, CASES, Condition, articles, read_conditions
 

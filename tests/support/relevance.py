@@ -6,6 +6,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from tests.support.courses import AskedQuestion, Course
 from worker.courses import document_store, passage_search
@@ -38,7 +39,7 @@ def store(database: Database, courses: Sequence[Course]) -> None:
             chunks=chunks,
             chunk_terms=tuple(index_terms(f"{context}\n{chunk.heading}\n{chunk.text}") for chunk in chunks),
         )
-        database.transact(lambda c, document=document: document_store.store_document(c, document))
+        database.transact(partial(document_store.store_document, document=document))
     finish_index(database)
 
 

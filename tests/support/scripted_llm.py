@@ -472,8 +472,8 @@ class Server:
             if self.script.retry_after_s is not None:
                 headers["retry-after"] = self._retry_after(self.script.retry_after_s)
             said = self.script.error_body
-            error = _error(self.script.error_code, "as the script says") if said is None else said.encode()
-            return status, headers, error, task, questions
+            body = _error(self.script.error_code, "as the script says") if said is None else said.encode()
+            return status, headers, body, task, questions
         message, finish = compose_message(self.script, task, questions, rng)
         completion = _completion(number, sent, body, message, finish)
         resize(self.script, completion, questions=len(questions), ceiling=ceiling_of(sent))

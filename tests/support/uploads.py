@@ -33,7 +33,7 @@ def write_csv(path: Path, count: int, *, start: int = 1) -> Path:
 
 def write_xlsx(path: Path, count: int) -> Path:
     """The same questions as a workbook with the sheet `qcm`."""
-    import xlsxwriter  # type: ignore[import-untyped]
+    import xlsxwriter
 
     with xlsxwriter.Workbook(path, {"constant_memory": True}) as book:
         sheet = book.add_worksheet("qcm")

@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.message import Message
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
@@ -26,7 +27,7 @@ TOKEN = "jeton-des-essais-0123456789"
 @dataclass
 class Answer:
     status: int
-    headers: Mapping[str, str]
+    headers: Message
     body: bytes
 
     def json(self) -> Any:

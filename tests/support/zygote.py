@@ -204,7 +204,7 @@ def _serve(orders: socket.socket, woken: int) -> Callable[[], object] | None:
     """Returns in a forked child, what it is to do; and None when nobody wants any more."""
     children: set[int] = set()
     while True:
-        readable, _, _ = select.select([orders, woken], [], [])
+        readable, _, _ = select.select([orders.fileno(), woken], [], [])
         if woken in readable:
             os.read(woken, 4096)
             for pid in list(children):
@@ -212,7 +212,7 @@ def _serve(orders: socket.socket, woken: int) -> Callable[[], object] | None:
                 if ended:
                     children.discard(pid)
                     orders.send(f"ended {pid} {os.waitstatus_to_exitcode(status)}".encode())
-        if orders in readable:
+        if orders.fileno() in readable:
             data, streams, _, _ = socket.recv_fds(orders, LONGEST_MESSAGE, 3)
             if not data:
                 break
@@ -260,7 +260,7 @@ def _import_all() -> None:
     import openpyxl  # noqa: F401
     import python_calamine  # noqa: F401
     import sqlalchemy as sa
-    import xlsxwriter  # type: ignore[import-untyped]  # noqa: F401
+    import xlsxwriter  # noqa: F401
 
     for module in MODULES:
         import_module(module)

@@ -119,7 +119,7 @@ def watch_for(seconds: float, *, every_s: float | None) -> NotifierLog:
         idle_threads=lambda: 4,
         waker=Waker(lambda _times: None, work=lambda _times: None, begun=lambda: 0, clock=clock),
         alive=lambda: watchdog.append(clock.now_s),
-        listen=Line(clock, every_s).open,
+        listen=Line(clock, every_s).open,  # type: ignore[arg-type]
         clock=clock,
     )
     notifier.run(Stopped(clock, seconds))
@@ -173,7 +173,7 @@ def test_what_is_notified_during_a_look_is_looked_at_afterwards() -> None:
         sweep_s=SWEEP_S,
         idle_threads=lambda: 4,
         waker=Waker(lambda _times: None, work=lambda _times: None, begun=lambda: 0, clock=clock),
-        listen=Twice(clock, None).open,
+        listen=Twice(clock, None).open,  # type: ignore[arg-type]
         clock=clock,
     )
     notifier.run(Stopped(clock, 4))

@@ -331,7 +331,8 @@ def test_levels_have_one_spelling(cell: str) -> None:
 
 
 def levels(*rows: Mapping[str, str], file_name: str = "x.xlsx", level: str | None = None) -> list[str | None]:
-    return [r.question and r.question.level for r in parse(sheet("qcm", *rows), file_name=file_name, level=level).rows]
+    read = parse(sheet("qcm", *rows), file_name=file_name, level=level).rows
+    return [row.question.level if row.question else None for row in read]
 
 
 def test_a_missing_level_is_sought_in_order() -> None:

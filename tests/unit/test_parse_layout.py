@@ -146,7 +146,7 @@ def test_a_row_that_lost_its_question_is_still_refused() -> None:
 
 
 def courses(upload: ParsedUpload) -> list[str | None]:
-    return [row.question and row.question.course for row in upload.rows]
+    return [row.question.course if row.question else None for row in upload.rows]
 
 
 def block(*names: tuple[str, str]) -> RawSheet:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,7 +37,7 @@ def read(*sheets: RawSheet, name: str = "x.xlsx", **config: object) -> ParsedUpl
     return read_questions(sheets, name, JobConfig.parse({"defaultLevel": "DCEM2", **config}))
 
 
-def sentence(*sheets: RawSheet, **config: object) -> str:
+def sentence(*sheets: RawSheet, **config: Any) -> str:
     with pytest.raises(JobFailed) as raised:
         read(*sheets, **config)
     return str(raised.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -70,11 +71,12 @@ def test_every_slice_of_a_text_is_found_however_it_is_typeset(words: list[str], 
     text = " ".join(words)
     begin = data.draw(st.integers(0, len(words)))
     part = " ".join(words[begin : data.draw(st.integers(begin, len(words)))])
-    quote = data.draw(
-        st.sampled_from(
-            [str, str.upper, lambda t: unicodedata.normalize("NFD", t), lambda t: t.replace(" ", "\u202f  ")]
-        )
-    )(part)
+    typeset: list[Callable[[str], str]] = [
+        *(str, str.upper),
+        lambda t: unicodedata.normalize("NFD", t),
+        lambda t: t.replace(" ", "\u202f  "),
+    ]
+    quote = data.draw(st.sampled_from(typeset))(part)
 
     found = find_quote(quote, text)
 

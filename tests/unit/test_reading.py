@@ -123,7 +123,7 @@ def test_a_heading_of_several_lines_is_whole() -> None:
 
 def test_a_table_of_contents_gives_no_heading() -> None:
     contents = [f"{number} Chapitre de cardiologie . . . . . . . . . . . . {number}0" for number in range(1, 7)]
-    pages = [[Line("3 Traitement 33", is_bold=True), *contents], [*BODY]]
+    pages: list[list[str | Line]] = [[Line("3 Traitement 33", is_bold=True), *contents], [*BODY]]
 
     assert [chunk.heading for chunk in chunk_document(typeset(*pages))] == [None]
 

@@ -149,7 +149,7 @@ def a_question(**fields: Any) -> Question:
 
 
 def test_what_is_open_stands_on_one_screen_with_all_that_a_decision_needs() -> None:
-    looks = [
+    looks: list[dict[str, Any]] = [
         {
             "key": "C",
             "answer": None,

@@ -9,6 +9,7 @@ import pytest
 from worker.evaluation.figures import Answered, Asked, GivenKey, Spent
 from worker.evaluation.score import score
 from worker.evaluation.spoil import Spoiling, spoil_answers, spoil_keys
+from worker.questions.answers import Outcome
 from worker.questions.short_answers import is_other_answer
 
 LETTERS = list("ABCDE")
@@ -190,15 +191,16 @@ def test_the_list_of_what_was_missed_names_the_row_and_says_what_each_look_gave(
 
 
 def test_specialties_are_one_whatever_their_spelling_and_add_up_to_the_whole() -> None:
+    rows: tuple[tuple[str, str, Outcome, str | None], ...] = (
+        ("Pédiatrie", "A", "confirmed", "A"),
+        ("pediatrie ", "B", "contested", "A"),
+        ("Cardiologie", "A", "contested", "C"),
+        ("Cardiologie", "B", "confirmed", "B"),
+        ("Cardiologie", "A", "failed", None),
+    )
     answered = [
         Answered(GivenKey("A", given), outcome, first=first, kept=given, asked=Asked("qcm", name))
-        for name, given, outcome, first in (
-            ("Pédiatrie", "A", "confirmed", "A"),
-            ("pediatrie ", "B", "contested", "A"),
-            ("Cardiologie", "A", "contested", "C"),
-            ("Cardiologie", "B", "confirmed", "B"),
-            ("Cardiologie", "A", "failed", None),
-        )
+        for name, given, outcome, first in rows
     ]
     cardiology, paediatrics = score(answered, NOTHING).specialties
     assert (cardiology.name, cardiology.questions, cardiology.looked, cardiology.right) == ("Cardiologie", 3, 2, 0)

@@ -106,7 +106,7 @@ def test_a_slow_viewer_misses_steps_and_not_the_end() -> None:
         for number in range(1, 6):
             rows.versions["a"] = str(number)
             reads = rows.reads
-            await until(lambda reads=reads: rows.reads > reads)
+            await until(lambda reads=reads: rows.reads > reads)  # type: ignore[misc]
         looks = rows.looks
         await until(lambda: rows.looks > looks)  # the look that read it has told it
         assert await anext(stream) == {"a": "a@5"}

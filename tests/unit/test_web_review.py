@@ -16,8 +16,8 @@ LETTERS = "ABCDE"
 KEYS = st.sets(st.sampled_from(LETTERS), min_size=1).map(lambda found: "".join(sorted(found)))
 
 
-def columns(question: dict[str, Any], *looks: dict[str, Any]) -> list[Column]:
-    common = {"type": "qcm", "specialty": "s", "course": "c", "level": "l", "semester": "s1", "text": "t"}
+def columns(question: dict[str, Any], *looks: Any) -> list[Column]:
+    common: Any = {"type": "qcm", "specialty": "s", "course": "c", "level": "l", "semester": "s1", "text": "t"}
     now = datetime(2026, 1, 1, tzinfo=UTC)
     item = Item(
         id="i", job_id="j", sheet="qcm", row_number=2, type="qcm", status="contested", reason=None, findings=[],

@@ -36,7 +36,7 @@ def _log_note(sentence: str) -> None:
 
 
 def upgrade(
-    url: str, revision: str = "head", *, patience_s: float = 600, say: Callable[[str], None] = _log_note
+    url: str, revision: str = "head", *, patience_s: float = 600, say: Callable[[str], object] = _log_note
 ) -> str | None:
     """Bring the database at `url` (SQLAlchemy's spelling) up to `revision`; return the revision it is at then.
 
