@@ -19,6 +19,7 @@ from worker.db.statements import load_driver_statements
 from worker.errors import UsageError
 from worker.failpoints import Point
 from worker.system.urls import Address, read_address
+from worker.text.characters import storable
 from worker.upload.storage import Storage
 
 SQL = load_driver_statements(__file__)
@@ -142,7 +143,7 @@ def _find_user(connection: Any, user: str) -> str:
 
 def _text(value: str | None) -> str | None:
     """Without what no PostgreSQL text can hold: NUL, and halves of characters."""
-    return value and value.replace("\x00", "").encode(errors="ignore").decode()
+    return value and storable(value)
 
 
 def _dump(config: Mapping[str, Any] | None) -> str | None:

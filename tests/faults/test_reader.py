@@ -20,7 +20,7 @@ from tests.faults.record import record
 from tests.support.harness import LONG
 from worker.errors import JobFailed
 from worker.upload.reading import read_sheets
-from worker.upload.reading.cells import cell_text, clean_text
+from worker.upload.reading.cells import cell_text
 from worker.upload.reading.encodings import repair_double
 
 SAMPLE = Path(__file__).resolve().parents[2] / "examples" / "questions.xlsx"
@@ -49,7 +49,7 @@ def check(read: Read) -> None:
     for sheet in read.sheets:
         for _, cells in sheet.rows:
             for cell in cells:
-                assert clean_text(cell) == cell
+                assert cell_text(cell) == cell
                 cell.encode()  # half a character raises
     if read.upload is not None:
         # Each row of a sheet that was read is there once, and a row without a question says why.
@@ -108,7 +108,7 @@ def _write_cell(sheet: xlsxwriter.worksheet.Worksheet, y: int, x: int, value: ob
 
 def as_read(text: str) -> str:
     """The text of a cell: clean, and with the letters repaired that chance has encoded twice."""
-    return repair_double(clean_text(text))[0]
+    return repair_double(cell_text(text))[0]
 
 
 @often

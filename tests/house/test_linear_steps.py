@@ -24,8 +24,9 @@ from worker.questions.letters import is_negative, named_letters, stated_key
 from worker.questions.question import Question, fold_name, fold_text
 from worker.questions.sheets import RawSheet
 from worker.questions.short_answers import is_other_answer, same_answer
-from worker.report.xlsx_writer import clean_text, fit_text
+from worker.report.xlsx_writer import fit_text
 from worker.system.urls import safe_url
+from worker.text.characters import clean_text
 from worker.upload.parsing import parse_upload
 from worker.upload.reading.delimited import read_records
 from worker.upload.storage import safe_name

@@ -79,6 +79,12 @@ def test_a_list_of_states_is_found_however_it_is_written() -> None:
         assert wanted in list(lists(text))
 
 
+def test_which_characters_are_control_is_said_once() -> None:
+    """A class of a regular expression that begins with the control characters stands where the rules do."""
+    ranges = re.compile(r"\\x00(\\x01)?(-|\\x03-)\\x0[0-9a-f]")
+    assert {place for place, text in sources() if ranges.search(text)} == {"text/characters.py"}
+
+
 def test_what_was_spent_is_what_stands_in_its_column() -> None:
     """A call under way has cost nothing yet: whoever sums costs leaves nothing out by its status."""
     filtered = re.compile(r'sum\((?:\w+\.)?"costUsd"\)\s*FILTER\s*\(WHERE[^)]*"status"')

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tests.support.scripted_forms import events
 from worker.llm.calls import MOST_TOKENS, Usage
-from worker.llm.wire import MAX_NAME, describe_illegible, read_completion, storable
+from worker.llm.wire import MAX_NAME, describe_illegible, read_completion
+from worker.text.characters import storable
 
 
 def completion(content: object = "{}", finish: str = "stop", **others: Any) -> dict[str, Any]:

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from worker.system.standard_streams import visible
+from worker.text.characters import DIRECTIONS
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-STEERING_IN_JSON = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+STEERING_IN_JSON = re.compile(f"[\x7f-\x9f\ud800-\udfff{DIRECTIONS}]")
 EMBEDDED_MODEL_WARNING = (
     "No LLM is configured: the small embedded demonstration model answers. Its answers mean nothing and nothing is "
     "validated. Set OPENAI_API_KEY, OPENAI_BASE_URL or AZURE_OPENAI_* for real ones."

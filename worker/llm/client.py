@@ -21,10 +21,11 @@ from worker.errors import ProviderRefused, ProviderUnavailable, UsageError
 from worker.failpoints import Point
 from worker.llm.calls import Allowance, Endpoint, Reply, Request, Usage
 from worker.llm.refusals import explain_refusal
-from worker.llm.wire import ENCODED, MAX_ILLEGIBLE, MAX_NAME, TOO_LARGE, parse_json, read_completion, storable
+from worker.llm.wire import ENCODED, MAX_ILLEGIBLE, MAX_NAME, TOO_LARGE, parse_json, read_completion
 from worker.messages import provider_faults
 from worker.settings import DEFAULT_MODEL, Settings
 from worker.system.transport import BoundedClient, Bounds
+from worker.text.characters import storable
 
 OPENAI_URL = "https://api.openai.com/v1"
 AZURE_API_VERSION = "2024-10-21"  # the stable one, which knows strict schemas

@@ -16,6 +16,7 @@ from worker.llm.calls import Reply, Request
 from worker.queue import pauses
 from worker.queue.job import Task
 from worker.queue.pauses import IS_REFUSED
+from worker.text.characters import storable
 
 NOW = "timezone('UTC', clock_timestamp())"
 
@@ -276,7 +277,7 @@ def succeed_calls(connection: sa.Connection, replies: Mapping[str, tuple[Reply, 
     rows = [
         {
             "call_id": call_id,
-            "response": reply.raw.replace("\x00", ""),
+            "response": storable(reply.raw),
             "model": reply.model,
             "prompt": reply.usage.prompt_tokens,
             "cached": reply.usage.cached_tokens,

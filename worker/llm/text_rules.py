@@ -12,6 +12,7 @@ from operator import eq
 from worker.llm.calls import AskedQuestion, Request
 from worker.questions.answers import Refusal
 from worker.questions.letters import named_letters
+from worker.text.characters import clean_text
 from worker.text.markup import without_markup
 
 MIN_LETTERS_EXPLANATION = 20
@@ -30,7 +31,6 @@ _PLACEHOLDER_STARTS = ("lorem ipsum", "explication a completer", "explication no
 _LEAKS = re.compile(r"officialanswer|correctanswers|optionexplanations|\bjson\b|message syst[eè]me|system prompt", re.I)
 _LEAK_WORDS = ("officialanswer", "correctanswers", "optionexplanations", "json", "message syst", "system prompt")
 _OWN_LETTER = re.compile(r"^(?:\([A-E]\)|[A-E]\s*+[—–:)]|[A-E]\s++-)\s*")
-_UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # categories Cc and Cs, but \n and \t
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -40,13 +40,6 @@ class Refused(Exception):
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(code)
         self.refusal = Refusal(code=code, detail=detail)
-
-
-def clean_text(text: str) -> str:
-    """Without NUL, control characters (line break and tab stay), lone surrogates and outer spaces."""
-    if _UNWANTED.search(text):
-        text = _UNWANTED.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-    return text.strip()
 
 
 class TextCheck:
@@ -61,7 +54,7 @@ class TextCheck:
 
     def answer(self, value: str | None) -> str:
         """The short answer: "?" and "…" are none; "5" and "B12" are."""
-        answer = without_markup(clean_text(value)) if value else ""
+        answer = without_markup(clean_text(value).strip()) if value else ""
         if not any(c.isalnum() for c in answer) or _is_placeholder(answer):
             raise Refused("no_answer", "no answer of its own to a short-answer question")
         self._read.append(answer)
@@ -69,7 +62,7 @@ class TextCheck:
 
     def explanation(self, value: str | None) -> str:
         """The general explanation."""
-        text = without_markup(clean_text(value)) if value else ""
+        text = without_markup(clean_text(value).strip()) if value else ""
         if not text:
             raise Refused("no_explanation", "no explanation")
         self._refuse_hollow(text, MIN_LETTERS_EXPLANATION)
@@ -77,7 +70,7 @@ class TextCheck:
 
     def option_explanation(self, value: str | None, wire: str) -> str:
         """The explanation of one present option, without the letter that we will write before it."""
-        text = without_markup(clean_text(value)) if value else ""
+        text = without_markup(clean_text(value).strip()) if value else ""
         if text.startswith((wire, f"({wire}")):
             text = _OWN_LETTER.sub("", text)
         if not text:

@@ -9,10 +9,11 @@ from worker.llm.analyses import Quote, Result
 from worker.llm.calls import ILLEGIBLE, AskedQuestion, CheckedReply, Request
 from worker.llm.message import Message, read_message
 from worker.llm.quotes import find_quote
-from worker.llm.text_rules import Refused, TextCheck, clean_text
+from worker.llm.text_rules import Refused, TextCheck
 from worker.llm.wire import Ambiguous, Completion, read_completion
 from worker.questions.answers import Citation, Look, Refusal, Verdict
 from worker.questions.letters import is_negative, stated_key
+from worker.text.characters import clean_text
 
 
 def check_reply(raw: str, request: Request) -> CheckedReply:
@@ -30,7 +31,7 @@ def check_reply(raw: str, request: Request) -> CheckedReply:
     absent = _absent(message, refused, truncated=truncated)
     if completion is None:
         absent = Refusal(ILLEGIBLE, "the reply is no completion")
-    model = clean_text(reply.model) or request.model
+    model = clean_text(reply.model).strip() or request.model
     looks: dict[str, Look] = {}
     refusals: dict[str, Refusal] = {}
     for asked in request.questions:
@@ -115,7 +116,7 @@ def _read_key(letters: Sequence[str] | None, asked: AskedQuestion) -> str:
 
 def _states_another_key(said: Result, asked: AskedQuestion) -> bool:
     """Whether the explanation says for sure that the right answer is another one than the letters beside it."""
-    stated = stated_key(clean_text(said.explanation or ""))
+    stated = stated_key(clean_text(said.explanation or "").strip())
     if stated is None or is_negative(asked.question.text):
         return False
     return stated != {letter.strip().upper() for letter in said.correct_answers or ()}
@@ -152,6 +153,6 @@ def _read_citations(quotes: Sequence[Quote], asked: AskedQuestion) -> Iterator[C
     """
     texts = {excerpt.id: excerpt.text for excerpt in asked.excerpts}
     for cited in quotes:
-        found = find_quote(clean_text(cited.quote), texts.get(cited.excerpt, ""))
+        found = find_quote(clean_text(cited.quote).strip(), texts.get(cited.excerpt, ""))
         if found is not None:
             yield Citation(excerpt=cited.excerpt, quote=found)

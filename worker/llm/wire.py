@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from worker.llm.calls import Usage
 from worker.messages import provider_faults
+from worker.text.characters import storable
 
 MAX_NAME = 200  # characters of a model's name
 MAX_ILLEGIBLE = 2**18  # characters kept of a reply that cannot be read
 LONGEST_INT = 18  # digits: no number of a reply has more, and Python refuses to read 4,301
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _EVENT_FIELDS = ("data:", "event:", "id:", "retry:", ":")
 
 
@@ -108,11 +107,6 @@ def parse_json(text: str) -> object:
         return DECODER.decode(text)
     except (ValueError, RecursionError):
         return None
-
-
-def storable(text: str) -> str:
-    """Without what a database refuses: NUL, and half characters."""
-    return _UNSTORABLE.sub("", text)
 
 
 def _assemble(stream: str) -> Mapping[str, Any] | None:

@@ -5,7 +5,6 @@ Text stays text whatever it looks like: an uploaded `=cmd()` is never a formula.
 
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +14,7 @@ from xml.sax.saxutils import escape
 
 from worker.messages import workbook_words
 from worker.report.content import CellStyle, ReportCell, ReportSheet
+from worker.text.characters import clean_text
 
 MAX_UTF16_UNITS = 32_767  # of one cell; Excel counts as UTF-16 does
 SHORT = MAX_UTF16_UNITS // 2  # characters that fit whatever they are
@@ -25,10 +25,6 @@ NOTE_AUTHOR = "medq"
 MAX_NOTES = 20_000  # of a workbook: they stay in memory until its end (about 1.5 kB each), and Excel opens slowly
 NOTE_WIDTH_PX, NOTE_LINE_PX, NOTE_LINE_CHARACTERS = 320, 16, 55
 
-# XML 1.0 has no way to write these; lone surrogates have none in UTF-8 either.
-_UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-_LINE_BREAK = re.compile("\r\n?")
-_NEEDS_CLEANING = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]")
 
 _BASE: Mapping[str, Any] = {"text_wrap": True, "valign": "top"}
 _STYLES: Mapping[CellStyle, Mapping[str, Any]] = {
@@ -198,13 +194,6 @@ def _write_note(worksheet: Any, row: int, column: int, note: str) -> None:
     lines = sum(1 + len(line) // NOTE_LINE_CHARACTERS for line in note.split("\n"))
     size = {"width": NOTE_WIDTH_PX, "height": NOTE_LINE_PX * (lines + 1)}
     worksheet.write_comment(row, column, fit_text(note), {"author": NOTE_AUTHOR, **size})
-
-
-def clean_text(text: str) -> str:
-    r"""The text as a workbook can hold it: no control character but \n and \t, no lone surrogate."""
-    if not _NEEDS_CLEANING.search(text):
-        return text
-    return _UNWRITABLE.sub("", _LINE_BREAK.sub("\n", text))
 
 
 def fit_text(text: str) -> str:

@@ -11,8 +11,9 @@ import sys
 from contextlib import suppress
 from typing import Any, TextIO
 
-# Control characters (C0 but tab and newline, DEL, C1), what turns the direction of writing, what breaks lines unseen.
-_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+from worker.text.characters import CONTROL, DIRECTIONS
+
+_STEERING = re.compile(f"[{CONTROL}{DIRECTIONS}]")
 _BREAKS = re.compile(r"[\t\n]")
 
 

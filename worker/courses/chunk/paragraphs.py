@@ -11,6 +11,7 @@ from worker.courses.chunk.headings import MAX_HEADING, mark_headings
 from worker.courses.chunk.running import drop_running_lines
 from worker.courses.chunk.words import Spelling, are_accents_apart, compose_accents
 from worker.courses.document import ExtractedDocument, Line, Page
+from worker.text.characters import CONTROL
 
 MOST_INSERTED = 3  # sentences of a box on the same page
 MOST_BETWEEN = 6  # paragraphs that may stand between two halves of a sentence: notes, a figure's words, a box
@@ -34,7 +35,7 @@ _HYPHENS = frozenset("-\u00ad\u2010\ufffe\x02")
 _LIGATURES = {
     ord(sign): letters for sign, letters in zip("ﬀﬁﬂﬃﬄﬅﬆ", ("ff", "fi", "fl", "ffi", "ffl", "st", "st"), strict=True)
 }
-_CONTROL = re.compile("[\x00\x01\x03-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff]")
+_CONTROL = re.compile(f"[\n{CONTROL}](?<![\ufffe\x02])")  # but two by which a PDF marks a word that is cut
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
 _MARKS = re.compile(r"[\ufffe\x02\u00ad]")
 # Words that no sentence ends with.

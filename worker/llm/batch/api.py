@@ -17,9 +17,9 @@ from models.states import BatchStatus
 from worker.errors import ContentRefused, ProviderRefused, ProviderUnavailable
 from worker.llm.batch.provider_batch import ProviderBatch
 from worker.llm.calls import ILLEGIBLE
-from worker.llm.wire import storable
 from worker.logging import get_logger
 from worker.system.transport import Bounds
+from worker.text.characters import storable
 
 log = get_logger()
 

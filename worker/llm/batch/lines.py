@@ -10,7 +10,8 @@ from typing import IO, Any
 
 from worker.llm.batch.provider_batch import ResultLine, WaitingCall
 from worker.llm.calls import Reply, Usage
-from worker.llm.wire import MAX_ILLEGIBLE, TOO_LARGE, parse_json, read_completion, storable
+from worker.llm.wire import MAX_ILLEGIBLE, TOO_LARGE, parse_json, read_completion
+from worker.text.characters import storable
 
 # What OpenAI and Azure take at most in one file; a line also holds some 120 bytes around its body.
 MAX_LINES = 50_000

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from worker.questions.question import fold_name
+from worker.text.characters import without_control
 
 MAX_SHOWN = 120  # characters of a cell in a sentence: the cell itself is kept whole, beside it
 
@@ -27,7 +28,6 @@ _SHOWN_AGAIN = {
 _PARAGRAPH = re.compile(r"(?<![ \t])[ \t]*+\n[ \t]*+\n\s*")
 _RAISED = re.compile(r"<(sup|sub)>([^<>]{1,12})</\1>", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _DIGITS = {
     "sup": str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻"),
     "sub": str.maketrans("0123456789+-", "₀₁₂₃₄₅₆₇₈₉₊₋"),
@@ -65,7 +65,7 @@ def _from_html(text: str) -> str:
     stripped = _TAG.sub(lambda match: _tag_text(match, closed), text)
     if stripped != text:
         stripped = _PARAGRAPH.sub("\n\n", stripped)
-    return _CONTROL.sub("", _ENTITY.sub(_entity_text, stripped))
+    return without_control(_ENTITY.sub(_entity_text, stripped))
 
 
 def _without_hidden(text: str) -> str:

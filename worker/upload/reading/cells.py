@@ -6,21 +6,10 @@ import re
 from collections.abc import Sequence
 from datetime import date, datetime, time
 
+from worker.text.characters import clean_text
 from worker.upload.reading.formats import general
 
-# Everything PostgreSQL or XML refuses, and what nobody can see; line break and tab stay.
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
-_NEEDS_CLEANING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
-_BREAK = re.compile("\r\n?|\x85")
 _ESCAPE = re.compile(r"_x00([01][0-9A-Fa-f])_")  # OOXML writes control characters as _x000D_
-
-
-def clean_text(text: str) -> str:
-    r"""Line breaks as \n, no NUL or control character but \n and \t; spaces at the ends stay."""
-    if (text.isprintable() or not _NEEDS_CLEANING.search(text)) and "_x00" not in text:
-        return text
-    text = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), text)
-    return _CONTROL.sub("", _BREAK.sub("\n", text))
 
 
 def cell_text(value: object) -> str:
@@ -29,7 +18,9 @@ def cell_text(value: object) -> str:
     A date is `YYYY-MM-DD` where its format is not known.
     """
     if isinstance(value, str):
-        return clean_text(value) if value else ""
+        if "_x00" in value:
+            value = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), value)
+        return clean_text(value)
     if isinstance(value, bool):
         return "VRAI" if value else "FAUX"
     if isinstance(value, float):

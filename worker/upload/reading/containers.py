@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 from worker.errors import JobFailed
 from worker.messages import file_refusals
+from worker.text.characters import BINARY
 
 MAX_ENTRIES = 5_000
 MAX_RATIO = 400  # an unzipped/zipped ratio that no table of text reaches (deflate's own limit is 1032)
@@ -39,7 +40,7 @@ SIGNATURES = (
 )
 _MARKUP = re.compile(rb"\s*<(?:!doctype|html|\?xml|head|body|table|svg)\b", re.IGNORECASE)
 _BIFF_BEGIN = re.compile(rb"\x09\x08[\x08\x10]\x00\x00[\x05\x06]\x05\x00")  # BOF of a BIFF5 or BIFF8 workbook
-_TEXT_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_TEXT_CONTROL = re.compile(f"[{BINARY}]".encode())
 
 
 def not_a_spreadsheet(what: str | None = None) -> JobFailed:

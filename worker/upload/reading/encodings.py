@@ -8,6 +8,7 @@ import re
 from worker.errors import JobFailed
 from worker.messages import file_refusals, sheet_notes
 from worker.questions.sheets import Note
+from worker.text.characters import BINARY
 from worker.upload.reading.containers import not_a_spreadsheet
 
 _BOMS = (
@@ -20,7 +21,7 @@ _BOMS = (
 _UTF8_SEQUENCE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 _HIGH_BYTE = re.compile(rb"[\x80-\xff]")
 _LETTER = re.compile(rb"[A-Za-z]")
-_CONTROL = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+_CONTROL = re.compile(f"[{BINARY}]")
 _LEGACY = (
     "cp1252",
     "iso8859_15",
