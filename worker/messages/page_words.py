@@ -20,7 +20,7 @@ def rows_done(done: str, total: str) -> str:
 
 def time_left(seconds: float) -> str:
     """`environ 5 min`."""
-    return f"environ {duration(seconds)}"
+    return f"environ {duration(seconds)}".replace(" ", "\u00a0")
 
 
 # -- À trancher

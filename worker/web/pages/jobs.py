@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from models.states import JobStatus
 from worker.jobs import queries
 from worker.jobs.queries import JobOverview
-from worker.messages import phrases, web_problems
+from worker.messages import web_problems
 from worker.web.access import Admin, Anyone
 from worker.web.api import files as api_files
 from worker.web.api import jobs as api_jobs
@@ -22,7 +22,7 @@ from worker.web.bodies import Text
 from worker.web.forms import FRAME, Cursor, Id, Search
 from worker.web.live import Live
 from worker.web.pages.fields import live_fields, write_fields
-from worker.web.pages.render import go, page
+from worker.web.pages.render import duration, go, page
 from worker.web.parts import Given
 from worker.web.problems import Refused
 
@@ -109,7 +109,7 @@ def _took(job: JobOverview) -> str | None:
     """How long it went on, once it has ended."""
     if job.started_at is None or job.completed_at is None:
         return None
-    return phrases.duration((job.completed_at - job.started_at).total_seconds())
+    return duration((job.completed_at - job.started_at).total_seconds())
 
 
 def stop(parts: Given, visitor: Admin, job_id: Id) -> Response:

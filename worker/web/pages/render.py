@@ -46,7 +46,12 @@ def number(value: float | None) -> str:
 
 def dollars(amount: float | None) -> str:
     """What it cost, or that nobody knows."""
-    return page_words.PRICE_UNKNOWN if amount is None else phrases.dollars(amount)
+    return page_words.PRICE_UNKNOWN if amount is None else phrases.dollars(amount).replace(" ", NO_BREAK)
+
+
+def duration(seconds: float) -> str:
+    """`5 min`."""
+    return phrases.duration(seconds).replace(" ", NO_BREAK)
 
 
 def size(count: int) -> str:
