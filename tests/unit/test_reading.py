@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.support.pdfs import Placed, make_pdf, make_placed_pdf
 from worker.courses.chunk import MAX_CHARACTERS, chunk_document
 from worker.courses.document import Chunk, ExtractedDocument, Line, Page
 from worker.courses.extract import extract_document
+from worker.courses.extract.layout import Span, arrange
 from worker.courses.extract.ligatures import name_ligatures
 from worker.courses.extract.pdf import FORM, UNNAMED
 from worker.errors import UsageError
@@ -76,6 +78,63 @@ def test_a_header_that_names_its_section_beside_the_page_number_is_gone() -> Non
     assert all(f"Fin {name}." in read for name in names)
 
 
+def numbered(pages: Sequence[Sequence[Line]]) -> str:
+    document = ExtractedDocument(tuple(Page(n, tuple(p)) for n, p in enumerate(pages, start=1)), is_typeset=True)
+    return "\n".join(chunk.text for chunk in chunk_document(document))
+
+
+def test_a_header_that_stands_where_the_others_do_is_gone_whatever_it_says() -> None:
+    # Given a section's name over its pages, the last section being one page long
+    names = ["Insuffisance cardiaque"] * 4 + ["Péricardites"] * 4 + ["Endocardites"]
+    pages = [
+        [Line(name, foot=790.2), Line(""), *(Line(f"{line} Page {n}.", foot=700.0) for line in BODY)]
+        for n, name in enumerate(names)
+    ]
+
+    assert "Endocardites" not in numbered(pages)
+    # But a title that stands there, larger or bold, is none
+    pages[-1][0] = Line("Endocardites", size=1.3, foot=790.2)
+    assert "Endocardites" in numbered(pages)
+
+
+def test_a_header_that_says_what_the_heading_below_it_says_is_gone() -> None:
+    pages = [
+        [
+            Line("6.2. Troubles du rythme"),
+            Line(""),
+            Line("6.2 Troubles du rythme", size=1.3),
+            Line(""),
+            *map(Line, BODY),
+        ]
+    ]
+
+    assert numbered(pages).count("Troubles du rythme") == 1
+
+
+def test_numbers_of_slides_that_build_up_are_gone() -> None:
+    counted = (3, 4, 4, 5, 5, 6)  # the page of the file is another one each time
+    pages = [
+        [Line(f"Un signe du tableau numéro {n}."), Line(f"{BODY[0]} {n}."), Line(str(c))] for n, c in enumerate(counted)
+    ]
+
+    read = numbered(pages).split("\n")
+
+    assert not [line for line in read if line.isdigit() and 3 < int(line) < 6]
+
+
+def test_a_word_that_is_cut_at_the_end_of_a_page_is_not_glued_to_its_number() -> None:
+    pages = [
+        [*column(40, 760, ("Cela peut donner des lignes dépas-",)), (300, 40, 9, "4")],
+        [*column(40, 760, ("santes, et le signe se perd alors.",)), (300, 40, 9, "5")],
+        [*column(40, 760, BODY), (300, 40, 9, "6")],
+    ]
+
+    read = text(make_placed_pdf(pages))
+
+    assert read.startswith("Cela peut donner des lignes dépassantes, et le signe se perd alors.")
+    assert not {"4", "5", "6"} & set(read.split())
+
+
 def test_a_text_that_ends_a_page_with_a_number_is_no_footer() -> None:
     pages = [[*BODY, f"Le patient reçoit {dose}"] for dose in (3, 250, 40, 75)]
 
@@ -92,7 +151,13 @@ def test_a_line_that_begins_with_a_number_is_no_heading_for_that(line: str) -> N
     assert {chunk.heading for chunk in read} == {"2.1 Signes cliniques"}
 
 
-@pytest.mark.parametrize("line", ["21 mm Hg", "48 à 72", "Figure 3 – ECG normal", "ATTENTION", "Prendre un repas."])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("21 mm Hg", "48 à 72", "Figure 3 – ECG normal", "ATTENTION", "Prendre un repas."),
+        *("Pour la plupart des malades sous", "\\begin{document}", "ABCDEFGHIJKLMNOPQRSTUVWXYZ abcdefgh"),
+    ],
+)
 def test_what_is_set_large_is_no_heading_unless_it_may_be_one(line: str) -> None:
     read = chunk_document(
         typeset([Line("Traitement", size=1.5), "", *BODY, "", Line(line, size=1.5, is_bold=True), "", *BODY])
@@ -307,6 +372,62 @@ def test_numbers_set_apart_from_their_headings_are_no_table() -> None:
     assert read[0].heading == "7.1 Objectif"
 
 
+def test_numbers_of_headings_below_one_another_are_no_table() -> None:
+    page = [(40, 760, 12, "2.2.", True), (90, 760, 12, "Mise en œuvre", True)]
+    page += [(40, 740, 12, "2.2.1.", True), (90, 740, 12, "Examens", True), *column(40, 715, BODY)]
+
+    assert " | " not in text(make_placed_pdf([page]))
+
+
+def test_a_word_in_the_margin_makes_no_table() -> None:
+    page = [(40, 760, 9, "dyspnée"), *column(120, 760, (*BODY, *BODY))]
+
+    assert " | " not in text(make_placed_pdf([page]))
+
+
+def test_letters_are_as_large_as_they_are_set_not_as_their_boxes_are() -> None:
+    lines = [
+        [Span("Insuffisance cardiaque", 40, 200, 700, 708, size=14.3)],  # a font that says little of its height
+        *([Span(line, 40, 400, 680 - 12 * n, 693 - 12 * n, size=10)] for n, line in enumerate(BODY)),
+    ]
+
+    assert [line.size for line in arrange(lines) if line.text] == [14.3, 10, 10]
+
+
+@pytest.mark.parametrize("shape", ["columns", "cells", "one line", "one cell"])
+def test_a_page_of_very_many_words_is_arranged_in_time(shape: str) -> None:
+    def page(count: int) -> list[list[Span]]:
+        def at(left: float, bottom: float) -> Span:
+            return Span("un mot de texte assez long", left, left + 100, bottom, bottom + 9)
+
+        return {
+            "columns": [[at(40 + 260 * (n % 2), 700 - n)] for n in range(count)]
+            + [[Span("ligne entière", 40, 500, 700.5 - n, 709 - n)] for n in range(count // 4)],
+            "cells": [[at(40, 700 - 10 * n)] for n in range(count)],
+            "one line": [[at(200.0 * n, 700) for n in range(count)], [at(200.0 * n, 690) for n in range(count)]],
+            "one cell": [[at(101.0 * n, 700) for n in range(count)]],
+        }[shape]
+
+    # Four times the words take about four times the steps
+    assert steps(lambda: list(arrange(page(4_000)))) < 6 * steps(lambda: list(arrange(page(1_000))))
+
+
+def steps(work: Callable[[], object]) -> int:
+    """How many functions are called and generators gone on with: what a loop in a loop multiplies."""
+    count = 0
+
+    def note(_frame: object, _event: str, _argument: object) -> None:
+        nonlocal count
+        count += 1
+
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
 def test_what_is_printed_twice_at_one_place_is_read_once() -> None:
     page = [*column(40, 700, BODY), *column(40.4, 699.7, BODY)]
 
@@ -370,6 +491,27 @@ def test_what_a_reader_of_a_web_page_does_not_see_is_left_out() -> None:
         <p class="cours">La fièvre</p><p class="vu">se mesure.</p></body></html>"""
 
     assert read("a.html", page.encode()) == [Line("La fièvre"), Line("se mesure.")]
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        '<div class="navheader"><table><tr><th>Cœur</th><td><a href="b">Suivant</a></td></tr></table></div>',
+        '<div role="navigation"><p>Menu du site</p></div>',
+        '<div id="toc" class="toc2"><ul><li><a href="#a">1. Signes</a></li></ul></div>',
+        "<ul>" + "".join(f'<li><a href="{n}.html">Chapitre {n}</a></li>' for n in range(5)) + "</ul>",
+    ],
+)
+def test_what_leads_from_page_to_page_is_left_out(around: str) -> None:
+    page = f'<html><body class="book toc2"><h1>Signes</h1>{around}<p>{" ".join(BODY)}</p>{around}</body></html>'
+
+    assert read("a.html", page.encode()) == [Line("Signes", is_heading=True), Line(" ".join(BODY))]
+
+
+def test_links_inside_a_text_are_text() -> None:
+    page = '<div class="menu"><h2>Menu du malade</h2><p>Sans sel.</p></div><p>Voir <a href="b">le cours</a>.</p>'
+
+    assert read("a.html", f"<body>{page}</body>".encode())[1:] == [Line("Sans sel."), Line("Voir le cours.")]
 
 
 def test_a_word_documents_rows_keep_their_cells_and_head_and_hidden_text_is_left_out() -> None:

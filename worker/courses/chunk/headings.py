@@ -29,6 +29,13 @@ _ADMONITION = re.compile(
     r"information\(?s?\)?|tip|warning|caution)\W*\d*",
     re.IGNORECASE,
 )
+# Words that no sentence and no heading ends with.
+LEADS_ON = re.compile(
+    r"(?:^|[\s’'(])(?:l|d|de|du|des|à|au|aux|la|le|les|un|une|et|ou|en|par|pour|sur|sous|dans|avec|sans|chez|que|qui|"
+    r"est|sont|entre|son|sa|ses|leur|leurs|ce|cette|ces|plus|moins|[<>≥≤=±+])[’']?$",
+    re.IGNORECASE,
+)
+_ENDLESS_WORD = re.compile(r"[^\W\d_]{26}")  # an alphabet, say: the longest words of French have 25 letters
 _LEADERS = re.compile(r"…\s*+[\divxlc]*+$")
 
 
@@ -128,11 +135,18 @@ def _may_be_heading(text: str) -> bool:
         and not _BULLET.match(text)
         and not _LEADERS.search(text)
         and not text[0].islower()
-        and text[0] not in "%#$>~@&{}"
+        and text[0] not in "%#$>~@&{}\\"
         and _WORD.search(text) is not None
+        and _ENDLESS_WORD.search(text) is None
+        and not _leads_on(text)
         and _ADMONITION.fullmatch(text) is None
         and (not _BARE_NUMBER.match(text) or _is_titled_number(text))
     )
+
+
+def _leads_on(text: str) -> bool:
+    """Whether a text breaks off before its next word: the line of a sentence that happens to be set bold."""
+    return LEADS_ON.search(text[-12:]) is not None
 
 
 def _is_titled_number(text: str) -> bool:
@@ -170,7 +184,7 @@ def _goes_on(text: str, following: str) -> bool:
 
 def _has_form(text: str, *, alone: bool) -> bool:
     """`2.1 Signes cliniques` or `SIGNES CLINIQUES`, on a line of its own."""
-    if len(text) > 80 or text[-1] in ".,;:!?" or _LEADERS.search(text) or " | " in text:
+    if len(text) > 80 or text[-1] in ".,;:!?" or _LEADERS.search(text) or " | " in text or _leads_on(text):
         return False
     if _TITLED.match(text) and alone:
         return True

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from worker.courses.chunk.headings import MAX_HEADING, mark_headings
+from worker.courses.chunk.headings import LEADS_ON, MAX_HEADING, mark_headings
 from worker.courses.chunk.running import drop_running_lines
 from worker.courses.chunk.words import Spelling, are_accents_apart, compose_accents
 from worker.courses.document import ExtractedDocument, Line, Page
@@ -38,12 +38,6 @@ _LIGATURES = {
 _CONTROL = re.compile(f"[\n{CONTROL}](?<![\ufffe\x02])")  # but two by which a PDF marks a word that is cut
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
 _MARKS = re.compile(r"[\ufffe\x02\u00ad]")
-# Words that no sentence ends with.
-_LEADS_ON = re.compile(
-    r"(?:^|[\s’'(])(?:l|d|de|du|des|à|au|aux|la|le|les|un|une|et|ou|en|par|pour|sur|sous|dans|avec|sans|chez|que|qui|"
-    r"est|sont|entre|son|sa|ses|leur|leurs|ce|cette|ces|plus|moins|[<>≥≤=±+])[’']?$",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +100,7 @@ def _paragraphs(pages: Sequence[Page], spelling: Spelling, *, is_typeset: bool) 
                 yield list(_sentences(lines, page.number, spelling))
                 lines = []
             if line.is_row and line.text:
-                yield [_row(line, page.number, head if not line.is_head else None)]
+                yield [_row(line, page.number, head if not line.is_head else None, spelling)]
                 head = line.text if line.is_head else head
             elif line.is_heading and line.text:
                 yield [_heading(line.text, page.number, spelling)]
@@ -117,8 +111,8 @@ def _paragraphs(pages: Sequence[Page], spelling: Spelling, *, is_typeset: bool) 
             yield list(_sentences(lines, page.number, spelling))
 
 
-def _row(line: Line, page: int | None, head: str | None) -> Piece:
-    return Piece(" ".join(_MARKS.sub("", line.text).split()), page, joint="\n", is_row=True, head=head)
+def _row(line: Line, page: int | None, head: str | None, spelling: Spelling) -> Piece:
+    return Piece(" ".join(_MARKS.sub("", spelling.mend(line.text)).split()), page, joint="\n", is_row=True, head=head)
 
 
 def _heading(text: str, page: int | None, spelling: Spelling) -> Piece:
@@ -135,7 +129,8 @@ def _begins_item(before: str, text: str) -> bool:
 
 def _sentences(lines: Sequence[str], page: int | None, spelling: Spelling) -> Iterator[Piece]:
     """The sentences of one paragraph; the lines of a typeset one are joined, whole words and cut ones."""
-    text = _MARKS.sub("", spelling.mend("\n".join(lines)).replace("\n", " "))
+    mended = spelling.mend("\n".join(lines)).replace("\n", " ")
+    text = _MARKS.sub("", mended[:-1]) + mended[-1:]  # a mark at the end says that the word goes on elsewhere
     joint, waiting = "\n", ""
     for part in _SENTENCE_END.split(text):
         sentence = " ".join(f"{waiting} {part}".split())
@@ -178,7 +173,7 @@ def _find_rest(paragraphs: Sequence[list[Piece]], number: int, whole: list[Piece
     last = whole[-1]
     if not _is_open(last) or (len(whole) == 1 and len(last.text) < MIN_OPEN and not _BULLET.match(last.text)):
         return None
-    leads_on = bool(_LEADS_ON.search(last.text[-10:])) or last.text[-1:] in _HYPHENS
+    leads_on = bool(LEADS_ON.search(last.text[-10:])) or last.text[-1:] in _HYPHENS
     end = last.last_page or last.page
     for index in range(number + 1, min(number + 2 + MOST_BETWEEN, len(paragraphs))):
         first = paragraphs[index][0]
@@ -233,7 +228,7 @@ def _join_halves(pieces: Sequence[Piece], spelling: Spelling) -> list[Piece]:
             joined[-1] = replace(before, text=f"{before.text} {piece.text}", last_page=piece.last_page or piece.page)
         else:
             joined.append(piece)
-    return joined
+    return [replace(piece, text=kept) for piece in joined if (kept := _MARKS.sub("", piece.text))]
 
 
 def _is_cut(before: str, after: str) -> bool:

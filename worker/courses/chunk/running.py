@@ -16,6 +16,7 @@ SHORT = 80  # characters; a full line of text is longer
 LONGEST_COUNTING = 120  # of a line with a section's name and the page's number
 REPEATED_SHARE = 0.4  # of the pages; right and left pages often have headers of their own
 REPEATED_PAGES = 3
+LARGEST = 1.12  # times the body's letters
 NEAR_PAGES = 4  # before and after: a chapter's header stands on its own pages alone
 
 _PAGE_NUMBER = re.compile(
@@ -49,24 +50,29 @@ class _RunningLines:
         self._pages = pages
         self._count = len(pages)
         self._places: dict[str, list[int]] = defaultdict(list)
+        self._numbers: dict[int, set[int]] = defaultdict(set)  # those that stand alone at the edges of each page
         outer: Counter[int] = Counter()
         for index, page in enumerate(pages):
             edges = [page.lines[line].text for line in _edges(page)]
             for key in {key for text in edges for key in _running_keys(text, index)}:
                 self._places[key].append(index)
             outer.update({ahead for text in edges for ahead in _outer_numbers(text, index)})
+            self._numbers[index].update(int(n["number"]) for text in edges if (n := _PAGE_NUMBER.fullmatch(text)))
         # By how much the printed page numbers are ahead of the count: pages before the first chapter, say.
         enough = max(REPEATED_PAGES, REPEATED_SHARE * self._count)
         self._ahead = {ahead for ahead, pages_so in outer.items() if pages_so >= enough}
+        self._bands = self._find_bands(enough)
 
     def has(self, line: Line, index: int) -> bool:
         """Whether a line at the edge of a page belongs to the layout."""
         text = line.text
         number = _PAGE_NUMBER.fullmatch(text)
         keys = _running_keys(text, index)
-        if number is not None and self._count > 1:
+        if number is not None:
             told = number["page"] or number["of"] or int(number["number"]) == index + 1
-            return bool(told) or any(len(self._places[key]) > 1 for key in keys[1:])
+            return bool(told) or any(len(self._places[key]) > 1 for key in keys[1:]) or self._counts_on(number, index)
+        if self._names_its_section(line, index) or self._is_in_band(line):
+            return True
         if any(self._recurs(self._places[key], index) for key in keys):
             return len(text) <= SHORT or self._is_single(index, text)
         return self._counts_pages(text, index)
@@ -74,6 +80,44 @@ class _RunningLines:
     def _is_single(self, index: int, text: str) -> bool:
         """Whether a page holds a line once: what a page says again and again is its text."""
         return sum(line.text == text for line in self._pages[index].lines) == 1
+
+    def _find_bands(self, enough: float) -> dict[int, float]:
+        """Where headers and footers stand, in points, and how large they are set.
+
+        A header that names its section is another one in each; that it stands where the others do tells it.
+        """
+        sizes: dict[int, list[float]] = defaultdict(list)
+        for index, page in enumerate(self._pages):
+            for line in (page.lines[number] for number in _edges(page)):
+                if _is_plain(line) and self._is_repeated(line.text, index):
+                    sizes[round(line.foot)].append(line.size)
+        return {place: max(told) for place, told in sizes.items() if len(told) >= enough}
+
+    def _is_repeated(self, text: str, index: int) -> bool:
+        if _PAGE_NUMBER.fullmatch(text) is None and self._counts_pages(text, index):
+            return True
+        return any(self._recurs(self._places[key], index) for key in _running_keys(text, index))
+
+    def _is_in_band(self, line: Line) -> bool:
+        if not _is_plain(line) or len(line.text) > LONGEST_COUNTING:
+            return False
+        return any(line.size <= self._bands.get(round(line.foot) + step, 0.0) + 0.03 for step in (-1, 0, 1))
+
+    def _counts_on(self, number: re.Match[str], index: int) -> bool:
+        """Whether the pages around it count as it does: slides that build up count slower than their pages."""
+        value = int(number["number"])
+        before, after = self._numbers.get(index - 1, ()), self._numbers.get(index + 1, ())
+        return any(value - n in (0, 1) for n in before) and any(n - value in (0, 1) for n in after)
+
+    def _names_its_section(self, line: Line, index: int) -> bool:
+        """A header in small letters whose words the page's own heading says: the first page of a section."""
+        own = _letters(line.text)
+        return len(own) > 3 and any(
+            other is not line
+            and (other.size > line.size + 0.1 or other.is_bold > line.is_bold)
+            and _letters(other.text) == own
+            for other in self._pages[index].lines
+        )
 
     def _counts_pages(self, text: str, index: int) -> bool:
         """`4 INSTALLATIONS 23` over page 23: the section's name changes, the page's number is where it always is."""
@@ -89,6 +133,15 @@ class _RunningLines:
         # On some pages that follow one another: a chapter's. The first of them keeps it, in case it is a title.
         start, end = bisect_left(places, index - NEAR_PAGES), bisect_right(places, index + NEAR_PAGES)
         return end - start >= REPEATED_PAGES and places[start] < index
+
+
+def _is_plain(line: Line) -> bool:
+    """Neither large nor bold, as headings and the titles of slides are, and where it stands is known."""
+    return line.foot > 0 and not line.is_bold and line.size < LARGEST
+
+
+def _letters(text: str) -> str:
+    return "".join(c for c in text.casefold() if c.isalpha())
 
 
 def _trim(lines: Sequence[Line], is_running: Callable[[Line], bool]) -> Iterator[Line]:

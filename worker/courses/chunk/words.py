@@ -8,7 +8,10 @@ from collections import Counter
 from collections.abc import Iterable
 
 _LETTERS = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
-_CUT_WORD = re.compile(r"(?<![^\W\d_])([^\W\d_]++)(?:-|\u00ad|\u2010|\ufffe|\x02)[ \t]*\n[ \t]*([^\W\d_]+)")
+# The end of a line, or a mark that PDFium puts there alone: the lines of a table's cell stand beside one another.
+_CUT_WORD = re.compile(
+    r"(?<![^\W\d_])([^\W\d_]++)(?:[-\u00ad\u2010\ufffe\x02][ \t]*+\n|[\ufffe\x02](?=[ \t]))[ \t]*+([^\W\d_]+)"
+)
 # `impor- tance`: the end of a line that a program turned into a space.
 _LOOSE_CUT = re.compile(r"(?<![^\W\d_-])([^\W\d_]{2,})[-\u2010\ufffe\x02] ([^\W\d_]{2,})")
 

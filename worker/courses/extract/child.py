@@ -142,7 +142,7 @@ def _answers(path: Path, data: bytes) -> Iterator[list[Any]]:
 
 
 def _fields(line: Line) -> list[Any]:
-    return [line.text, line.is_heading, line.size, line.is_bold, line.is_row, line.is_head]
+    return [line.text, line.is_heading, line.size, line.is_bold, line.is_row, line.is_head, line.foot]
 
 
 def _write(pipe: IO[bytes], line: list[Any]) -> None:

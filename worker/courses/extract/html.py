@@ -35,6 +35,14 @@ BLOCKS = HEADINGS | frozenset(
         ),
     )
 )
+# Classes and ids of what leads from page to page, and around the page.
+_NAVIGATION = re.compile(
+    r"(?:nav(?:bar|header|footer|igation|links?)?|breadcrumbs?|menu|sidebar|toc\d?|tableofcontents|pagination|pager|"
+    r"site-?(?:header|footer)|page-?footer|footer(?:-text)?|skip-?link|cookie-?(?:banner|notice))"
+)
+_ROLES = frozenset(("navigation", "contentinfo", "search", "banner"))
+_CONTAINERS = frozenset(("div", "ul", "ol", "dl", "table", "section", "aside", "header", "p", "span"))
+MIN_LINKS = 4  # of a list that is nothing else
 MIN_CELLS = 2
 MAX_ROW = 900  # characters; a row that is longer lays out a page
 _HIDDEN = re.compile(r"(?<![\w-])(?:display\s*+:\s*+none|visibility\s*+:\s*+hidden)", re.IGNORECASE)
@@ -74,6 +82,49 @@ def _is_hidden(element: html.HtmlElement, hidden: frozenset[str]) -> bool:
     return bool(hidden) and any(name in hidden for name in (*names, f"#{element.get('id')}"))
 
 
+def _navigation(root: html.HtmlElement) -> frozenset[html.HtmlElement]:
+    """What leads to other pages, or around this one: by what it is called, or because it is a list of links alone.
+
+    What holds a heading, or half of the page's words, is the page itself.
+    """
+    found = []
+    words: dict[html.HtmlElement, list[int]] = {}  # characters, of them in links, links, headings
+    for event, element in etree.iterwalk(root, events=("start", "end")):
+        if event == "start":
+            words[element] = [len((element.text or "").strip()), 0, 0, element.tag in HEADINGS]
+            continue
+        own = words[element]
+        if element.tag == "a" and element.get("href") is not None:
+            own[1], own[2] = own[0], 1
+        if element.tag in _CONTAINERS and not own[3] and (_is_named_navigation(element) or _is_links(element, own)):
+            found.append(element)
+        parent = element.getparent()
+        if parent is not None and parent in words:
+            told = words[parent]
+            told[0] += own[0] + len((element.tail or "").strip())
+            for place in (1, 2, 3):
+                told[place] += own[place]
+        if element is not root and element not in found[-1:]:
+            del words[element]
+    whole = words[root][0]
+    return frozenset(
+        element for element in found if 2 * words[element][0] < whole or _is_links(element, words[element])
+    )
+
+
+def _is_named_navigation(element: html.HtmlElement) -> bool:
+    if element.get("role") in _ROLES:
+        return True
+    names = f"{element.get('class') or ''} {element.get('id') or ''}".casefold().split()
+    return any(_NAVIGATION.fullmatch(name) for name in names)
+
+
+def _is_links(element: html.HtmlElement, told: list[int]) -> bool:
+    """Whether a list holds links and hardly anything else."""
+    characters, linked, links, _ = told
+    return element.tag in ("ul", "ol", "dl", "table") and links >= MIN_LINKS and linked >= 0.85 * characters
+
+
 def _is_row(element: html.HtmlElement) -> bool:
     """A row of a table of words: two cells or more that hold no tables, headings or pages of text of their own."""
     if sum(child.tag in ("td", "th") for child in element) < MIN_CELLS:
@@ -97,12 +148,13 @@ def _lines(root: html.HtmlElement, hidden: frozenset[str]) -> Iterator[Line]:
             names = row is not None and not any(child.tag == "td" for child in row)
             yield Line(text, is_heading=heading and row is None, is_row=row is not None, is_head=names)
 
+    apart = _navigation(root)
     for event, element in etree.iterwalk(root, events=("start", "end", "comment", "pi")):
         tag = element.tag if isinstance(element.tag, str) else None
         if event in ("comment", "pi"):
             words.append(element.tail or "")
             continue
-        if tag in UNSEEN or (tag is not None and _is_hidden(element, hidden)):
+        if tag in UNSEEN or element in apart or (tag is not None and _is_hidden(element, hidden)):
             unseen += 1 if event == "start" else -1
         if tag == "tr" and event == "start" and row is None and _is_row(element):
             yield from flush()

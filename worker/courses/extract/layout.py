@@ -6,8 +6,10 @@ A page's own order is kept where its places do not speak against it: most progra
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from itertools import accumulate, pairwise
+from dataclasses import dataclass
+from itertools import accumulate, groupby, pairwise
 from statistics import median
 from typing import NamedTuple
 
@@ -23,6 +25,7 @@ class Span(NamedTuple):
     bottom: float
     top: float
     is_bold: bool = False
+    size: float = 0.0  # of its letters in points; 0 where only its box is known
 
     @property
     def height(self) -> float:
@@ -41,6 +44,7 @@ class _Row(NamedTuple):
     top: float
     height: float  # of a letter
     is_bold: bool
+    size: float
     is_table: bool = False
 
 
@@ -60,7 +64,7 @@ _ENDS = (".", "!", "?", ":", ";", "…", "»")
 def arrange(printed: Sequence[Sequence[Span]]) -> Iterator[Line]:
     """Lines in reading order, an empty one between paragraphs. `Line.size` is a height in points here."""
     ordered = _move_edges(_by_columns(_on_one_line(printed)))
-    rows = _join_cells(_tables([_row(spans) for spans in ordered]))
+    rows = _without_lone_rows(_join_cells(_tables([_row(spans) for spans in ordered])))
     pitch = _usual_pitch(rows)
     right = max((row.right for row in rows), default=0.0)
     before: _Row | None = None
@@ -70,10 +74,11 @@ def arrange(printed: Sequence[Sequence[Span]]) -> Iterator[Line]:
         starts = row.is_table and not (before is not None and before.is_table)
         yield Line(
             (" | " if row.is_table else " ").join(row.cells),
-            size=row.height,
+            size=row.size,
             is_bold=row.is_bold,
             is_row=row.is_table,
             is_head=starts and _is_head(rows, number),
+            foot=round(row.bottom, 1),
         )
         before = row
 
@@ -97,19 +102,19 @@ def _on_one_line(printed: Sequence[Sequence[Span]]) -> list[list[Span]]:
 
 def _row(spans: Sequence[Span]) -> _Row:
     """One printed line; spans that stand near one another are one cell."""
-    cells, lefts, rights = [spans[0].text], [spans[0].left], [spans[0].right]
+    parts, lefts, rights = [[spans[0].text]], [spans[0].left], [spans[0].right]
     for before, span in pairwise(spans):
         gap = span.left - before.right
         if -before.height < gap < CELL_GAP * before.height:
-            cells[-1] += (" " if gap > LETTER_GAP * before.height else "") + span.text
+            parts[-1].append((" " if gap > LETTER_GAP * before.height else "") + span.text)
             rights[-1] = span.right
         else:
-            cells.append(span.text)
+            parts.append([span.text])
             lefts.append(span.left)
             rights.append(span.right)
     widest = max(spans, key=lambda span: len(span.text))
     return _Row(
-        tuple(cells),
+        tuple("".join(cell) for cell in parts),
         tuple(lefts),
         tuple(rights),
         min(span.left for span in spans),
@@ -118,6 +123,7 @@ def _row(spans: Sequence[Span]) -> _Row:
         max(span.top for span in spans),
         widest.height,
         all(span.is_bold for span in spans),
+        widest.size or widest.height,
     )
 
 
@@ -140,11 +146,10 @@ def _by_columns(printed: Sequence[Sequence[Span]]) -> list[list[Span]]:
             if part:
                 sides[side].append(part)
     full.sort(key=lambda line: -line[0].bottom)
-
-    def band(line: Sequence[Span]) -> int:
-        return sum(other[0].bottom > line[0].bottom for other in full)
-
-    keyed = [((band(line), side, -line[0].bottom), line) for side in (0, 1) for line in sides[side]]
+    depths = [-line[0].bottom for line in full]
+    keyed = [
+        ((bisect_left(depths, -line[0].bottom), side, -line[0].bottom), line) for side in (0, 1) for line in sides[side]
+    ]
     keyed += [((number, 2, 0.0), line) for number, line in enumerate(full)]
     return [line for _, line in sorted(keyed, key=lambda one: one[0])]
 
@@ -196,36 +201,72 @@ def _move_edges(lines: list[list[Span]]) -> list[list[Span]]:
 # --- tables ---------------------------------------------------------------------------------------------------------
 
 
-def _join_cells(rows: Sequence[_Row]) -> list[_Row]:
-    """Rows whose cells come one after the other, each with all its lines: a line up to the right begins a cell."""
-    cells: list[list[_Row]] = []
-    for row in (part for line in rows for part in _parts(line)):
-        last = cells[-1] if cells else None
-        fits = (
-            last is not None
-            and not row.is_table
-            and not last[-1].is_table
-            and row.top <= last[-1].bottom + 0.5 * row.height
-            and row.left < max(r.right for r in last)
-            and row.right > min(r.left for r in last)
+@dataclass(slots=True)
+class _Cell:
+    """Lines below one another that may be one cell, and how far they reach to both sides."""
+
+    rows: list[_Row]
+    left: float
+    right: float
+
+    def takes(self, row: _Row) -> bool:
+        last = self.rows[-1]
+        return (
+            not row.is_table
+            and not last.is_table
+            and row.top <= last.bottom + 0.5 * row.height
+            and row.left < self.right
+            and row.right > self.left
         )
-        if last is not None and fits:
-            last.append(row)
+
+    def add(self, row: _Row) -> None:
+        self.rows.append(row)
+        self.left, self.right = min(self.left, row.left), max(self.right, row.right)
+
+
+@dataclass(slots=True)
+class _Side:
+    """Cells side by side: how high the highest begins, and how high the lowest ends."""
+
+    cells: list[_Cell]
+    top: float
+    bottom: float
+
+    def takes(self, cell: _Cell) -> bool:
+        first = cell.rows[0]
+        return (
+            not first.is_table
+            and first.left >= self.cells[-1].right - 1
+            and self.bottom < first.top <= self.top + first.height
+            and len(cell.rows) <= MAX_CELL_LINES
+        )
+
+    def add(self, cell: _Cell) -> None:
+        self.cells.append(cell)
+        self.top, self.bottom = max(self.top, cell.rows[0].top), min(self.bottom, cell.rows[-1].bottom)
+
+
+def _join_cells(rows: Sequence[_Row]) -> list[_Row]:
+    """Rows whose cells are told one after the other, each with its lines: what goes up to the right is a cell."""
+    cells: list[_Cell] = []
+    for row in (part for line in rows for part in _parts(line)):
+        if cells and cells[-1].takes(row):
+            cells[-1].add(row)
         else:
-            cells.append([row])
-    found: list[list[list[_Row]]] = []
+            cells.append(_Cell([row], row.left, row.right))
+    found: list[_Side] = []
     for cell in cells:
-        beside = found[-1] if found else None
-        if beside is not None and _stands_beside(beside, cell):
-            beside.append(cell)
+        if found and found[-1].takes(cell):
+            found[-1].add(cell)
         else:
-            found.append([cell])
-    return _whole_lines([row for group in _tabular_groups(found) for row in group])
+            found.append(_Side([cell], cell.rows[0].top, cell.rows[-1].bottom))
+    sides = [[cell.rows for cell in side.cells] for side in found]
+    return _whole_lines([row for group in _tabular_groups(sides) for row in group])
 
 
 def _parts(row: _Row) -> list[_Row]:
     """The cells of a printed line, each as a line of its own."""
-    if row.is_table or len(row.cells) == 1:
+    if row.is_table or not _has_cells(row):
         return [row]
     return [
         row._replace(cells=(text,), lefts=(left,), rights=(right,), left=left, right=right)
@@ -236,35 +277,21 @@ def _parts(row: _Row) -> list[_Row]:
 def _whole_lines(rows: Sequence[_Row]) -> list[_Row]:
     """Parts of one printed line that proved to be no cells, together again."""
     whole: list[_Row] = []
-    for row in rows:
-        before = whole[-1] if whole else None
-        if (
-            before is None
-            or before.is_table
-            or row.is_table
-            or (before.bottom, before.top, before.height) != (row.bottom, row.top, row.height)
-        ):
-            whole.append(row)
-        else:
-            whole[-1] = before._replace(
-                cells=(*before.cells, *row.cells),
-                lefts=(*before.lefts, *row.lefts),
-                rights=(*before.rights, *row.rights),
-                left=min(before.left, row.left),
-                right=max(before.right, row.right),
+    for (is_table, *_), parts in groupby(rows, key=lambda row: (row.is_table, row.bottom, row.top, row.height)):
+        of_line = list(parts)
+        if is_table or len(of_line) == 1:
+            whole += of_line
+            continue
+        whole.append(
+            of_line[0]._replace(
+                cells=tuple(cell for row in of_line for cell in row.cells),
+                lefts=tuple(left for row in of_line for left in row.lefts),
+                rights=tuple(right for row in of_line for right in row.rights),
+                left=min(row.left for row in of_line),
+                right=max(row.right for row in of_line),
             )
+        )
     return whole
-
-
-def _stands_beside(row: Sequence[Sequence[_Row]], cell: Sequence[_Row]) -> bool:
-    before = row[-1]
-    tops = [part[0].top for part in row]
-    return (
-        not cell[0].is_table
-        and cell[0].left >= max(r.right for r in before) - 1
-        and min(r[-1].bottom for r in row) < cell[0].top <= max(tops) + cell[0].height
-        and len(cell) <= MAX_CELL_LINES
-    )
 
 
 def _tabular_groups(found: Sequence[Sequence[Sequence[_Row]]]) -> Iterator[list[_Row]]:
@@ -289,6 +316,7 @@ def _tabular_groups(found: Sequence[Sequence[Sequence[_Row]]]) -> Iterator[list[
                 max(line.top for line in lines),
                 lines[0].height,
                 all(line.is_bold for line in lines),
+                lines[0].size,
                 is_table=True,
             )
         ]
@@ -311,6 +339,16 @@ def _tables(rows: Sequence[_Row]) -> list[_Row]:
             found.append(row)
             last = None
     return found
+
+
+def _without_lone_rows(rows: Sequence[_Row]) -> list[_Row]:
+    """One row is no table: a word in the margin, or what a wide space stands in."""
+    return [
+        row._replace(is_table=False)
+        if row.is_table and not any(near.is_table for near in (*rows[max(0, n - 1) : n], *rows[n + 1 : n + 2]))
+        else row
+        for n, row in enumerate(rows)
+    ]
 
 
 def _has_cells(row: _Row) -> bool:
@@ -374,7 +412,7 @@ def _begins_paragraph(before: _Row, row: _Row, pitch: float, right: float) -> bo
         return step > 0.5 * row.height or step < 0
     # Letters of another size or weight begin a heading, or the text below one, unless they stand in a full line.
     full = before.right > right - 0.05 * (right - before.left) and step < 1.1 * pitch
-    if not full and (row.is_bold != before.is_bold or not 0.89 < row.height / before.height < 1.12):
+    if not full and (row.is_bold != before.is_bold or not 0.89 < row.size / before.size < 1.12):
         return True
     ended = before.cells[-1].endswith(_ENDS)
     indent = abs(row.left - before.left) > 0.8 * row.height

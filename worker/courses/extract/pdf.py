@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from itertools import accumulate, pairwise
 
 import pypdfium2
@@ -26,10 +28,12 @@ FEW_TOKENS = 60  # a page of formulas or figures
 WIDE_GAP = 0.8  # of a line's height: wider than the space between words, as narrow as between columns
 
 _BOLD = re.compile(r"bold|black|heavy|demi(?!l)|cmbx|cmssbx|ecbx|sfbx|-bd", re.IGNORECASE)
-_BOLD_WEIGHT = 600
+_BOLD_WEIGHT, BOLDER = 600, 1.3  # and so many times the weight of most letters
+SAMPLED = 20  # pages, and letters of each
 _POWER = re.compile(r"(?<![\d.,])10 ?(\d{1,2})(?!\d)")
 _WORD = re.compile(r"\S+")
-_LINE = re.compile(r"[^\r\n]+")
+# PDFium goes on with the next printed line after a hyphen at the end of one, whatever stands there: a note, a footer.
+_LINE = re.compile("[^\r\n\ufffe\x02]+[\ufffe\x02]?|[\ufffe\x02]")
 
 _Box = tuple[float, float, float, float]  # left, right, bottom, top in points, counted upwards
 _Boxes = Callable[[int], _Box]
@@ -50,7 +54,8 @@ def read_pdf(data: bytes) -> ExtractedDocument:
             raise UsageError(f"it has {len(document):,} pages, and {MAX_PAGES:,} are read: cut it into parts")
         if pdfium.FPDF_GetFormType(document.raw) == pdfium.FORMTYPE_XFA_FULL:
             raise UsageError(FORM)  # its pages say "Please wait..." alone
-        read = [_read_page(document, index) for index in range(len(document))]
+        bold_weight = max(_BOLD_WEIGHT, BOLDER * _usual_weight(document))
+        read = [_read_page(document, index, bold_weight) for index in range(len(document))]
     finally:
         document.close()
     pages = _relative(name_ligatures([page for page, _ in read]))
@@ -59,12 +64,24 @@ def read_pdf(data: bytes) -> ExtractedDocument:
     return ExtractedDocument(tuple(_without_overlays(pages, [wide for _, wide in read])), is_typeset=True)
 
 
-def _read_page(document: pypdfium2.PdfDocument, index: int) -> tuple[Page, bool]:
+def _usual_weight(document: pypdfium2.PdfDocument) -> int:
+    """The weight of most letters, of some from pages all over the document. Old fonts of TeX call themselves bold."""
+    weights: Counter[int] = Counter()
+    for index in range(0, len(document), max(1, len(document) // SAMPLED)):
+        text = document[index].get_textpage()
+        count = text.count_chars()
+        at = range(0, count, max(1, count // SAMPLED))
+        weights.update(pdfium.FPDFText_GetFontWeight(text.raw, place) for place in at)
+        text.close()
+    return max(weights, key=lambda weight: weights[weight], default=0)
+
+
+def _read_page(document: pypdfium2.PdfDocument, index: int, bold_weight: float) -> tuple[Page, bool]:
     """A page, and whether it is wider than high, as slides are."""
     page = document[index]
     text = page.get_textpage()
     try:
-        printed = list(_printed_lines(page, text))
+        printed = list(_printed_lines(page, text, bold_weight))
         width, height = page.get_size()
     finally:
         text.close()
@@ -81,18 +98,22 @@ def _has_words(lines: Sequence[Line]) -> bool:
     )
 
 
-def _printed_lines(page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage) -> Iterator[list[Span]]:
+def _printed_lines(page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage, bold_weight: float) -> Iterator[list[Span]]:
     """The lines as PDFium tells them, cut at wide gaps; what is printed twice at one place (a shadow) once."""
     whole = text.get_text_range()
     index_of = _char_indices(text, whole)
     box_of = _box_reader(text, page.get_rotation(), index_of)
-    is_bold = _weight_reader(text)
+    is_bold, size_of = _weight_reader(text, bold_weight), _size_reader(text)
     seen: set[tuple[str, int, int]] = set()
     for line in _LINE.finditer(whole):
         spans = []
         start, end = line.span()
-        bold = is_bold(index_of(start)) and is_bold(index_of(end - 1))
-        for span in _spans(whole, start, end, box_of, bold):
+        first, last = index_of(start), index_of(end - 1)
+        bold = is_bold(first) and is_bold(last)
+        # The one in between: a first letter may be set large, and marks of notes small.
+        size = sorted((size_of(first), size_of((first + last) // 2), size_of(last)))[1]
+        for span in _spans(whole, start, end, box_of):
+            span = span._replace(is_bold=bold, size=size)  # noqa: PLW2901 (as the line is set)
             place = (span.text, round(span.left / 3), round(span.bottom / 3))
             if place not in seen or len(span.text) == 1:
                 seen.add(place)
@@ -101,7 +122,7 @@ def _printed_lines(page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage) -> Iter
             yield spans
 
 
-def _spans(whole: str, start: int, end: int, box_of: _Boxes, is_bold: bool) -> Iterator[Span]:
+def _spans(whole: str, start: int, end: int, box_of: _Boxes) -> Iterator[Span]:
     """Stretches of words without a wide gap between them, of the line from `start` to `end`."""
     begun: int | None = None
     left = right = bottom = top = height = 0.0
@@ -111,13 +132,13 @@ def _spans(whole: str, start: int, end: int, box_of: _Boxes, is_bold: bool) -> I
         first = box_of(at)
         last = box_of(stop_now - 1) if stop_now - at > 1 else first
         if begun is not None and not -1 < (first[0] - right) / (top - bottom) < WIDE_GAP:
-            yield Span(_span_text(whole, begun, stop, box_of), left, right, bottom, min(top, bottom + height), is_bold)
+            yield Span(_span_text(whole, begun, stop, box_of), left, right, bottom, min(top, bottom + height))
             begun = None
         if begun is None:
             begun, (left, _, bottom, top) = at, first
         right, stop, height = last[1], stop_now, last[3] - last[2]
     if begun is not None:
-        yield Span(_span_text(whole, begun, stop, box_of), left, right, bottom, min(top, bottom + height), is_bold)
+        yield Span(_span_text(whole, begun, stop, box_of), left, right, bottom, min(top, bottom + height))
 
 
 def _span_text(whole: str, start: int, end: int, box_of: _Boxes) -> str:
@@ -166,7 +187,7 @@ def _box_reader(text: pypdfium2.PdfTextPage, rotation: int, index_of: Callable[[
     return box_of
 
 
-def _weight_reader(text: pypdfium2.PdfTextPage) -> Callable[[int], bool]:
+def _weight_reader(text: pypdfium2.PdfTextPage, bold_weight: float) -> Callable[[int], bool]:
     """Whether the letter with an index is bold, by its font's name or weight."""
     raw, name, flags = text.raw, ctypes.create_string_buffer(64), ctypes.c_int()
     pointer = ctypes.byref(flags)
@@ -177,10 +198,23 @@ def _weight_reader(text: pypdfium2.PdfTextPage) -> Callable[[int], bool]:
         font = name.value
         if font not in known:
             weight = pdfium.FPDFText_GetFontWeight(raw, index)
-            known[font] = weight >= _BOLD_WEIGHT or _BOLD.search(font.decode("latin-1")) is not None
+            known[font] = weight >= bold_weight or _BOLD.search(font.decode("latin-1")) is not None
         return known[font]
 
     return is_bold
+
+
+def _size_reader(text: pypdfium2.PdfTextPage) -> Callable[[int], float]:
+    """The size in points that the letter with an index is set in. Boxes tell it of no font but their own."""
+    raw, matrix = text.raw, pdfium.FS_MATRIX()
+    pointer = ctypes.byref(matrix)
+
+    def size_of(index: int) -> float:
+        size: float = pdfium.FPDFText_GetFontSize(raw, index)
+        pdfium.FPDFText_GetMatrix(raw, index, pointer)
+        return size * math.hypot(matrix.c, matrix.d)
+
+    return size_of
 
 
 def _relative(pages: list[Page]) -> list[Page]:
@@ -193,9 +227,7 @@ def _relative(pages: list[Page]) -> list[Page]:
     return [
         Page(
             page.number,
-            tuple(
-                Line(x.text, x.is_heading, round(x.size / body, 2), x.is_bold, x.is_row, x.is_head) for x in page.lines
-            ),
+            tuple(replace(line, size=round(line.size / body, 2)) for line in page.lines),
         )
         for page in pages
     ]
