@@ -16,7 +16,7 @@ PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run serve test bench faults lock clean
+.PHONY: help run serve test bench faults prisma lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
@@ -41,6 +41,9 @@ faults: $(VENV)/.ready ## the fault suite at full length (an hour and a half), i
 	@MEDQ_FAULT_LONG=1 MEDQ_FAULT_KILLS=3000 MEDQ_FAULT_RECORD=$(VENV)/faults.jsonl \
 	  $(PYTEST) -v --timeout 14400 tests/faults
 	@$(BIN)/python -m tests.faults.record $(VENV)/faults.jsonl
+
+prisma: $(VENV)/.ready ## write schema/prisma/schema.prisma anew, from the models
+	@$(BIN)/python -m worker.db.schema.prisma
 
 lock: $(VENV)/uv/.ready ## resolve requirements.lock anew
 	@$(UV) pip compile -q --universal --generate-hashes --no-header --no-annotate \

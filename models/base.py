@@ -70,9 +70,12 @@ class Base(DeclarativeBase):
     }
 
 
-def reference(column: str, on_delete: str) -> ForeignKey:
-    """Make a foreign key to `column` ("Table.id"); every key of this schema follows an update."""
-    return ForeignKey(column, ondelete=on_delete, onupdate="CASCADE")
+def reference(column: str, on_delete: str, *, one: str = "", back: str = "") -> ForeignKey:
+    """Make a foreign key to `column` ("Table.id"); every key of this schema follows an update.
+
+    `one` and `back` name this and the other side of the relation in schema.prisma, where its usual names do not.
+    """
+    return ForeignKey(column, ondelete=on_delete, onupdate="CASCADE", info={"one": one, "back": back})
 
 
 Id = Annotated[str, mapped_column(primary_key=True, default=new_id)]

@@ -61,7 +61,7 @@ class CourseChunk(Base):
     )
 
     id: Mapped[Id]
-    document_id: Mapped[str] = mapped_column("documentId", reference("CourseDocument.id", "CASCADE"))
+    document_id: Mapped[str] = mapped_column("documentId", reference("CourseDocument.id", "CASCADE", back="chunks"))
     position: Mapped[int]
     page: Mapped[int | None]
     heading: Mapped[str | None]

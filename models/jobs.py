@@ -30,7 +30,7 @@ class AiValidationJob(Base):
     id: Mapped[Id]
     file_name: Mapped[str] = mapped_column("fileName")
     original_file_name: Mapped[str] = mapped_column("originalFileName")
-    file_size: Mapped[int] = mapped_column("fileSize")
+    file_size: Mapped[int] = mapped_column("fileSize", doc="bytes")
     file_url: Mapped[str | None] = mapped_column("fileUrl")
     output_url: Mapped[str | None] = mapped_column("outputUrl")
     status: Mapped[str] = mapped_column(default="queued", server_default=text("'queued'"), index=True)
@@ -88,7 +88,7 @@ class AiValidationTask(Base):
     )
 
     id: Mapped[Id]
-    job_id: Mapped[str] = mapped_column("jobId", reference("AiValidationJob.id", "CASCADE"))
+    job_id: Mapped[str] = mapped_column("jobId", reference("AiValidationJob.id", "CASCADE", one="job", back="tasks"))
     kind: Mapped[str]
     position: Mapped[int]
     status: Mapped[str] = mapped_column(default="ready", server_default=text("'ready'"))
@@ -116,7 +116,9 @@ class AiValidationPause(Base):
     __tablename__ = "AiValidationPause"
     __table_args__ = (CheckConstraint(is_one_of("reason", PAUSE_REASONS), name="AiValidationPause_reason_check"),)
 
-    job_id: Mapped[str] = mapped_column("jobId", reference("AiValidationJob.id", "CASCADE"), primary_key=True)
+    job_id: Mapped[str] = mapped_column(
+        "jobId", reference("AiValidationJob.id", "CASCADE", back="pause"), primary_key=True
+    )
     reason: Mapped[str]
     since: Mapped[datetime] = mapped_column(default=utc_now, server_default=text("CURRENT_TIMESTAMP"))
     until: Mapped[datetime]
@@ -156,23 +158,29 @@ class AiValidationItem(Base):
     )
 
     id: Mapped[Id]
-    job_id: Mapped[str] = mapped_column("jobId", reference("AiValidationJob.id", "CASCADE"))
-    task_id: Mapped[str | None] = mapped_column("taskId", reference("AiValidationTask.id", "SET NULL"), index=True)
+    job_id: Mapped[str] = mapped_column("jobId", reference("AiValidationJob.id", "CASCADE", back="items"))
+    task_id: Mapped[str | None] = mapped_column(
+        "taskId", reference("AiValidationTask.id", "SET NULL", back="items"), index=True
+    )
     sheet: Mapped[str]
     row_number: Mapped[int] = mapped_column("rowNumber")
     position: Mapped[int]
     type: Mapped[str]
-    original: Mapped[dict[str, Any]]
+    original: Mapped[dict[str, Any]] = mapped_column(doc="canonical header → text as uploaded")
     question: Mapped[dict[str, Any] | None]
     content_hash: Mapped[str | None] = mapped_column("contentHash", index=True)
-    duplicate_of_id: Mapped[str | None] = mapped_column("duplicateOfId", reference("AiValidationItem.id", "SET NULL"))
+    duplicate_of_id: Mapped[str | None] = mapped_column(
+        "duplicateOfId", reference("AiValidationItem.id", "SET NULL", back="duplicates")
+    )
     status: Mapped[str] = mapped_column(default="pending", server_default=text("'pending'"))
     result: Mapped[dict[str, Any] | None]
-    reason: Mapped[str | None]
+    reason: Mapped[str | None] = mapped_column(doc="French")
     findings: Mapped[list[dict[str, Any]]] = mapped_column(default=list, server_default=text("'[]'::jsonb"))
     text_hash: Mapped[str | None] = mapped_column("textHash")
     rag_applied: Mapped[bool] = mapped_column("ragApplied", default=False, server_default=text("false"))
-    question_id: Mapped[str | None] = mapped_column("questionId", reference("Question.id", "SET NULL"), index=True)
+    question_id: Mapped[str | None] = mapped_column(
+        "questionId", reference("Question.id", "SET NULL", one="writtenQuestion"), index=True
+    )
     created_at: Mapped[datetime] = created_at_column()
     updated_at: Mapped[datetime] = updated_at_column()
 
@@ -196,7 +204,9 @@ class AiValidationDecision(Base):
     )
 
     id: Mapped[Id]
-    item_id: Mapped[str | None] = mapped_column("itemId", reference("AiValidationItem.id", "SET NULL"), index=True)
+    item_id: Mapped[str | None] = mapped_column(
+        "itemId", reference("AiValidationItem.id", "SET NULL", back="decisions"), index=True
+    )
     question_id: Mapped[str | None] = mapped_column("questionId", reference("Question.id", "SET NULL"), index=True)
     content_hash: Mapped[str] = mapped_column("contentHash")
     action: Mapped[str]
@@ -252,8 +262,12 @@ class LlmCall(Base):
     )
 
     id: Mapped[Id]
-    job_id: Mapped[str | None] = mapped_column("jobId", reference("AiValidationJob.id", "SET NULL"), index=True)
-    task_id: Mapped[str | None] = mapped_column("taskId", reference("AiValidationTask.id", "SET NULL"), index=True)
+    job_id: Mapped[str | None] = mapped_column(
+        "jobId", reference("AiValidationJob.id", "SET NULL", back="calls"), index=True
+    )
+    task_id: Mapped[str | None] = mapped_column(
+        "taskId", reference("AiValidationTask.id", "SET NULL", back="calls"), index=True
+    )
     attempt: Mapped[int]
     purpose: Mapped[str]
     request_hash: Mapped[str] = mapped_column("requestHash", index=True)
@@ -271,7 +285,9 @@ class LlmCall(Base):
     ceiling_usd: Mapped[Decimal | None] = mapped_column("ceilingUsd", Numeric(12, 6))
     cost_usd: Mapped[Decimal | None] = mapped_column("costUsd", Numeric(12, 6))
     provider_request_id: Mapped[str | None] = mapped_column("providerRequestId")
-    batch_id: Mapped[str | None] = mapped_column("batchId", reference("LlmBatch.id", "SET NULL"), index=True)
+    batch_id: Mapped[str | None] = mapped_column(
+        "batchId", reference("LlmBatch.id", "SET NULL", one="llmBatch", back="calls"), index=True
+    )
     request: Mapped[str | None]
     response: Mapped[str | None]
     error: Mapped[dict[str, Any] | None]
@@ -356,7 +372,9 @@ class LlmBatch(Base):
     )
 
     id: Mapped[Id]
-    job_id: Mapped[str | None] = mapped_column("jobId", reference("AiValidationJob.id", "SET NULL"), index=True)
+    job_id: Mapped[str | None] = mapped_column(
+        "jobId", reference("AiValidationJob.id", "SET NULL", back="llmBatches"), index=True
+    )
     endpoint: Mapped[str]
     model: Mapped[str]
     status: Mapped[str] = mapped_column(default="waiting", server_default=text("'waiting'"))

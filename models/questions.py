@@ -43,20 +43,24 @@ class Question(Base):
     option_c: Mapped[str | None] = mapped_column("optionC")
     option_d: Mapped[str | None] = mapped_column("optionD")
     option_e: Mapped[str | None] = mapped_column("optionE")
-    correct_answer: Mapped[str | None] = mapped_column("correctAnswer")
-    answer: Mapped[str | None]
+    correct_answer: Mapped[str | None] = mapped_column(
+        "correctAnswer", doc="a key of sorted unique letters: 'C', 'ABE'"
+    )
+    answer: Mapped[str | None] = mapped_column(doc="of a 'qroc' or 'cas_qroc'")
     explanation: Mapped[str]
-    level: Mapped[str] = mapped_column(index=True)
+    level: Mapped[str] = mapped_column(index=True, doc="'PCEM1', 'PCEM2', 'DCEM1', …")
     semester: Mapped[str] = mapped_column(index=True)
     specialty_id: Mapped[str] = mapped_column("specialtyId", reference("Specialty.id", "RESTRICT"), index=True)
     course_id: Mapped[str | None] = mapped_column("courseId", reference("Course.id", "SET NULL"), index=True)
     clinical_case_id: Mapped[str | None] = mapped_column(
         "clinicalCaseId", reference("ClinicalCase.id", "SET NULL"), index=True
     )
-    difficulty: Mapped[int | None] = mapped_column(default=1, server_default=text("1"), index=True)
+    difficulty: Mapped[int | None] = mapped_column(default=1, server_default=text("1"), index=True, doc="1–5")
     is_active: Mapped[bool] = is_active_column()
     is_validated: Mapped[bool] = mapped_column("isValidated", default=False, server_default=text("false"), index=True)
     validated_at: Mapped[datetime | None] = mapped_column("validatedAt")
-    validated_by: Mapped[str | None] = mapped_column("validatedBy", reference("User.id", "SET NULL"))
+    validated_by: Mapped[str | None] = mapped_column(
+        "validatedBy", reference("User.id", "SET NULL", one="validator", back="validatedQuestions")
+    )
     created_at: Mapped[datetime] = created_at_column()
     updated_at: Mapped[datetime] = updated_at_column()

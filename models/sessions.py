@@ -30,7 +30,9 @@ class Session(Base):
     is_published: Mapped[bool] = mapped_column("isPublished", default=False, server_default=text("false"), index=True)
     created_at: Mapped[datetime] = created_at_column()
     updated_at: Mapped[datetime] = updated_at_column()
-    created_by: Mapped[str | None] = mapped_column("createdBy", reference("User.id", "SET NULL"), index=True)
+    created_by: Mapped[str | None] = mapped_column(
+        "createdBy", reference("User.id", "SET NULL", one="creator"), index=True
+    )
 
 
 class SessionQuestion(Base):
@@ -43,7 +45,9 @@ class SessionQuestion(Base):
     )
 
     id: Mapped[Id]
-    session_id: Mapped[str] = mapped_column("sessionId", reference("Session.id", "CASCADE"), index=True)
+    session_id: Mapped[str] = mapped_column(
+        "sessionId", reference("Session.id", "CASCADE", back="questions"), index=True
+    )
     question_id: Mapped[str] = mapped_column("questionId", reference("Question.id", "CASCADE"), index=True)
     order: Mapped[int]
     points: Mapped[int | None] = mapped_column(default=1, server_default=text("1"))
@@ -97,13 +101,15 @@ class UserQuestionAnswer(Base):
     )
 
     id: Mapped[Id]
-    user_id: Mapped[str] = mapped_column("userId", reference("User.id", "CASCADE"), index=True)
-    question_id: Mapped[str] = mapped_column("questionId", reference("Question.id", "CASCADE"), index=True)
-    user_session_id: Mapped[str | None] = mapped_column(
-        "userSessionId", reference("UserSession.id", "SET NULL"), index=True
+    user_id: Mapped[str] = mapped_column("userId", reference("User.id", "CASCADE", back="questionAnswers"), index=True)
+    question_id: Mapped[str] = mapped_column(
+        "questionId", reference("Question.id", "CASCADE", back="userAnswers"), index=True
     )
-    selected_answer: Mapped[str | None] = mapped_column("selectedAnswer")
-    text_answer: Mapped[str | None] = mapped_column("textAnswer")
+    user_session_id: Mapped[str | None] = mapped_column(
+        "userSessionId", reference("UserSession.id", "SET NULL", back="answers"), index=True
+    )
+    selected_answer: Mapped[str | None] = mapped_column("selectedAnswer", doc="of a QCM")
+    text_answer: Mapped[str | None] = mapped_column("textAnswer", doc="of a QROC")
     is_correct: Mapped[bool | None] = mapped_column("isCorrect", index=True)
     time_spent: Mapped[Count | None] = mapped_column("timeSpent")
     answered_at: Mapped[datetime] = mapped_column(

@@ -16,7 +16,7 @@ from sqlalchemy.pool import NullPool
 
 from models import Base, ClinicalCase, Question
 from schema.catalogue import read_tables
-from schema.config import PRISMA_SCHEMA, head_revision
+from schema.config import head_revision
 from schema.scripts import created_objects, up_scripts
 from worker.db.schema import check, current_revision, downgrade, upgrade
 from worker.db.schema.migrate import LOCK_KEY
@@ -395,30 +395,6 @@ def test_check_reports_models_that_were_changed(database: Database) -> None:
     assert "models" in sentence
 
 
-PRISMA_CHANGES = [
-    ("originalFileName String\n", "", '"originalFileName" of "AiValidationJob"'),
-    ("explanation String\n", "explanation String?\n", '"explanation" of "Question"'),
-    ("progress     Int     @default(0)", "progress     Int     @default(1)", '"progress" of "AiValidationJob"'),
-    ("  @@index([requestHash])\n", "", 'the index "LlmCall_requestHash_idx"'),
-    ("contentHash  String   @unique", "contentHash String", '"CourseDocument_contentHash_key"'),
-    (
-        "document CourseDocument @relation(fields: [documentId], references: [id], onDelete: Cascade)",
-        "document CourseDocument @relation(fields: [documentId], references: [id], onDelete: Restrict)",
-        '"CourseChunk_documentId_fkey"',
-    ),
-    ("  chunks CourseChunk[]\n", "", "document has 0 opposite fields"),
-]
-
-
-def test_check_reports_a_prisma_schema_that_was_changed(database: Database) -> None:
-    text = PRISMA_SCHEMA.read_text(encoding="utf-8")
-    for old, new, sentence in PRISMA_CHANGES:
-        assert text.count(old) == 1, old
-
-        (found,) = check(database.url, prisma=text.replace(old, new))
-        assert sentence in found
-
-
 def test_check_says_which_revision_is_needed(empty: Database) -> None:
     upgrade(empty.url, "003")
     (sentence,) = check(empty.url)
@@ -484,7 +460,7 @@ def test_what_search_adds_with_extensions_is_no_difference(database: Database) -
     )
     assert (trigrams, vectors) == (is_extended, has_table)
 
-    # And a second call changes nothing, models and Prisma schema still agree, and all of it goes down
+    # And a second call changes nothing, models and database still agree, and all of it goes down
     assert check(database.url) == []
     downgrade(database.url, "006")
     assert database.rows("SELECT to_regclass('\"CourseVector\"')") == [(None,)]

@@ -86,7 +86,7 @@ def _describe_unversioned(site: Site) -> str:
 def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Compare the models, the database and the Prisma schema; exit 1 when they differ.
+    """Compare the database with the models, from which the Prisma schema is made; exit 1 when they differ.
 
     \b
     Example:

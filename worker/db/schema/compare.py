@@ -1,4 +1,4 @@
-"""Compares the database with the models, with the Prisma schema and with what the revisions create."""
+"""Compares the database with the models and with what the revisions create."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ import sqlalchemy as sa
 
 from models import Base
 from schema.catalogue import Catalogue, Part, read_as_created, read_tables
-from schema.config import PRISMA_SCHEMA, head_revision
+from schema.config import head_revision
 from schema.routines import differing_routines
 from schema.scripts import created_objects, present_objects, up_scripts
 from worker.db.schema.migrate import connected, read_revision
-from worker.db.schema.prisma import PrismaSyntaxError, read_prisma
 
-# Prisma's language has no words for these.
-UNKNOWN_TO_PRISMA = frozenset({"check", "partial index"})
 # Made only where the server has the extension it needs, so neither its presence nor its absence is a difference.
 OPTIONAL = frozenset({"CourseTerm_term_trgm_idx"})
 # Tables of the platform in which the worker writes rows, and how a column reads without which it cannot.
@@ -24,31 +21,24 @@ WRITTEN = frozenset({"AiValidationJob", "ClinicalCase", "Course", "Question", "S
 OBLIGATORY = re.compile(r" NOT NULL$")
 
 
-def check(url: str, *, models: sa.MetaData = Base.metadata, prisma: str | None = None) -> list[str]:
-    """List the differences between database, models and Prisma schema in plain sentences; empty when they are equal.
+def check(url: str, *, models: sa.MetaData = Base.metadata) -> list[str]:
+    """List the differences between database and models in plain sentences; empty when they are equal.
 
-    `url` is in SQLAlchemy's spelling, `prisma` the text of a Prisma schema (the project's own by default). What neither
-    side knows is the platform's own, and no difference: tables, and further columns, indexes and rules of the tables
-    that the specification gives, unless the worker could write no row for them. A database at another revision gets
-    the one sentence that says so.
+    `url` is in SQLAlchemy's spelling. What the models do not know is the platform's own, and no difference: tables, and
+    further columns, indexes and rules of the tables that the specification gives, unless the worker could write no row
+    for them. A database at another revision gets the one sentence that says so. The Prisma schema is made from the
+    models, and so is right when they are.
     """
     with connected(url) as connection:
         revision, head = read_revision(connection), head_revision()
         if revision != head:
             return [f"The database is at revision {revision or 'none'}, this version needs {head}: upgrade it."]
-        try:
-            tables = read_prisma(prisma or PRISMA_SCHEMA.read_text(encoding="utf-8"))
-        except PrismaSyntaxError as error:
-            return [f"The Prisma schema cannot be read: {error}."]
-        modelled, described = read_as_created(connection, models), read_as_created(connection, tables)
-        found = read_tables(connection, {*models.tables, *tables.tables})
-        own = _find_own_parts(found, {*modelled, *described})
+        modelled = read_as_created(connection, models)
+        found = read_tables(connection, models.tables.keys())
+        own = _find_own_parts(found, modelled)
         ours = {part: text for part, text in found.items() if part not in own}
-        in_models = {part: text for part, text in ours.items() if part.table in models.tables}
-        in_prisma = {part: text for part, text in ours.items() if part.kind not in UNKNOWN_TO_PRISMA}
         return [
-            *list_differences(modelled, in_models, "models/"),
-            *list_differences(described, in_prisma, "schema.prisma"),
+            *list_differences(modelled, ours, "models/"),
             *(_obstacle(part) for part in sorted(own) if part.table in WRITTEN and OBLIGATORY.search(found[part])),
             *_missing_objects(connection),
         ]

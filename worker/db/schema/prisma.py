@@ -1,172 +1,212 @@
-"""Reads schema.prisma into SQLAlchemy tables, the way Prisma would create them. Knows the part of its language in use.
+"""Writes schema.prisma from the models, so that a table is described once: `make prisma`.
 
-Left out because Prisma's language has no words for them: checks, partial indexes, views, functions and triggers.
+What the models do not hold (views, and the tables that keep our version) is in the template. Checks, partial indexes,
+functions and triggers are left out: Prisma's language has no words for them.
 """
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-# A string is kept, for what looks like a comment inside it is none.
-COMMENT = re.compile(r'("[^"]*")|//.*$')
-MODEL = re.compile(r"^model\s+(\w+)\s*\{\n(.*?)^\}", re.MULTILINE | re.DOTALL)
-FIELD = re.compile(r'^(\w+)\s+(\w+(?:\("\w+"\))?)(\[\]|\?)?\s*(.*)$')
-BLOCK = re.compile(r"^@@(id|unique|index)\(\[(.*?)\](?:,\s*type:\s*(\w+))?(?:,\s*map:\s*\"(\w+)\")?\)$")
-RELATION = re.compile(
-    r'@relation\((?:"(\w+)",?\s*)?(?:fields:\s*\[(\w+)\],\s*references:\s*\[(\w+)\],\s*onDelete:\s*(\w+))?\)'
+from models import Base, new_id
+from models.base import UtcTimestamp
+from schema.config import PRISMA_SCHEMA
+from schema.scripts import created_objects, up_scripts
+
+TEMPLATE = PRISMA_SCHEMA.with_suffix(".prisma.in")
+PLACE = "// models\n"
+ACTIONS = {"CASCADE": "Cascade", "SET NULL": "SetNull", "RESTRICT": "Restrict", "NO ACTION": "NoAction"}
+TYPES: Sequence[tuple[type[Any], str]] = (
+    (UtcTimestamp, "DateTime"),
+    (postgresql.TSVECTOR, 'Unsupported("tsvector")'),
+    (postgresql.JSONB, "Json"),
+    (sa.Numeric, "Decimal"),
+    (sa.Date, "DateTime"),
+    (sa.BigInteger, "BigInt"),
+    (sa.Integer, "Int"),
+    (sa.Boolean, "Boolean"),
+    (sa.Text, "String"),
 )
-DEFAULT = re.compile(r'@default\((".*?"|\w+\(\)|\[\]|[\w.]+)\)')
-DECIMAL = re.compile(r"@db\.Decimal\((\d+),\s*(\d+)\)")
-TYPES: dict[str, sa.types.TypeEngine[Any]] = {
-    "String": sa.Text(),
-    "Int": sa.Integer(),
-    "BigInt": sa.BigInteger(),
-    "Boolean": sa.Boolean(),
-    "DateTime": postgresql.TIMESTAMP(precision=3),
-    "Json": postgresql.JSONB(),
-    "Decimal": sa.Numeric(65, 30),
-    'Unsupported("tsvector")': postgresql.TSVECTOR(),
-}
-ACTIONS = {"Cascade": "CASCADE", "SetNull": "SET NULL", "Restrict": "RESTRICT", "NoAction": "NO ACTION"}
+DEFAULTS = {"CURRENT_TIMESTAMP": "now()", "'{}'::text[]": "[]", "'[]'::jsonb": '"[]"'}
+_LISTED = re.compile(r'"(\w+)" IN \((.*)\)', re.DOTALL)
+_DESCENDING = re.compile(r'"(\w+)" DESC')
+
+Line = tuple[str, ...]  # name, type, attributes, remark
 
 
-class PrismaSyntaxError(ValueError):
-    """The file holds something that this reader does not know; the message quotes the line."""
+def write_prisma(base: type[Any] = Base, template: str | None = None) -> str:
+    """The whole file. Raises `ValueError` for what it has no words for."""
+    made = {name: place for place, (kind, name) in enumerate(created_objects(*up_scripts())) if kind == "table"}
+    tables = sorted(base.metadata.tables.values(), key=lambda table: made.get(table.name, len(made)))
+    texts = {mapper.local_table.name: inspect.getdoc(mapper.class_) or "" for mapper in base.registry.mappers}
+    models = "\n".join(_model(table, texts[table.name], tables) for table in tables)
+    return (template or TEMPLATE.read_text(encoding="utf-8")).replace(PLACE, models)
 
 
-@dataclass(frozen=True, slots=True)
-class Relation:
-    """One side of a relation: the field, its target model, and its name ("" when it has none)."""
-
-    model: str
-    field: str
-    target: str
-    name: str
-    owns_key: bool
-
-
-def read_prisma(text: str) -> sa.MetaData:
-    """Turn the file's models into tables. A model marked `@@ignore` is nobody's business and left out.
-
-    Raises `PrismaSyntaxError` for a line it cannot read, and for a relation that has only one side (Prisma refuses
-    the file then).
-    """
-    models = {name: lines for name, body in MODEL.findall(text) if "@@ignore" not in (lines := _lines(body))}
-    metadata = sa.MetaData()
-    relations: list[Relation] = []
-    for name, lines in models.items():
-        relations += _read_model(metadata, name, lines, models.keys())
-    _check_both_sides(relations)
-    return metadata
-
-
-def _lines(body: str) -> list[str]:
-    without_comments = (COMMENT.sub(lambda found: found[1] or "", line).strip() for line in body.splitlines())
-    return [line for line in without_comments if line]
-
-
-def _read_model(metadata: sa.MetaData, name: str, lines: list[str], models: Collection[str]) -> list[Relation]:
-    table = sa.Table(name, metadata)
-    relations = []
-    for line in lines:
-        if line.startswith("@@"):
-            _add_index(table, line)
-            continue
-        found = FIELD.match(line)
-        if found is None:
-            raise PrismaSyntaxError(f"model {name}: cannot read {line!r}")
-        field, type_name, suffix, attributes = found.groups(default="")
-        if type_name in models:
-            relations.append(_add_relation(table, field, type_name, attributes))
-        elif type_name in TYPES:
-            _add_column(table, field, type_name, suffix, attributes)
-        else:
-            raise PrismaSyntaxError(f"model {name}: {field} has the unknown type {type_name}")
-    return relations
-
-
-def _add_column(table: sa.Table, field: str, type_name: str, suffix: str, attributes: str) -> None:
-    decimal = DECIMAL.search(attributes)
-    type_ = sa.Numeric(int(decimal[1]), int(decimal[2])) if decimal else TYPES[type_name]
-    if "@db.Date" in attributes:
-        type_ = sa.Date()
-    column: sa.Column[Any] = sa.Column(
-        field,
-        sa.ARRAY(type_) if suffix == "[]" else type_,
-        nullable=suffix == "?",
-        server_default=_default(type_name, attributes),
-    )
-    table.append_column(column)
-    if "@id" in attributes:
-        table.append_constraint(sa.PrimaryKeyConstraint(field, name=f"{table.name}_pkey"))
-    if "@unique" in attributes:
-        sa.Index(f"{table.name}_{field}_key", column, unique=True)
-
-
-def _default(type_name: str, attributes: str) -> sa.TextClause | None:
-    """The default that the database holds. Ids and `@updatedAt` are made by Prisma's client: the database has none."""
-    found = DEFAULT.search(attributes)
-    if found is None or found[1] == "cuid()":
-        return None
-    value = found[1]
-    if value == "now()":
-        return sa.text("CURRENT_TIMESTAMP")
-    if value == "[]":
-        return sa.text("'{}'")
-    if value.startswith('"'):
-        value = "'" + value[1:-1].replace("'", "''") + "'"
-    return sa.text(value + ("::jsonb" if type_name == "Json" else ""))
-
-
-def _add_relation(table: sa.Table, field: str, target: str, attributes: str) -> Relation:
-    found = RELATION.search(attributes)
-    name, column, referred, on_delete = found.groups(default="") if found else ("", "", "", "")
-    if column:
-        table.append_constraint(
-            sa.ForeignKeyConstraint(
-                [column],
-                [f"{target}.{referred}"],
-                name=f"{table.name}_{column}_fkey",
-                ondelete=ACTIONS[on_delete],
-                onupdate="CASCADE",  # Prisma's default
-            )
-        )
-    return Relation(table.name, field, target, name, owns_key=bool(column))
-
-
-def _add_index(table: sa.Table, line: str) -> None:
-    found = BLOCK.match(line)
-    if found is None:
-        raise PrismaSyntaxError(f"model {table.name}: cannot read {line!r}")
-    kind, listed, method, mapped = found.groups(default="")
-    parts = [part.strip() for part in listed.split(",")]
-    names = [part.partition("(")[0] for part in parts]
-    ordered = [
-        sa.desc(table.c[n]) if "sort: Desc" in part else table.c[n] for n, part in zip(names, parts, strict=True)
+def _model(table: sa.Table, text: str, tables: Sequence[sa.Table]) -> str:
+    documented = "".join(f"/// {line}\n" for line in text.partition("\n\n")[0].splitlines())
+    blocks = [
+        _aligned(_column(table, column) for column in table.columns),
+        _aligned([*_owned(table), *_owning(table, tables)]),
+        [f"  {line}" for line in _block_attributes(table)],
     ]
-    if kind == "id":
-        table.append_constraint(sa.PrimaryKeyConstraint(*names, name=f"{table.name}_pkey"))
-        return
-    suffix = "key" if kind == "unique" else "idx"
-    name = mapped or f"{table.name}_{'_'.join(names)}_{suffix}"
-    sa.Index(name, *ordered, unique=kind == "unique", postgresql_using=method.lower() or None)
+    body = "\n\n".join("\n".join(block) for block in blocks if block)
+    return f"{documented}model {table.name} {{\n{body}\n}}\n"
 
 
-def _check_both_sides(relations: list[Relation]) -> None:
-    for side in relations:
-        opposite = [
-            other
-            for other in relations
-            if (other.model, other.target, other.name) == (side.target, side.model, side.name)
-            and other.owns_key != side.owns_key
-        ]
-        if len(opposite) != 1:
-            raise PrismaSyntaxError(
-                f"model {side.model}: the relation {side.field} has {len(opposite)} opposite fields in {side.target}"
-            )
+def _aligned(lines: Iterable[Line]) -> list[str]:
+    """As `prisma format` lays them out."""
+    rows = list(lines)
+    names, types = (max((len(row[place]) for row in rows), default=0) for place in (0, 1))
+    return [
+        f"  {name:{names}} {type_:{types}} {attributes}".rstrip() + (f" // {remark}" if remark else "")
+        for name, type_, attributes, remark in rows
+    ]
+
+
+# --- columns ----------------------------------------------------------------------------------------------------
+
+
+def _column(table: sa.Table, column: sa.Column[Any]) -> Line:
+    type_ = column.type
+    is_list = isinstance(type_, sa.ARRAY)
+    suffix = "[]" if is_list else "?" if column.nullable else ""
+    return (
+        column.name,
+        _type(type_.item_type if is_list else type_) + suffix,
+        _attributes(table, column),
+        _remark(table, column),
+    )
+
+
+def _type(type_: Any) -> str:
+    for known, name in TYPES:
+        if isinstance(type_, known):
+            return name
+    raise ValueError(f"no Prisma type for {type_!r}")
+
+
+def _attributes(table: sa.Table, column: sa.Column[Any]) -> str:
+    found = []
+    if list(table.primary_key.columns) == [column]:
+        found.append("@id")
+    if _is_unique(table, column):
+        found.append("@unique")
+    if column.default is not None and getattr(column.default.arg, "__wrapped__", None) is new_id:
+        found.append("@default(cuid())")
+    elif column.onupdate is not None:
+        found.append("@updatedAt")
+    elif column.server_default is not None:
+        found.append(f"@default({_default(str(column.server_default.arg))})")
+    if isinstance(column.type, sa.Numeric):
+        found.append(f"@db.Decimal({column.type.precision}, {column.type.scale})")
+    elif isinstance(column.type, sa.Date):
+        found.append("@db.Date")
+    return " ".join(found)
+
+
+def _default(sql: str) -> str:
+    return DEFAULTS.get(sql) or (f'"{sql[1:-1]}"' if sql.startswith("'") else sql)
+
+
+def _remark(table: sa.Table, column: sa.Column[Any]) -> str:
+    """What a column says of itself; else the values that its check allows."""
+    if column.doc:
+        return column.doc
+    checks = (c for c in table.constraints if isinstance(c, sa.CheckConstraint))
+    listed = (_LISTED.fullmatch(str(check.sqltext)) for check in checks)
+    return next((found[2] for found in listed if found and found[1] == column.name), "")
+
+
+# --- relations --------------------------------------------------------------------------------------------------
+
+
+def _owned(table: sa.Table) -> Iterator[Line]:
+    """The side with the key. Its field is named after the column, where the model does not name it."""
+    for key in _keys(table):
+        column, target = key.parent, key.column.table.name
+        name = key.info.get("one") or column.name.removesuffix("Id")
+        given = [f'"{found}"'] if (found := _relation_name(key)) else []
+        given += [f"fields: [{column.name}]", f"references: [{key.column.name}]", f"onDelete: {ACTIONS[key.ondelete]}"]
+        yield name, target + ("?" if column.nullable else ""), f"@relation({', '.join(given)})", ""
+
+
+def _owning(table: sa.Table, tables: Sequence[sa.Table]) -> Iterator[Line]:
+    """The other sides of the keys that lead here, named after the table that holds them, or as the model says."""
+    for other in tables:
+        for key in _keys(other):
+            if key.column.table is table:
+                name = _relation_name(key)
+                kind = other.name + ("?" if _is_alone(key) else "[]")
+                yield _back(key), kind, f'@relation("{name}")' if name else "", ""
+
+
+def _keys(table: sa.Table) -> list[sa.ForeignKey]:
+    return [key for column in table.columns for key in column.foreign_keys]
+
+
+def _back(key: sa.ForeignKey) -> str:
+    name = key.parent.table.name
+    return key.info.get("back") or name[0].lower() + name[1:] + ("" if _is_alone(key) else "s")
+
+
+def _is_alone(key: sa.ForeignKey) -> bool:
+    """Whether no two rows can have the same key."""
+    table, column = key.parent.table, key.parent
+    return list(table.primary_key.columns) == [column] or _is_unique(table, column)
+
+
+def _is_unique(table: sa.Table, column: sa.Column[Any]) -> bool:
+    return any(index.unique and list(index.columns) == [column] for index in _plain_indexes(table))
+
+
+def _relation_name(key: sa.ForeignKey) -> str:
+    """Only where two tables, or one with itself, have several: else Prisma sees which sides belong together."""
+    table, target = key.parent.table, key.column.table
+    between = [k for t in {table, target} for k in _keys(t) if {k.parent.table, k.column.table} == {table, target}]
+    back = _back(key)
+    return back[0].upper() + back[1:] if len(between) > 1 or table is target else ""
+
+
+# --- keys and indexes -------------------------------------------------------------------------------------------
+
+
+def _block_attributes(table: sa.Table) -> Iterator[str]:
+    if len(table.primary_key.columns) > 1:
+        yield f"@@id([{', '.join(table.primary_key.columns.keys())}])"
+    for index in _plain_indexes(table):
+        if index.unique and len(index.expressions) == 1:
+            continue  # said at its column
+        fields = [_field(expression) for expression in index.expressions]
+        kind, suffix = ("unique", "key") if index.unique else ("index", "idx")
+        usual = "_".join([table.name, *(field.partition("(")[0] for field in fields), suffix])
+        using = index.dialect_options["postgresql"]["using"]
+        given = [f"[{', '.join(fields)}]"]
+        given += [f"type: {using.capitalize()}"] if using else []
+        given += [f'map: "{index.name}"'] if index.name != usual else []
+        yield f"@@{kind}({', '.join(given)})"
+
+
+def _plain_indexes(table: sa.Table) -> list[sa.Index]:
+    places = {column.name: place for place, column in enumerate(table.columns)}
+    plain = [i for i in table.indexes if i.dialect_options["postgresql"]["where"] is None]
+    return sorted(plain, key=lambda i: (not i.unique, [places[_field(e).partition("(")[0]] for e in i.expressions]))
+
+
+def _field(expression: Any) -> str:
+    if isinstance(expression, sa.Column):
+        return expression.name
+    found = _DESCENDING.fullmatch(str(expression))
+    if found is None:
+        raise ValueError(f"no Prisma index of {expression}")
+    return f"{found[1]}(sort: Desc)"
+
+
+if __name__ == "__main__":
+    PRISMA_SCHEMA.write_text(write_prisma(), encoding="utf-8")
