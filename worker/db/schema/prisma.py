@@ -74,15 +74,12 @@ def _aligned(lines: Iterable[Line]) -> list[str]:
 
 
 def _column(table: sa.Table, column: sa.Column[Any]) -> Line:
-    type_ = column.type
-    is_list = isinstance(type_, sa.ARRAY)
-    suffix = "[]" if is_list else "?" if column.nullable else ""
-    return (
-        column.name,
-        _type(type_.item_type if is_list else type_) + suffix,
-        _attributes(table, column),
-        _remark(table, column),
-    )
+    type_: Any = column.type
+    if isinstance(type_, sa.ARRAY):
+        kind = _type(type_.item_type) + "[]"
+    else:
+        kind = _type(type_) + ("?" if column.nullable else "")
+    return column.name, kind, _attributes(table, column), _remark(table, column)
 
 
 def _type(type_: Any) -> str:
@@ -98,11 +95,12 @@ def _attributes(table: sa.Table, column: sa.Column[Any]) -> str:
         found.append("@id")
     if _is_unique(table, column):
         found.append("@unique")
-    if column.default is not None and getattr(column.default.arg, "__wrapped__", None) is new_id:
+    made = column.default.arg if isinstance(column.default, sa.ColumnDefault) else None
+    if getattr(made, "__wrapped__", None) is new_id:
         found.append("@default(cuid())")
     elif column.onupdate is not None:
         found.append("@updatedAt")
-    elif column.server_default is not None:
+    elif isinstance(column.server_default, sa.DefaultClause):
         found.append(f"@default({_default(str(column.server_default.arg))})")
     if isinstance(column.type, sa.Numeric):
         found.append(f"@db.Decimal({column.type.precision}, {column.type.scale})")
@@ -133,7 +131,8 @@ def _owned(table: sa.Table) -> Iterator[Line]:
         column, target = key.parent, key.column.table.name
         name = key.info.get("one") or column.name.removesuffix("Id")
         given = [f'"{found}"'] if (found := _relation_name(key)) else []
-        given += [f"fields: [{column.name}]", f"references: [{key.column.name}]", f"onDelete: {ACTIONS[key.ondelete]}"]
+        action = ACTIONS[key.ondelete or "NO ACTION"]
+        given += [f"fields: [{column.name}]", f"references: [{key.column.name}]", f"onDelete: {action}"]
         yield name, target + ("?" if column.nullable else ""), f"@relation({', '.join(given)})", ""
 
 
