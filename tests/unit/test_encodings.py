@@ -53,7 +53,7 @@ def test_windows_bytes_inside_utf8_are_read_too() -> None:
     assert decode_text(data)[0] == ACCENTS * 4 + "le cœur et l’œil\n"
 
 
-@pytest.mark.parametrize("words", ["Énoncé très précis", "l’œil à 37 °C", "« où »", "Œdème"])
+@pytest.mark.parametrize("words", ["Énoncé très précis", "l’œil à 37 °C", "« où »", "Œdème", "≥ 90 %", "VS ↑ ou ↓"])
 def test_letters_that_were_encoded_twice_are_repaired_and_said(words: str) -> None:
     twice = "".join(bytes([b]).decode("cp1252", "ignore") or chr(b) for b in words.encode())
     text, notes = decode_text(f"question\n{twice}\n".encode())
@@ -74,7 +74,18 @@ def test_letters_of_a_workbook_that_were_encoded_twice_are_repaired_and_said() -
     assert [(note.code, note.count) for note in sheet.notes] == [("repaired_letters", 3)]
 
 
-@given(st.text(st.sampled_from("abc éèàçùœÉÀ«»’°½±€;\n"), max_size=60))
+@pytest.mark.parametrize(("damaged", "meant"), [("lâ€™eau", "l’eau"), ("â‰¥ 3", "≥ 3")])
+def test_one_sign_of_a_workbook_is_enough_to_be_repaired(damaged: str, meant: str) -> None:
+    import io
+
+    buffer = io.BytesIO()
+    with xlsxwriter.Workbook(buffer) as book:
+        book.add_worksheet("qcm").write_row(0, 0, ["texte", damaged])
+    (sheet,) = read_here(buffer.getvalue(), "x.xlsx", max_bytes=10_000_000, max_rows=10)
+    assert sheet.rows == ((1, ("texte", meant)),)
+
+
+@given(st.text(st.sampled_from("abc éèàâçùœÉÀ«»’°½±€≥→;\n"), max_size=60))
 def test_good_french_is_never_repaired(text: str) -> None:
     assert repair_double(text) == (text, 0)
 

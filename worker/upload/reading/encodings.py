@@ -148,8 +148,8 @@ _BYTE_OF = {bytes([b]).decode("cp1252", "ignore") or chr(b): b for b in range(0x
 }
 _REST = "[" + re.escape("".join(sign for sign, b in _BYTE_OF.items() if b < 0xC0)) + "]"
 _DOUBLE = re.compile(f"[\u00c2-\u00df]{_REST}|[\u00e0-\u00ef]{_REST}{{2}}")
-_SUSPECT = ("Ã", "Â", "â€", "Å“")
-_EXPECTED = _LOWER | _UPPER | _APOSTROPHES | _MARKS
+_SUSPECT = ("Ã", "Â", "â€", "Å“", "â‰", "â†")
+_EXPECTED = _LOWER | _UPPER | _APOSTROPHES | _MARKS | frozenset("≠≈→←↑↓")
 
 
 def looks_double(text: str) -> bool:
