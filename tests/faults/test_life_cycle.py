@@ -33,7 +33,7 @@ from worker import failpoints
 from worker.enqueue import enqueue_job
 from worker.errors import LeaseLost, Stopping
 from worker.failpoints import Point
-from worker.jobs.claim import Claimed
+from worker.jobs.claim import Claim, Claimed
 from worker.jobs.failures import record_crash
 from worker.jobs.invariants import look
 from worker.queue import tasks
@@ -120,7 +120,7 @@ class LifeCycle(RuleBasedStateMachine):
 
     def _claim(self, owner: str) -> Claimed | None:
         token = f"{owner}:{next(self.parts.numbers)}"
-        claimed = self.parts.database.transact(lambda c: self.parts.line.claim(c, owner=token, lease_s=LEASE_S))
+        claimed = self.parts.database.transact(lambda c: self.parts.line.claim(c, Claim(token, LEASE_S)))
         if claimed is not None:
             self.claims.append(claimed)
         return claimed

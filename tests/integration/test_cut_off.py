@@ -17,6 +17,7 @@ from tests.support.surroundings import Platform, asked_once
 from tests.support.workbooks import knowing, make_workbook
 from worker.cli import app
 from worker.errors import CutOff, ProviderUnavailable
+from worker.jobs.claim import Claim
 from worker.jobs.failures import wait_for_provider
 from worker.llm.circuit_breaker import SURE_S, State
 from worker.queue.job import Task
@@ -93,7 +94,7 @@ def failing_task(platform: Platform, tmp_path: Path) -> tuple[Parts, Task]:
     platform.enqueue(make_workbook(tmp_path / "a.xlsx", 20))
     prepare, analyse = None, None
     for _ in range(2):
-        prepare, analyse = analyse, line.database.transact(lambda c: line.claim(c, owner="h:1:p:1", lease_s=60))
+        prepare, analyse = analyse, line.database.transact(lambda c: line.claim(c, Claim("h:1:p:1", 60)))
         if prepare is None and analyse is not None:
             line.run(analyse, lease)
     assert analyse is not None

@@ -23,6 +23,7 @@ from tests.support.in_process import LEASE_S, Parts, wait_for_age
 from tests.support.surroundings import ADMIN, TERMINAL, Platform
 from worker.enqueue import enqueue_job
 from worker.errors import LeaseLost
+from worker.jobs.claim import Claim
 from worker.jobs.invariants import look
 from worker.queue.leases import Lease
 from worker.runtime.reaper import Reaper
@@ -89,7 +90,7 @@ class Site:
         for _ in range(most):
             owner = f"a:1:x:{next(self.parts.numbers)}"
             claimed = self.parts.database.transact(
-                lambda c, owner=owner: self.parts.line.claim(c, owner=owner, lease_s=LEASE_S)  # type: ignore[misc]
+                lambda c, owner=owner: self.parts.line.claim(c, Claim(owner, LEASE_S))  # type: ignore[misc]
             )
             if claimed is None:
                 return

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
@@ -11,13 +11,13 @@ from worker import failpoints
 from worker.errors import JobFailed, LeaseLost
 from worker.failpoints import Point
 from worker.jobs import job_store
-from worker.jobs.asking import Asking, Composer
-from worker.jobs.claim import Batch
+from worker.jobs.asking import NOTHING_FOUND, Asking, Composer
 from worker.jobs.context import Context
 from worker.jobs.failures import down_for_s, set_slow_message
-from worker.jobs.task_ledger import TaskLedger
+from worker.jobs.task_ledger import Found, TaskLedger
 from worker.llm.batch import batches
 from worker.llm.progress import Answers
+from worker.llm.retry import keys_of
 from worker.logging import get_logger
 from worker.messages import job_causes, job_progress, row_reasons
 from worker.questions import item_store, place_store, question_store
@@ -33,60 +33,76 @@ from worker.review.verdict import conclude, failed_conclusion, needs_second_look
 
 log = get_logger()
 
-APPLY_TRIES = 8  # against somebody who renames or removes specialties at the same time, before it counts as a crash
+WRITE_TRIES = 8  # against somebody who renames or removes specialties at the same time, before it counts as a crash
 
 
-def analyse(context: Context, task: Task, lease: Lease, batch: Batch | None) -> None:
-    """Ask about one batch and store what came of it. Raises what `ask` raises."""
-    config = JobConfig.parse(task.job.config)
-    context.check_batch_mode(config)
-    if task.was_held and (down_s := down_for_s(context, task)) >= context.settings.outage_s:
-        raise JobFailed(job_causes.outage(down_s))
-    pending = batch.pending if batch else context.database.transact(lambda c: item_store.load_pending(c, task))
-    pending, searched = _add_excerpts(context, pending, config)
-    if any(item.excerpts for item in pending):
-        batch = None
-    ledger = TaskLedger(
-        context.database,
-        task,
-        context.prices,
-        config.max_cost_usd,
-        context.settings.call_timeout_s,
-        [batch] if batch else [],
-        context.circuit.stored,
-    )
-    asking = Asking(context, task, config, lease, ledger)
-    first_look = Composer.about(context, task, config, "analyse", pending)
-    if batch:
-        first_look.know(batch.requests)
-    first = asking.ask(first_look, replies_used={})
-    conclusions: dict[str, Conclusion] = {}
-    for item in pending:
-        conclusion = _conclude(asking, item, first)
-        if conclusion is not None:
-            conclusions[item.id] = conclusion
-    if ledger.waits_for:
-        # What one round could ask is written down, of every item: the rest follows when its replies are there.
-        park(context, task, ledger.waits_for)
-        return
+@dataclass(frozen=True)
+class Batch:
+    """The open items of a task, as their first look is composed, and what the ledger held about them."""
 
-    def apply(connection: sa.Connection) -> None:
-        _apply(context, connection, task, pending, conclusions, searched=searched)
-
-    with context.endings.hold(task.job.id):
-        _commit(context, task, apply)
-    failpoints.reached(Point.AFTER_COMMIT, task.kind, task.position)
-    log.info("batch_done", items=len(pending))
+    first: Composer
+    found: Found
 
 
-def _commit(context: Context, task: Task, apply: Callable[[sa.Connection], None]) -> None:
+@dataclass(frozen=True)
+class Outcome:
+    """What the items of a task came to, to be written in one transaction."""
+
+    task: Task
+    items: Sequence[PendingItem]
+    conclusions: Mapping[str, Conclusion]  # by item id
+    is_searched: bool  # whether the search of the courses (if any) came through
+
+
+@dataclass(frozen=True)
+class Analyse:
+    """The handler of a batch."""
+
+    context: Context
+
+    def load(self, connection: sa.Connection, task: Task) -> Batch:
+        """The batch, and what earlier calls answered of it. Composing those takes a millisecond, no call."""
+        config = JobConfig.parse(task.job.config)
+        items = item_store.load_pending(connection, task)
+        first = Composer.begin(self.context, task, config, items)
+        retrieval = self.context.retrieval
+        if config.rag and retrieval is not None and retrieval.has_courses:
+            # What is asked depends on a search, which has no place in this transaction.
+            return Batch(first, NOTHING_FOUND)
+        return Batch(first, Found.read(connection, task, keys_of(first.recall(list(first.items)))))
+
+    def run(self, batch: Batch, lease: Lease) -> None:
+        """Ask about the batch and store what came of it. Raises what `Asking.ask` raises."""
+        context, task, config = self.context, batch.first.task, batch.first.config
+        context.check_batch_mode(config)
+        if task.was_held and (down_s := down_for_s(context, task)) >= context.settings.outage_s:
+            raise JobFailed(job_causes.outage(down_s))
+        batch, is_searched = _search(batch)
+        asking = Asking(context, task, config, lease, TaskLedger.of(context, task, config))
+        conclusions = _conclude_all(asking, batch)
+        if asking.ledger.waits_for:
+            # What one round could ask is written down, of every item: the rest follows when its replies are there.
+            park(context, task, asking.ledger.waits_for)
+            return
+        items = list(batch.first.items.values())
+        with context.endings.hold(task.job.id):
+            _commit(context, Outcome(task, items, conclusions, is_searched))
+        failpoints.reached(Point.AFTER_COMMIT, task.kind, task.position)
+        log.info("batch_done", items=len(items))
+
+
+def _commit(context: Context, outcome: Outcome) -> None:
     """Run the batch's last transaction, whatever is done meanwhile to the specialties and courses that it needs."""
-    for _ in range(APPLY_TRIES):
+
+    def write(connection: sa.Connection) -> None:
+        _write(context, connection, outcome)
+
+    for _ in range(WRITE_TRIES):
         try:
-            context.database.transact(apply)
+            context.database.transact(write)
         except PlacesMissing as missing:
             # Not in the batch's transaction: whoever makes the same would wait for its end.
-            _make_places(context, task, missing.wanted)
+            _make_places(context, outcome.task, missing.wanted)
         except question_store.QuestionAppeared:
             log.info("question_appeared")
         except sa.exc.IntegrityError:
@@ -94,7 +110,23 @@ def _commit(context: Context, task: Task, apply: Callable[[sa.Connection], None]
             context.directory.forget()
         else:
             return
-    context.database.transact(apply)
+    context.database.transact(write)
+
+
+def _write(context: Context, connection: sa.Connection, outcome: Outcome) -> None:
+    # The job's row comes last and is held for two statements: all its batches queue for it.
+    task = outcome.task
+    concluded = publish(connection, outcome.items, outcome.conclusions, context.directory)
+    tasks.end_task(connection, task)
+    if task.was_held:
+        pauses.release_job(connection, task.job.id)
+    failpoints.reached(Point.MID_APPLY, task.kind, task.position)
+    if not outcome.is_searched:
+        finding = Finding("retrieval_failed", row_reasons.RETRIEVAL_FAILED)
+        item_store.add_finding(connection, [item.id for item in outcome.items], finding)
+    if item_store.conclude_items(connection, task.job.id, concluded):
+        tasks.notify(connection, task.job.id)
+    set_slow_message(context, connection, task.job.id)
 
 
 def _make_places(context: Context, task: Task, wanted: Sequence[Wanted]) -> None:
@@ -134,15 +166,35 @@ def set_waiting_message(connection: sa.Connection, job_id: str) -> None:
         job_store.set_message(connection, job_id, job_progress.batch_waits(count, until))
 
 
+def _search(batch: Batch) -> tuple[Batch, bool]:
+    """The batch with what the courses say about its items, and whether the search (if any) came through."""
+    first = batch.first
+    if not first.config.rag or first.context.retrieval is None:
+        return batch, True
+    items = list(first.items.values())
+    found = first.context.retrieval.find_excerpts(items)
+    if not found.excerpts:
+        return batch, not found.failed
+    # The embedded model reads 280 tokens a second, and understands none of them.
+    most = 1 if first.context.endpoint.embedded else None
+    shown = [replace(item, excerpts=tuple(found.excerpts.get(item.id, ())[:most])) for item in items]
+    return replace(batch, first=first.about(shown)), True
+
+
+def _conclude_all(asking: Asking, batch: Batch) -> dict[str, Conclusion]:
+    """What each item comes to, by its id; none for those of which a batch has to ask first."""
+    answers = asking.ask(batch.first, {}, batch.found)
+    concluded = {item_id: _conclude(asking, item, answers) for item_id, item in batch.first.items.items()}
+    return {item_id: conclusion for item_id, conclusion in concluded.items() if conclusion is not None}
+
+
 def _conclude(asking: Asking, item: PendingItem, answers: Answers) -> Conclusion | None:
     """What the item comes to, after a second look where it needs one; None when a batch has to ask first."""
     second: Look | None = None
     first = answers.looks.get(item.id)
     if first is not None and needs_second_look(item.question, first):
         # Two that read the same excerpt are one witness: no key is settled by what a course says alone.
-        unaided = replace(item, excerpts=())
-        second_look = Composer.about(asking.context, asking.task, asking.config, "second_look", [unaided])
-        answers = asking.ask(second_look, replies_used=answers.replies_used)
+        answers = asking.ask(asking.second_look(replace(item, excerpts=())), answers.replies_used)
         second = answers.looks.get(item.id)
     if item.id in answers.deferred:
         return None
@@ -160,43 +212,6 @@ def _conclude(asking: Asking, item: PendingItem, answers: Answers) -> Conclusion
         excerpts_used=bool(item.excerpts),
         sources=sources,
     )
-
-
-def _add_excerpts(
-    context: Context, pending: Sequence[PendingItem], config: JobConfig
-) -> tuple[Sequence[PendingItem], bool]:
-    """The items with what the courses say about them, and whether the search (if any) came through."""
-    if not config.rag or context.retrieval is None:
-        return pending, True
-    found = context.retrieval.find_excerpts(pending)
-    if not found.excerpts:
-        return pending, not found.failed
-    # The embedded model reads 280 tokens a second, and understands none of them.
-    most = 1 if context.endpoint.embedded else None
-    return [replace(item, excerpts=tuple(found.excerpts.get(item.id, ())[:most])) for item in pending], True
-
-
-def _apply(
-    context: Context,
-    connection: sa.Connection,
-    task: Task,
-    pending: Sequence[PendingItem],
-    conclusions: Mapping[str, Conclusion],
-    *,
-    searched: bool,
-) -> None:
-    # The job's row comes last and is held for two statements: all its batches queue for it.
-    concluded = publish(connection, pending, conclusions, context.directory)
-    tasks.end_task(connection, task)
-    if task.was_held:
-        pauses.release_job(connection, task.job.id)
-    failpoints.reached(Point.MID_APPLY, task.kind, task.position)
-    if not searched:
-        finding = Finding("retrieval_failed", row_reasons.RETRIEVAL_FAILED)
-        item_store.add_finding(connection, [item.id for item in pending], finding)
-    if item_store.conclude_items(connection, task.job.id, concluded):
-        tasks.notify(connection, task.job.id)
-    set_slow_message(context, connection, task.job.id)
 
 
 def _refused(answers: Answers, item_id: str) -> str:

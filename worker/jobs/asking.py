@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import sqlalchemy as sa
 
 from worker.jobs.context import Context
 from worker.jobs.failures import set_slow_message
-from worker.jobs.task_ledger import TaskLedger
+from worker.jobs.task_ledger import Found, TaskLedger
 from worker.llm.calls import CheckedReply, Endpoint, Request
 from worker.llm.circuit_breaker import State
 from worker.llm.compose import Frame, compose_probe, compose_request
 from worker.llm.events import Recalled
 from worker.llm.progress import Answers, Bounds, Progress
-from worker.llm.retry import Dialogue, ask, recall
+from worker.llm.retry import Dialogue, ask, keys_of, read_stored
 from worker.llm.validate import check_reply
 from worker.questions.answers import Purpose
 from worker.questions.item import PendingItem
@@ -23,6 +23,7 @@ from worker.queue import tasks
 from worker.queue.job import JobConfig, Task
 from worker.queue.leases import Lease
 
+NOTHING_FOUND = Found()
 LOST_LINES = 2  # lines of batches that come to nothing one after another before a question is given up, at least
 
 
@@ -38,15 +39,13 @@ class Composer:
     _composed: dict[tuple[str, ...], Request] = field(default_factory=dict)
 
     @classmethod
-    def about(
-        cls, context: Context, task: Task, config: JobConfig, purpose: Purpose, items: Sequence[PendingItem]
-    ) -> Composer:
-        """Of one look at these items."""
-        return cls(context, task, config, purpose, {item.id: item for item in items})
+    def begin(cls, context: Context, task: Task, config: JobConfig, items: Sequence[PendingItem]) -> Composer:
+        """Of the first look."""
+        return cls(context, task, config, "analyse", {item.id: item for item in items})
 
-    def know(self, requests: Mapping[tuple[str, ...], Request]) -> None:
-        """These (by item ids) are composed already, for the first endpoint."""
-        self._composed.update({(self.context.endpoint.name, *ids): request for ids, request in requests.items()})
+    def about(self, items: Sequence[PendingItem]) -> Composer:
+        """Of the same look at these items as they are now: nothing is composed yet."""
+        return replace(self, items={item.id: item for item in items}, _composed={})
 
     def compose(self, item_ids: Sequence[str], cut_at: int) -> Request:
         """See `retry.Composer`."""
@@ -96,12 +95,17 @@ class Asking:
     lease: Lease
     ledger: TaskLedger
 
-    def ask(self, composer: Composer, replies_used: Mapping[str, int]) -> Answers:
+    def ask(self, composer: Composer, replies_used: Mapping[str, int], found: Found = NOTHING_FOUND) -> Answers:
         """Ask about the composer's items. `replies_used`: as `Progress.begin`. Raises what `retry.ask` raises."""
-        item_ids = list(composer.items)
         dialogue = self._dialogue(composer)
-        progress = Progress.begin(item_ids, self._bounds(), replies_used)
-        return ask(progress.after(Recalled(recall(item_ids, dialogue))), dialogue)
+        requests = composer.recall(list(composer.items))
+        stored = self.ledger.recall(keys_of(requests), found)
+        progress = Progress.begin(composer.items, self._bounds(), replies_used)
+        return ask(progress.after(Recalled(list(read_stored(stored, requests, dialogue.check)))), dialogue)
+
+    def second_look(self, item: PendingItem) -> Composer:
+        """At one item, alone."""
+        return Composer(self.context, self.task, self.config, "second_look", {item.id: item})
 
     def _dialogue(self, composer: Composer) -> Dialogue:
         context, lease = self.context, self.lease

@@ -1,102 +1,110 @@
-"""Taking the fairest ready task, and reading what it needs with it: one transaction instead of three."""
+"""Taking the fairest ready task, and reading what its work needs with it: one transaction.
+
+How tasks of a kind are done is their handler's: `load` reads in the claim's transaction, `run` works outside of any.
+Whatever rows hold, no claim fails for it: what `load` meets is part of the work, and raised where the task is run.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
 
 import sqlalchemy as sa
 
-from worker.jobs.context import Context
-from worker.llm import ledger
-from worker.llm.calls import Endpoint, Request
-from worker.llm.compose import Frame, compose_request
-from worker.questions import item_store
-from worker.questions.answers import Purpose
-from worker.questions.item import PendingItem
+from worker.db.engine import is_infrastructure_fault
 from worker.queue import tasks
-from worker.queue.job import JobConfig, Task
+from worker.queue.job import Task, TaskKind
+from worker.queue.leases import Lease
+
+W = TypeVar("W")
 
 
-@dataclass(frozen=True)
-class Batch:
-    """What was read with the claim of an analyse task."""
+class Handler(Protocol[W]):
+    """How tasks of one kind are done."""
 
-    pending: Sequence[PendingItem]
-    requests: Mapping[tuple[str, ...], Request]  # by item ids
-    keys: frozenset[str]  # of every question in `requests`
-    replies: Sequence[ledger.StoredReply]  # all that is stored under `keys`
+    def load(self, connection: sa.Connection, task: Task) -> W:
+        """What the work needs of the rows; it changes nothing. Raises for what they hold."""
+
+    def run(self, work: W, lease: Lease) -> None:
+        """Do the task to its end. Raises `LeaseLost` or `Stopping` when somebody else must go on with it."""
 
 
-@dataclass(frozen=True)
+Handlers = Mapping[TaskKind, Handler[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What the handler read."""
+
+    work: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Unloadable:
+    """Reading failed for what rows hold. Whoever runs the task meets the error, so that the task is to blame."""
+
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class NotLoaded:
+    """Nothing was read: who runs the task reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One wish for a task. `owner` names it: `host:pid:process:number`.
+
+    `is_again`: it was made before, and nobody heard how it ended. `unloadable`: tasks, by id, whose reading has failed.
+    """
+
+    owner: str
+    lease_s: float
+    is_again: bool = False
+    unloadable: Mapping[str, Exception] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Claimed:
     """A task that is ours. `job_status` is "queued" for the first one of a run."""
 
     task: Task
     job_status: str
-    batch: Batch | None = None
+    work: Loaded | Unloadable | NotLoaded
 
 
-def claim_next(
-    context: Context,
-    connection: sa.Connection,
-    *,
-    owner: str,
-    lease_s: float,
-    is_again: bool = False,
-    bare: bool = False,
-) -> Claimed | None:
+class LoadFailed(Exception):
+    """Reading for this task failed for what rows hold, and the claim's transaction is undone with it."""
+
+    def __init__(self, task_id: str, error: Exception) -> None:
+        super().__init__(task_id)
+        self.task_id = task_id
+        self.error = error
+
+
+def runs_alone(task: Task) -> bool:
+    """Whether two workers died with it: its next crash must surely be its own doing."""
+    return task.deaths >= tasks.MAX_CRASHES - 1
+
+
+def claim_next(connection: sa.Connection, claim: Claim, handlers: Handlers) -> Claimed | None:
     """Take the fairest ready task, and read what it needs in the same transaction; None when nothing is ready.
 
-    `bare`: nothing is read with it, for when that is what fails.
+    Raises `LoadFailed` when that cannot be read: made once more with the task in `unloadable`, the claim stands. (A
+    savepoint would keep it the first time, for two journeys to the server of every claim.)
     """
-    found = tasks.claim_task(connection, owner=owner, lease_s=lease_s, is_again=is_again)
+    found = tasks.claim_task(connection, owner=claim.owner, lease_s=claim.lease_s, is_again=claim.is_again)
     if found is None:
         return None
     task, job_status = found
-    return Claimed(
-        task, job_status, _read_batch(context, connection, task) if task.kind == "analyse" and not bare else None
-    )
-
-
-def _read_batch(context: Context, connection: sa.Connection, task: Task) -> Batch | None:
-    """The items of the batch, and what earlier calls answered of them. Composing takes a millisecond, no call.
-
-    None when something is wrong with the batch: the task finds out by itself, and is the one that is blamed.
-    """
+    if error := claim.unloadable.get(task.id):
+        return Claimed(task, job_status, Unloadable(error))
+    if runs_alone(task):  # what is read may be what they died of
+        return Claimed(task, job_status, NotLoaded())
     try:
-        config = JobConfig.parse(task.job.config)
-        if config.rag and context.retrieval is not None and context.retrieval.has_courses:
-            return None  # what is composed depends on a search, which has no place in this transaction
-        pending = item_store.load_pending(connection, task)
-        limit = context.questions_per_call(config)
-        parts = [pending[start : start + limit] for start in range(0, len(pending), limit)]
-        requests = {
-            tuple(item.id for item in part): compose(
-                context, task, "analyse", part, config=config, endpoint=context.endpoint
-            )
-            for part in parts
-        }
-    except sa.exc.DBAPIError:
-        raise
-    except Exception:  # noqa: BLE001 (a claim that failed would be tried for ever; a task that fails is counted)
-        return None
-    keys = [asked.key for request in requests.values() for asked in request.questions]
-    return Batch(pending, requests, frozenset(keys), ledger.find_replies(connection, task, keys))
-
-
-def compose(
-    context: Context,
-    task: Task,
-    purpose: Purpose,
-    asked: Sequence[PendingItem],
-    *,
-    config: JobConfig,
-    endpoint: Endpoint,
-    cut_at: int = 0,
-) -> Request:
-    """One call about these items, for this endpoint. `cut_at`: where the reply to one of them, alone, was cut."""
-    model = context.model(purpose, config, endpoint)
-    frame = Frame(endpoint, model, task.job.instructions, context.dispatcher.capacity(endpoint, model))
-    items = [(item.id, item.question, item.excerpts) for item in asked]
-    return compose_request(purpose, items, frame, cut_at=cut_at)
+        return Claimed(task, job_status, Loaded(handlers[task.kind].load(connection, task)))
+    except Exception as error:
+        if is_infrastructure_fault(error):
+            raise
+        raise LoadFailed(task.id, error) from error

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import sqlalchemy as sa
 
 from worker.errors import JobFailed, ProviderRefused, ProviderUnavailable, StorageUnavailable
 from worker.jobs import job_store
-from worker.jobs.analyse import analyse
-from worker.jobs.claim import Claimed, claim_next
+from worker.jobs.analyse import Analyse
+from worker.jobs.claim import Claim, Claimed, Handlers, Loaded, NotLoaded, Unloadable, claim_next
 from worker.jobs.context import Context
 from worker.jobs.failures import fail_task, wait_for_provider, wait_for_storage
-from worker.jobs.finish import finish
-from worker.jobs.prepare import prepare
+from worker.jobs.finish import Finish
+from worker.jobs.prepare import Prepare
 from worker.logging import get_logger
 from worker.queue.leases import Lease
 
@@ -24,14 +26,14 @@ log = get_logger()
 class TaskDispatch(Context):
     """What a thread holds: it claims a task, and does it to its end."""
 
-    def claim(
-        self, connection: sa.Connection, *, owner: str, lease_s: float, is_again: bool = False, bare: bool = False
-    ) -> Claimed | None:
-        """Take the fairest ready task, and read what it needs in the same transaction; None when nothing is ready.
+    @cached_property
+    def handlers(self) -> Handlers:
+        """How each kind of task is done."""
+        return {"prepare": Prepare(self), "analyse": Analyse(self), "finish": Finish(self)}
 
-        `bare`: nothing is read with it, for when that is what fails.
-        """
-        return claim_next(self, connection, owner=owner, lease_s=lease_s, is_again=is_again, bare=bare)
+    def claim(self, connection: sa.Connection, claim: Claim) -> Claimed | None:
+        """See `claim_next`."""
+        return claim_next(connection, claim, self.handlers)
 
     def run(self, claimed: Claimed, lease: Lease) -> None:
         """Do one claimed task to its end. Raises `LeaseLost` or `Stopping` when somebody else must go on with it."""
@@ -41,13 +43,7 @@ class TaskDispatch(Context):
         try:
             if task.kind != "finish":  # which asks nothing more of the row than what it has written
                 task.job.check()
-            match task.kind:
-                case "prepare":
-                    prepare(self, task)
-                case "analyse":
-                    analyse(self, task, lease, claimed.batch)
-                case "finish":
-                    finish(self, task)
+            self.handlers[task.kind].run(self._work(claimed), lease)
         except JobFailed as error:
             fail_task(self, task, str(error))
         except ProviderRefused as error:
@@ -57,3 +53,14 @@ class TaskDispatch(Context):
             wait_for_provider(self, task, error)
         except StorageUnavailable as error:
             wait_for_storage(self, task, error)
+
+    def _work(self, claimed: Claimed) -> Any:
+        """What was read with the claim. Raises what was met then."""
+        task = claimed.task
+        match claimed.work:
+            case Loaded(work):
+                return work
+            case Unloadable(error):
+                raise error
+            case NotLoaded():
+                return self.database.transact(lambda c: self.handlers[task.kind].load(c, task))

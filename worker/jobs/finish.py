@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -23,6 +24,7 @@ from worker.questions import item_store
 from worker.questions.sheets import LeftOutSheet, Note, ReadSheet
 from worker.queue import tasks
 from worker.queue.job import Task
+from worker.queue.leases import Lease
 from worker.report.build import build_report
 from worker.report.content import ALL_ROWS, ReportRow, ReportSummary, RowSelection, RowSource, source_of
 from worker.report.xlsx_writer import write_workbook
@@ -37,6 +39,21 @@ ROWS_IN_MEMORY = 3_000
 
 class RowsLeft(Exception):
     """Rows have no outcome though every batch has ended: somebody took their batch away, or ended it by hand."""
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The handler of a job's last task. It reads the rows as they are when the workbook is written."""
+
+    context: Context
+
+    def load(self, _connection: sa.Connection, task: Task) -> Task:
+        """The task itself."""
+        return task
+
+    def run(self, task: Task, _lease: Lease) -> None:
+        """See `finish`."""
+        finish(self.context, task)
 
 
 def finish(context: Context, task: Task) -> None:

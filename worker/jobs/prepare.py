@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,6 +26,7 @@ from worker.questions.row_marks import RowMark
 from worker.questions.sheets import ReadSheet
 from worker.queue import tasks
 from worker.queue.job import JobConfig, Task
+from worker.queue.leases import Lease
 from worker.review.provenance import is_explained, restore_row
 from worker.text.french import typeset, typeset_fields
 from worker.upload.check import PURPOSES, unknown_price
@@ -36,6 +37,21 @@ from worker.upload.reading import read_sheets
 log = get_logger()
 
 ROWS_AT_ONCE = 500  # whose earlier rows, with all that was said of them, are in memory
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """The handler of a job's first task. All that it needs of the rows came with the task; the rest is in the file."""
+
+    context: Context
+
+    def load(self, _connection: sa.Connection, task: Task) -> Task:
+        """The task itself."""
+        return task
+
+    def run(self, task: Task, _lease: Lease) -> None:
+        """See `prepare`."""
+        prepare(self.context, task)
 
 
 def prepare(context: Context, task: Task) -> None:

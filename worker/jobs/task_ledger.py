@@ -14,18 +14,31 @@ from worker import failpoints
 from worker.db.engine import Database
 from worker.errors import JobFailed
 from worker.failpoints import Point
-from worker.jobs.claim import Batch
+from worker.jobs.context import Context
 from worker.llm import ledger
 from worker.llm.batch import batches
 from worker.llm.calls import Reply, Request
 from worker.llm.prices import Prices
 from worker.messages import job_causes
 from worker.queue import tasks
-from worker.queue.job import Task
+from worker.queue.job import JobConfig, Task
 
 
 def _nothing() -> None:
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the ledger held about these keys when their task was claimed."""
+
+    keys: frozenset[str] = frozenset()
+    replies: Sequence[ledger.StoredReply] = ()
+
+    @classmethod
+    def read(cls, connection: sa.Connection, task: Task, keys: Collection[str]) -> Found:
+        """See `ledger.find_replies`."""
+        return cls(frozenset(keys), ledger.find_replies(connection, task, list(keys)))
 
 
 @dataclass(frozen=True)
@@ -37,21 +50,33 @@ class TaskLedger:
     prices: Prices
     max_cost_usd: float | None
     call_timeout_s: float
-    unread: list[Batch] = field(default_factory=list)  # read with the claim, not looked at yet
     stored: Callable[[], None] = _nothing  # a reply stands in the ledger
     waits_for: set[str] = field(default_factory=set)  # calls that a batch will make, and this task waits for
     _known: set[str] = field(default_factory=set)  # calls whose reply was looked at, or is our own
 
+    @classmethod
+    def of(cls, context: Context, task: Task, config: JobConfig) -> TaskLedger:
+        """The one of a task that was claimed."""
+        return cls(
+            database=context.database,
+            task=task,
+            prices=context.prices,
+            max_cost_usd=config.max_cost_usd,
+            call_timeout_s=context.settings.call_timeout_s,
+            stored=context.circuit.stored,
+        )
+
     def find(self, keys: Sequence[str]) -> Sequence[ledger.StoredReply]:
         """See `Ledger.find`."""
-        # What was read with the claim is new only once: later, another worker may have more replies.
-        batch = self.unread.pop() if self.unread else None
-        if batch and batch.keys == set(keys):
-            found = batch.replies
-        else:
-            found = self.database.transact(lambda c: ledger.find_replies(c, self.task, keys), single=True)
-        self._known.update(stored.id for stored in found)
-        return found
+        return self._looked_at(self.database.transact(lambda c: ledger.find_replies(c, self.task, keys), single=True))
+
+    def recall(self, keys: Sequence[str], found: Found) -> Sequence[ledger.StoredReply]:
+        """As `find`, at the beginning: what was found with the claim is not looked for again."""
+        return self._looked_at(found.replies) if found.keys.issuperset(keys) else self.find(keys)
+
+    def _looked_at(self, replies: Sequence[ledger.StoredReply]) -> Sequence[ledger.StoredReply]:
+        self._known.update(stored.id for stored in replies)
+        return replies
 
     def begin(self, request: Request, *, is_retry: bool) -> str | None:
         """See `Ledger.begin`. Of a job's budget, what the call may cost at most is reserved with the intent."""

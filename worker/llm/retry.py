@@ -165,8 +165,12 @@ def ask(progress: Progress, dialogue: Dialogue) -> Answers:
 def recall(item_ids: Sequence[str], dialogue: Dialogue) -> list[PastCall]:
     """What the ledger holds about these items."""
     requests = dialogue.composer.recall(item_ids)
-    keys = [asked.key for request in requests for asked in request.questions]
-    return list(read_stored(dialogue.ledger.find(keys), requests, dialogue.check)) if keys else []
+    return list(read_stored(dialogue.ledger.find(keys_of(requests)), requests, dialogue.check))
+
+
+def keys_of(requests: Sequence[Request]) -> list[str]:
+    """Of every question in them."""
+    return [asked.key for request in requests for asked in request.questions]
 
 
 def read_stored(stored: Sequence[Stored], requests: Sequence[Request], check: Check) -> Iterator[PastCall]:

@@ -15,7 +15,7 @@ from worker import failpoints, tracing
 from worker.db.engine import Database, is_infrastructure_fault
 from worker.errors import CutOff, Interrupted, LeaseLost, Stopping
 from worker.failpoints import Point
-from worker.jobs.claim import Claimed
+from worker.jobs.claim import Claim, Claimed, LoadFailed, runs_alone
 from worker.jobs.dispatch import TaskDispatch
 from worker.jobs.failures import record_crash
 from worker.llm.circuit_breaker import Circuit
@@ -151,23 +151,20 @@ class Executor:
     def _claim(self) -> Claimed | None:
         owner = f"{self.owner}:{next(self._claims)}"
         tries = itertools.count()
+        unloadable: dict[str, Exception] = {}
 
-        def claim(connection: sa.Connection, *, bare: bool = False) -> Claimed | None:
-            return self.dispatch.claim(
-                connection, owner=owner, lease_s=self.lease_s, is_again=next(tries) > 0, bare=bare
-            )
+        def claim(connection: sa.Connection) -> Claimed | None:
+            return self.dispatch.claim(connection, Claim(owner, self.lease_s, next(tries) > 0, unloadable))
 
-        # A claim of which nobody knows whether it was made is asked about until the server says so.
-        stopped = self.stopping.is_set
         try:
-            try:
-                return self.database.transact(claim, give_up=stopped)
-            except Exception as error:
-                if is_infrastructure_fault(error):
-                    raise
-                # What is read with a task fails, for what its rows hold: the task meets that again, and is to blame.
-                log.warning("claimed_bare", error=type(error).__name__)
-                return self.database.transact(lambda c: claim(c, bare=True), give_up=stopped)
+            while True:
+                try:
+                    # A claim of which nobody knows whether it was made is asked about until the server says so.
+                    return self.database.transact(claim, give_up=self.stopping.is_set)
+                except LoadFailed as failed:
+                    # The next time, this task is claimed with its error, and nobody else's claim meets it here.
+                    log.warning("task_unloadable", task_id=failed.task_id, error=type(failed.error).__name__)
+                    unloadable[failed.task_id] = failed.error
         except Exception as error:
             if not is_infrastructure_fault(error):
                 raise
@@ -177,7 +174,7 @@ class Executor:
     def _run(self, claimed: Claimed, lease: Lease) -> None:
         """Here, or in a process of its own when two workers died with this task: then nobody else can be to blame."""
         # Protection: a process of its own for a task that two workers died with
-        if claimed.task.deaths < tasks.MAX_CRASHES - 1:
+        if not runs_alone(claimed.task):
             self.dispatch.run(claimed, lease)
             return
         while not self._sandboxes.acquire(timeout=0.5):

@@ -16,7 +16,7 @@ import structlog
 from worker import tracing
 from worker.db.engine import is_infrastructure_fault
 from worker.errors import Interrupted, LeaseLost, Stopping
-from worker.jobs.claim import Claimed
+from worker.jobs.claim import Claimed, NotLoaded
 from worker.logging import configure_logging, get_logger, log_uncaught
 from worker.queue.job import Task
 from worker.queue.leases import Leases
@@ -42,7 +42,7 @@ def run(task: Task, job_status: str, settings: Settings) -> int:
     with leases.hold(task.id, task.attempt) as lease:
         threading.Thread(target=heartbeat.run, args=(threading.Event(),), name="heartbeat", daemon=True).start()
         try:
-            dispatch.run(Claimed(task, job_status), lease)
+            dispatch.run(Claimed(task, job_status, NotLoaded()), lease)
         except LeaseLost:
             return Ending.LOST
         except Stopping:
