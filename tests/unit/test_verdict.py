@@ -14,7 +14,7 @@ from worker.questions.answers import Citation, Look, Verdict
 from worker.questions.question import Question
 from worker.questions.short_answers import is_other_answer, same_answer
 from worker.queue.job import JobConfig
-from worker.review.verdict import conclude, failed_conclusion, needs_second_look
+from worker.review.verdict import Shown, conclude, failed_conclusion, needs_second_look
 from worker.text.french import NO_BREAK
 
 QCM = Question(
@@ -56,10 +56,15 @@ def short(answer: str, verdict: Verdict | None, name: str = "m", confidence: flo
 
 
 def judge(
-    question: Question, first: Look, second: Look | None = None, config: JobConfig = DEFAULTS, **changes: Any
+    question: Question,
+    first: Look,
+    second: Look | None = None,
+    config: JobConfig = DEFAULTS,
+    *,
+    embedded: bool = False,
+    **shown: Any,
 ) -> Any:
-    given = {"embedded": False, "excerpts_used": False, **changes}
-    return conclude(question, first, second, config=config, **given)
+    return conclude(question, (first, second), config=config, embedded=embedded, shown=Shown(**shown))
 
 
 @pytest.mark.parametrize(

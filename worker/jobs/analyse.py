@@ -29,7 +29,7 @@ from worker.queue import pauses, tasks
 from worker.queue.job import JobConfig, Task
 from worker.queue.leases import Lease
 from worker.review.publish import publish
-from worker.review.verdict import conclude, failed_conclusion, needs_second_look
+from worker.review.verdict import Shown, conclude, failed_conclusion, needs_second_look
 
 log = get_logger()
 
@@ -198,20 +198,11 @@ def _conclude(asking: Asking, item: PendingItem, answers: Answers) -> Conclusion
         second = answers.looks.get(item.id)
     if item.id in answers.deferred:
         return None
-    sources = {excerpt.id: excerpt.source or "" for excerpt in item.excerpts}
+    shown = Shown.of(item.excerpts)
     if first is None or item.id not in answers.looks:
-        return failed_conclusion(
-            _refused(answers, item.id), first=first, sources=sources, excerpts_used=bool(item.excerpts)
-        )
-    return conclude(
-        item.question,
-        first,
-        second,
-        config=asking.config,
-        embedded=asking.context.endpoint.embedded,
-        excerpts_used=bool(item.excerpts),
-        sources=sources,
-    )
+        return failed_conclusion(_refused(answers, item.id), first=first, shown=shown)
+    embedded = asking.context.endpoint.embedded
+    return conclude(item.question, (first, second), config=asking.config, embedded=embedded, shown=shown)
 
 
 def _refused(answers: Answers, item_id: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from worker.messages import published_text, verdict_reasons
 from worker.questions.answers import Conclusion, Look
+from worker.questions.excerpt import Excerpt
 from worker.questions.explanations import (
     image_block,
     join_blocks,
@@ -21,29 +22,39 @@ from worker.queue.job import JobConfig
 from worker.text.french import typeset
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the first look was shown of the courses (the second is shown nothing). `sources` names each place."""
+
+    excerpts_used: bool = False
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, excerpts: Sequence[Excerpt]) -> Shown:
+        """These excerpts."""
+        return cls(bool(excerpts), {excerpt.id: excerpt.source or "" for excerpt in excerpts})
+
+
+NOTHING_SHOWN = Shown()
+
+
 def needs_second_look(question: Question, first: Look) -> bool:
     """Whether the first look leaves anything open: it differs from the official key or answer, or there is none."""
     return not _agrees(question, first)
 
 
 def conclude(
-    question: Question,
-    first: Look,
-    second: Look | None,
-    *,
-    config: JobConfig,
-    embedded: bool,
-    excerpts_used: bool,
-    sources: Mapping[str, str] | None = None,
+    question: Question, looks: tuple[Look, Look | None], *, config: JobConfig, embedded: bool, shown: Shown
 ) -> Conclusion:
     """The outcome of one item, and everything that is published or written in the workbook under it.
 
-    `second` is None when it was not needed, or did not come to anything. The official key or answer is kept unless
-    the job allows corrections and two confident looks agree on the same other one; the embedded model never corrects
-    and never validates. An explanation that argues for another key stands only under the sentence that says so.
-    `sources` names the place of each excerpt that the first look was shown (the second is shown none): verified quotes
-    of them close the explanation, and stand in the reason of whatever the first look did not confirm.
+    The second look is None when it was not needed, or did not come to anything. The official key or answer is kept
+    unless the job allows corrections and two confident looks agree on the same other one; the embedded model never
+    corrects and never validates. An explanation that argues for another key stands only under the sentence that says
+    so. Verified quotes of what the first look was shown close the explanation, and stand in the reason of whatever it
+    did not confirm.
     """
+    first, second = looks
     if question.official is None:
         conclusion = _conclude_without_official(question, first, second, embedded=embedded)
     else:
@@ -51,27 +62,26 @@ def conclude(
     if embedded:
         reason = " ".join(filter(None, (published_text.EMBEDDED_WARNING, conclusion.reason)))
         conclusion = replace(conclusion, reason=reason)
-    conclusion = _with_sources(conclusion, question, first, sources or {})
-    validated = conclusion.outcome == "confirmed" and config.auto_validate and not embedded
+    conclusion = _with_sources(conclusion, question, first, shown.sources)
     # What is confirmed is decided by nobody, and its text stands in the result itself: once is enough.
     is_settled = conclusion.outcome == "confirmed"
-    looks = tuple(
-        look.to_json(sources or {}, with_texts=not is_settled) for look in (first, second) if look is not None
+    return replace(
+        conclusion,
+        validated=is_settled and config.auto_validate and not embedded,
+        model=conclusion.model or first.model,
+        excerpts_used=shown.excerpts_used,
+        looks=tuple(look.to_json(shown.sources, with_texts=not is_settled) for look in looks if look is not None),
     )
-    model = conclusion.model or first.model
-    return replace(conclusion, validated=validated, model=model, excerpts_used=excerpts_used, looks=looks)
 
 
-def failed_conclusion(
-    reason: str, *, first: Look | None = None, sources: Mapping[str, str] | None = None, excerpts_used: bool = False
-) -> Conclusion:
+def failed_conclusion(reason: str, *, first: Look | None = None, shown: Shown = NOTHING_SHOWN) -> Conclusion:
     """No acceptable analysis: no key, no explanation, and the French sentence that says why.
 
     `first` is the look that was accepted, where only the second did not come to anything: a person may decide by it.
     """
-    looks = () if first is None else (first.to_json(sources or {}),)
+    looks = () if first is None else (first.to_json(shown.sources),)
     model = None if first is None else first.model
-    return Conclusion(outcome="failed", reason=reason, model=model, excerpts_used=excerpts_used, looks=looks)
+    return Conclusion(outcome="failed", reason=reason, model=model, excerpts_used=shown.excerpts_used, looks=looks)
 
 
 # --- the four outcomes ------------------------------------------------------------------------------------------

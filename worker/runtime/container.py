@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -263,76 +263,127 @@ def build_recovery(dispatch: TaskDispatch, lease_database: Database, notifier: N
     )
 
 
+@dataclass(frozen=True)
+class _Frame:
+    """What the parts of one process share."""
+
+    settings: Settings
+    owner: str  # names the process, as its leases do
+    threads: int
+    dispatch: TaskDispatch
+    leases: Leases
+    lease_database: Database  # its own connections: leases are renewed even when every other one is busy
+    health: ServerHealth  # of the database, as the work sees it
+    lease_health: ServerHealth
+    watchdog: Watchdog
+
+    @property
+    def session(self) -> str:
+        """What pg_stat_activity shows for the session with which the process listens."""
+        waits_for = _waited_for(self.health.longest(), self.lease_health.longest())
+        return tasks.watch_session(self.owner, is_cut_off=self.dispatch.circuit.is_cut_off, waits_for=waits_for)
+
+    def alive(self, name: str) -> Callable[[], None]:
+        """What a part calls whenever it goes round."""
+        return lambda: self.watchdog.beat(name)
+
+
 def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
     """Wire one process. DATABASE_URL and REDIS_URL must be set by now (the commands fill in the embedded ones)."""
-    database_url, redis_url = settings.database_url or "", settings.redis_url or ""
+    frame = _build_frame(settings, stopping)
+    dispatch = frame.dispatch
+    executor = Executor(
+        dispatch=dispatch,
+        database=dispatch.database,
+        leases=frame.leases,
+        owner=frame.owner,
+        lease_s=settings.lease_s,
+        threads=frame.threads,
+        stopping=stopping,
+        run_sandboxed=run_sandboxed,
+    )
+    broker = make_broker(settings.redis_url or "")
+    broker.on_look = lambda queue_name: frame.watchdog.beat(f"consumer of {queue_name}")
+    batch_submitter = build_batch_submitter(settings, dispatch)
+    waker = Waker(lambda times: send_wake_ups(broker, times), work=executor.drain_apart, begun=executor.begun)
+    notifier = _build_notifier(frame, executor, waker, _build_reaper(frame, batch_submitter))
+    return Parts(
+        executor=executor,
+        heartbeat=_build_heartbeat(frame),
+        notifier=notifier,
+        upload_cleaner=UploadCleaner(
+            database=frame.lease_database, storage=dispatch.storage, orphan_s=settings.stray_s
+        ),
+        recovery=build_recovery(dispatch, frame.lease_database, notifier),
+        batch_submitter=batch_submitter,
+        broker=broker,
+        lease_database=frame.lease_database,
+        health=frame.health,
+        watchdog=frame.watchdog,
+        threads=frame.threads,
+    )
+
+
+def _build_frame(settings: Settings, stopping: threading.Event) -> _Frame:
     endpoint = resolve_endpoint(settings, settings.embedded_llm_url)
     calls_at_once = _calls_at_once(settings, endpoint)
     threads = calls_at_once + _spare_threads(calls_at_once)
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     health, lease_health = ServerHealth(), ServerHealth()
     dispatch = build_dispatch(settings, pool_size=min(POOL, threads + 1), owner=owner, health=health)
-    # Its own connections: leases are renewed even when every other one is busy.
-    lease_database = Database(
-        connect(database_url, pool_size=LEASE_POOL, name="medq-leases", standstill_s=_standstill_s(settings)),
-        health=lease_health,
-        longest_pause_s=pause_s(settings.lease_s),
+    engine = connect(
+        settings.database_url or "",
+        pool_size=LEASE_POOL,
+        name="medq-leases",
+        standstill_s=_standstill_s(settings),
     )
-    leases = Leases(stopping)
-    executor = Executor(
-        dispatch=dispatch,
-        database=dispatch.database,
-        leases=leases,
+    lease_database = Database(engine, health=lease_health, longest_pause_s=pause_s(settings.lease_s))
+    return _Frame(
+        settings=settings,
         owner=owner,
-        lease_s=settings.lease_s,
         threads=threads,
-        stopping=stopping,
-        run_sandboxed=run_sandboxed,
-    )
-    broker = make_broker(redis_url)
-    watchdog = Watchdog()
-    broker.on_look = lambda queue_name: watchdog.beat(f"consumer of {queue_name}")
-    batch_submitter = build_batch_submitter(settings, dispatch)
-    notifier = Notifier(
-        database=lease_database,
-        reaper=Reaper(
-            database=lease_database,
-            lease_s=settings.lease_s,
-            call_timeout_s=settings.call_timeout_s,
-            batch_submitter=batch_submitter,
-            alive=lambda: watchdog.beat("notifier"),
-            health=lease_health,
-        ),
-        database_url=database_url,
-        sweep_s=settings.sweep_s,
-        idle_threads=executor.idle_threads,
-        waker=Waker(lambda times: send_wake_ups(broker, times), work=executor.drain_apart, begun=executor.begun),
-        alive=lambda: watchdog.beat("notifier"),
-        name=lambda: tasks.watch_session(
-            owner,
-            is_cut_off=dispatch.circuit.is_cut_off,
-            waits_for=_waited_for(health.longest(), lease_health.longest()),
-        ),
-        listen=None if read_address(database_url).is_pooled else open_session,
-    )
-    return Parts(
-        executor=executor,
-        heartbeat=Heartbeat(
-            database=lease_database,
-            leases=leases,
-            owner=owner,
-            lease_s=settings.lease_s,
-            alive=lambda: watchdog.beat("heartbeat"),
-            health=lease_health,
-            waiting=health.longest,
-        ),
-        notifier=notifier,
-        upload_cleaner=UploadCleaner(database=lease_database, storage=dispatch.storage, orphan_s=settings.stray_s),
-        recovery=build_recovery(dispatch, lease_database, notifier),
-        batch_submitter=batch_submitter,
-        broker=broker,
+        dispatch=dispatch,
+        leases=Leases(stopping),
         lease_database=lease_database,
         health=health,
-        watchdog=watchdog,
-        threads=threads,
+        lease_health=lease_health,
+        watchdog=Watchdog(),
+    )
+
+
+def _build_heartbeat(frame: _Frame) -> Heartbeat:
+    return Heartbeat(
+        database=frame.lease_database,
+        leases=frame.leases,
+        owner=frame.owner,
+        lease_s=frame.settings.lease_s,
+        alive=frame.alive("heartbeat"),
+        health=frame.lease_health,
+        waiting=frame.health.longest,
+    )
+
+
+def _build_reaper(frame: _Frame, batch_submitter: BatchSubmitter | None) -> Reaper:
+    return Reaper(
+        database=frame.lease_database,
+        lease_s=frame.settings.lease_s,
+        call_timeout_s=frame.settings.call_timeout_s,
+        batch_submitter=batch_submitter,
+        alive=frame.alive("notifier"),
+        health=frame.lease_health,
+    )
+
+
+def _build_notifier(frame: _Frame, executor: Executor, waker: Waker, reaper: Reaper) -> Notifier:
+    database_url = frame.settings.database_url or ""
+    return Notifier(
+        database=frame.lease_database,
+        reaper=reaper,
+        database_url=database_url,
+        sweep_s=frame.settings.sweep_s,
+        idle_threads=executor.idle_threads,
+        waker=waker,
+        alive=frame.alive("notifier"),
+        name=lambda: frame.session,
+        listen=None if read_address(database_url).is_pooled else open_session,
     )

@@ -45,26 +45,11 @@ def run(settings: Settings, stopping: threading.Event, hurry: threading.Event) -
     _stop_with_parent(stopping)
     parts = build_worker(settings, stopping=stopping)
     declare_actors(parts.broker, parts.executor)
-    # What is loaded by now stays for good, and every reply brings thousands of small objects: fewer collections, and
-    # none of them looks at the modules again.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 10, 10)
+    _spare_garbage_collection()
     # Leases are renewed until the last thread has let go, so the heartbeat has a stop of its own.
     finished = threading.Event()
-    worker = dramatiq.Worker(parts.broker, worker_threads=parts.threads, worker_timeout=1000)
-    # A wake-up that waits behind a busy thread here would be missing to an idle one elsewhere.
-    worker.queue_prefetch = parts.threads
-    worker.start()
-    _start("heartbeat", lambda: parts.heartbeat.run(finished))
-    _start("notifier", lambda: parts.notifier.run(stopping))
-    _start("upload cleaner", lambda: parts.upload_cleaner.run(stopping))
-    _start("recovery", lambda: parts.recovery.run(stopping))
-    batch_submitter = (
-        _start("batch submitter", partial(parts.batch_submitter.run, stopping))
-        if parts.batch_submitter is not None
-        else None
-    )
+    worker = _start_dramatiq(parts)
+    batch_submitter = _start_parts(parts, stopping, finished)
     reading.keep_ready()
     log.info("worker_started", threads=parts.threads, model=parts.executor.dispatch.endpoint.model)
     _tell_supervisor()
@@ -82,6 +67,34 @@ def run(settings: Settings, stopping: threading.Event, hurry: threading.Event) -
     parts.release()
     log.info("worker_stopped")
     return 0
+
+
+def _spare_garbage_collection() -> None:
+    """What is loaded by now stays for good, and every reply brings thousands of small objects: fewer collections, and
+    none of them looks at the modules again.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
+
+
+def _start_dramatiq(parts: Parts) -> dramatiq.Worker:
+    worker = dramatiq.Worker(parts.broker, worker_threads=parts.threads, worker_timeout=1000)
+    # A wake-up that waits behind a busy thread here would be missing to an idle one elsewhere.
+    worker.queue_prefetch = parts.threads
+    worker.start()
+    return worker
+
+
+def _start_parts(parts: Parts, stopping: threading.Event, finished: threading.Event) -> threading.Thread | None:
+    """Everything that runs beside the tasks; the batch submitter's thread, where there is one."""
+    _start("heartbeat", lambda: parts.heartbeat.run(finished))
+    _start("notifier", lambda: parts.notifier.run(stopping))
+    _start("upload cleaner", lambda: parts.upload_cleaner.run(stopping))
+    _start("recovery", lambda: parts.recovery.run(stopping))
+    if parts.batch_submitter is None:
+        return None
+    return _start("batch submitter", partial(parts.batch_submitter.run, stopping))
 
 
 def _stop_work(
