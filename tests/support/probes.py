@@ -45,3 +45,29 @@ def heard(name: str, listener: Callable[..., None]) -> Iterator[None]:
         yield
     finally:
         event.remove(Engine, name, listener)
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Without root's right to read everything, which tests in a container have."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@contextmanager
+def readable_from_outside(folder: Path) -> Iterator[None]:
+    """The folders that lead there let everybody through while the block runs, as pytest's own do not."""
+    shut = {above: above.stat().st_mode for above in (folder, *folder.parents) if not above.stat().st_mode & 0o001}
+    for above, mode in shut.items():
+        above.chmod(mode | 0o055)
+    try:
+        yield
+    finally:
+        for above, mode in shut.items():
+            above.chmod(mode)

@@ -27,13 +27,13 @@ def encodable(text: str, encoding: str) -> bool:
     return True
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "iso8859_15", "mac_roman", "utf-8", "utf-8-sig", "utf-16", "cp850"])
-@pytest.mark.parametrize("words", WORDS)
+ENCODINGS = ("cp1252", "iso8859_15", "mac_roman", "utf-8", "utf-8-sig", "utf-16", "cp850")
+
+
 @pytest.mark.parametrize("around", [ACCENTS * 3, ""])
+@pytest.mark.parametrize(("words", "encoding"), [(w, e) for w in WORDS for e in ENCODINGS if encodable(w + ACCENTS, e)])
 def test_words_are_read_as_they_were_written(words: str, encoding: str, around: str) -> None:
     text = f"{around}matiere;question\n{words};x\n"
-    if not encodable(text, encoding):
-        pytest.skip("this encoding cannot write these words")
     if encoding in ("cp850", "iso8859_15", "mac_roman") and not around:
         # a sign or two without a word around them: only Windows' own encoding may be taken for granted
         expected = decode_text(text.encode(encoding))[0]

@@ -13,6 +13,7 @@ from typing import BinaryIO
 import fsspec
 import pytest
 
+from tests.support.probes import as_nobody, readable_from_outside
 from worker.errors import JobFailed, StorageUnavailable, UsageError
 from worker.upload.storage import Storage, result_name, safe_name
 from worker.upload.storage_errors import judge
@@ -320,11 +321,10 @@ def test_a_job_without_a_file_says_so(folder: Path, address: str | None) -> None
         Storage(str(folder)).read(address, LIMIT)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_an_unreadable_upload_says_so(folder: Path) -> None:
     (folder / "uploads" / "j1" / "é 1.csv").chmod(0)
 
-    with pytest.raises(JobFailed, match="droit de lire"):
+    with readable_from_outside(folder), as_nobody(), pytest.raises(JobFailed, match="droit de lire"):
         Storage(str(folder)).read("uploads/j1/é 1.csv", LIMIT)
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.probes import as_nobody, readable_from_outside
 from worker.errors import UsageError
 from worker.runtime.preflight import check_settings
 from worker.settings import Settings
@@ -141,9 +142,8 @@ def test_another_programs_lines_are_left_alone(tmp_path: Path) -> None:
     assert Settings.load().threads == 3
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_file_of_variables_that_may_not_be_read(tmp_path: Path) -> None:
     (tmp_path / ".env").touch(mode=0)
 
-    with pytest.raises(UsageError, match=r"\.env cannot be read"):
+    with readable_from_outside(tmp_path), as_nobody(), pytest.raises(UsageError, match=r"\.env cannot be read"):
         load()
