@@ -15,6 +15,7 @@ import asyncio
 import http.client
 import multiprocessing
 import os
+import queue
 import statistics
 import subprocess
 import sys
@@ -22,7 +23,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,7 +31,7 @@ import sqlalchemy as sa
 
 from bench import document
 from bench.document import Figure, Result
-from bench.meters import CpuMeter, count_transactions
+from bench.meters import CpuMeter, Usage, count_transactions
 from bench.site import ADMIN, Site, open_ground, open_site
 from tests.support.probes import cpu_s
 from tests.support.uploads import write_csv, write_truth
@@ -146,11 +147,21 @@ async def ask_again_and_again(web: Web, path: str, seen: Seen, *, after_s: float
         await asyncio.sleep(ASK_EVERY_S)
 
 
-async def watch(web: Web, job_id: str, programs: int, stop: Any) -> Seen:
+@dataclass(frozen=True)
+class Watched:
+    """A job, and how many programs ask for it."""
+
+    web: Web
+    job_id: str
+    programs: int = PROGRAMS
+
+
+async def watch(watched: Watched, ready: Any, stop: Any) -> Seen:
     """Viewers of a job and programs that ask for it, until told to stop."""
+    web, programs = watched.web, watched.programs
     seen = Seen()
     loop = asyncio.get_running_loop()
-    path = f"/api/v1/jobs/{job_id}"
+    path = f"/api/v1/jobs/{watched.job_id}"
     streams = []
     for _ in range(VIEWERS):
         streams.append(await loop.create_connection(lambda: Viewer(f"{path}/events", seen), *web.address))
@@ -158,6 +169,9 @@ async def watch(web: Web, job_id: str, programs: int, stop: Any) -> Seen:
         asyncio.create_task(ask_again_and_again(web, path, seen, after_s=ASK_EVERY_S * number / max(1, programs)))
         for number in range(programs)
     ]
+    while not seen.events:
+        await asyncio.sleep(0.1)
+    ready.set()
     while not stop.is_set():
         await asyncio.sleep(0.1)
     seen.faults += sum(one.done() for one in asked)
@@ -169,42 +183,47 @@ async def watch(web: Web, job_id: str, programs: int, stop: Any) -> Seen:
     return seen
 
 
-def crowd(web: Web, job_id: str, programs: int, stop: Any, told: Any) -> None:
+def crowd(watched: Watched, ready: Any, stop: Any, told: Any) -> None:
     """Entry of the crowd's process."""
     os.nice(10)
-    seen = asyncio.run(watch(web, job_id, programs, stop))
+    seen = asyncio.run(watch(watched, ready, stop))
     seen.cpu_s = time.process_time()
     told.put(seen)
 
 
-def open_pages(web: Web, job_id: str, _programs: int, stop: Any, told: Any) -> None:
+def open_pages(watched: Watched, ready: Any, stop: Any, told: Any) -> None:
     """Entry of the process of one who opens pages again and again."""
     seen = Seen()
+    ready.set()
     while not stop.wait(PAGE_EVERY_S):
-        for path in ("/", f"/taches/{job_id}"):
-            status, took_ms = get(web, path)
+        for path in ("/", f"/taches/{watched.job_id}"):
+            status, took_ms = get(watched.web, path)
             seen.answers_ms.append(took_ms)
             seen.faults += status != 200
+    seen.cpu_s = time.process_time()
     told.put(seen)
 
 
 @contextmanager
-def company(web: Web, job_id: str, *entries: Callable[..., None], programs: int = PROGRAMS) -> Iterator[list[Seen]]:
-    """Processes that look on while the block runs; what each saw is there after it."""
+def company(watched: Watched, *entries: Callable[..., None]) -> Iterator[list[Seen]]:
+    """Processes that look on while the block runs, all of them from its beginning; what each saw is there after it."""
     context = multiprocessing.get_context("spawn")
     stop, found = context.Event(), list[Seen]()
     queues = [context.Queue() for _ in entries]
+    ready = [context.Event() for _ in entries]
     processes = [
-        context.Process(target=entry, args=(web, job_id, programs, stop, told), daemon=True)
-        for entry, told in zip(entries, queues, strict=True)
+        context.Process(target=entry, args=(watched, event, stop, told), daemon=True)
+        for entry, event, told in zip(entries, ready, queues, strict=True)
     ]
     for process in processes:
         process.start()
     try:
+        if not all(event.wait(120) for event in ready):
+            raise RuntimeError("the viewers are not there within 120 s")
         yield found
     finally:
         stop.set()
-        with suppress(TimeoutError):
+        with suppress(queue.Empty):
             found += [told.get(timeout=60) for told in queues]
         for process in processes:
             process.join(30)
@@ -218,21 +237,32 @@ class Run:
     cpu_s: dict[str, float]
     crowd: Seen
     pages: Seen
+    others_share: float
 
 
 def run_job(site: Site, web: Web, count: int, start: int, *, is_watched: bool) -> Run:
-    """A job of other questions each time."""
+    """A job of other questions each time, from its first claim to its end. Viewers are there before it begins.
+
+    Pages are opened as long as it goes on, and no longer.
+    """
     site.llm.configure(latency_s=1.0, truth=write_truth(count, start=start))
     site.folder.mkdir(parents=True, exist_ok=True)
-    with site.workers(1, 16) as workers:
-        meter, before_s = CpuMeter(site, workers.pids()), cpu_s(web.pid)
-        job_id = site.enqueue(write_csv(site.folder / f"{start} - qcm.csv", count, start=start))
-        with company(web, job_id, *((crowd, open_pages) if is_watched else ())) as seen:
+    job_id = site.enqueue(write_csv(site.folder / f"{start} - qcm.csv", count, start=start))
+    watched = Watched(web, job_id)
+    with company(watched, *(crowd,) * is_watched) as viewers, site.workers(1, 16) as workers:
+        meter, before_s = CpuMeter(site, [*workers.pids(), web.pid]), cpu_s(web.pid)
+        with company(watched, *(open_pages,) * is_watched) as readers:
             job = site.wait_for_job(job_id)
-        usage = meter.read()
-    used = {"medq serve": cpu_s(web.pid) - before_s, "worker": usage.workers_s, "PostgreSQL": usage.server_s}
+            usage, web_s = meter.read(), cpu_s(web.pid) - before_s
+    seen = [*viewers, *readers] or [Seen(), Seen()]
+    used = {"medq serve": web_s, "the worker": usage.workers_s - web_s, "PostgreSQL": usage.server_s}
     used = {name: seconds / usage.wall_s for name, seconds in used.items()}
-    return Run((job["completedAt"] - job["createdAt"]).total_seconds(), used, *(seen or (Seen(), Seen())))
+    return Run((job["completedAt"] - job["startedAt"]).total_seconds(), used, *seen, _others_share(usage, seen))
+
+
+def _others_share(usage: Usage, seen: list[Seen]) -> float:
+    """Of the machine, what is no part of this bench; who looks on is one."""
+    return replace(usage, others_s=usage.others_s - sum(one.cpu_s for one in seen)).others_share
 
 
 def measure_alone(site: Site, web: Web) -> list[Figure]:
@@ -242,7 +272,7 @@ def measure_alone(site: Site, web: Web) -> list[Figure]:
     """
     job_id = site.enqueue(write_csv(site.folder / "900000 - qcm.csv", 5, start=900_000))
     change = sa.text('UPDATE "AiValidationJob" SET "updatedAt" = timezone(\'UTC\', clock_timestamp()) WHERE "id" = :id')
-    with company(web, job_id, crowd, programs=0) as found:
+    with company(Watched(web, job_id, programs=0), crowd) as found:
         _wait_until_calm(site)  # until all are there, and sessions have told the server what they did
         changes, started, cpu_before = 1, time.monotonic(), cpu_s(web.pid)
         before = count_transactions(site.engine)
@@ -288,15 +318,14 @@ def _cpu_per_answer(web: Web, name: str, path: str) -> Figure:
 
 def measure(site: Site, count: int, rounds: int) -> Result:
     """In turns, alone and watched; then what it costs when nothing else is at work."""
-    meter = CpuMeter(site, [])
     alone, watched = list[Run](), list[Run]()
     with serve(site) as web:
         for number in range(rounds):
             alone.append(run_job(site, web, count, 2 * number * count, is_watched=False))
             watched.append(run_job(site, web, count, (2 * number + 1) * count, is_watched=True))
-        usage = meter.read()
         costs = measure_alone(site, web)
     base = statistics.median(run.took_s for run in alone)
+    others = statistics.mean(run.others_share for run in (*alone, *watched))
     crowds = [run.crowd for run in watched]
     figures = [
         Figure(f"a job of {count} questions, nobody watches", base, "s"),
@@ -308,11 +337,10 @@ def measure(site: Site, count: int, rounds: int) -> Result:
         Figure("events that arrived", float(sum(seen.events for seen in crowds)), ""),
         *(Figure(f"CPU of {name}", 100 * statistics.mean(run.cpu_s[name] for run in watched), "% of a core",
                  None, 100 * statistics.mean(run.cpu_s[name] for run in alone)) for name in watched[0].cpu_s),
-        Figure("CPU of viewers and programs", 100 * statistics.mean(r.crowd.cpu_s / r.took_s for r in watched),
-               "% of a core"),
+        Figure("CPU of viewers and programs, start included", statistics.mean(r.crowd.cpu_s for r in watched), "s"),
         *costs,
     ]  # fmt: skip
-    return Result(f"{VIEWERS} viewers of one job and {PROGRAMS} programs", usage.others_share, figures)
+    return Result(f"{VIEWERS} viewers of one job and {PROGRAMS} programs", others, figures)
 
 
 def _percentiles(name: str, took_ms: list[float], most: float | None) -> list[Figure]:
