@@ -373,7 +373,7 @@ def test_numbers_set_apart_from_their_headings_are_no_table() -> None:
 
 
 def test_numbers_of_headings_below_one_another_are_no_table() -> None:
-    page = [(40, 760, 12, "2.2.", True), (90, 760, 12, "Mise en œuvre", True)]
+    page: list[Placed] = [(40, 760, 12, "2.2.", True), (90, 760, 12, "Mise en œuvre", True)]
     page += [(40, 740, 12, "2.2.1.", True), (90, 740, 12, "Examens", True), *column(40, 715, BODY)]
 
     assert " | " not in text(make_placed_pdf([page]))
