@@ -254,15 +254,16 @@ def run_job(site: Site, web: Web, count: int, start: int, *, is_watched: bool) -
         with company(watched, *(open_pages,) * is_watched) as readers:
             job = site.wait_for_job(job_id)
             usage, web_s = meter.read(), cpu_s(web.pid) - before_s
-    seen = [*viewers, *readers] or [Seen(), Seen()]
+    crowd_seen, pages_seen = [*viewers, *readers] or [Seen(), Seen()]
     used = {"medq serve": web_s, "the worker": usage.workers_s - web_s, "PostgreSQL": usage.server_s}
     used = {name: seconds / usage.wall_s for name, seconds in used.items()}
-    return Run((job["completedAt"] - job["startedAt"]).total_seconds(), used, *seen, _others_share(usage, seen))
+    took_s = (job["completedAt"] - job["startedAt"]).total_seconds()
+    return Run(took_s, used, crowd_seen, pages_seen, _others_share(usage, crowd_seen + pages_seen))
 
 
-def _others_share(usage: Usage, seen: list[Seen]) -> float:
+def _others_share(usage: Usage, seen: Seen) -> float:
     """Of the machine, what is no part of this bench; who looks on is one."""
-    return replace(usage, others_s=usage.others_s - sum(one.cpu_s for one in seen)).others_share
+    return replace(usage, others_s=usage.others_s - seen.cpu_s).others_share
 
 
 def measure_alone(site: Site, web: Web) -> list[Figure]:
