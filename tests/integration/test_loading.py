@@ -26,6 +26,10 @@ JOB = (
     'INSERT INTO "AiValidationJob" ("id", "fileName", "originalFileName", "fileSize", "userId", "createdAt", '
     '"updatedAt") SELECT :id, \'f\', \'f\', 1, "id", now() - CAST(:age AS interval), now() FROM "User" LIMIT 1'
 )
+BATCHES = """
+SELECT "status", "deaths", "attempt", "errorMessage" FROM "AiValidationTask"
+WHERE "kind" = 'analyse' AND "jobId" = :id ORDER BY "position"
+"""
 
 
 @dataclass
@@ -139,14 +143,14 @@ def test_a_batch_that_nobody_can_read_is_counted_and_every_other_one_is_done(
             'UPDATE "AiValidationItem" SET "question" = \'{"stem": 5}\' WHERE "taskId" = '
             '(SELECT "id" FROM "AiValidationTask" WHERE "kind" = \'analyse\' AND "position" = 0)'
         )
+        assert parts.executor._run_next()
+        # Then it waits for its second attempt, with the cause
+        rows = platform.rows(BATCHES, id=job_id)
+        assert [row["status"] for row in rows] == ["ready"] * 4
+        assert (rows[0]["deaths"], rows[0]["attempt"]) == (1, 1)
+        assert "stem" in rows[0]["errorMessage"]
+        # And while it does, every other one is done
+        platform.execute('UPDATE "AiValidationTask" SET "notBefore" = now() + interval \'1 day\' WHERE "deaths" = 1')
         parts.executor.drain()
-    # Then three are done, and the first one waits for its second attempt with the cause
-    rows = platform.rows(
-        'SELECT "status", "deaths", "attempt", "errorMessage" FROM "AiValidationTask" '
-        'WHERE "kind" = \'analyse\' AND "jobId" = :id ORDER BY "position"',
-        id=job_id,
-    )
-    assert [row["status"] for row in rows] == ["ready", "done", "done", "done"]
-    assert (rows[0]["deaths"], rows[0]["attempt"]) == (1, 1)
-    assert "stem" in rows[0]["errorMessage"]
+    assert [row["status"] for row in platform.rows(BATCHES, id=job_id)] == ["ready", "done", "done", "done"]
     assert platform.job(job_id)["processedItems"] == 15
