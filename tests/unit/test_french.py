@@ -71,6 +71,7 @@ READERS = {
     "quotes.py",
     "letters.py",
     "paragraphs.py",
+    "headings.py",
     "short_answers.py",
     "validate.py",
     "encodings.py",
