@@ -9,7 +9,8 @@ from lxml import etree, html
 
 from worker.courses.document import ExtractedDocument, Line, Page
 from worker.courses.extract.signs import raise_digits, restore_symbols
-from worker.courses.extract.text import WINDOWS, decode
+from worker.courses.extract.text import decode
+from worker.text.decoding import WINDOWS
 
 # Not `form` and `aside`: old pages stand in one form as a whole, and courses put what is to be remembered aside.
 UNSEEN = frozenset(

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from worker.courses.document import ExtractedDocument, Line, Page
+from worker.text.decoding import decode_utf8, decode_wide, decode_windows
 
 _HEADING = re.compile(r"#{1,6}\s+(.*)")
 _UNDERLINE = re.compile(r"=+|-{3,}")
@@ -22,37 +23,18 @@ _FRONT_MATTER = re.compile(
 # A line that is this long and ends no sentence was broken by an editor where the next one begins in lower case.
 WRAPPED = 50
 
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-# What Windows puts where Latin-1 has control characters: œ, ’, … and their like.
-WINDOWS = {code: bytes([code]).decode("cp1252", errors="ignore") or chr(code) for code in range(0x80, 0xA0)}
-_STRAY = {0xDC00 + code: WINDOWS.get(code, chr(code)) for code in range(0x80, 0x100)}
-
 
 def decode(data: bytes, declared: str | None = None) -> str:
     """By its mark (BOM), else as declared, else UTF-8, else cp1252: the old encoding of French machines.
 
     A few wrong bytes do not make a file of another encoding: among good UTF-8 they are read as cp1252. Never fails.
     """
-    for mark, encoding in _MARKS:
-        if data.startswith(mark):
-            return data.removeprefix(codecs.BOM_UTF8).decode(encoding, errors="replace")
-    if (wide := _guess_utf16(data)) is not None:
-        return data.decode(wide, errors="replace")
-    if declared and (text := _decode_as(data, declared)) is not None:
-        return text
-    text = data.decode("utf-8", errors="surrogateescape")
-    stray = len(re.findall("[\udc80-\udcff]", text))
-    if stray == 0:
-        return text
-    if len(re.findall("[^\x00-\x7f]", text)) - stray > stray:
-        return text.translate(_STRAY)
-    return data.decode("latin-1").translate(WINDOWS)
+    text = decode_wide(data)
+    if text is None and declared:
+        text = _decode_as(data, declared)
+    if text is None:
+        text = decode_utf8(data)
+    return decode_windows(data) if text is None else text
 
 
 def _decode_as(data: bytes, declared: str) -> str | None:
@@ -64,7 +46,7 @@ def _decode_as(data: bytes, declared: str) -> str | None:
         if name in ("iso8859-1", "ascii", "cp1252"):
             if _is_utf8(data):
                 return None
-            return data.decode("latin-1").translate(WINDOWS)
+            return decode_windows(data)
         return data.decode(name)
     except (UnicodeError, LookupError):
         return None
@@ -76,17 +58,6 @@ def _is_utf8(data: bytes) -> bool:
         return not data.isascii() and bool(data.decode("utf-8"))
     except UnicodeDecodeError:
         return False
-
-
-def _guess_utf16(data: bytes) -> str | None:
-    """UTF-16 without its mark: every second byte of a Western text is zero."""
-    if len(data) < 16 or len(data) % 2:
-        return None
-    even, odd = data[:4096:2].count(0), data[1:4096:2].count(0)
-    sampled = min(len(data), 4096) // 2
-    if odd >= 0.7 * sampled and even == 0:
-        return "utf-16-le"
-    return "utf-16-be" if even >= 0.7 * sampled and odd == 0 else None
 
 
 def read_text(data: bytes) -> ExtractedDocument:

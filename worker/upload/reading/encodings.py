@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 
 from worker.errors import JobFailed
 from worker.messages import file_refusals, sheet_notes
 from worker.questions.sheets import Note
 from worker.text.characters import BINARY
+from worker.text.decoding import decode_utf8, decode_wide
 from worker.upload.reading.containers import not_a_spreadsheet
 
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # begins as UTF-16's does: first
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
-_UTF8_SEQUENCE = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 _HIGH_BYTE = re.compile(rb"[\x80-\xff]")
 _LETTER = re.compile(rb"[A-Za-z]")
 _CONTROL = re.compile(f"[{BINARY}]")
@@ -62,25 +54,15 @@ def repaired_note(repaired: int, sheet: str | None = None) -> Note:
 
 
 def _decode(data: bytes) -> tuple[str, list[Note]]:
-    for bom, encoding in _BOMS:
-        if data.startswith(bom):
-            return data[len(bom) :].decode(encoding, errors="replace"), []
-    sample = data[:4096]
-    if sample.count(0) * 4 > len(sample):  # Latin letters in UTF-16 without a mark: every other byte is zero
-        wide = "utf-16-be" if sample[0::2].count(0) > sample[1::2].count(0) else "utf-16-le"
-        return data.decode(wide, "replace"), []
-    try:
-        return data.decode("utf-8"), []
-    except UnicodeDecodeError:
-        return _decode_legacy(data)
+    text = decode_wide(data)
+    if text is None:
+        text = decode_utf8(data)
+    return (text, []) if text is not None else _decode_legacy(data)
 
 
 def _decode_legacy(data: bytes) -> tuple[str, list[Note]]:
-    """Not valid UTF-8: UTF-8 with a few stray bytes, else the encoding that spells French."""
-    sequences = _UTF8_SEQUENCE.findall(data)
+    """No UTF-8: the encoding that spells French."""
     high = len(_HIGH_BYTE.findall(data))
-    if 2 * sum(map(len, sequences)) > high:
-        return data.decode("utf-8", errors="medq_as_cp1252"), []
     places = [match.start() for match, _ in zip(_HIGH_BYTE.finditer(data), range(SAMPLED), strict=False)]
     scores = {encoding: _spells_french(data, places, encoding) for encoding in _LEGACY}
     best = max(_LEGACY, key=lambda encoding: scores[encoding])  # the first of equals
@@ -131,15 +113,6 @@ def _decode_foreign(data: bytes) -> tuple[str, list[Note]]:
     message = sheet_notes.guessed_encoding(best.encoding)
     return text, [Note("guessed_encoding", message, sheet_notes.guessed_encoding_label(best.encoding), 1)]
 
-
-def _as_cp1252(error: UnicodeError) -> tuple[str, int]:
-    """Error handler of the codecs: the bytes that are not UTF-8 came from a cp1252 source."""
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    return error.object[error.start : error.end].decode("cp1252", errors="replace"), error.end
-
-
-codecs.register_error("medq_as_cp1252", _as_cp1252)
 
 # -- UTF-8 that was taken for cp1252 and encoded once more -----------------------------------------------------------
 
