@@ -58,17 +58,9 @@ def enqueue_job(
         with _noted(storage, job_id):
             url, size = storage.save_upload(data, job_id, name)
             failpoints.reached(Point.STORED)
-            row = {
-                "id": job_id,
-                "file_name": Path(url).name,
-                "original_file_name": _text(name),
-                "file_size": size,
-                "file_url": url,
-                "user_id": user_id,
-                "instructions": _text(instructions),
-                "config": dumped,
-            }
-            connection.execute(SQL["insert_job"], row)
+            row = {"id": job_id, "user_id": user_id, "original_file_name": _text(name), "config": dumped}
+            stored = {"file_name": Path(url).name, "file_url": url, "file_size": size}
+            connection.execute(SQL["insert_job"], {**row, **stored, "instructions": _text(instructions)})
             failpoints.reached(Point.INSERTED)
         _commit(connection, storage, job_id)
     return job_id

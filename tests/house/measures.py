@@ -40,7 +40,7 @@ class Measures:
     function_lines: tuple[int, ...]
     long_functions: tuple[str, ...]
     many_parameters: tuple[str, ...]
-    task_writers: tuple[str, ...]  # modules that write "AiValidationTask"
+    task_writers: tuple[str, ...]  # modules that write "AiValidationTask", themselves or in the .sql file beside them
     french_elsewhere: tuple[str, ...]  # French sentences and words that stand outside messages/ and SQL
     french_read: frozenset[str]  # modules of `READ_HERE` that do hold French
 
@@ -52,6 +52,8 @@ def take(root: Path = ROOT) -> Measures:
     trees = {name: ast.parse(source) for name, source in sources.items()}
     functions = [(f"{name}:{f.name}", f) for name, tree in trees.items() for f in _functions(tree)]
     texts = [(f"{name}:{line}", text) for name, tree in trees.items() for line, text in _texts(tree)]
+    sql = [(p.with_suffix(".py"), p.read_text(encoding="utf-8")) for p in sorted(folder.rglob("*.sql"))]
+    texts += [(f"{p.relative_to(folder).as_posix()}:1", text) for p, text in sql]
     french = [place for place, text in texts if not place.startswith(MESSAGES) and _is_french(text)]
     return Measures(
         loose_modules=tuple(name for name in sources if "/" not in name and name != "__init__.py"),
