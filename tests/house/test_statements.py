@@ -30,15 +30,18 @@ IN_PYTHON = {
 }
 # Rooms whose statements stand in Python still: to become none.
 TO_COME = {
-    "jobs/job_store.py",
-    "jobs/removal.py",
     "llm/batch/batches.py",
     "llm/ledger.py",
-    "questions/item_store.py",
     "queue/tasks.py",
 }
 # What stands in several statements must be the same in all of them: how it begins and ends, and how often it is there.
 COPIES = {
+    "what a repeat of a row says of itself": ("SET \"status\" = 'duplicate'", "END END", 2),
+    "calls that are removed and added to the totals": (
+        'RETURNING c."createdAt", c."model"',
+        "SELECT count(*) FROM gone",
+        2,
+    ),
     "a job's row, read so that it hides no other": ('j."id", (CASE WHEN pg_column_size(j."fileName")', "AS config", 4),
     "what of a job changes while it goes on": ("(SELECT jsonb_object_agg(s.", "AS cost_usd", 2),
     "a job that is ours": ("NOT EXISTS (SELECT FROM medq_adopted", '= j."id")', 4),
