@@ -43,7 +43,7 @@ from worker.courses.ingest import (
     remove_courses,
 )
 from worker.courses.retrieval import CORPUS_S, EMBEDDING_PAUSE_S, Retrieval
-from worker.courses.search import drop_empty_names, index_terms
+from worker.courses.search import compose_query, drop_empty_names, index_terms
 from worker.db.engine import Database, connect
 from worker.errors import UsageError
 from worker.questions.item import PendingItem
@@ -591,6 +591,24 @@ def test_courses_are_found_by_their_words_alone(database: Database) -> None:
     assert figures.by_kind.pop("misspelled") >= 0.75
     assert min(figures.by_kind.values()) >= 0.95
     assert figures.off_corpus <= 0.10
+
+
+def test_a_common_word_of_the_subject_does_not_name_it(database: Database, tmp_path: Path) -> None:
+    # Given courses that speak of an insufficiency
+    for n in range(9):
+        path = tmp_path / f"{n}.md"
+        path.write_text(f"# Insuffisance cardiaque\n\nL'insuffisance du malade {n} est traitée.\n", encoding="utf-8")
+        ingest(database, path)
+    corpus = database.transact(passage_search.read_corpus)
+
+    def names(text: str) -> set[bool]:
+        asked = compose_query("q", pending("goutte", type="qroc", text=text, options={}, course="").question)
+        found = database.transact(lambda c: passage_search.search_passages(c, [asked], corpus))
+        return {passage.names_subject for passage in found["q"]}
+
+    # Then the word that all of them hold names a subject only where none of the question's is rarer
+    assert names("Insuffisance ?") == {True}
+    assert names("Insuffisance hypophysaire ?") == {False}
 
 
 # The line

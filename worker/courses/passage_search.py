@@ -28,6 +28,9 @@ SMALLEST_CORPUS = 1_000
 # Okapi BM25 with Lucene's constants (Robertson and Zaragoza, The probabilistic relevance framework, 2009): in the SQL.
 # What is asked of any subject counts for so much when it is judged what a passage is about.
 ASKING = 0.35
+# A passage names the subject that holds one of its words as rare, or nearly so, as the rarest of the question's own:
+# of `insuffisance rénale chronique` a passage on another insufficiency does not.
+SUBJECT_SHARE = 0.7
 STATEMENT_TIMEOUT_MS = 2_000
 
 SQL = load_statements(__file__)
@@ -101,6 +104,7 @@ def search_statement(
         "near_ids": [chunk_id for _, chunk_id in near],
         "corpus": max(corpus.chunks, SMALLEST_CORPUS),
         "ideal_terms": IDEAL_TERMS,
+        "subject_share": SUBJECT_SHARE,
         "postings": POSTINGS_PER_QUERY,
         "longest": LONGEST_LIST,
         "frequent": FREQUENT_TERMS,

@@ -51,7 +51,7 @@ WITH asked AS MATERIALIZED (
     SELECT item, sum(about) FILTER (WHERE place <= :ideal_terms) AS about,
            power(sum(about) FILTER (WHERE place <= :ideal_terms), 2)
                / NULLIF(sum(power(about, 2)) FILTER (WHERE place <= :ideal_terms), 0) AS breadth,
-           bool_or(subject) AS has_subject,
+           max(about) FILTER (WHERE subject) AS subject,
            CASE WHEN count(*) FILTER (WHERE chunks > 0) > :few THEN 2 ELSE 1 END AS least
     FROM valued GROUP BY item
 ), rare AS MATERIALIZED (
@@ -102,14 +102,14 @@ WITH asked AS MATERIALIZED (
     -- A stem that stands twice in a passage of common length counts wholly for what the passage is about: 1.375.
     SELECT s.item, s.tid, sum(v.worth * s.times * 2.2 / (s.times + l.damping)) AS score,
            sum(v.about * LEAST(1, s.times * 2.2 / (s.times + l.damping) / 1.375000)) AS about,
-           bool_or(v.subject) AS subject
+           max(v.about) FILTER (WHERE v.subject) AS subject
     FROM stem s JOIN valued v ON v.item = s.item AND v.term = s.lexeme
     JOIN long l ON l.item = s.item AND l.tid = s.tid
     GROUP BY s.item, s.tid
 )
 SELECT s.item, c."id", c."documentId", c."position", c."text", d."title", d."level", d."specialty", d."course",
        d."source", c."page", c."lastPage", s.score, s.about / i.about AS coverage, i.breadth,
-       s.subject OR NOT i.has_subject AS names_subject,
+       COALESCE(s.subject >= :subject_share * i.subject, i.subject IS NULL) AS names_subject,
        CASE WHEN d."specialtyKey" IS NULL THEN 2
             WHEN d."specialtyKey" IS DISTINCT FROM w.specialty_key THEN 3
             WHEN d."level" IS NOT DISTINCT FROM w.level THEN 0 ELSE 1 END AS scope
@@ -153,7 +153,7 @@ WITH asked AS MATERIALIZED (
     SELECT item, sum(about) FILTER (WHERE place <= :ideal_terms) AS about,
            power(sum(about) FILTER (WHERE place <= :ideal_terms), 2)
                / NULLIF(sum(power(about, 2)) FILTER (WHERE place <= :ideal_terms), 0) AS breadth,
-           bool_or(subject) AS has_subject,
+           max(about) FILTER (WHERE subject) AS subject,
            CASE WHEN count(*) FILTER (WHERE chunks > 0) > :few THEN 2 ELSE 1 END AS least
     FROM valued GROUP BY item
 ), rare AS MATERIALIZED (
@@ -204,14 +204,14 @@ WITH asked AS MATERIALIZED (
     -- A stem that stands twice in a passage of common length counts wholly for what the passage is about: 1.375.
     SELECT s.item, s.tid, sum(v.worth * s.times * 2.2 / (s.times + l.damping)) AS score,
            sum(v.about * LEAST(1, s.times * 2.2 / (s.times + l.damping) / 1.375000)) AS about,
-           bool_or(v.subject) AS subject
+           max(v.about) FILTER (WHERE v.subject) AS subject
     FROM stem s JOIN valued v ON v.item = s.item AND v.term = s.lexeme
     JOIN long l ON l.item = s.item AND l.tid = s.tid
     GROUP BY s.item, s.tid
 )
 SELECT s.item, c."id", c."documentId", c."position", c."text", d."title", d."level", d."specialty", d."course",
        d."source", c."page", c."lastPage", s.score, s.about / i.about AS coverage, i.breadth,
-       s.subject OR NOT i.has_subject AS names_subject,
+       COALESCE(s.subject >= :subject_share * i.subject, i.subject IS NULL) AS names_subject,
        CASE WHEN d."specialtyKey" IS NULL THEN 2
             WHEN d."specialtyKey" IS DISTINCT FROM w.specialty_key THEN 3
             WHEN d."level" IS NOT DISTINCT FROM w.level THEN 0 ELSE 1 END AS scope
