@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from models import new_id, utc_now
-from worker.courses.document import INDEX_VERSION, CourseLabels, NewDocument
+from worker.courses.document import INDEX_VERSION, Chunk, CourseLabels, NewDocument
 from worker.courses.held import Standing, judge, read_allowed
 from worker.courses.index_terms import OLDER_STEM, lexemes, stored_stem, vector_text
 from worker.courses.orders import ORDERS_VERSION
@@ -104,7 +104,18 @@ def store_document(connection: sa.Connection, document: NewDocument) -> tuple[st
             "now": utc_now(),
         },
     )
-    chunks = document.chunks
+    _insert_chunks(connection, document_id, document.chunks, standings, searched)
+    _count_terms(connection, [terms for terms in searched if terms is not None])
+    return document_id, replaced
+
+
+def _insert_chunks(
+    connection: sa.Connection,
+    document_id: str,
+    chunks: Sequence[Chunk],
+    standings: Sequence[Standing],
+    searched: Sequence[Mapping[str, int] | None],
+) -> None:
     connection.execute(
         SQL["insert_chunks"],
         {
@@ -119,8 +130,6 @@ def store_document(connection: sa.Connection, document: NewDocument) -> tuple[st
             **_standings(standings),
         },
     )
-    _count_terms(connection, [terms for terms in searched if terms is not None])
-    return document_id, replaced
 
 
 def remove_document(connection: sa.Connection, document_id: str) -> int:
