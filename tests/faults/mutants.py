@@ -29,9 +29,10 @@ COPIED = ("bench", "docs", "examples", "models", "schema", "tests", "worker", "p
 LONGEST_S = 100  # one that waits for ever is noticed by that
 
 LIFE_CYCLE = "test_life_cycle.py"
+TOKEN = """"id" = :id AND "attempt" = :attempt AND "leaseOwner" = :owner AND "status" = 'running'"""
 NO_TOKEN = """\
 "id" = :id AND CAST(:attempt AS int) IS NOT NULL AND CAST(:owner AS text) IS NOT NULL AND "status" = 'running'"""
-MARK = "# Protection: "
+MARK = "Protection: "  # in a comment of Python, or of SQL
 WHOLE = ""  # what is taken out is the whole statement that is marked
 
 
@@ -39,7 +40,7 @@ WHOLE = ""  # what is taken out is the whole statement that is marked
 class Mutant:
     """One protection: what is left without it, and the test that must then fail.
 
-    It stands below the one comment `# Protection: …` that names it, wherever that is. `before` is what is taken out of
+    It stands below the one comment `Protection: …` that names it, wherever that is. `before` is what is taken out of
     the statement there. `covered_by`: another protection does the same, so that the test may stay green.
     """
 
@@ -57,8 +58,8 @@ MUTANTS = (
         "CAST(:attempt AS int) IS NOT NULL AND CAST(:owner AS text) IS NOT NULL",
         LIFE_CYCLE,
     ),
-    Mutant("the fence of a task's last write", "{FENCE}", NO_TOKEN, LIFE_CYCLE),
-    Mutant("the fence of a task that is given back", "{FENCE}", NO_TOKEN, LIFE_CYCLE),
+    Mutant("the fence of a task's last write", TOKEN, NO_TOKEN, LIFE_CYCLE),
+    Mutant("the fence of a task that is given back", TOKEN, NO_TOKEN, LIFE_CYCLE),
     Mutant(
         "the fence of a lease's renewal",
         'AND t."attempt" = held.attempt AND starts_with(t."leaseOwner", :process)',
@@ -118,10 +119,12 @@ def main() -> None:
 
 def take_out(mutant: Mutant, root: Path) -> tuple[Path, str]:
     """The file that holds the protection, and its text without it."""
-    mark = re.compile(rf"^ *{re.escape(MARK + mutant.what)}\n( *)", re.MULTILINE)
-    texts = ((path, path.read_text(encoding="utf-8")) for path in sorted((root / "worker").rglob("*.py")))
+    mark = re.compile(rf"^ *(?:#|--) {re.escape(MARK + mutant.what)}\n( *)", re.MULTILINE)
+    paths = sorted(path for kind in ("*.py", "*.sql") for path in (root / "worker").rglob(kind))
+    texts = ((path, path.read_text(encoding="utf-8")) for path in paths)
     ((path, text, match),) = [(path, text, match) for path, text in texts for match in mark.finditer(text)]
-    statement = _statement_at(text, match.end())
+    is_sql = path.suffix == ".sql"
+    statement = text[match.end() : text.index(";\n", match.end())] if is_sql else _statement_at(text, match.end())
     if mutant.before and statement.count(mutant.before) != 1:
         raise ValueError(f"{path}: what is to be taken out does not stand once below the mark: {mutant.what}")
     left = statement.replace(mutant.before, mutant.after) if mutant.before else mutant.after

@@ -28,12 +28,6 @@ IN_PYTHON = {
     "jobs/finish.py": "settings of a session",
     "runtime/notifier.py": "LISTEN",
 }
-# Rooms whose statements stand in Python still: to become none.
-TO_COME = {
-    "llm/batch/batches.py",
-    "llm/ledger.py",
-    "queue/tasks.py",
-}
 # What stands in several statements must be the same in all of them: how it begins and ends, and how often it is there.
 COPIES = {
     "what a repeat of a row says of itself": ("SET \"status\" = 'duplicate'", "END END", 2),
@@ -49,6 +43,17 @@ COPIES = {
     "what a person saw of an item": ("left(md5(", ")), 16)", 5),
     "a stored question as it is compared": ('SELECT q."id", q."type"', 'c."id" = q."courseId"', 2),
     "a stored question as it is judged": ('SELECT "id", COALESCE("correctAnswer"', 'ORDER BY "id"', 2),
+    "a job's row as a task needs it": ('j."id" AS job_id, j."userId"', 'j."status" AS job_status', 2),
+    "a job that is paused": (
+        'EXISTS (SELECT 1 FROM "AiValidationPause" p WHERE p."jobId" = j."id" AND p."until"',
+        "clock_timestamp()))",
+        2,
+    ),
+    "a task that is still its owner's": ('WHERE "id" = :id AND "attempt" = :attempt AND "leaseOwner"', "'running'", 5),
+    "a job that wants batches": ('AND medq_job_is_open(j."status") AND j."config"', "'true')", 6),
+    "a batch to be looked at": ('medq_batch_is_open(b."status") AND (b."nextLookAt"', "secs => :stranded_s)", 2),
+    "a call that nobody sends": ('c."status" = \'waiting\' AND c."batchId" IS NULL AND (', "secs => :stranded_s)))", 2),
+    "a round that is over": ('SELECT DISTINCT "jobId" FROM "LlmCall"', "IN ('ready', 'running'))", 3),
     "the search of a batch": ("), weighted AS (", 'c."documentId" COLLATE "C", c."position"', 2),
 }
 
@@ -109,7 +114,7 @@ def test_a_statement_is_whole_and_says_what_it_does(path: Path) -> None:
 def test_no_statement_stands_in_python() -> None:
     found = {name_of(path) for path in ROOT.rglob("*.py") if any(map(BEGINS.match, strings(path)))}
 
-    assert found == IN_PYTHON.keys() | TO_COME
+    assert found == IN_PYTHON.keys()
 
 
 @pytest.mark.parametrize("what", COPIES)

@@ -100,7 +100,7 @@ NO_OPEN_CALL = Invariant(
 
 PAUSED = Invariant(
     "paused",
-    "Only a job that is being worked on is paused.",
+    "Only a job that is being worked on is paused; a call refused just as its job was cancelled may leave its pause.",
     SQL["paused"],
 )
 

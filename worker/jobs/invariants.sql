@@ -139,7 +139,7 @@ WHERE c."status" = 'started' AND c."createdAt" < medq_now() - make_interval(secs
                   AND holder."attempt" = c."attempt" AND holder."status" = 'running');
 
 -- name: paused
--- Only a job that is being worked on is paused; a call refused just as its job was cancelled may leave its pause there.
+-- Only a job that is being worked on is paused; a call refused just as its job was cancelled may leave its pause.
 SELECT j."id", format('%s, paused until %s (%s)', j."status", held."until", held."reason")
 FROM "AiValidationJob" j JOIN "AiValidationPause" held ON held."jobId" = j."id"
 WHERE (CAST(:job_ids AS text[]) IS NULL OR j."id" = ANY(:job_ids))

@@ -11,139 +11,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from worker.db.statements import load_statements
 from worker.errors import MAY_BE_PAID, LeaseLost, ProviderRefused
 from worker.llm.calls import Reply, Request
 from worker.queue import pauses
 from worker.queue.job import Task
-from worker.queue.pauses import IS_REFUSED
 from worker.text.characters import storable
 
-NOW = "timezone('UTC', clock_timestamp())"
-
-# Fenced: a worker whose task was cancelled or taken over writes no intent, and so makes no call. Written again after a
-# COMMIT whose reply was lost, it stands as it is: a batch may have carried the call by now.
-# Protection: the fence of an intent
-BEGIN = sa.text(f"""
-INSERT INTO "LlmCall" ("id", "jobId", "taskId", "attempt", "purpose", "requestHash", "questionKeys", "model",
-                       "endpoint", "status", "ceilingUsd", "isRetry", "questionCount", "request", "createdAt")
-SELECT :call_id, t."jobId", t."id", t."attempt", :purpose, :hash, CAST(:keys AS text[]), :model, :endpoint, :status,
-       :ceiling,
-       :is_retry OR EXISTS (SELECT 1 FROM "LlmCall" c WHERE c."requestHash" = :hash AND c."jobId" = t."jobId"
-                            AND c."id" <> :call_id),
-       :question_count, :body, {NOW}
-FROM "AiValidationTask" t
-WHERE t."id" = :id AND t."attempt" = :attempt AND t."leaseOwner" = :owner AND t."status" = 'running'
-  AND NOT {IS_REFUSED}
-ON CONFLICT ("id") DO UPDATE SET "status" = "LlmCall"."status"
-""")  # noqa: S608 (constants of this file)
-
-SUCCEED = sa.text(f"""
-UPDATE "LlmCall" SET "status" = 'succeeded', "response" = :response, "model" = :model, "promptTokens" = :prompt,
-       "cachedTokens" = :cached, "completionTokens" = :completion,
-       "costUsd" = CAST(:cost AS numeric), "providerRequestId" = :request_id, "error" = NULL,
-       "request" = NULL, "completedAt" = {NOW}
-WHERE "id" = :call_id
-""")  # noqa: S608
-
-FAIL = sa.text(f"""
-UPDATE "LlmCall" SET "status" = 'failed', "error" = CAST(:error AS jsonb), "request" = NULL, "completedAt" = {NOW},
-       "costUsd" = CASE WHEN :is_known THEN CAST(:cost AS numeric) END
-WHERE "id" = :call_id AND medq_call_is_open("status")
-""")  # noqa: S608
-
-# Calls of a task that lost its lease may or may not have been paid: said so, never guessed. They cost their ceiling
-# (medq_call_costs).
-MARK_UNKNOWN = sa.text(f"""
-UPDATE "LlmCall" c SET "status" = 'failed', "completedAt" = {NOW},
-       "error" = '{{"kind": "unknown", "code": "unknown", "message": "Worker gone before the reply."}}'::jsonb
-FROM unnest(CAST(:task_ids AS text[]), CAST(:attempts AS int[])) AS held(id, attempt)
-WHERE c."taskId" = held.id AND c."attempt" <= held.attempt AND c."status" = 'started'
-""")  # noqa: S608
-
-# Nobody waits for the reply of a call any more whose task ended, or ran again, longer ago than a call may take.
-MARK_ORPHANS = sa.text(f"""
-UPDATE "LlmCall" c SET "status" = 'failed', "completedAt" = {NOW},
-       "error" = '{{"kind": "unknown", "code": "unknown", "message": "Task gone before the reply."}}'::jsonb
-WHERE c."status" = 'started' AND c."createdAt" < {NOW} - make_interval(secs => :older_than_s)
-  AND NOT EXISTS (SELECT 1 FROM "AiValidationTask" t WHERE t."id" = c."taskId" AND t."attempt" = c."attempt"
-                  AND t."status" = 'running')
-""")  # noqa: S608
-
-STORED = sa.text("""
-SELECT c."questionKeys", c."response", c."model", NULL AS code, NULL AS kind,
-       c."jobId" = :job_id AND c."createdAt" >= j."startedAt" AS is_own, c."createdAt" AS at, c."id" AS call_id
-FROM "LlmCall" c, "AiValidationJob" j
-WHERE j."id" = :job_id AND c."status" = 'succeeded' AND c."questionKeys" && CAST(:keys AS text[])
-UNION ALL
-SELECT c."questionKeys", NULL, c."model", c."error" ->> 'code', c."error" ->> 'kind', TRUE, c."createdAt", c."id"
-FROM "LlmCall" c, "AiValidationJob" j
-WHERE j."id" = :job_id AND c."taskId" = :task_id AND c."status" = 'failed' AND c."createdAt" >= j."startedAt"
-  AND (c."error" ->> 'kind' IN ('content', 'unknown') OR c."error" ->> 'code' IN ('timeout', 'connection_lost')
-       OR (c."batchId" IS NOT NULL AND c."error" ->> 'kind' = 'unavailable'))
-  AND c."questionKeys" && CAST(:keys AS text[])
-ORDER BY at, call_id
-""")
-
-# Is somebody else asking one of these questions right now? The call of a task that runs counts until its owner is taken
-# for dead, which closes it: a lease that ran out may be one that the server let nobody renew, with the reply in hand.
-# Of a task that was cancelled or put back meanwhile the reply is awaited, for as long as a call may take.
-IN_FLIGHT = sa.text(f"""
-SELECT EXISTS (
-    SELECT 1 FROM "LlmCall" c
-    LEFT JOIN "AiValidationTask" t ON t."id" = c."taskId" AND t."attempt" = c."attempt" AND t."status" = 'running'
-    WHERE c."status" = 'started' AND c."id" <> :call_id AND c."questionKeys" && CAST(:keys AS text[])
-      AND CASE WHEN t."id" IS NULL THEN c."createdAt" > {NOW} - make_interval(secs => :call_timeout_s)
-               ELSE t."id" <> :id END
-) OR 0 < (
-    -- Counted, for an EXISTS would make the planner hope for a hit in the first rows and read the whole table.
-    SELECT count(*) FROM "LlmCall" c WHERE c."status" = 'succeeded' AND c."questionKeys" && CAST(:keys AS text[])
-      AND c."id" <> ALL(CAST(:known AS text[])) AND c."id" <> :call_id
-)
-""")  # noqa: S608
-
-# One lock per question, in the order of its number: whoever asks one of them looks only when the other has written.
-LOCK_KEYS = sa.text("""
-SELECT pg_advisory_xact_lock(number) FROM (
-    SELECT DISTINCT hashtextextended(key, 20261122) AS number FROM unnest(CAST(:keys AS text[])) AS key ORDER BY 1
-) numbers
-""")
-
-# What calls under way may cost is reserved; they have cost nothing yet.
-SPENT = sa.text("""
-SELECT COALESCE(sum("costUsd"), 0), COALESCE(sum("ceilingUsd") FILTER (WHERE medq_call_is_open("status")), 0)
-FROM "LlmCall" WHERE "jobId" = :job_id AND "id" <> :call_id
-""")
-
-# Since when has this job met nothing but a provider that is down? NULL when it has not.
-DOWN_SINCE = sa.text(f"""
-SELECT EXTRACT(EPOCH FROM ({NOW} - min(c."createdAt")))
-FROM "LlmCall" c JOIN "AiValidationJob" j ON j."id" = c."jobId"
-WHERE c."jobId" = :job_id AND c."status" = 'failed' AND c."error" ->> 'kind' = 'unavailable' AND c."batchId" IS NULL
-  AND c."createdAt" > COALESCE((SELECT max(s."completedAt") FROM "LlmCall" s
-                                WHERE s."jobId" = :job_id AND s."status" = 'succeeded'), j."startedAt")
-  AND c."createdAt" >= j."startedAt"
-""")  # noqa: S608
-
-# Who is answered of late? Of the jobs that are open: so it costs no more than to read their calls.
-ANSWERED = sa.text(f"""
-SELECT count(*) FROM "AiValidationJob" j JOIN "LlmCall" c ON c."jobId" = j."id"
-WHERE j."status" = 'processing' AND c."status" = 'succeeded' AND c."batchId" IS NULL
-  AND c."endpoint" = ANY(CAST(:endpoints AS text[])) AND c."completedAt" > {NOW} - make_interval(secs => :within_s)
-""")  # noqa: S608
-
-
-# A call for a person's decision: of no task, and so of no lease. It stands on its job's ledger, where that still
-# exists.
-BEGIN_ALONE = sa.text(f"""
-INSERT INTO "LlmCall" ("id", "jobId", "attempt", "purpose", "requestHash", "questionKeys", "model", "endpoint",
-                       "status", "ceilingUsd", "questionCount", "createdAt")
-VALUES (:call_id, :job_id, 0, :purpose, :hash, CAST(:keys AS text[]), :model, :endpoint, 'started', :ceiling, 1, {NOW})
-""")  # noqa: S608
-FIND_ALONE = sa.text("""
-SELECT "response", "model" FROM "LlmCall"
-WHERE "status" = 'succeeded' AND "questionKeys" && ARRAY[CAST(:key AS text)] AND "purpose" = 'explain'
-ORDER BY "createdAt" DESC LIMIT 1
-""")
+SQL = load_statements(__file__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +56,7 @@ def begin_call(
     A call counts as a retry when told so, or when this job sent the very same request before.
     """
     written = connection.execute(
-        BEGIN,
+        SQL["begin"],
         {
             **task.token,
             "job_id": task.job.id,
@@ -227,12 +102,12 @@ def is_asked_elsewhere(
         "known": list(known),
         "call_timeout_s": call_timeout_s,
     }
-    return bool(connection.execute(IN_FLIGHT, parameters).scalar_one())
+    return bool(connection.execute(SQL["is_in_flight"], parameters).scalar_one())
 
 
 def lock_keys(connection: sa.Connection, keys: Sequence[str]) -> None:
     """Let nobody else begin a call about these questions until the end of the transaction."""
-    connection.execute(LOCK_KEYS, {"keys": list(keys)})
+    connection.execute(SQL["lock_keys"], {"keys": list(keys)})
 
 
 def begin_alone(
@@ -241,7 +116,7 @@ def begin_alone(
     """Write the intent of a call that belongs to no task."""
     (asked,) = request.questions
     connection.execute(
-        BEGIN_ALONE,
+        SQL["begin_alone"],
         {
             "call_id": call_id,
             "job_id": job_id,
@@ -258,13 +133,13 @@ def begin_alone(
 def find_alone(connection: sa.Connection, request: Request) -> str | None:
     """The newest reply to this very question, as it came; None when there is none."""
     (asked,) = request.questions
-    row = connection.execute(FIND_ALONE, {"key": asked.key}).one_or_none()
+    row = connection.execute(SQL["find_alone"], {"key": asked.key}).one_or_none()
     return None if row is None else str(row[0])
 
 
 def sum_spent(connection: sa.Connection, job_id: str, *, call_id: str) -> tuple[Decimal, Decimal]:
     """What the job's calls have cost, and what those under way may cost at most, without the call `call_id` itself."""
-    spent, reserved = connection.execute(SPENT, {"job_id": job_id, "call_id": call_id}).one()
+    spent, reserved = connection.execute(SQL["sum_spent"], {"job_id": job_id, "call_id": call_id}).one()
     return spent, reserved
 
 
@@ -288,7 +163,7 @@ def succeed_calls(connection: sa.Connection, replies: Mapping[str, tuple[Reply, 
         for call_id, (reply, cost_usd) in replies.items()
     ]
     if rows:
-        connection.execute(SUCCEED, rows)
+        connection.execute(SQL["succeed"], rows)
 
 
 def fail_call(
@@ -310,7 +185,7 @@ def fail_call(
         pauses.refuse_calls(connection, call_id, message)
     error = json.dumps({"kind": kind, "code": code, "message": message[:500]}, ensure_ascii=False)
     connection.execute(
-        FAIL,
+        SQL["fail"],
         {
             "call_id": call_id,
             "error": error,
@@ -323,19 +198,21 @@ def fail_call(
 def mark_unknown(connection: sa.Connection, held: Mapping[str, int]) -> int:
     """Close the calls that were left open with these tasks, up to this attempt of each; how many."""
     parameters = {"task_ids": list(held), "attempts": list(held.values())}
-    return connection.execute(MARK_UNKNOWN, parameters).rowcount
+    return connection.execute(SQL["mark_unknown"], parameters).rowcount
 
 
 def mark_orphans(connection: sa.Connection, *, older_than_s: float) -> int:
     """Close the calls that nobody waits for any more; how many."""
-    return connection.execute(MARK_ORPHANS, {"older_than_s": older_than_s}).rowcount
+    return connection.execute(SQL["mark_orphans"], {"older_than_s": older_than_s}).rowcount
 
 
 def find_replies(connection: sa.Connection, task: Task, keys: Sequence[str]) -> list[StoredReply]:
     """Every stored reply, of any job, that answers at least one of `keys`, and the calls of this task's run that
     brought none and may be paid for all the same; oldest first.
     """
-    rows = connection.execute(STORED, {"job_id": task.job.id, "task_id": task.id, "keys": list(keys)}).mappings()
+    rows = connection.execute(
+        SQL["find_replies"], {"job_id": task.job.id, "task_id": task.id, "keys": list(keys)}
+    ).mappings()
     return [
         StoredReply(
             question_keys=tuple(row["questionKeys"]),
@@ -353,16 +230,18 @@ def find_replies(connection: sa.Connection, task: Task, keys: Sequence[str]) -> 
 
 def is_answered(connection: sa.Connection, endpoints: Sequence[str], *, within_s: float) -> bool:
     """Whether one of these endpoints answered anybody in the last so many seconds."""
-    return bool(connection.execute(ANSWERED, {"endpoints": list(endpoints), "within_s": within_s}).scalar_one())
+    return bool(
+        connection.execute(SQL["count_answered"], {"endpoints": list(endpoints), "within_s": within_s}).scalar_one()
+    )
 
 
 def read_clock(connection: sa.Connection) -> datetime:
     """What time it is in UTC, by the database's clock."""
-    now: datetime = connection.execute(sa.text(f"SELECT {NOW}")).scalar_one()
+    now: datetime = connection.execute(SQL["read_clock"]).scalar_one()
     return now
 
 
 def down_for_s(connection: sa.Connection, job_id: str) -> float:
     """For how many seconds this job has met nothing but an endpoint that is down; 0 when it is up."""
-    value: Any = connection.execute(DOWN_SINCE, {"job_id": job_id}).scalar_one_or_none()
+    value: Any = connection.execute(SQL["down_for"], {"job_id": job_id}).scalar_one_or_none()
     return float(value or 0)

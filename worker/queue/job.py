@@ -103,7 +103,7 @@ class Job:
     original_file_name: str
     file_url: str | None
     instructions: str | None
-    config_text: str | None  # JSON, see `models.reading.config_text`
+    config_text: str | None  # JSON, see `read_odd_job` in tasks.sql
 
     @property
     def config(self) -> object:

@@ -15,15 +15,7 @@ from worker.db.statements import load_statements
 SQL = load_statements(__file__)
 Reason = Literal["provider", "storage"]
 
-NOW = "timezone('UTC', clock_timestamp())"
 REFUSED_S = 5  # until the job has failed; no longer, lest a crash in between leave it standing
-
-# Of a job "j", in the statements that claim: found by the job's key, however many tasks it has.
-IS_PAUSED = f"""EXISTS (SELECT 1 FROM "AiValidationPause" p WHERE p."jobId" = j."id" AND p."until" > {NOW})"""  # noqa: S608
-WAS_HELD = """EXISTS (SELECT 1 FROM "AiValidationPause" p WHERE p."jobId" = j."id" AND p."reason" = 'provider')"""
-# In the statement of an intent.
-IS_REFUSED = f"""EXISTS (
-    SELECT 1 FROM "AiValidationPause" p WHERE p."jobId" = :job_id AND p."reason" = 'refused' AND p."until" > {NOW})"""  # noqa: S608
 
 
 def hold_job(
