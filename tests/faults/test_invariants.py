@@ -28,6 +28,10 @@ BREAKS = {
     "one finish": 'UPDATE "AiValidationJob" SET "outputUrl" = NULL',
     "calls": 'UPDATE "LlmCall" SET "response" = NULL',
     "no forgotten call": f'UPDATE "LlmCall" SET "status" = \'started\', "createdAt" = {LONG_AGO}',
+    "paused": (
+        'INSERT INTO "AiValidationPause" ("jobId", "reason", "since", "until") '
+        f'SELECT "id", \'provider\', {LONG_AGO}, {LONG_AGO} FROM "AiValidationJob"'
+    ),
     "waiting": 'UPDATE "AiValidationTask" SET "status" = \'waiting\' WHERE "kind" = \'analyse\'',
     "no expired lease": (
         'UPDATE "AiValidationTask" SET "status" = \'running\', "leaseOwner" = \'gone\', '

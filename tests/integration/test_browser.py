@@ -161,9 +161,16 @@ def test_a_teacher_uploads_watches_settles_by_keyboard_and_downloads(
            GROUP BY 1"""
     )}  # fmt: skip
     assert made == {"keep": 6, "accept": 5, "edit": 5, "discard": 5, "undo": 1}
-    keys = site.rows("""SELECT "correctAnswer" AS key, count(*) AS n FROM "Question"
-                        WHERE "validatedBy" = 'prof' AND "correctAnswer" IS NOT NULL GROUP BY 1 ORDER BY 1""")
-    assert {row["key"] for row in keys} == {"AC", "BD", "ACE"}
+    # Each question is as its last decision says
+    settled = site.rows("""SELECT DISTINCT ON (d."itemId") d."action", q."correctAnswer" AS key, q."validatedBy" AS who
+                           FROM "AiValidationDecision" d JOIN "AiValidationItem" i ON i."id" = d."itemId"
+                           JOIN "Question" q ON q."id" = i."questionId" WHERE i."sheet" = 'qcm'
+                           ORDER BY d."itemId", d."createdAt" DESC""")
+    assert len(settled) == CONTESTED // 2
+    expected = {"keep": "AC", "accept": "BD", "edit": "ACE"}
+    kept = [row for row in settled if row["action"] != "discard"]
+    assert [row["key"] for row in kept] == [expected[row["action"]] for row in kept]
+    assert {row["who"] for row in kept} == {"prof"}
     assert open_items(site) == 0
     assert browser.errors() == []
 

@@ -114,7 +114,7 @@ def test_teachers_read_a_table_and_a_list(medq: Medq, courses: Path, tmp_path: P
 
     assert code == 0
     assert "questions.csv : 6 questions posées à 3 documents, 0 page, 3 passages." in out
-    for words in ("BM25 simple (snowball)", "QCM", "QROC", "ensemble", "75,0 % (30,1–95,4)", "lignes 5."):
+    for words in ("BM25 simple (snowball)", "QCM", "QROC", "ensemble", "75,0 % (30,1–95,4)", "ligne 5."):
         assert words in out
     listed = (tmp_path / "manquées.csv").read_text(encoding="utf-8-sig").splitlines()
     (missed,) = csv.DictReader(listed, delimiter=";")

@@ -51,7 +51,7 @@ WITH asked AS MATERIALIZED (
     SELECT item, sum(about) FILTER (WHERE place <= :ideal_terms) AS about,
            power(sum(about) FILTER (WHERE place <= :ideal_terms), 2)
                / NULLIF(sum(power(about, 2)) FILTER (WHERE place <= :ideal_terms), 0) AS breadth,
-           max(about) FILTER (WHERE subject) AS subject,
+           bool_or(subject) AS has_subject, max(about) FILTER (WHERE subject AND chunks > 0) AS subject,
            CASE WHEN count(*) FILTER (WHERE chunks > 0) > :few THEN 2 ELSE 1 END AS least
     FROM valued GROUP BY item
 ), rare AS MATERIALIZED (
@@ -109,7 +109,7 @@ WITH asked AS MATERIALIZED (
 )
 SELECT s.item, c."id", c."documentId", c."position", c."text", d."title", d."level", d."specialty", d."course",
        d."source", c."page", c."lastPage", s.score, s.about / i.about AS coverage, i.breadth,
-       COALESCE(s.subject >= :subject_share * i.subject, i.subject IS NULL) AS names_subject,
+       COALESCE(s.subject >= :subject_share * i.subject, NOT i.has_subject) AS names_subject,
        CASE WHEN d."specialtyKey" IS NULL THEN 2
             WHEN d."specialtyKey" IS DISTINCT FROM w.specialty_key THEN 3
             WHEN d."level" IS NOT DISTINCT FROM w.level THEN 0 ELSE 1 END AS scope
@@ -153,7 +153,7 @@ WITH asked AS MATERIALIZED (
     SELECT item, sum(about) FILTER (WHERE place <= :ideal_terms) AS about,
            power(sum(about) FILTER (WHERE place <= :ideal_terms), 2)
                / NULLIF(sum(power(about, 2)) FILTER (WHERE place <= :ideal_terms), 0) AS breadth,
-           max(about) FILTER (WHERE subject) AS subject,
+           bool_or(subject) AS has_subject, max(about) FILTER (WHERE subject AND chunks > 0) AS subject,
            CASE WHEN count(*) FILTER (WHERE chunks > 0) > :few THEN 2 ELSE 1 END AS least
     FROM valued GROUP BY item
 ), rare AS MATERIALIZED (
@@ -211,7 +211,7 @@ WITH asked AS MATERIALIZED (
 )
 SELECT s.item, c."id", c."documentId", c."position", c."text", d."title", d."level", d."specialty", d."course",
        d."source", c."page", c."lastPage", s.score, s.about / i.about AS coverage, i.breadth,
-       COALESCE(s.subject >= :subject_share * i.subject, i.subject IS NULL) AS names_subject,
+       COALESCE(s.subject >= :subject_share * i.subject, NOT i.has_subject) AS names_subject,
        CASE WHEN d."specialtyKey" IS NULL THEN 2
             WHEN d."specialtyKey" IS DISTINCT FROM w.specialty_key THEN 3
             WHEN d."level" IS NOT DISTINCT FROM w.level THEN 0 ELSE 1 END AS scope
