@@ -594,21 +594,25 @@ def test_courses_are_found_by_their_words_alone(database: Database) -> None:
 
 
 def test_a_common_word_of_the_subject_does_not_name_it(database: Database, tmp_path: Path) -> None:
-    # Given courses that speak of an insufficiency
-    for n in range(9):
+    # Given courses that speak of an insufficiency, and one of another subject
+    for n in range(20):
         path = tmp_path / f"{n}.md"
         path.write_text(f"# Insuffisance cardiaque\n\nL'insuffisance du malade {n} est traitée.\n", encoding="utf-8")
         ingest(database, path)
+    path = tmp_path / "selle.md"
+    path.write_text("# Selle turcique\n\nLa tige hypophysaire passe par son diaphragme.\n", encoding="utf-8")
+    ingest(database, path)
     corpus = database.transact(passage_search.read_corpus)
 
-    def names(text: str) -> set[bool]:
+    def names(text: str) -> dict[str, bool]:
         asked = compose_query("q", pending("goutte", type="qroc", text=text, options={}, course="").question)
         found = database.transact(lambda c: passage_search.search_passages(c, [asked], corpus))
-        return {passage.names_subject for passage in found["q"]}
+        return {passage.title: passage.names_subject for passage in found["q"]}
 
     # Then the word that all of them hold names a subject only where none of the question's is rarer
-    assert names("Insuffisance ?") == {True}
-    assert names("Insuffisance hypophysaire ?") == {False}
+    assert set(names("Insuffisance ?").values()) == {True}
+    told = names("Insuffisance hypophysaire ?")
+    assert {title for title, is_named in told.items() if is_named} == {"selle"} < told.keys()
 
 
 # The line

@@ -135,7 +135,8 @@ class FoundPassage:
 
     `score` is BM25's. `coverage` is what the query's stems that stand in it are worth, over what the query's best ones
     are (0–1 and a little above); `breadth` over how many stems, as if all were worth the same, the query is spread;
-    `names_subject`: a subject stem stands in it that is about as rare as the query's rarest, or the query has none;
+    `names_subject`: a subject stem stands in it that is about as rare as the query's rarest, or the query has none (a
+    word that no passage holds is the rarest where pg_trgm tells that it is not a misspelled one);
     `scope` 0 = same level and specialty, 1 = same specialty, 2 = no specialty given, 3 = elsewhere;
     `similarity` the cosine of the vectors, None without.
     """

@@ -32,11 +32,13 @@ WITH asked AS MATERIALIZED (
     SELECT * FROM unnest(CAST(:items AS int[]), CAST(:terms AS text[]), CAST(:weights AS float8[]),
                          CAST(:shares AS float8[]), CAST(:subjects AS bool[])) AS a(item, term, weight, share, subject)
 ), known AS (
-    SELECT a.item, COALESCE(t."term", a.term) AS term, a.weight, a.share, a.subject,
+    -- A word that no passage holds may be a misspelled one: the passage need not hold it to name the subject.
+    SELECT a.item, COALESCE(t."term", a.term) AS term, a.weight, a.share, a.subject, t."term" IS NOT NULL AS counts,
            COALESCE(t."chunkCount", 0) AS chunks
     FROM asked a LEFT JOIN "CourseTerm" t ON t."term" = a.term
 ), weighted AS (
-    SELECT item, term, chunks, max(weight) * rarity AS worth, max(share) * rarity AS about, bool_or(subject) AS subject
+    SELECT item, term, chunks, max(weight) * rarity AS worth, max(share) * rarity AS about, bool_or(subject) AS subject,
+           bool_or(counts) AS counts
     FROM known CROSS JOIN LATERAL (
         SELECT ln(1 + (GREATEST(CAST(:corpus AS float8), chunks) - chunks + 0.5) / (chunks + 0.5)) AS rarity
     ) r
@@ -51,7 +53,7 @@ WITH asked AS MATERIALIZED (
     SELECT item, sum(about) FILTER (WHERE place <= :ideal_terms) AS about,
            power(sum(about) FILTER (WHERE place <= :ideal_terms), 2)
                / NULLIF(sum(power(about, 2)) FILTER (WHERE place <= :ideal_terms), 0) AS breadth,
-           bool_or(subject) AS has_subject, max(about) FILTER (WHERE subject AND chunks > 0) AS subject,
+           bool_or(subject) AS has_subject, max(about) FILTER (WHERE subject AND counts) AS subject,
            CASE WHEN count(*) FILTER (WHERE chunks > 0) > :few THEN 2 ELSE 1 END AS least
     FROM valued GROUP BY item
 ), rare AS MATERIALIZED (
@@ -127,7 +129,7 @@ WITH asked AS MATERIALIZED (
     SELECT * FROM unnest(CAST(:items AS int[]), CAST(:terms AS text[]), CAST(:weights AS float8[]),
                          CAST(:shares AS float8[]), CAST(:subjects AS bool[])) AS a(item, term, weight, share, subject)
 ), known AS (
-    SELECT a.item, COALESCE(t."term", near."term", a.term) AS term, a.weight, a.share, a.subject,
+    SELECT a.item, COALESCE(t."term", near."term", a.term) AS term, a.weight, a.share, a.subject, true AS counts,
            COALESCE(t."chunkCount", near."chunkCount", 0) AS chunks
     FROM asked a LEFT JOIN "CourseTerm" t ON t."term" = a.term
     LEFT JOIN LATERAL (
@@ -138,7 +140,8 @@ WITH asked AS MATERIALIZED (
         ORDER BY similarity(n."term", a.term) DESC, n."term" LIMIT 1
     ) near ON true
 ), weighted AS (
-    SELECT item, term, chunks, max(weight) * rarity AS worth, max(share) * rarity AS about, bool_or(subject) AS subject
+    SELECT item, term, chunks, max(weight) * rarity AS worth, max(share) * rarity AS about, bool_or(subject) AS subject,
+           bool_or(counts) AS counts
     FROM known CROSS JOIN LATERAL (
         SELECT ln(1 + (GREATEST(CAST(:corpus AS float8), chunks) - chunks + 0.5) / (chunks + 0.5)) AS rarity
     ) r
@@ -153,7 +156,7 @@ WITH asked AS MATERIALIZED (
     SELECT item, sum(about) FILTER (WHERE place <= :ideal_terms) AS about,
            power(sum(about) FILTER (WHERE place <= :ideal_terms), 2)
                / NULLIF(sum(power(about, 2)) FILTER (WHERE place <= :ideal_terms), 0) AS breadth,
-           bool_or(subject) AS has_subject, max(about) FILTER (WHERE subject AND chunks > 0) AS subject,
+           bool_or(subject) AS has_subject, max(about) FILTER (WHERE subject AND counts) AS subject,
            CASE WHEN count(*) FILTER (WHERE chunks > 0) > :few THEN 2 ELSE 1 END AS least
     FROM valued GROUP BY item
 ), rare AS MATERIALIZED (
