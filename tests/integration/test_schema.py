@@ -23,6 +23,7 @@ from worker.db.schema.migrate import LOCK_KEY
 from worker.errors import UsageError
 
 SPECIFIED = Path(__file__).parents[1] / "data" / "specification.sql"
+SPECIFICATION = Path(__file__).parents[3] / "shared" / "seed" / "database-schema.md"  # where the former is from
 TABLES = [
     "User",
     "Specialty",
@@ -105,6 +106,19 @@ def specified_statements() -> list[str]:
 
 
 # Revisions
+
+
+def test_the_statements_are_those_of_the_specification_as_it_is_now() -> None:
+    if not SPECIFICATION.exists():
+        pytest.skip("the specification itself is not on this machine; its statements are, in tests/data")
+    given: list[str] = []
+    for block in re.findall(r"```sql\n(.*?)```", SPECIFICATION.read_text(encoding="utf-8"), flags=re.DOTALL):
+        if "CONCURRENTLY" in block:
+            given += [part for part in block.split(";") if "CREATE INDEX" in part]
+        elif re.search(r"^(CREATE|ALTER)", block, flags=re.MULTILINE):
+            given.append(block)
+
+    assert [statement.strip() for statement in specified_statements()] == [statement.strip() for statement in given]
 
 
 def test_revision_001_is_the_specification(empty: Database, create_database: Callable[..., str], url_of: Any) -> None:
