@@ -12,8 +12,25 @@ from worker.db.statements import read_statements
 
 WORKER = Path(__file__).resolve().parents[2] / "worker"
 STATEMENTS = dict(read_statements(WORKER / "queue" / "tasks.sql"))
+READERS = (
+    STATEMENTS["read_odd_job"],
+    *(
+        text
+        for text in dict(read_statements(WORKER / "jobs" / "queries.sql")).values()
+        if 'left(j."instructions"' in text
+    ),
+)
 
 
+def test_every_reader_of_instructions_is_looked_at() -> None:
+    found = [
+        text for path in WORKER.rglob("*.sql") for _, text in read_statements(path) if 'left(j."instructions"' in text
+    ]
+
+    assert sorted(found) == sorted(READERS)
+
+
+@pytest.mark.parametrize("statement", READERS, ids=range(len(READERS)))
 @pytest.mark.parametrize(
     ("column", "most"),
     [
@@ -23,9 +40,8 @@ STATEMENTS = dict(read_statements(WORKER / "queue" / "tasks.sql"))
         ("instructions", MAX_INSTRUCTIONS),
     ],
 )
-def test_a_text_arrives_with_one_character_more_than_its_bound_at_most(column: str, most: int) -> None:
-    statement = STATEMENTS["read_odd_job"]
-
+def test_a_text_arrives_with_one_character_more_than_its_bound_at_most(column: str, most: int, statement: str) -> None:
+    statement = " ".join(statement.split())
     # UTF-8 takes four bytes for a character at most; of what is longer still only blanks arrive, unread
     assert f"""pg_column_size(j."{column}") > {4 * most} THEN repeat(' ', {most + 1})""" in statement
     assert f"""left(j."{column}", {most + 1})""" in statement

@@ -43,6 +43,7 @@ COPIES = {
     "what a person saw of an item": ("left(md5(", ")), 16)", 5),
     "a stored question as it is compared": ('SELECT q."id", q."type"', 'c."id" = q."courseId"', 2),
     "a stored question as it is judged": ('SELECT "id", COALESCE("correctAnswer"', 'ORDER BY "id"', 2),
+    "a configuration, whatever it is": ('WHEN j."config" IS NULL THEN NULL', "OFFSET 0) read) END)", 5),
     "a job's row as a task needs it": ('j."id" AS job_id, j."userId"', 'j."status" AS job_status', 2),
     "a job that is paused": (
         'EXISTS (SELECT 1 FROM "AiValidationPause" p WHERE p."jobId" = j."id" AND p."until"',
