@@ -1,4 +1,5 @@
 -- Makes a job's last task when none of its batches is open any more; whether it did. The job's row must be locked already.
+-- With the rights of whoever calls it: only a worker may.
 
 CREATE OR REPLACE FUNCTION medq_ready_finish(job_id TEXT) RETURNS BOOLEAN AS $$
 BEGIN
@@ -11,4 +12,4 @@ BEGIN
     ON CONFLICT DO NOTHING;
     RETURN FOUND;
 END;
-$$ LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT;
+$$ LANGUAGE plpgsql SET search_path FROM CURRENT;

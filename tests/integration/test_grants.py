@@ -109,6 +109,7 @@ DYNAMIC = (
     'INSERT INTO "AiValidationItem" DEFAULT VALUES',  # by COPY
     'INSERT INTO "AiValidationTask" DEFAULT VALUES',
     "SELECT medq_by_worker()",  # of a row that is there
+    "SELECT medq_new_id()",  # by medq_ready_finish
 )
 # What these need is made when a server can.
 OF_EXTENSIONS = r'"CourseVector"|similarity\('
@@ -160,6 +161,18 @@ def test_the_printed_rights_are_enough_for_every_statement_and_each_is_needed(gr
         with pytest.raises(sa.exc.OperationalError, match="permission denied for database"), ground.connection(role):
             pass
         ground.execute(OWNER, *statements_of(ground, granted(ground, role), role))
+
+
+def test_a_web_app_makes_no_task_by_a_function_of_the_workers(ground: Ground) -> None:
+    # Where functions are everybody's, as PostgreSQL makes them
+    may = "EXECUTE ON FUNCTION medq_ready_finish(TEXT), medq_task_is_open(TEXT)"
+    ground.execute(OWNER, *statements_of(ground, granted(ground, WEB), WEB), f"GRANT {may} TO {WEB}")
+    with (
+        ground.connection(WEB) as connection,
+        pytest.raises(sa.exc.ProgrammingError, match='permission denied for table "?AiValidationTask'),
+    ):
+        connection.exec_driver_sql("SELECT medq_ready_finish('a job that is being read')")
+    ground.execute(OWNER, f"REVOKE {may} FROM {WEB}")
 
 
 def apart(granted: Sequence[Right]) -> Iterator[Right]:

@@ -58,6 +58,7 @@ WORKER_FUNCTIONS = (
     "medq_is_success",
     "medq_job_is_open",
     "medq_progress_percent",
+    "medq_new_id",
     "medq_ready_finish",
     "medq_task_is_done",
     "medq_task_is_open",
