@@ -170,6 +170,8 @@ def test_a_whole_job_on_s3_waits_for_its_storage_at_both_ends(
         llm.configure(latency_s=1.0)
         bucket.failing = None
         platform.wait_until(lambda: platform.job(job_id)["totalItems"] == 5, what="read")
+        # Then nothing is left of that wait: what comes is counted from its own beginning
+        assert platform.rows('SELECT * FROM "AiValidationPause"') == []
         kept = bucket.drop()
         platform.wait_until(lambda: waits in (platform.job(job_id)["message"] or ""), what="said again")
         # Then it goes on by itself once the bucket is there
