@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import cast
 
@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from worker.db.engine import Database
-from worker.errors import ProviderUnavailable
+from worker.errors import ProviderRefused, ProviderUnavailable
 from worker.llm.batch.api import BatchApi
 from worker.llm.batch.provider_batch import ProviderBatch
 from worker.llm.prices import load_prices
@@ -32,6 +32,8 @@ class Provider:
     listed: list[ProviderBatch] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     is_away: bool = False
+    is_over: bool = False
+    lists: bool = True
 
     def is_ready(self, _file: str, *, model: str) -> bool:
         return True
@@ -41,14 +43,19 @@ class Provider:
 
     def find_all(self, _key: str, _file: str | None, *, since: datetime, model: str) -> Sequence[ProviderBatch]:
         self._answer()
+        if not self.lists:
+            raise ProviderRefused("no right to list", code="forbidden")
         return self.listed
 
     def retrieve(self, batch_id: str, *, model: str) -> ProviderBatch:
         self._answer()
-        return under_way(batch_id)
+        return replace(under_way(batch_id), is_over=self.is_over, status="completed" if self.is_over else "submitted")
 
     def cancel(self, batch_id: str, *, model: str) -> None:
         self.cancelled.append(batch_id)
+
+    def discard(self, _files: object, *, model: str) -> None:
+        pass
 
     def _answer(self) -> None:
         if self.is_away:
@@ -100,3 +107,14 @@ def test_a_double_is_looked_for_until_the_provider_has_answered(engine: sa.Engin
     assert look_again(engine, provider) == "submitted"
     assert look_again(engine, provider) == "submitted"
     assert provider.cancelled == ["first"]
+
+
+def test_what_is_over_is_fetched_although_its_doubles_cannot_be_listed(engine: sa.Engine) -> None:
+    provider = Provider()
+    assert look_again(engine, provider) == "resubmitted"
+    # When the key loses the right to list, then a batch that is under way waits for it
+    provider.lists = False
+    assert look_again(engine, provider) == "resubmitted"
+    # And one that is over is read: what it answered is paid for
+    provider.is_over = True
+    assert look_again(engine, provider) == "completed"

@@ -236,8 +236,7 @@ class BatchSubmitter:
         found = self.api.retrieve(batch_id, model=batch.model)
         if batch.status == "resubmitted":
             # Begun again after a try whose end nobody heard of: that one may have come through later.
-            self._stop_doubles(batch, [double for double in self._find_all(batch) if double.id != batch_id])
-            batch = self.database.transact(lambda c, resubmitted=batch: batches.note_single(c, resubmitted))  # type: ignore[misc]
+            batch = self._make_single(batch, is_over=found.is_over)
         if found.is_over:
             self._fetch(batch, found)
             return
@@ -246,6 +245,18 @@ class BatchSubmitter:
         usual_s = self.patience.poll_s
         delay_s = min(max(usual_s, batch.age_s / 10), SLOWEST_POLLS * usual_s)
         self._postpone_or_write_off(batch, delay_s)
+
+    def _make_single(self, batch: HeldBatch, *, is_over: bool) -> HeldBatch:
+        """Cancel the batch's doubles. What is over is fetched whether they can be listed or not: it is paid for."""
+        try:
+            found = self._find_all(batch)
+        except MedqError as error:
+            if not is_over:
+                raise
+            log.warning("doubles_not_listed", batch_id=batch.id, error=str(error))
+            return batch
+        self._stop_doubles(batch, [double for double in found if double.id != batch.provider_batch_id])
+        return self.database.transact(lambda c: batches.note_single(c, batch))
 
     def _cancel(self, batch: HeldBatch, batch_id: str) -> None:
         with suppress(ProviderRefused, ContentRefused):  # the best that can be done
