@@ -59,8 +59,7 @@ SELECT j."originalFileName", j."status", j."errorMessage", j."instructions", j."
 FROM "AiValidationJob" j WHERE j."id" = :id;
 
 -- name: sum_spent
--- What a job's calls came to, by purpose and model. A call under way holds the most it can cost, which nobody has paid
--- yet.
+-- What a job's calls came to, by purpose and model. A call under way has cost nothing yet.
 SELECT "purpose", "model", count(*) AS calls, COALESCE(sum("promptTokens"), 0) AS prompt_tokens,
        COALESCE(sum("cachedTokens"), 0) AS cached_tokens, COALESCE(sum("completionTokens"), 0) AS completion_tokens,
        sum("costUsd") AS cost_usd, count("batchId") AS batch_calls,

@@ -116,8 +116,8 @@ FROM "AiValidationJob" j WHERE j."id" = :id;
 
 -- name: read_states
 -- Jobs with everything that changes while they go on, in one snapshot: their rows, how many items have which status,
--- how many wait for a person, and what is known of the cost. A call under way holds the most it can cost, which nobody
--- has paid yet.
+-- how many wait for a person, and what is known of the cost: nothing while only calls under
+-- way are known, of which none has a cost yet.
 SELECT j."id",
        (CASE WHEN pg_column_size(j."fileName") > 40000 THEN repeat(' ', 10001)
              ELSE left(j."fileName", 10001) END) AS file_name,
@@ -255,8 +255,7 @@ FROM "AiValidationItem" i,
 WHERE i."jobId" = :id GROUP BY 1 ORDER BY 2 DESC, 1;
 
 -- name: sum_spending
--- What a job's calls came to, model by model, most calls first. A call under way holds the most it can cost, which
--- nobody has paid yet.
+-- What a job's calls came to, model by model, most calls first. A call under way has cost nothing yet.
 SELECT c."model", count(*) AS calls, count(*) FILTER (WHERE c."status" = 'failed') AS failed_calls,
        COALESCE(sum(c."promptTokens"), 0) AS prompt_tokens, COALESCE(sum(c."cachedTokens"), 0) AS cached_tokens,
        COALESCE(sum(c."completionTokens"), 0) AS completion_tokens,

@@ -9,8 +9,8 @@ SELECT "kind", "status", count(*) AS n FROM "AiValidationTask" GROUP BY 1, 2 ORD
 SELECT "status", count(*) AS n FROM "AiValidationJob" GROUP BY 1;
 
 -- name: sum_costs
--- What models cost on each day of the platform's time, of the last so many days. A call under way holds the most it can
--- cost, which nobody has paid yet.
+-- What models cost on each day of the platform's time, of the last so many days. A call under way has cost
+-- nothing yet.
 SELECT (c."createdAt" AT TIME ZONE 'UTC' AT TIME ZONE :zone)::date AS day, c."model", count(*) AS calls,
        count(*) FILTER (WHERE c."status" = 'failed') AS failed_calls,
        COALESCE(sum(c."promptTokens"), 0) AS prompt_tokens, COALESCE(sum(c."completionTokens"), 0) AS completion_tokens,

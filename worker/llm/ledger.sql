@@ -19,10 +19,11 @@ WHERE t."id" = :id AND t."attempt" = :attempt AND t."leaseOwner" = :owner AND t.
 ON CONFLICT ("id") DO UPDATE SET "status" = "LlmCall"."status";
 
 -- name: succeed
--- Not fenced: the reply is paid for, whoever owns the task by now.
+-- Not fenced: the reply is paid for, whoever owns the task by now. An open call has a cost only where a worker before
+-- revision 022 wrote what it can cost at most there; it is kept, here and below.
 UPDATE "LlmCall" SET "status" = 'succeeded', "response" = :response, "model" = :model, "promptTokens" = :prompt,
        "cachedTokens" = :cached, "completionTokens" = :completion,
-       "costUsd" = CAST(:cost AS numeric), "providerRequestId" = :request_id, "error" = NULL,
+       "costUsd" = COALESCE(CAST(:cost AS numeric), "costUsd"), "providerRequestId" = :request_id, "error" = NULL,
        "request" = NULL, "completedAt" = timezone('UTC', clock_timestamp())
 WHERE "id" = :call_id;
 
@@ -30,7 +31,7 @@ WHERE "id" = :call_id;
 -- Why there is no reply. Where nobody knows whether it is paid, its cost is its ceiling: see medq_call_costs.
 UPDATE "LlmCall" SET "status" = 'failed', "error" = CAST(:error AS jsonb), "request" = NULL,
        "completedAt" = timezone('UTC', clock_timestamp()),
-       "costUsd" = CASE WHEN :is_known THEN CAST(:cost AS numeric) END
+       "costUsd" = CASE WHEN :is_known THEN CAST(:cost AS numeric) ELSE "costUsd" END
 WHERE "id" = :call_id AND medq_call_is_open("status");
 
 -- name: mark_unknown

@@ -62,7 +62,7 @@ SELECT NOT EXISTS (SELECT 1 FROM "AiValidationTask" WHERE "jobId" = :id AND "sta
 -- name: drop_unsent
 -- Nobody sends these any more: their job has ended, or their endpoint is no longer anybody's.
 UPDATE "LlmCall" SET "status" = 'failed', "completedAt" = timezone('UTC', clock_timestamp()), "request" = NULL,
-       "costUsd" = 0 * "ceilingUsd",
+       "costUsd" = 0 * COALESCE("ceilingUsd", "costUsd"),
        "error" = '{"kind": "unavailable", "code": "not_sent", "message": "Nobody sends this call any more."}'::jsonb
 WHERE "id" IN (
     SELECT c."id" FROM "LlmCall" c
@@ -207,7 +207,7 @@ SELECT count(*) FROM "LlmCall" WHERE "batchId" = :id AND "status" = 'waiting';
 -- Without a reply: free, or, when nobody knows, at the most it can have cost: see medq_call_costs.
 UPDATE "LlmCall" SET "status" = 'failed', "error" = CAST(:error AS jsonb),
        "completedAt" = timezone('UTC', clock_timestamp()), "request" = NULL,
-       "costUsd" = CASE WHEN :is_free THEN 0 * "ceilingUsd" END
+       "costUsd" = CASE WHEN :is_free THEN 0 * COALESCE("ceilingUsd", "costUsd") ELSE "costUsd" END
 WHERE "id" IN (SELECT "id" FROM "LlmCall" WHERE "batchId" = :id AND "status" = 'waiting'
                ORDER BY "id" FOR NO KEY UPDATE);
 
