@@ -8,6 +8,7 @@ set up once in a process and used from anywhere in it.
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Protocol, Self
 from urllib.parse import urlsplit
 
+from worker.errors import MedqError
 from worker.logging import describe, get_logger
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ log = get_logger()
 FLUSH_S = 2.0  # at the end of a process: what the collector has not taken by then is not waited for
 QUEUE = 8192  # spans that wait while the collector is away; the oldest are dropped first
 AZURE = ".openai.azure.com"
+LONGEST_NAME = 100  # characters
+_NO_NAME = re.compile(r"[^\w.:/@+-]+", re.ASCII)
 
 Value = str | int
 
@@ -133,6 +137,8 @@ class _Open:
 
     __slots__ = ("_context", "_exporting", "_parent", "_token", "attributes", "began_ns", "kind", "name")
 
+    _context: SpanContext | None
+
     def __init__(self, exporting: _Exporting, name: str, kind: SpanKind, attributes: dict[str, Value]) -> None:
         self._exporting, self.name, self.kind, self.attributes = exporting, name, kind, attributes
 
@@ -141,19 +147,24 @@ class _Open:
         self.attributes[key] = value
 
     def __enter__(self) -> Self:
-        self._parent = _around.get()
-        self._context = self._exporting.begin(self, self._parent)
+        self._parent, self._context = _around.get(), None
+        with suppress(Exception):  # a sampler of the operator's own: no trace is worth a call
+            self._context = self._exporting.begin(self, self._parent)
         self._token = _around.set(self._context)
         self.began_ns = time.time_ns()
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _where: object) -> None:
         _around.reset(self._token)
+        if self._context is None:
+            return
         failed = isinstance(error, Exception)
         if failed:
             # Its words may quote an upload.
-            self.attributes["error.type"] = str(getattr(error, "code", None) or type(error).__qualname__)
-        self._exporting.end(self, self._context, self._parent, failed=failed)
+            code = getattr(error, "code", None) if isinstance(error, MedqError) else None
+            self.attributes["error.type"] = _name(str(code or type(error).__qualname__))
+        with suppress(Exception):  # the work is done, and may be paid for
+            self._exporting.end(self, self._context, self._parent, failed=failed)
 
 
 def flush() -> None:
@@ -199,11 +210,16 @@ def call_span(
     return _exporting.open(f"chat {model}", attributes, is_call=True)
 
 
+def _name(text: str) -> str:
+    """Of what others call something, no more than a name: nobody's sentence."""
+    return _NO_NAME.sub("?", text)[:LONGEST_NAME]
+
+
 def add_reply(span: Span, *, model: str, prompt: int, cached: int, completion: int) -> None:
     """The model that replied as it calls itself, and the tokens that it counted."""
     if span is NO_SPAN:
         return
-    span.set_attribute("gen_ai.response.model", model)
+    span.set_attribute("gen_ai.response.model", _name(model))
     span.set_attribute("gen_ai.usage.input_tokens", prompt)
     span.set_attribute("gen_ai.usage.output_tokens", completion)
     if cached:

@@ -16,6 +16,7 @@ from tests.support.scripted_llm import ScriptedLlm
 from tests.support.surroundings import Platform
 from tests.support.uploads import write_csv, write_truth
 from worker import tracing
+from worker.errors import ProviderUnavailable
 
 
 def test_each_task_and_each_call_is_one_span_that_tells_nothing_of_a_question(
@@ -81,28 +82,60 @@ def test_a_collector_that_is_away_costs_neither_the_job_nor_the_end_of_the_worke
     assert worker.returncode == 0
 
 
-def test_a_call_that_fails_says_its_code_and_none_of_its_words() -> None:
-    class Refused(Exception):
-        code = "rate_limited"
+class Foreign(Exception):
+    code = "Quelle est la clé ? ABE"
 
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ProviderUnavailable("Quelle est la clé ? ABE", code="rate_limited"), "rate_limited"),
+        (Foreign("Quelle est la clé ? ABE"), "Foreign"),
+    ],
+)
+def test_a_call_that_fails_says_its_code_and_none_of_its_words(error: Exception, told: str) -> None:
     with collecting() as collector:
         tracing.configure(collector.url, service="essai")
         try:
             with (
-                pytest.raises(Refused),
+                pytest.raises(type(error)),
                 tracing.task_span("analyse", job_id="j", task_id="t", attempt=1),
                 tracing.call_span(
                     "m", purpose="analyse", endpoint="https://x.openai.azure.com/a", questions=5, max_tokens=0
                 ),
             ):
-                raise Refused("Quelle est la clé ? ABE")
+                raise error
         finally:
             tracing.flush()
         call, _task = collector.spans()
     assert call.is_error
-    assert call.attributes["error.type"] == "rate_limited"
+    assert call.attributes["error.type"] == told
     assert (call.attributes["gen_ai.provider.name"], call.attributes["server.port"]) == ("azure.ai.openai", 443)
     assert b"ABE" not in b"".join(collector.raw)
+
+
+@pytest.mark.parametrize("part", ["begin", "end"])
+def test_a_span_that_cannot_be_made_costs_no_call(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_given: object, **_more: object) -> None:
+        raise RuntimeError(part)
+
+    with collecting() as collector:
+        tracing.configure(collector.url, service="essai")
+        monkeypatch.setattr(f"worker.tracing._Exporting.{part}", broken)
+        with tracing.call_span("m", purpose="analyse", endpoint="https://a", questions=5, max_tokens=0) as call:
+            tracing.add_reply(call, model="m", prompt=1, cached=0, completion=1)
+        tracing.flush()
+
+
+def test_a_model_that_calls_itself_by_a_sentence_is_told_as_a_name() -> None:
+    with collecting() as collector:
+        tracing.configure(collector.url, service="essai")
+        with tracing.call_span("m", purpose="analyse", endpoint="https://a", questions=5, max_tokens=0) as call:
+            tracing.add_reply(call, model="Quelle clé\ud800 ?" * 40, prompt=1, cached=0, completion=1)
+        tracing.flush()
+        (told,) = collector.spans()
+    assert str(told.attributes["gen_ai.response.model"]).startswith("Quelle?cl?")
+    assert len(str(told.attributes["gen_ai.response.model"])) == 100
 
 
 @pytest.mark.parametrize(
