@@ -74,7 +74,7 @@ def test_letters_of_a_workbook_that_were_encoded_twice_are_repaired_and_said() -
     assert [(note.code, note.count) for note in sheet.notes] == [("repaired_letters", 3)]
 
 
-@pytest.mark.parametrize(("damaged", "meant"), [("lâ€™eau", "l’eau"), ("â‰¥ 3", "≥ 3")])
+@pytest.mark.parametrize(("damaged", "meant"), [("lâ€™eau", "l’eau"), ("â‰¥ 3", "≥ 3"), ("cÅ“ur", "cœur")])
 def test_one_sign_of_a_workbook_is_enough_to_be_repaired(damaged: str, meant: str) -> None:
     import io
 

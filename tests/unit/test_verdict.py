@@ -252,8 +252,10 @@ def test_a_key_that_could_not_be_read_is_quoted_and_is_not_called_missing() -> N
     agreed = judge(unread, look("AC"), look("AC"))
     split = judge(unread, look("AC"), look("A"))
 
-    assert agreed.reason == "La clé du fichier (« A/C ») n'a pas pu être lue : les deux analyses donnent AC."
-    assert str(split.reason).startswith("La clé du fichier (« A/C ») n'a pas pu être lue. Sans clé officielle, il faut")
+    assert agreed.reason == "La clé du fichier (« A/C ») n'a pas pu être retenue : les deux analyses donnent AC."
+    assert str(split.reason).startswith(
+        "La clé du fichier (« A/C ») n'a pas pu être retenue. Sans clé officielle, il faut"
+    )
 
 
 @pytest.mark.parametrize(

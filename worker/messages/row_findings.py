@@ -164,7 +164,8 @@ def key_of_doubtful_letter(cell: str) -> str:
 
 def conflicting_keys(cells: Sequence[tuple[str, str]]) -> str:
     """`cells`: each with its column's header."""
-    return f"Clés différentes dans plusieurs colonnes, aucune n'est retenue : {_under_headers(cells)}."
+    listed = _under_headers(cells)
+    return f"Clés différentes dans plusieurs colonnes, aucune n'est retenue : {listed}. N'en laisser qu'une."
 
 
 def _under_headers(cells: Sequence[tuple[str, str]]) -> str:
@@ -205,7 +206,18 @@ def placeholder_answer(cell: str) -> str:
 
 def conflicting_answers(cells: Sequence[tuple[str, str]]) -> str:
     """`cells`: each with its column's header."""
-    return f"Réponses différentes dans plusieurs colonnes, aucune n'est retenue : {_under_headers(cells)}."
+    return (
+        f"Réponses différentes dans plusieurs colonnes, aucune n'est retenue : {_under_headers(cells)}. N'en laisser "
+        "qu'une, ou nommer « explication » la colonne qui commente."
+    )
+
+
+def lone_answer(cell: tuple[str, str]) -> str:
+    """A `Réponse 2` speaks, and the column that it stands beside does not. `cell`: with its column's header."""
+    return (
+        f"Réponse non retenue, car la colonne des réponses ne dit rien : {_under_headers([cell])}. L'y écrire si c'est "
+        "la réponse officielle."
+    )
 
 
 def letters_beside_options(cell: str, question_type: str) -> str:

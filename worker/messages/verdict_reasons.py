@@ -83,7 +83,7 @@ def _official_is(official: str, *, is_qcm: bool) -> str:
 def unread_key(words: str, *, is_qcm: bool) -> str:
     """What an admin must know where the file gives a key that nobody can read for sure; no stop at the end."""
     shown = words if len(words) <= KEY_SHOWN else words[:KEY_SHOWN].rstrip() + " …"
-    return f"La {'clé' if is_qcm else 'réponse'} du fichier (« {shown} ») n'a pas pu être lue"
+    return f"La {'clé' if is_qcm else 'réponse'} du fichier (« {shown} ») n'a pas pu être retenue"
 
 
 def completed(given: str, unread: str | None) -> str:

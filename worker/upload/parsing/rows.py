@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from worker.messages import published_text, row_findings
 from worker.messages.headers import CASE_TEXT, QUESTION_TEXT
 from worker.questions.question import LETTERS, Finding, ParsedRow, Question, fold_text
+from worker.questions.short_answers import same_answer
 from worker.upload.parsing.facts import Facts, case_number, names_of
 from worker.upload.parsing.keys import UNREADABLE, KeyReading, read_answer, read_case_keys, read_letters, says_something
 from worker.upload.parsing.official import Style
@@ -322,23 +323,44 @@ def _note_key(reading: KeyReading, text: str, findings: list[Finding]) -> _Offic
 
 
 def _read_official_answer(draft: Draft, findings: list[Finding]) -> _Official:
-    """The answer of a QROC; several that differ are none, as for keys: nothing tells which one is right."""
+    """The answer of a QROC; where several cells speak and do not agree there is none, as for keys."""
     cells = {column: plain_text(draft.cells[column]) for column in draft.columns.answers}
-    said = {column: answer for column, text in cells.items() if (answer := read_answer(text))}
-    if draft.spoiled_answers and not said:
-        return _Official(None, " / ".join(draft.spoiled_answers.values()))
-    answers = {column: answer for column, answer in said.items() if not _TYPED_PLACEHOLDER.fullmatch(answer)}
-    for answer in answers.values():
-        if read_letters(answer) is not None:
-            _refuse_letters(draft, answer)
-    if len({fold_text(answer) for answer in answers.values()}) > 1:
-        message = row_findings.conflicting_answers(_by_column(draft, answers))
+    texts = {column: text for column, text in cells.items() if says_something(text) or read_answer(text) is not None}
+    if draft.spoiled_answers:
+        return _Official(None, " / ".join([*draft.spoiled_answers.values(), *texts.values()]))
+    if not texts:
+        return _NOTHING
+    if not _agree([read_answer(text) for text in texts.values()]):
+        message = row_findings.conflicting_answers(_by_column(draft, texts))
         findings.append(Finding("conflicting_answers", message, "reponse"))
-        return _Official(None, " / ".join(answers.values()))
-    if said and not answers:
-        message = row_findings.placeholder_answer(shown(next(iter(said.values()))))
-        findings.append(Finding("placeholder_answer", message, "reponse"))
-    return _Official(next(iter(answers.values()), None))
+        return _Official(None, " / ".join(texts.values()))
+    text = next(iter(texts.values()))
+    if texts.keys() <= set(draft.columns.lone_answers):  # a `Réponse 2`, and the answer itself says nothing
+        message = row_findings.lone_answer(_by_column(draft, texts)[0])
+        findings.append(Finding("lone_answer", message, "reponse"))
+        return _Official(None, text)
+    return _check_answer(draft, read_answer(text), findings)
+
+
+def _agree(answers: Sequence[str | None]) -> bool:
+    """Whether all say the same: that there is none, or one answer in other words or signs."""
+    first = answers[0]
+    if first is None:
+        return not any(answers)
+    return all(
+        other is not None and (fold_text(other) == fold_text(first) or same_answer(other, first)) for other in answers
+    )
+
+
+def _check_answer(draft: Draft, answer: str | None, findings: list[Finding]) -> _Official:
+    if answer is None:
+        return _NOTHING
+    if _TYPED_PLACEHOLDER.fullmatch(answer):
+        findings.append(Finding("placeholder_answer", row_findings.placeholder_answer(shown(answer)), "reponse"))
+        return _NOTHING
+    if read_letters(answer) is not None:
+        _refuse_letters(draft, answer)
+    return _Official(answer)
 
 
 def _refuse_letters(draft: Draft, answer: str) -> None:

@@ -31,8 +31,8 @@ from worker.upload.reading.opendocument import find_ods_views
 SHARED_LENGTH = 40
 MAX_COLUMNS = 1_000  # every one of them stays with each question, up to the corrected workbook
 TEXT_PER_BYTE = 2
-# Ã, Â, and â before a sign, in UTF-8: what é, à, ° … and ’, ≥, → … begin with when encoded twice.
-DOUBLE_BYTES = re.compile(rb"\xc3(?:[\x82\x83]|\xa2\xe2)")
+# Ã, Â, and Å and â before a sign, in UTF-8: what é, à, °, œ … and ’, ≥, → … begin with when encoded twice.
+DOUBLE_BYTES = re.compile(rb"\xc3(?:[\x82\x83]|[\x85\xa2]\xe2)")
 TEXT_SUFFIXES = frozenset({".csv", ".tsv", ".txt", ""})
 
 
