@@ -169,7 +169,7 @@ def test_a_web_app_makes_no_task_by_a_function_of_the_workers(ground: Ground) ->
     ground.execute(OWNER, *statements_of(ground, granted(ground, WEB), WEB), f"GRANT {may} TO {WEB}")
     with (
         ground.connection(WEB) as connection,
-        pytest.raises(sa.exc.ProgrammingError, match='permission denied for table "?AiValidationTask'),
+        pytest.raises(sa.exc.ProgrammingError, match=r'permission denied for table "?AiValidationTask'),
     ):
         connection.exec_driver_sql("SELECT medq_ready_finish('a job that is being read')")
     ground.execute(OWNER, f"REVOKE {may} FROM {WEB}")

@@ -13,8 +13,11 @@ import pytest
 from tests.support.scripted_llm import ScriptedLlm
 from tests.support.surroundings import Platform
 from tests.support.workbooks import knowing, make_workbook
+from worker.db.engine import Database
 from worker.enqueue import enqueue_job
 from worker.errors import JobFailed, StorageUnavailable
+from worker.jobs.finish import find_workbook
+from worker.jobs.queries import get_job
 from worker.messages.file_refusals import FILE_MISSING, UPLOAD_MISSING
 from worker.upload.storage import Storage
 
@@ -184,6 +187,13 @@ def test_a_whole_job_on_s3_waits_for_its_storage_at_both_ends(
     stored = bucket.client.get_object(Bucket=bucket.name, Key=key)
     assert stored["ContentType"] == XLSX
     assert openpyxl.load_workbook(io.BytesIO(stored["Body"].read()))["qcm"].max_row == 6
+    # When somebody removes the workbook, then it is written again for whoever asks for it
+    bucket.client.delete_object(Bucket=bucket.name, Key=key)
+    storage = Storage(f"s3://{bucket.name}/medq")
+    found = get_job(platform.engine, job_id)
+    assert found is not None
+    assert find_workbook(Database(platform.engine), storage, found, embedded=False) == job["outputUrl"]
+    assert bucket.client.get_object(Bucket=bucket.name, Key=key)["ContentType"] == XLSX
 
 
 def test_a_job_whose_storage_stays_away_fails_and_can_be_resumed(

@@ -90,7 +90,7 @@ def test_a_whole_number_will_do_where_a_number_is_meant() -> None:
     ],
 )
 def test_a_wrong_value_is_named_with_what_was_expected(config: dict[str, object], expected: str) -> None:
-    assert sentence_for(config) == f"Configuration : la valeur de {expected}."
+    assert sentence_for(config) == f"Configuration : la valeur de {expected}. La corriger."
 
 
 def test_an_unknown_option_is_named_and_the_known_ones_listed() -> None:

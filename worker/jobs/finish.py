@@ -81,11 +81,11 @@ def _fail_left(connection: sa.Connection, task: Task) -> None:
 
 
 def find_workbook(database: Database, storage: Storage, job: JobOverview, *, embedded: bool) -> str:
-    """Where the workbook of a job is stored; one made from its rows now when it has none yet, or goes on.
+    """Where the workbook of a job is stored; one made from its rows now when there is none, or it goes on.
 
     Raises `JobFailed` for a job without a row, and as `write_report` does.
     """
-    if job.output_url is not None and not job.is_open:
+    if job.output_url is not None and not job.is_open and storage.exists(job.output_url):
         return job.output_url
     if not job.total_items:
         raise JobFailed(job_causes.NO_WORKBOOK)

@@ -14,7 +14,7 @@ ADDRESS_NOT_ALLOWED = (
     "L'y déposer, corriger l'adresse, puis relancer la tâche."
 )
 UPLOAD_MISSING = "Le fichier téléversé est introuvable dans l'espace de stockage : l'envoyer de nouveau."
-FILE_MISSING = "Le fichier est introuvable dans l'espace de stockage : relancer la tâche pour l'écrire de nouveau."
+FILE_MISSING = "Le fichier est introuvable dans l'espace de stockage : le demander de nouveau, il sera réécrit."
 NO_RIGHT_TO_READ = (
     "Le service n'a pas le droit de lire ce fichier dans l'espace de stockage : corriger les droits, puis relancer la "
     "tâche."

@@ -56,12 +56,12 @@ def typed_instructions_too_long(characters: int) -> str:
 
 def unknown_option(name: str, known: str) -> str:
     """`known`: the options there are."""
-    return f"Configuration : l'option « {name} » est inconnue (options connues : {known})."
+    return f"Configuration : l'option « {name} » est inconnue (options connues : {known}). La corriger."
 
 
 def wrong_value(name: str, expected: str) -> str:
     """`expected`: one of the words below."""
-    return f"Configuration : la valeur de « {name} » n'est pas valable ({expected})."
+    return f"Configuration : la valeur de « {name} » n'est pas valable ({expected}). La corriger."
 
 
 EXPECTED_INTEGER = "nombre entier attendu"

@@ -19,7 +19,7 @@ PAGE_EXPIRED = "Cette page a expiré : la recharger, puis recommencer."
 
 NO_SUCH_JOB = "Cette tâche n'existe pas, ou n'existe plus : la chercher dans la liste des tâches."
 NO_SUCH_PAGE = "Il n'y a rien à cette adresse : revenir à la liste des tâches."
-WRONG_METHOD = "Cette adresse ne prend pas cette sorte de demande."
+WRONG_METHOD = "Cette adresse ne prend pas cette sorte de demande : voir la description de l'API."
 WRONG_HOST = "Ce nom d'hôte n'est pas celui de ce service : utiliser l'adresse que « medq serve » affiche."
 NOT_READABLE = "La demande n'est pas lisible : la corriger, puis l'envoyer de nouveau."
 TOO_LARGE = "L'envoi est trop volumineux : le réduire, puis l'envoyer de nouveau."
@@ -40,7 +40,7 @@ OTHER_REQUEST = (
     "fichier avec les mêmes consignes et la même configuration."
 )
 NOT_CANCELLED = "Cette tâche est déjà terminée : il n'y a rien à arrêter."
-NOT_RESUMED = "Il ne reste rien à refaire dans cette tâche."
+NOT_RESUMED = "Il ne reste rien à refaire dans cette tâche : pour vérifier le fichier de nouveau, l'envoyer de nouveau."
 STILL_OPEN = (
     "Cette tâche, ou un de ses appels au modèle, est en cours : l'arrêter, attendre quelques minutes, puis la "
     "supprimer."
