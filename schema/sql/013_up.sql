@@ -1,6 +1,6 @@
 -- What the worker wrote is known again when it comes back, and a question that somebody rewrote by what it asks now.
 
--- Of the general explanation that an analysis wrote: see worker/shapes/history.py.
+-- Of the general explanation that an analysis wrote: see worker/questions/history.py.
 ALTER TABLE "AiValidationItem" ADD COLUMN IF NOT EXISTS "textHash" TEXT;
 CREATE INDEX CONCURRENTLY IF NOT EXISTS "AiValidationItem_textHash_idx" ON "AiValidationItem"("textHash")
     WHERE "textHash" IS NOT NULL;

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from schema.config import head_revision
+from worker.errors import UsageError
 from worker.jobs.queries import find_revision
 from worker.logging import describe, get_logger
 from worker.messages import web_problems
@@ -33,7 +34,7 @@ def readyz(request: Request, parts: Given) -> JSONResponse:
     """The database answers, and its schema is the one that this code knows; whether `/metrics` has read it yet."""
     try:
         revision = find_revision(parts.reads)
-    except sa.exc.SQLAlchemyError as error:
+    except (sa.exc.SQLAlchemyError, UsageError) as error:  # away, or behind a pooler that refuses what is asked
         log.warning("web_not_ready", error=describe(error))
         return JSONResponse({"status": "unavailable", "database": "away"}, 503)
     is_current = revision == head_revision()
