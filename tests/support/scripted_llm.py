@@ -22,7 +22,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from email.utils import formatdate
 from pathlib import Path
 from types import TracebackType
@@ -400,20 +400,21 @@ class Server:
         return status, reply, _note(number, task, body, questions)
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
-        """One call: counted, kept back if the script says so, written down, answered."""
+        """One call: counted, kept back if the script says so, written down, answered as the script was when it came."""
         received_at = time.time()
         body = await request.read()
-        if self.script.redirect_status is not None and "moved" not in request.path:
+        script = replace(self.script)
+        if script.redirect_status is not None and "moved" not in request.path:
             self.redirected += 1
-            return web.Response(status=self.script.redirect_status, headers={"location": self.script.redirect_to})
+            return web.Response(status=script.redirect_status, headers={"location": script.redirect_to})
         self.received += 1
         number = self.received
         self.in_flight += 1
         self.max_in_flight = max(self.max_in_flight, self.in_flight)
         try:
             status, headers, reply, task, questions = self._answer(number, body)
-            if self.script.latency_s:
-                await asyncio.sleep(self.script.latency_s)
+            if script.latency_s:
+                await asyncio.sleep(script.latency_s)
             await self._released.wait()
             await self.ledger.write(
                 {
@@ -423,16 +424,16 @@ class Server:
                     "status": status,
                 }
             )
-            chance = random.Random(_number(self.script.seed, number, "cut"))
-            if chance.random() < self.script.cut_connection:
+            chance = random.Random(_number(script.seed, number, "cut"))
+            if chance.random() < script.cut_connection:
                 assert request.transport is not None
                 request.transport.abort()
             self.replied += 1
             self.by_status[status] += 1
-            headers |= self.script.headers
-            is_spoiled = self.script.form is not None and chance.random() < self.script.form_probability
-            if self.script.form is not None and is_spoiled and status == 200:
-                return await answer(self.script.form, request, reply)
+            headers |= script.headers
+            is_spoiled = script.form is not None and chance.random() < script.form_probability
+            if script.form is not None and is_spoiled and status == 200:
+                return await answer(script.form, request, reply)
             return web.Response(body=reply, status=status, headers=headers, content_type="application/json")
         finally:
             self.in_flight -= 1
