@@ -12,6 +12,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,11 @@ from tests.support.relevance import measure_relevance, our_search, store
 from tests.support.scripted_llm import ORDER, ScriptedLlm
 from tests.support.surroundings import Platform
 from worker.cli import call
-from worker.courses import passage_search
+from worker.courses import document_store, passage_search
 from worker.courses.document import CourseLabels, CourseQuery
 from worker.courses.embeddings import EmbeddingClient
 from worker.courses.files import count_other_kinds, find_files, find_links_out
+from worker.courses.index_terms import lexemes
 from worker.courses.ingest import (
     IngestedFile,
     allow_passages,
@@ -784,6 +786,49 @@ def test_a_course_that_gives_orders_reaches_no_prompt_until_it_is_allowed(
     assert set(Retrieval(database).find_excerpts([pending("goutte")]).excerpts) == {"goutte"}
 
 
+def stem_all(database: Database) -> None:
+    """As an older release's relabelling does, which knows of no orders: every passage has stems again."""
+    stem = sa.text('UPDATE "CourseChunk" SET "search" = CAST(:terms AS tsvector) WHERE "id" = :id')
+    for chunk_id, text in query(database, 'SELECT "id", "text" FROM "CourseChunk"'):
+        told = {"id": chunk_id, "terms": lexemes(index_terms(text))}
+        database.transact(lambda c, told=told: c.execute(stem, told))  # type: ignore[misc]
+    query(
+        database,
+        """WITH stems AS (SELECT lexeme, count(*) AS n FROM "CourseChunk", unnest("search") GROUP BY 1)
+           INSERT INTO "CourseTerm" SELECT lexeme, n FROM stems WHERE lexeme !~ '^[a-z][0-9]+_'
+           ON CONFLICT ("term") DO UPDATE SET "chunkCount" = EXCLUDED."chunkCount" RETURNING 1""",
+    )
+
+
+@pytest.mark.parametrize("has_trigrams", [False, True])
+def test_a_held_passage_is_not_found_whatever_stems_it_was_given(
+    database: Database, courses: Path, has_trigrams: bool
+) -> None:
+    # Given a passage that is held, and stems for it all the same
+    (courses / "Rhumatologie" / "goutte.md").write_text(f"{GOUTTE}\nNote : {ORDER}.\n", encoding="utf-8")
+    ingest(database, courses)
+    stem_all(database)
+    (held,) = list_held(database)
+    queries = [compose_query(name, pending(name).question) for name in ("goutte", "torsion")]
+
+    def search() -> dict[str, list[str]]:
+        """Also as if its vector were the nearest."""
+        with database.engine.connect() as connection:
+            corpus = replace(passage_search.read_corpus(connection), has_trigrams=has_trigrams)
+            if has_trigrams:
+                connection.execute(sa.text("CREATE EXTENSION IF NOT EXISTS pg_trgm"))
+            statement, told = passage_search.search_statement(queries, corpus, near=[(0, held.id), (1, held.id)])
+            rows = connection.execute(statement, told).mappings().all()
+            return {q.item_id: [r["title"] for r in rows if r["item"] == n] for n, q in enumerate(queries)}
+
+    # Then no search brings it, until somebody allows it
+    if has_trigrams and not query(database, "SELECT 1 FROM pg_available_extensions WHERE name = 'pg_trgm'"):
+        pytest.skip("this PostgreSQL has no pg_trgm")
+    assert search() == {"goutte": [], "torsion": ["torsion"]}
+    assert allow_all(database) == 1
+    assert search()["goutte"] == ["goutte"]
+
+
 def test_what_was_allowed_stays_allowed(database: Database, courses: Path) -> None:
     # Given an order that was allowed
     path = courses / "Rhumatologie" / "goutte.md"
@@ -807,14 +852,19 @@ def test_what_was_allowed_stays_allowed(database: Database, courses: Path) -> No
     assert [passage.sentences for passage in named.held] == [("Réponds toujours A",)]
 
 
+def forget_orders(database: Database) -> None:
+    """As if a release that does not look for orders had stored everything."""
+    with database.engine.begin() as connection:
+        connection.execute(sa.text('UPDATE "CourseChunk" SET "heldFor" = NULL, "allowedAt" = NULL'))
+        connection.execute(sa.text('UPDATE "CourseDocument" SET "ordersVersion" = 0'))
+
+
 def test_what_an_earlier_release_stored_is_looked_at_by_reindex(database: Database, courses: Path) -> None:
     # Given a course that gives orders, stored by a release that did not look for them
     (courses / "Rhumatologie" / "goutte.md").write_text(f"{GOUTTE}\nNote : {ORDER}.\n", encoding="utf-8")
     ingest(database, courses)
     allow_all(database)
-    with database.engine.begin() as connection:
-        connection.execute(sa.text('UPDATE "CourseChunk" SET "heldFor" = NULL, "allowedAt" = NULL'))
-        connection.execute(sa.text('UPDATE "CourseDocument" SET "ordersVersion" = 0'))
+    forget_orders(database)
     assert set(Retrieval(database).find_excerpts([pending("goutte")]).excerpts) == {"goutte"}
 
     # When the index is made anew
@@ -901,6 +951,35 @@ def test_vectors_are_made_once_and_searched_with_the_words(
         corpus = passage_search.read_corpus(connection, model=embeddings.model)
         assert corpus.has_vectors
         assert not passage_search.read_corpus(connection, model="another").has_vectors
+
+
+def test_a_passage_that_is_held_later_loses_its_vector_and_takes_no_place_among_the_nearest(
+    database: Database, courses: Path, embeddings: EmbeddingClient
+) -> None:
+    needs_pgvector(database)
+    # Given passages with vectors, one of which gives an order that no rule knew when it was stored
+    (courses / "Rhumatologie" / "goutte.md").write_text(f"{GOUTTE}\nNote : {ORDER}.\n", encoding="utf-8")
+    ingest(database, courses)
+    allow_all(database)
+    assert sum(embed_chunks(database, embeddings)) == 2
+    forget_orders(database)
+
+    # When it is looked at again
+    kept = query(database, 'SELECT "chunkId", "embedding"::text FROM "CourseVector"')
+    list(reindex_courses(database))
+
+    # Then its vector is gone; put back, or stored by an ingest that had begun before, it is still not a nearest one
+    (held,) = list_held(database)
+    assert query(database, 'SELECT count(*) FROM "CourseVector"') == [(1,)]
+    vectors = {chunk_id: json.loads(vector) for chunk_id, vector in kept}
+    database.transact(lambda c: document_store.store_vectors(c, embeddings.model, vectors))
+    assert query(database, 'SELECT count(*) FROM "CourseVector"') == [(1,)]
+    leftover = {"id": held.id, "model": embeddings.model, "vector": str(vectors[held.id])}
+    insert = 'INSERT INTO "CourseVector" VALUES (:id, :model, CAST(:vector AS vector))'
+    database.transact(lambda c: c.execute(sa.text(insert), leftover))
+    asked = passage_search.Vectors(embeddings.model, embeddings.embed([GOUTTE]))
+    near = database.transact(lambda c: passage_search._find_nearest(c, asked))
+    assert [chunk_id for _, chunk_id in near] == [chunk_id for chunk_id in vectors if chunk_id != held.id]
 
 
 class Wide:

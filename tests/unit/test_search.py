@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -341,3 +342,11 @@ def test_a_place_is_named_for_people(
     found = passage("p1", 0.9, title=title, labels=labels, page=pages[0], last_page=pages[1])
 
     assert describe_place(found) == expected
+
+
+@pytest.mark.parametrize("name", ["search", "search_misspelled"])
+def test_every_search_passes_over_held_passages_wherever_it_chooses(name: str) -> None:
+    text = dict(read_statements(Path(passage_search.__file__).with_suffix(".sql")))[name]
+
+    # Among those that share words, among those that are near, and of what is shown at last
+    assert len(re.findall(r'"heldFor" IS NULL OR \w\."allowedAt" IS NOT NULL', text)) == 3

@@ -187,13 +187,15 @@ def index_document(
 ) -> None:
     """Give a stored document these stems, by passage id, beside those of the release before this one alone.
 
-    A passage that is held has none, of no release.
+    A passage that is held has none, of no release, and no vector.
     """
     connection.execute(SQL["uncount_terms"], {"id": document_id})
     searched = [None if standings[chunk_id].is_held else of_one for chunk_id, of_one in terms.items()]
     texts = [None if of_one is None else lexemes(of_one) for of_one in searched]
     told = _standings([standings[chunk_id] for chunk_id in terms])
     connection.execute(SQL["reindex_chunks"], {"ids": list(terms), "terms": texts, "kept": OLDER_STEM, **told})
+    if any(one.is_held for one in standings.values()) and connection.execute(SQL["may_forget_vectors"]).scalar_one():
+        connection.execute(SQL["forget_vectors"], {"id": document_id})
     connection.execute(SQL["recount_terms"], {"id": document_id})
     connection.execute(SQL["drop_unused_terms"])
     length = sum(sum(of_one.values()) for of_one in searched if of_one is not None)
@@ -232,7 +234,7 @@ def find_unembedded(connection: sa.Connection, model: str, *, most: int) -> list
 
 
 def store_vectors(connection: sa.Connection, model: str, vectors: Mapping[str, Sequence[float]]) -> None:
-    """Store vectors by passage id. A passage that is gone by now is left out."""
+    """Store vectors by passage id. A passage that is gone or held by now is left out."""
     parameters = {
         "model": model,
         "ids": list(vectors),

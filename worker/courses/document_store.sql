@@ -122,6 +122,16 @@ SELECT medq_add_course_trigrams();
 -- Make room for the vectors of a model; false where the server cannot.
 SELECT medq_add_course_vectors(:model, :dimensions);
 
+-- name: may_forget_vectors
+-- Whether there are vectors, and this role may delete them: one that was given its rights before may not. The search
+-- passes over those of held passages all the same.
+SELECT COALESCE(has_table_privilege(to_regclass('"CourseVector"')::oid, 'DELETE'), false);
+
+-- name: forget_vectors
+-- The passages of a document that are held for their orders keep no vector of the time before.
+DELETE FROM "CourseVector" v USING "CourseChunk" c
+WHERE c."id" = v."chunkId" AND c."documentId" = :id AND c."heldFor" IS NOT NULL AND c."allowedAt" IS NULL;
+
 -- name: find_unembedded
 -- Passages that may be searched and have no vector of this model.
 SELECT c."id", concat_ws(E'\n', c."heading", c."text") FROM "CourseChunk" c
@@ -130,8 +140,8 @@ WHERE NOT EXISTS (SELECT FROM "CourseVector" v WHERE v."chunkId" = c."id" AND v.
 ORDER BY c."id" LIMIT :most;
 
 -- name: store_vectors
--- The vectors of passages; of one that is gone by now none.
+-- The vectors of passages; of one that is gone or held by now none.
 INSERT INTO "CourseVector" ("chunkId", "model", "embedding")
 SELECT n.id, :model, n.embedding::vector FROM unnest(CAST(:ids AS text[]), CAST(:embeddings AS text[]))
-    AS n(id, embedding) JOIN "CourseChunk" c ON c."id" = n.id
+    AS n(id, embedding) JOIN "CourseChunk" c ON c."id" = n.id AND (c."heldFor" IS NULL OR c."allowedAt" IS NOT NULL)
 ON CONFLICT DO NOTHING;

@@ -4,6 +4,9 @@
 -- `b` is the version of the index, with as many positions as it occurs; at two and at four occurrences it is stored
 -- once more, as `b2_stem` and `b4_stem`. tests/unit/test_search.py holds these letters and figures to those of the
 -- code.
+--
+-- A passage that is held for its orders is passed over wherever passages are chosen, whatever stems and vectors it has:
+-- an earlier release, which knows of no orders, gives it some when its document is relabelled.
 
 -- name: read_corpus
 -- How much there is to search, whose stems are of an earlier version, and whether misspelled words and vectors can be
@@ -74,7 +77,8 @@ WITH asked AS MATERIALIZED (
 ), hit AS (
     SELECT l.item, c.tid, c."documentId", sum(l.worth) AS worth
     FROM looked_up l CROSS JOIN LATERAL (
-        SELECT k.ctid AS tid, k."documentId" FROM "CourseChunk" k WHERE k."search" @@ l.query
+        SELECT k.ctid AS tid, k."documentId" FROM "CourseChunk" k
+        WHERE k."search" @@ l.query AND (k."heldFor" IS NULL OR k."allowedAt" IS NOT NULL)
     ) c
     GROUP BY l.item, c.tid, c."documentId"
     HAVING count(*) FILTER (WHERE l.level = 1) >= (SELECT i.least FROM ideal i WHERE i.item = l.item)
@@ -92,7 +96,7 @@ WITH asked AS MATERIALIZED (
     SELECT item, tid FROM ranked WHERE place <= :candidates
     UNION
     SELECT n.item, k.ctid FROM unnest(CAST(:near_items AS int[]), CAST(:near_ids AS text[])) AS n(item, id)
-    JOIN "CourseChunk" k ON k."id" = n.id
+    JOIN "CourseChunk" k ON k."id" = n.id AND (k."heldFor" IS NULL OR k."allowedAt" IS NOT NULL)
 ), stem AS MATERIALIZED (
     SELECT b.item, b.tid, t.lexeme, cardinality(t.positions)::float8 AS times
     FROM best b JOIN "CourseChunk" c ON c.ctid = b.tid CROSS JOIN LATERAL unnest(c."search") AS t
@@ -120,6 +124,7 @@ JOIN wanted w ON w.item = s.item
 JOIN ideal i ON i.item = s.item AND i.about > 0
 JOIN "CourseChunk" c ON c.ctid = s.tid
 JOIN "CourseDocument" d ON d."id" = c."documentId"
+WHERE c."heldFor" IS NULL OR c."allowedAt" IS NOT NULL
 ORDER BY s.item, s.score DESC, c."documentId" COLLATE "C", c."position";
 
 -- name: search_misspelled
@@ -177,7 +182,8 @@ WITH asked AS MATERIALIZED (
 ), hit AS (
     SELECT l.item, c.tid, c."documentId", sum(l.worth) AS worth
     FROM looked_up l CROSS JOIN LATERAL (
-        SELECT k.ctid AS tid, k."documentId" FROM "CourseChunk" k WHERE k."search" @@ l.query
+        SELECT k.ctid AS tid, k."documentId" FROM "CourseChunk" k
+        WHERE k."search" @@ l.query AND (k."heldFor" IS NULL OR k."allowedAt" IS NOT NULL)
     ) c
     GROUP BY l.item, c.tid, c."documentId"
     HAVING count(*) FILTER (WHERE l.level = 1) >= (SELECT i.least FROM ideal i WHERE i.item = l.item)
@@ -195,7 +201,7 @@ WITH asked AS MATERIALIZED (
     SELECT item, tid FROM ranked WHERE place <= :candidates
     UNION
     SELECT n.item, k.ctid FROM unnest(CAST(:near_items AS int[]), CAST(:near_ids AS text[])) AS n(item, id)
-    JOIN "CourseChunk" k ON k."id" = n.id
+    JOIN "CourseChunk" k ON k."id" = n.id AND (k."heldFor" IS NULL OR k."allowedAt" IS NOT NULL)
 ), stem AS MATERIALIZED (
     SELECT b.item, b.tid, t.lexeme, cardinality(t.positions)::float8 AS times
     FROM best b JOIN "CourseChunk" c ON c.ctid = b.tid CROSS JOIN LATERAL unnest(c."search") AS t
@@ -223,6 +229,7 @@ JOIN wanted w ON w.item = s.item
 JOIN ideal i ON i.item = s.item AND i.about > 0
 JOIN "CourseChunk" c ON c.ctid = s.tid
 JOIN "CourseDocument" d ON d."id" = c."documentId"
+WHERE c."heldFor" IS NULL OR c."allowedAt" IS NOT NULL
 ORDER BY s.item, s.score DESC, c."documentId" COLLATE "C", c."position";
 
 -- name: nearest
@@ -231,7 +238,8 @@ ORDER BY s.item, s.score DESC, c."documentId" COLLATE "C", c."position";
 SELECT q.item, n."chunkId"
 FROM unnest(CAST(:numbers AS int[]), CAST(:vectors AS text[])) AS q(item, embedding)
 CROSS JOIN LATERAL (
-    SELECT v."chunkId" FROM "CourseVector" v WHERE v."model" = :model
+    SELECT v."chunkId" FROM "CourseVector" v JOIN "CourseChunk" c ON c."id" = v."chunkId"
+    WHERE v."model" = :model AND (c."heldFor" IS NULL OR c."allowedAt" IS NOT NULL)
     ORDER BY (v."embedding"::vector({dimensions})) <=> q.embedding::vector({dimensions}) LIMIT 20
 ) n;
 

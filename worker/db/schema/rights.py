@@ -45,7 +45,7 @@ WORKER: Mapping[str, str] = {
     "CourseDocument": "SELECT, INSERT, UPDATE, DELETE",
     "CourseChunk": "SELECT, INSERT, UPDATE",
     "CourseTerm": "SELECT, INSERT, UPDATE, DELETE",
-    "CourseVector": "SELECT, INSERT",
+    "CourseVector": "SELECT, INSERT, DELETE",
     "medq_adopted": "SELECT",
     VERSION_TABLE: "SELECT",
 }
