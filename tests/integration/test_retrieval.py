@@ -27,8 +27,9 @@ from tests.support.pdfs import make_pdf, write_pdf
 from tests.support.relevance import measure_relevance, our_search, store
 from tests.support.scripted_llm import ORDER, ScriptedLlm
 from tests.support.surroundings import Platform
+from tests.support.told import events_of
 from worker.cli import call
-from worker.courses import document_store, passage_search
+from worker.courses import document_store, passage_search, retrieval
 from worker.courses.document import CourseLabels, CourseQuery
 from worker.courses.embeddings import EmbeddingClient
 from worker.courses.files import count_other_kinds, find_files, find_links_out
@@ -865,7 +866,13 @@ def test_what_an_earlier_release_stored_is_looked_at_by_reindex(database: Databa
     ingest(database, courses)
     allow_all(database)
     forget_orders(database)
-    assert set(Retrieval(database).find_excerpts([pending("goutte")]).excerpts) == {"goutte"}
+    search = Retrieval(database)
+    with events_of(retrieval) as logs:
+        for _ in range(2):  # it is searched, and the log says once that nobody looked
+            assert set(search.find_excerpts([pending("goutte")]).excerpts) == {"goutte"}
+    assert [(log["event"], log["documents"], log["command"]) for log in logs] == [
+        ("courses_not_looked_at", 2, "medq courses reindex")
+    ]
 
     # When the index is made anew
     assert set(reindex_courses(database)) == {"goutte", "torsion"}
@@ -1096,6 +1103,17 @@ def test_ingest_list_and_remove_by_command(
     assert medq("courses", "allow", held["id"])[:2] == (0, "1 passage is searched now.\n")
     assert medq("courses", "allow", held["id"])[0] == 2
     assert "No passage is kept out" in medq("courses", "held")[2]
+
+    # And what was stored without being looked at for orders is counted until it is
+    forget_orders(Database(platform.engine))
+    unchecked = "3 documents are searched and were not looked at for orders by the rules of this release. Run"
+    assert unchecked in medq("courses")[2]
+    assert [d["unchecked"] for d in json.loads(medq("courses", "--json")[1])] == [True] * 3
+    err = medq("courses", "held")[2]
+    assert (unchecked in err, "No passage is kept out" in err) == (True, False)
+    assert medq("courses", "reindex")[:2] == (0, "3 documents reindexed.\n")
+    assert "not looked at" not in medq("courses")[2]
+    assert held["id"] in medq("courses", "held")[1]
 
     # And one can be removed, an unknown one is wrong usage, and the list is one shorter
     assert medq("courses", "rm", listed[0]["id"])[:2] == (0, "1 removed.\n")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
-from worker.cli.held import allow, count_passages, held_entry, list_kept_out, say_held
+from worker.cli.held import allow, count_passages, held_entry, list_kept_out, say_held, say_unchecked
 from worker.cli.output import out, program, say, tell, tell_json
 from worker.errors import ProviderUnavailable, UsageError
 
@@ -148,6 +148,7 @@ def list_all(context: typer.Context, as_json: JsonFlag = False) -> None:
     out().print(make_table(found))
     if outdated := sum(document.is_outdated for document in found):
         say(f"{outdated} of them are not searched: an earlier release indexed them. Run `{program()} courses reindex`.")
+    say_unchecked(found)
     if held:
         say(f"{count_passages(len(held))} kept out of the search. Run `{program()} courses held` to see why.")
 
@@ -310,5 +311,6 @@ def _list_entry(document: StoredDocument) -> dict[str, object]:
         "pageCount": document.page_count,
         "chunkCount": document.chunk_count,
         "outdated": document.is_outdated,
+        "unchecked": document.is_unchecked,
         "updatedAt": document.updated_at.isoformat(),
     }

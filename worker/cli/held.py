@@ -12,6 +12,7 @@ from worker.errors import UsageError
 
 if TYPE_CHECKING:
     from worker.courses.document import HeldPassage
+    from worker.courses.document_store import StoredDocument
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
@@ -26,15 +27,17 @@ def list_kept_out(*, as_json: JsonFlag = False) -> None:
       medq courses held
     """
     from worker.cli.site import open_site
-    from worker.courses.ingest import list_held
+    from worker.courses.ingest import list_courses, list_held
     from worker.db.engine import Database
 
     with open_site() as site:
-        held = list_held(Database(site.engine))
+        database = Database(site.engine)
+        held, documents = list_held(database), list_courses(database)
+    is_all = not say_unchecked(documents)
     if as_json:
         tell_json([{**held_entry(passage), "title": passage.title} for passage in held])
         return
-    if not held:
+    if not held and is_all:
         say("No passage is kept out of the search.")
     for passage in held:
         tell(f"{passage.id}  {_place(passage)}: {_quoted(passage)}")
@@ -74,6 +77,15 @@ def say_held(path: str, held: Sequence[HeldPassage]) -> None:
             f"{path}{where}: {_quoted(passage)} gives an order to whoever answers, so this passage is kept out. "
             f"If it is right, run `{program()} courses allow {passage.id}`."
         )
+
+
+def say_unchecked(documents: Sequence[StoredDocument]) -> bool:
+    """How many documents are searched although they were not looked at for orders, if any."""
+    count = sum(document.is_unchecked and not document.is_outdated for document in documents)
+    if count:
+        were = "document is searched and was" if count == 1 else "documents are searched and were"
+        say(f"{count} {were} not looked at for orders by the rules of this release. Run `{program()} courses reindex`.")
+    return count > 0
 
 
 def count_passages(count: int) -> str:

@@ -102,13 +102,15 @@ class Corpus:
     """How much there is to search, and what the server can search it with.
 
     `terms`: the stems of all passages, each as often as it stands there. `outdated`: documents whose stems an earlier
-    release made; they are found once `medq courses reindex` has been run.
+    release made; they are found once `medq courses reindex` has been run. `unchecked`: documents that are searched and
+    were not looked at for orders by the rules of this release.
     """
 
     documents: int = 0
     chunks: int = 0
     terms: int = 0
     outdated: int = 0
+    unchecked: int = 0
     has_trigrams: bool = False
     has_vectors: bool = False  # of the embedding model in use
 

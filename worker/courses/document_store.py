@@ -36,6 +36,7 @@ class StoredDocument:
     chunk_count: int
     updated_at: datetime
     is_outdated: bool = False
+    is_unchecked: bool = False  # it was not looked at for orders by the rules of this release
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,7 @@ def list_documents(connection: sa.Connection) -> list[StoredDocument]:
             chunk_count=row["chunkCount"],
             updated_at=row["updatedAt"],
             is_outdated=row["indexVersion"] < INDEX_VERSION,
+            is_unchecked=row["ordersVersion"] < ORDERS_VERSION,
         )
         for row in connection.execute(SQL["list_documents"]).mappings()
     ]

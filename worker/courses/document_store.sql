@@ -11,7 +11,7 @@ SELECT "id" FROM "CourseDocument" WHERE "fileName" = :file_name AND "id" IS DIST
 -- name: list_documents
 -- Every document, as it is listed.
 SELECT "id", "title", "fileName", "level", "specialty", "course", "source", "pageCount", "chunkCount", "indexVersion",
-       "updatedAt"
+       "ordersVersion", "updatedAt"
 FROM "CourseDocument" ORDER BY "level", "specialty", "course", "title", "id";
 
 -- name: find_outdated

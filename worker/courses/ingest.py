@@ -111,7 +111,7 @@ def list_courses(database: Database) -> list[document_store.StoredDocument]:
 
 
 def count_outdated(database: Database) -> int:
-    """How many documents are not searched until they are reindexed."""
+    """How many documents are not searched, or were not looked at for orders, until they are reindexed."""
     return len(database.transact(document_store.find_outdated))
 
 

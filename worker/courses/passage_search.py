@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from worker.courses.document import INDEX_VERSION, Corpus, CourseLabels, CourseQuery, FoundPassage
 from worker.courses.index_terms import stored_stem, vector_text
+from worker.courses.orders import ORDERS_VERSION
 from worker.db.statements import load_statements
 
 # A search reads at most so many passages per question to find the rarest words, and looks at the best of them whole.
@@ -46,8 +47,8 @@ class Vectors:
 
 def read_corpus(connection: sa.Connection, *, model: str | None = None) -> Corpus:
     """How much there is to search, and whether with vectors of `model`. Cheap: it counts documents, not passages."""
-    told = connection.execute(SQL["read_corpus"], {"version": INDEX_VERSION}).one()
-    documents, chunks, terms, outdated, has_trigrams, has_vectors = told
+    told = connection.execute(SQL["read_corpus"], {"version": INDEX_VERSION, "orders": ORDERS_VERSION}).one()
+    documents, chunks, terms, outdated, unchecked, has_trigrams, has_vectors = told
     if documents and has_vectors and model is not None:
         has_vectors = connection.execute(SQL["has_vectors_of"], {"model": model}).scalar_one()
     return Corpus(
@@ -55,6 +56,7 @@ def read_corpus(connection: sa.Connection, *, model: str | None = None) -> Corpu
         chunks=int(chunks),
         terms=int(terms),
         outdated=outdated,
+        unchecked=unchecked,
         has_trigrams=has_trigrams,
         has_vectors=bool(documents and has_vectors and model is not None),
     )

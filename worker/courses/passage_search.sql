@@ -9,12 +9,14 @@
 -- an earlier release, which knows of no orders, gives it some when its document is relabelled.
 
 -- name: read_corpus
--- How much there is to search, whose stems are of an earlier version, and whether misspelled words and vectors can be
--- used.
+-- How much there is to search, whose stems are of an earlier version, what is searched that was not looked at for
+-- orders by the rules of this release, and whether misspelled words and vectors can be used.
 SELECT count(*) FILTER (WHERE "indexVersion" >= :version),
        COALESCE(sum("chunkCount") FILTER (WHERE "indexVersion" >= :version), 0),
        COALESCE(sum("termCount") FILTER (WHERE "indexVersion" >= :version), 0),
-       count(*) FILTER (WHERE "indexVersion" < :version), to_regclass('"CourseTerm_term_trgm_idx"') IS NOT NULL,
+       count(*) FILTER (WHERE "indexVersion" < :version),
+       count(*) FILTER (WHERE "indexVersion" >= :version AND "ordersVersion" < :orders),
+       to_regclass('"CourseTerm_term_trgm_idx"') IS NOT NULL,
        to_regclass('"CourseVector"') IS NOT NULL
 FROM "CourseDocument";
 

@@ -50,7 +50,7 @@ class Retrieval:
         self._corpus = Corpus()
         self._read_at: float | None = None
         self._embedding_failed_at: float | None = None
-        self._told_outdated = False
+        self._told_outdated = self._told_unchecked = False
 
     @property
     def has_courses(self) -> bool:
@@ -88,11 +88,14 @@ class Retrieval:
             return self._corpus
 
     def _tell_outdated(self, corpus: Corpus) -> None:
-        """Once, that some courses are not found: their stems are an earlier release's."""
+        """Once, that some courses are not found (their stems are an earlier release's), or may give orders."""
         with self._lock:
             if corpus.outdated and not self._told_outdated:
                 self._told_outdated = True
                 log.warning("courses_outdated", documents=corpus.outdated, command="medq courses reindex")
+            if corpus.unchecked and not self._told_unchecked:
+                self._told_unchecked = True
+                log.warning("courses_not_looked_at", documents=corpus.unchecked, command="medq courses reindex")
 
     def _embed(self, queries: Sequence[CourseQuery], corpus: Corpus) -> Vectors | None:
         """The queries as vectors; None without, and when the endpoint fails: words alone find most."""
