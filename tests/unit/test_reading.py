@@ -16,9 +16,10 @@ from tests.support.pdfs import Placed, make_pdf, make_placed_pdf
 from worker.courses.chunk import MAX_CHARACTERS, chunk_document
 from worker.courses.document import Chunk, ExtractedDocument, Line, Page
 from worker.courses.extract import extract_document
-from worker.courses.extract.layout import Span, arrange
+from worker.courses.extract.layout import arrange
 from worker.courses.extract.ligatures import name_ligatures
 from worker.courses.extract.pdf import FORM, UNNAMED
+from worker.courses.extract.rows import Span
 from worker.errors import UsageError
 
 BODY = (

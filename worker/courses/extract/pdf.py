@@ -14,8 +14,9 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 
 from worker.courses.document import ExtractedDocument, Line, Page
-from worker.courses.extract.layout import Span, arrange
+from worker.courses.extract.layout import arrange
 from worker.courses.extract.ligatures import name_ligatures
+from worker.courses.extract.rows import Span
 from worker.courses.extract.signs import raise_digits, restore_symbols
 from worker.errors import UsageError
 

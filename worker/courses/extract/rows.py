@@ -1,0 +1,86 @@
+"""Printed lines and the stretches they are made of: what stands side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+CELL_GAP = 1.0  # of a line's height
+LETTER_GAP = 0.12  # so near, the next letter belongs to the same word
+
+
+class Span(NamedTuple):
+    """A stretch of a printed line without a wide gap in it."""
+
+    text: str
+    left: float
+    right: float
+    bottom: float
+    top: float
+    is_bold: bool = False
+    size: float = 0.0  # of its letters in points; 0 where only its box is known
+
+    @property
+    def height(self) -> float:
+        return self.top - self.bottom
+
+
+class Row(NamedTuple):
+    """Spans side by side: one printed line, or the cells of a table's row, each of some lines."""
+
+    cells: tuple[str, ...]
+    lefts: tuple[float, ...]  # of the cells
+    rights: tuple[float, ...]
+    left: float
+    right: float
+    bottom: float
+    top: float
+    height: float  # of a letter
+    is_bold: bool
+    size: float
+    is_table: bool = False
+
+
+def join_printed(printed: Sequence[Sequence[Span]]) -> list[list[Span]]:
+    """Lines that go on at the same height, as after an exponent, are one."""
+    lines: list[list[Span]] = []
+    for spans in printed:
+        before = lines[-1][-1] if lines else None
+        first = spans[0]
+        if (
+            before is not None
+            and abs(lines[-1][0].bottom - first.bottom) < 0.3 * first.height
+            and -0.2 < (first.left - before.right) / first.height < CELL_GAP
+        ):
+            lines[-1] += spans
+        else:
+            lines.append(list(spans))
+    return lines
+
+
+def make_row(spans: Sequence[Span]) -> Row:
+    """One printed line; spans that stand near one another are one cell."""
+    parts, lefts, rights = [[spans[0].text]], [spans[0].left], [spans[0].right]
+    for before, span in pairwise(spans):
+        gap = span.left - before.right
+        if -before.height < gap < CELL_GAP * before.height:
+            parts[-1].append((" " if gap > LETTER_GAP * before.height else "") + span.text)
+            rights[-1] = span.right
+        else:
+            parts.append([span.text])
+            lefts.append(span.left)
+            rights.append(span.right)
+    widest = max(spans, key=lambda span: len(span.text))
+    return Row(
+        tuple("".join(cell) for cell in parts),
+        tuple(lefts),
+        tuple(rights),
+        min(span.left for span in spans),
+        max(span.right for span in spans),
+        spans[0].bottom,
+        max(span.top for span in spans),
+        widest.height,
+        all(span.is_bold for span in spans),
+        widest.size or widest.height,
+    )

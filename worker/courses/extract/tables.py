@@ -1,0 +1,214 @@
+"""Tables of a page: rows of cells, by where their lines stand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from worker.courses.extract.rows import Row
+
+MAX_CELL_LINES = 12
+MAX_WRAPPED = 3  # lines of one cell below those of a row
+_LEADERS = re.compile(r"(?:\.\s?){4,}|(?:·\s?){4,}")
+_ENUMERATOR = re.compile(r"(?:[\dIVX]{1,4}|[A-Za-z])(?:\.\d{1,3})*[.)°]?|[•▪–—*-]")
+
+
+def find_tables(rows: Sequence[Row]) -> list[Row]:
+    """The rows of tables marked, each with its cells whole."""
+    return _without_lone_rows(_join_cells(_tables(rows)))
+
+
+@dataclass(slots=True)
+class _Cell:
+    """Lines below one another that may be one cell, and how far they reach to both sides."""
+
+    rows: list[Row]
+    left: float
+    right: float
+
+    def takes(self, row: Row) -> bool:
+        last = self.rows[-1]
+        return (
+            not row.is_table
+            and not last.is_table
+            and row.top <= last.bottom + 0.5 * row.height
+            and row.left < self.right
+            and row.right > self.left
+        )
+
+    def add(self, row: Row) -> None:
+        self.rows.append(row)
+        self.left, self.right = min(self.left, row.left), max(self.right, row.right)
+
+
+@dataclass(slots=True)
+class _Side:
+    """Cells side by side: how high the highest begins, and how high the lowest ends."""
+
+    cells: list[_Cell]
+    top: float
+    bottom: float
+
+    def takes(self, cell: _Cell) -> bool:
+        first = cell.rows[0]
+        return (
+            not first.is_table
+            and first.left >= self.cells[-1].right - 1
+            and self.bottom < first.top <= self.top + first.height
+            and len(cell.rows) <= MAX_CELL_LINES
+        )
+
+    def add(self, cell: _Cell) -> None:
+        self.cells.append(cell)
+        self.top, self.bottom = max(self.top, cell.rows[0].top), min(self.bottom, cell.rows[-1].bottom)
+
+
+def _join_cells(rows: Sequence[Row]) -> list[Row]:
+    """Rows whose cells are told one after the other, each with its lines: what goes up to the right is a cell."""
+    cells: list[_Cell] = []
+    for row in (part for line in rows for part in _parts(line)):
+        if cells and cells[-1].takes(row):
+            cells[-1].add(row)
+        else:
+            cells.append(_Cell([row], row.left, row.right))
+    found: list[_Side] = []
+    for cell in cells:
+        if found and found[-1].takes(cell):
+            found[-1].add(cell)
+        else:
+            found.append(_Side([cell], cell.rows[0].top, cell.rows[-1].bottom))
+    sides = [[cell.rows for cell in side.cells] for side in found]
+    return _whole_lines([row for group in _tabular_groups(sides) for row in group])
+
+
+def _parts(row: Row) -> list[Row]:
+    """The cells of a printed line, each as a line of its own."""
+    if row.is_table or not _has_cells(row):
+        return [row]
+    return [
+        row._replace(cells=(text,), lefts=(left,), rights=(right,), left=left, right=right)
+        for text, left, right in zip(row.cells, row.lefts, row.rights, strict=True)
+    ]
+
+
+def _whole_lines(rows: Sequence[Row]) -> list[Row]:
+    """Parts of one printed line that proved to be no cells, together again."""
+    whole: list[Row] = []
+    for (is_table, *_), parts in groupby(rows, key=lambda row: (row.is_table, row.bottom, row.top, row.height)):
+        of_line = list(parts)
+        if is_table or len(of_line) == 1:
+            whole += of_line
+            continue
+        whole.append(
+            of_line[0]._replace(
+                cells=tuple(cell for row in of_line for cell in row.cells),
+                lefts=tuple(left for row in of_line for left in row.lefts),
+                rights=tuple(right for row in of_line for right in row.rights),
+                left=min(row.left for row in of_line),
+                right=max(row.right for row in of_line),
+            )
+        )
+    return whole
+
+
+def _tabular_groups(found: Sequence[Sequence[Sequence[Row]]]) -> Iterator[list[Row]]:
+    """Two rows of cells or more that stand below one another are a table; the rest stays lines."""
+    for number, row in enumerate(found):
+        neighbours = [found[i] for i in (number - 1, number + 1) if 0 <= i < len(found)]
+        is_table = len(row) > 1 and any(
+            len(other) > 1 and abs(other[0][0].left - row[0][0].left) < row[0][0].height for other in neighbours
+        )
+        if not is_table:
+            yield [line for cell in row for line in cell]
+            continue
+        lines = [line for cell in row for line in cell]
+        yield [
+            Row(
+                tuple(" ".join(" ".join(line.cells) for line in cell) for cell in row),
+                tuple(cell[0].left for cell in row),
+                tuple(max(line.right for line in cell) for cell in row),
+                lines[0].left,
+                max(line.right for line in lines),
+                min(line.bottom for line in lines),
+                max(line.top for line in lines),
+                lines[0].height,
+                all(line.is_bold for line in lines),
+                lines[0].size,
+                is_table=True,
+            )
+        ]
+
+
+def _tables(rows: Sequence[Row]) -> list[Row]:
+    """Printed lines with wide gaps below one another are the rows of a table; what wraps in a cell goes on in it."""
+    wide = [_has_cells(row) for row in rows]
+    found: list[Row] = []
+    last: int | None = None  # the row of a table that is being read
+    for number, row in enumerate(rows):
+        following = next((i for i in range(number + 1, min(number + 2 + MAX_WRAPPED, len(rows))) if wide[i]), None)
+        goes_on = following is not None and _are_rows(row, rows[following], following - number)
+        if wide[number] and (goes_on or (last is not None and _are_rows(rows[last], row, number - last))):
+            found.append(row._replace(is_table=True))
+            last = number
+        elif last is not None and not wide[number] and (column := _column_of(row, rows[last])) is not None:
+            found[-1] = _with_wrapped(found[-1], row, column)
+        else:
+            found.append(row)
+            last = None
+    return found
+
+
+def _without_lone_rows(rows: Sequence[Row]) -> list[Row]:
+    """One row is no table: a word in the margin, or what a wide space stands in."""
+    return [
+        row._replace(is_table=False)
+        if row.is_table and not any(near.is_table for near in (*rows[max(0, n - 1) : n], *rows[n + 1 : n + 2]))
+        else row
+        for n, row in enumerate(rows)
+    ]
+
+
+def _has_cells(row: Row) -> bool:
+    """Whether the gaps of a line part cells: not those of contents, nor the one after a number or a bullet."""
+    if len(row.cells) == 2 and _ENUMERATOR.fullmatch(row.cells[0]) and not row.cells[1][0].isdigit():
+        return False
+    return len(row.cells) > 1 and not any(_LEADERS.search(cell) for cell in row.cells)
+
+
+def _are_rows(above: Row, below: Row, distance: int) -> bool:
+    """Whether two lines are rows of one table: as many cells but one, a column in common, and near one another."""
+    return (
+        abs(len(above.cells) - len(below.cells)) <= 1
+        and 0 < above.bottom - below.bottom < 4 * above.height * distance
+        and (distance == 1 or any(abs(a - b) < 3 for a in above.lefts[1:] for b in below.lefts[1:]))
+    )
+
+
+def _column_of(row: Row, above: Row) -> int | None:
+    """The column, not the first, that a line below a row stands in."""
+    if not 0 < above.bottom - row.bottom < (1 + MAX_WRAPPED) * 1.6 * above.height:
+        return None
+    return next((i for i, left in enumerate(above.lefts) if i and abs(row.left - left) < 3), None)
+
+
+def _with_wrapped(row: Row, rest: Row, column: int) -> Row:
+    cells = list(row.cells)
+    cells[column] += " " + rest.cells[0]
+    return row._replace(cells=tuple(cells))
+
+
+def is_head(rows: Sequence[Row], number: int) -> bool:
+    """Whether the first row of a table names its columns: in bold where the next one is not, or without figures."""
+    head, body = rows[number], rows[number + 1 : number + 4]
+    body = [row for row in body if row.is_table]
+    if not body or max(map(len, head.cells)) > 60:
+        return False
+    if head.is_bold and not body[0].is_bold:
+        return True
+    return not any(map(_has_digit, head.cells)) and any(_has_digit(cell) for row in body for cell in row.cells)
+
+
+def _has_digit(text: str) -> bool:
+    return any(map(str.isdigit, text))
