@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 import redis
 import sqlalchemy as sa
+from hypothesis import HealthCheck, settings
 from sqlalchemy.pool import NullPool
 
 from tests.support import leftovers, zygote
@@ -33,6 +34,10 @@ from worker.settings import Settings
 SEED = "MEDQ_FAULT_SEED"
 PREFIX = f"medq_test_{os.getpid()}"
 numbers = itertools.count(1)
+
+# How long an example takes says how busy the machine is. What must not be slow is held by tests that count work.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -315,7 +315,6 @@ def test_the_life_of_tasks_in_any_order(platform: Platform, seed: int, monkeypat
             stateful_step_count=40,
             # Every step is transactions: to make a failure smaller takes longer than a test may.
             phases=[Phase.generate, Phase.shrink] if LONG else [Phase.generate],
-            deadline=None,
             suppress_health_check=list(HealthCheck),
             print_blob=True,
         ),

@@ -30,7 +30,7 @@ LETTERS = "ABCDE"
 # The reader runs in a fork of this process, whose other threads are asleep.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 HEADERS = ["matiere", "cours", "niveau", "texte de la question", *(f"option {x}" for x in LETTERS), "reponse"]
-often = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+often = settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 numbers = st.one_of(st.integers(-(10**18), 10**18), st.floats(allow_nan=False, allow_infinity=False))

@@ -31,7 +31,7 @@ PASSES = {
     "support/harness.py: done: time.monotonic() - self._last_kill < 60": "the end of a wait for kills",
     "support/scripted_batches.py: retrieve: asyncio.sleep(self._script().batch_latency_s)": "a provider takes so long",
     "support/scripted_batches.py: cancel: asyncio.sleep(self._script().batch_latency_s)": "a provider takes so long",
-    "support/scripted_llm.py: complete: asyncio.sleep(self.script.latency_s)": "a model takes so long",
+    "support/scripted_llm.py: complete: asyncio.sleep(script.latency_s)": "a model takes so long",
 }
 
 Scope = ast.FunctionDef | ast.AsyncFunctionDef

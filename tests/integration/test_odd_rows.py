@@ -176,7 +176,6 @@ CONFIGS = VALUES | st.dictionaries(OPTIONS | STRINGS, VALUES, min_size=1, max_si
 
 @settings(
     max_examples=300 if LONG else 40,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(config=CONFIGS, text=TEXTS, times=st.sampled_from([1, 1, 400, 20_000]))

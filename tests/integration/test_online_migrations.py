@@ -29,8 +29,9 @@ from worker.errors import UsageError
 
 QUESTIONS, CALLS = (200_000, 400_000) if os.environ.get("MEDQ_FAULT_LONG") else (20_000, 20_000)
 STATEMENTS_EACH = 1000 if os.environ.get("MEDQ_FAULT_LONG") else 60  # while the upgrade stands behind somebody
-# No reader and no writer waits longer for a lock: the server itself ends a statement that would.
-LONGEST_WAIT_S = 1
+# No reader and no writer stands behind an upgrade that waits itself: the server ends a statement that would. What they
+# did wait is far less, and is recorded; this bound holds on a machine that does much else.
+LONGEST_WAIT_S = 10
 BETWEEN_S = 0.005
 
 # What people and workers do all day, on rows of their own.

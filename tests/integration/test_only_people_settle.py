@@ -150,7 +150,6 @@ class World:
 @given(sequence=steps, seed=st.integers(0, 99))
 @settings(
     max_examples=60 if LONG else 6,
-    deadline=None,
     database=None,
     phases=[Phase.generate] if not LONG else [Phase.generate, Phase.shrink],
     suppress_health_check=list(HealthCheck),

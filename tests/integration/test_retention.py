@@ -248,9 +248,8 @@ STEPS += [forget("first", with_replies=True)]
 
 @settings(
     max_examples=100 if os.environ.get("MEDQ_FAULT_LONG") == "1" else 6,
-    deadline=None,
     phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(
     ages=st.lists(st.sampled_from([0, 399, 401, 900]), min_size=4, max_size=4),

@@ -471,7 +471,7 @@ def test_an_interrupted_ingest_leaves_whole_documents_and_goes_on(database: Data
 
 
 @given(st.lists(st.text(MEDICAL, min_size=1), min_size=1, max_size=40))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_no_stored_passage_loses_an_accent_a_digit_or_a_sign(
     database: Database, tmp_path: Path, paragraphs: list[str]
 ) -> None:

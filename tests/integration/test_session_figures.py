@@ -126,7 +126,9 @@ PARAMETERS = st.fixed_dictionaries(
 STEPS = st.lists(st.tuples(st.sampled_from(OF_ANSWERS + OF_QUESTIONS), PARAMETERS), min_size=3, max_size=25)
 
 
-@settings(max_examples=300 if LONG else 30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=300 if LONG else 30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(steps=STEPS)
 def test_counts_and_scores_are_those_of_a_count_by_hand(
     connection: psycopg.Connection, steps: list[tuple[str, dict[str, Any]]]

@@ -66,7 +66,7 @@ def ask_often(web: Web, operation: Any, real: dict[str, list[str]], mode: Genera
 
     @hypothesis.given(case=operation.as_strategy(generation_mode=mode), data=st.data())
     @hypothesis.settings(
-        max_examples=EXAMPLES, deadline=None, database=None, derandomize=True, phases=[Phase.generate],
+        max_examples=EXAMPLES, database=None, derandomize=True, phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     def ask(case: Any, data: st.DataObject) -> None:

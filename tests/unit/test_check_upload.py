@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.right_uploads import REFUSED, RIGHT, path_of
@@ -224,7 +224,6 @@ TEXTS = st.sampled_from(
 
 
 @given(st.lists(LABELS, min_size=2, max_size=8), st.data())
-@settings(deadline=None)
 def test_a_proposal_can_always_be_tried_and_asks_for_nothing_again(headers: list[str], data: st.DataObject) -> None:
     rows = data.draw(st.lists(st.lists(TEXTS, min_size=len(headers), max_size=len(headers)), min_size=1, max_size=3))
     content = csv(*[",".join(row) for row in rows], head=",".join(headers))
@@ -256,7 +255,6 @@ CONFIGS = st.sampled_from(
 
 
 @given(st.lists(HEADERS, min_size=2, max_size=7), st.data(), CONFIGS)
-@settings(deadline=None)
 def test_a_check_fails_and_refuses_as_the_job_does(headers: list[str], data: st.DataObject, config: Any) -> None:
     rows = data.draw(st.lists(st.lists(CELLS, min_size=len(headers), max_size=len(headers)), max_size=4))
     content = csv(*[",".join(row) for row in rows], head=",".join(headers))

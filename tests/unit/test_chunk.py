@@ -6,7 +6,7 @@ import unicodedata
 from collections import Counter
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from worker.courses.chunk import MAX_CHARACTERS, MIN_CHARACTERS, chunk_document
@@ -41,7 +41,6 @@ FRENCH = st.text(st.sampled_from("aàâbcçdeéèêëfghiïîlmnoôœpqrstuùûv
 
 
 @given(st.one_of(st.text(), FRENCH, st.lists(FRENCH).map("\n\n".join)))
-@settings(deadline=None)
 @example(SENTENCE * 60)
 @example("e\u0301" * 3000)
 @example("a" * 1199 + "e\u0301\u0301" * 10)
@@ -64,7 +63,6 @@ def test_no_text_loses_a_letter_a_digit_or_a_sign(text: str) -> None:
 @given(
     st.lists(st.lists(FRENCH.map(lambda text: text.replace("\n", " ").replace("\u0301", "")), max_size=8), max_size=4)
 )
-@settings(deadline=None)
 def test_no_typeset_page_loses_anything_but_running_lines(pages: list[list[str]]) -> None:
     chunks = chunk_document(typeset(*pages))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.questions.question import ParsedRow
@@ -95,7 +95,6 @@ def test_a_letter_of_a_blank_option_spoils_the_whole_key() -> None:
     st.text(max_size=30) | st.text(alphabet="ABCDEFabcdef ,;./-et123()?", max_size=12),
     st.sets(st.sampled_from("abcde"), min_size=2),
 )
-@settings(deadline=None)
 def test_any_key_cell_is_letters_of_present_options_or_nothing(cell: str, letters: set[str]) -> None:
     key, _ = qcm(cell, {f"option {letter}": "x" + letter for letter in sorted(letters)})
 

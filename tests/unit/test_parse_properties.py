@@ -110,7 +110,7 @@ def _signs(text: str) -> str:
 
 
 @given(sheets())
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_a_stored_key_is_what_a_key_cell_of_the_row_states_for_its_options(sheet: RawSheet) -> None:
     upload = parse(sheet)
     assume(upload is not None and any(row.question and row.question.is_qcm for row in upload.rows))
@@ -138,7 +138,7 @@ def _assert_said(row: ParsedRow, stated: list[str]) -> None:
 
 
 @given(sheets())
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @example(
     RawSheet(
         "banque", ((1, ("matiere", "niveau", "question", "Alpha", "Clé")), (2, ("C", "DCEM2", "Quoi ?", "x", "AC")))

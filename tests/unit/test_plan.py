@@ -328,7 +328,7 @@ rule_sets = st.builds(QuestionRules, single_letter_keys=st.booleans(), five_opti
 
 
 @given(rows=uploads, rules=rule_sets, batch_size=st.integers(1, 6), validated=st.sets(st.sampled_from("abc")))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_row_is_one_item_and_has_exactly_one_future(
     rows: list[ParsedRow], rules: QuestionRules, batch_size: int, validated: set[str]
 ) -> None:
@@ -352,7 +352,7 @@ def test_every_row_is_one_item_and_has_exactly_one_future(
 
 
 @given(rows=uploads, batch_size=st.integers(1, 6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_batches_are_full_contiguous_and_numbered_from_zero(rows: list[ParsedRow], batch_size: int) -> None:
     numbers = [item.batch for item in assign_batches(plan(rows), batch_size=batch_size) if item.batch is not None]
 
@@ -360,7 +360,7 @@ def test_batches_are_full_contiguous_and_numbered_from_zero(rows: list[ParsedRow
 
 
 @given(rows=uploads)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_content_is_paid_for_twice_and_no_key_is_chosen_among_several(rows: list[ParsedRow]) -> None:
     items = assign_batches(plan(rows), batch_size=5)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.errors import ProviderUnavailable
@@ -383,7 +383,7 @@ def test_a_pause_grows_to_the_longest_that_is_worth_a_thread() -> None:
 
 # -- laws --------------------------------------------------------------------------------------------------------------
 
-tried = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+tried = settings(max_examples=60)
 CODES = ("missing", "empty", "illegible", "truncated", "content_refused", "unreadable")
 
 

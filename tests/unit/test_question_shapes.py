@@ -152,7 +152,7 @@ questions = st.builds(
 
 
 @given(questions)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_question_comes_back_from_jsonb_as_it_was(question: Question) -> None:
     stored = json.loads(json.dumps(question.to_json()))
 

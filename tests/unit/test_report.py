@@ -88,7 +88,7 @@ def test_two_sheets_of_one_type_become_one_in_input_order() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(QUESTION_TYPES), st.sampled_from(["pending", *OUTCOMES])), max_size=40))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_every_row_appears_once_and_in_order(made: list[tuple[QuestionType, str]]) -> None:
     rows = [
         a_row(number, kind=kind, status=status, cells={"question n": str(number)})

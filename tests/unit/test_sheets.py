@@ -745,13 +745,13 @@ def check_any(data: bytes, name: str) -> None:
 
 
 @given(st.binary(max_size=400), st.sampled_from(["x.csv", "x.xlsx", "x"]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_bytes_are_sheets_or_a_sentence(data: bytes, name: str) -> None:
     check_any(data, name)
 
 
 @given(st.sampled_from(WORKBOOKS), st.lists(st.tuples(st.integers(0, 12_000), st.integers(0, 255)), max_size=6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_damage_to_a_workbook_is_sheets_or_a_sentence(workbook: bytes, damage: list[tuple[int, int]]) -> None:
     data = bytearray(workbook)
     for place, byte in damage:

@@ -125,7 +125,7 @@ def test_an_at_sign_in_a_password_as_prisma_lets_it_stand() -> None:
 
 
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="#/?[]%"), min_size=1))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_password_without_reserved_signs_arrives_whole(password: str) -> None:
     opened = opened_by_libpq(f"postgresql://u:{password}@h:5432/d")
 

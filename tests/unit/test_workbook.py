@@ -106,7 +106,7 @@ def test_a_heading_is_text_too() -> None:
 
 
 @given(st.lists(st.text(alphabet=st.characters(codec=None), max_size=60), max_size=20))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_whatever_the_texts_the_file_opens_and_loses_only_what_it_cannot_hold(texts: list[str]) -> None:
     data = written(*([text, "témoin"] for text in texts))
 
