@@ -37,7 +37,7 @@ from worker.failpoints import Point
 from worker.messages import row_reasons
 
 PROCESSES = 4
-KILLS = int(os.environ.get("MEDQ_FAULT_KILLS") or 200)
+KILLS = int(os.environ.get("MEDQ_FAULT_KILLS") or 100)
 
 
 @pytest.mark.takes_minutes
