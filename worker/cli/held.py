@@ -98,7 +98,9 @@ def _place(passage: HeldPassage) -> str:
 
 
 def _quoted(passage: HeldPassage) -> str:
-    return " ".join(f"« {sentence} »" for sentence in passage.sentences)
+    from worker.courses.orders import quote_order
+
+    return " ".join(f"« {quote_order(sentence)} »" for sentence in passage.sentences)
 
 
 def held_entry(passage: HeldPassage) -> dict[str, object]:

@@ -240,7 +240,7 @@ def _ingest_file(
         page_count=extracted.page_count,
         chunks=chunks,
         chunk_terms=tuple(_terms(title, labels, chunk.heading, chunk.text) for chunk in chunks),
-        chunk_orders=tuple(_orders(title, labels, chunk.text) for chunk in chunks),
+        chunk_orders=tuple(find_orders(chunk.text) for chunk in chunks),
     )
 
     def store(connection: sa.Connection) -> FileStatus:
@@ -276,7 +276,8 @@ def _index_again(connection: sa.Connection, document_id: str) -> None:
         title, labels, chunks = document.title, document.labels, document.chunks
         allowed = held.allowed_sentences(chunk.standing for chunk in chunks)
         terms = {c.id: _terms(title, labels, c.heading, c.text) for c in chunks}
-        standings = {c.id: held.judge(_orders(title, labels, c.text), allowed) for c in chunks}
+        # Of a passage its text alone reaches a prompt, and what its document is called does not (`Excerpt.source`).
+        standings = {c.id: held.judge(find_orders(c.text), allowed) for c in chunks}
         document_store.index_document(connection, document_id, terms, standings)
 
 
@@ -284,12 +285,6 @@ def _terms(title: str, labels: CourseLabels, heading: str | None, text: str) -> 
     """What a passage is found by: its words, its heading's, and what its document is called, if that says anything."""
     names = " ".join(drop_empty_names(name) for name in (title, labels.course, labels.specialty) if name)
     return index_terms(f"{names}\n{heading or ''}\n{text}")
-
-
-def _orders(title: str, labels: CourseLabels, text: str) -> list[str]:
-    """The orders in what a passage brings into a prompt: its text, and how its document is named there."""
-    names = (name for name in (title, labels.source, labels.specialty, labels.level, labels.course) if name)
-    return [sentence for part in (*names, text) for sentence in find_orders(part)]
 
 
 def _flush(database: Database) -> None:
