@@ -5,8 +5,8 @@
     python -m bench.retrieval ingest [--pages 1000]
     python -m bench.retrieval empty [--pairs 5]
 
-Without a URL an embedded PostgreSQL runs in a temporary folder. Trigrams are measured where the server has pg_trgm,
-vectors where MEDQ_EMBEDDING_MODEL and an endpoint are set.
+Without a URL an embedded PostgreSQL runs in a temporary folder. Vectors are measured where MEDQ_EMBEDDING_MODEL and an
+endpoint are set.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -110,8 +109,6 @@ def relevance(url: str | None) -> None:
             ("PostgreSQL `french`, accents folded", server_search(database, "french", folded=True)),
             ("**full text alone**", our_search(database, corpus)),
         ]
-        if database.transact(document_store.add_trigrams):
-            ways.append(("with trigrams", our_search(database, replace(corpus, has_trigrams=True))))
         settings = Settings.load()
         if settings.embedding_model:
             embedder = EmbeddingClient(settings)
@@ -159,8 +156,9 @@ def speed(url: str | None, chunks: int, batches: int) -> None:
         times.sort()
         print(f"one batch: median {times[len(times) // 2]:.0f} ms, p95 {times[int(len(times) * 0.95)]:.0f} ms")
         print(f"server CPU per batch {used_ms:.0f} ms; load of the machine {os.getloadavg()[0]:.1f}")
-        statement, parameters = passage_search.search_statement(batches_asked[-1], corpus)
         with database.engine.begin() as connection:
+            weighed = passage_search.weigh_queries(connection, batches_asked[-1], corpus)
+            statement, parameters = passage_search.search_statement(batches_asked[-1], weighed, corpus)
             plan = connection.execute(sa.text(f"EXPLAIN {statement.text}"), parameters).scalars()
             print("\n".join(line for line in plan if "Scan" in line and "CTE" not in line))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Index, text
+from sqlalchemy import Index, column, func, text
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -73,9 +73,24 @@ class CourseChunk(Base):
 
 
 class CourseTerm(Base):
-    """A stem of the vocabulary, and how many passages hold it."""
+    """A stem of the vocabulary, and how many passages hold it. It is found by its beginning and by its end too."""
 
     __tablename__ = "CourseTerm"
+    __table_args__ = (
+        Index(
+            "CourseTerm_beginning_idx",
+            func.length(column("term")),
+            "term",
+            postgresql_ops={"term": "text_pattern_ops"},
+        ),
+        Index(
+            "CourseTerm_end_idx",
+            func.length(column("term")),
+            func.left(column("term"), text("3")),
+            func.reverse(column("term")).label("reversed"),
+            postgresql_ops={"reversed": "text_pattern_ops"},
+        ),
+    )
 
     term: Mapped[str] = mapped_column(primary_key=True)
     chunk_count: Mapped[int] = mapped_column("chunkCount")

@@ -55,7 +55,6 @@ COPIES = {
     "a batch to be looked at": ('medq_batch_is_open(b."status") AND (b."nextLookAt"', "secs => :stranded_s)", 2),
     "a call that nobody sends": ('c."status" = \'waiting\' AND c."batchId" IS NULL AND (', "secs => :stranded_s)))", 2),
     "a round that is over": ('SELECT DISTINCT "jobId" FROM "LlmCall"', "IN ('ready', 'running'))", 3),
-    "the search of a batch": ("), weighted AS (", 'c."documentId" COLLATE "C", c."position"', 2),
 }
 
 

@@ -12,7 +12,6 @@ import unicodedata
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ from tests.support.scripted_llm import ORDER, ScriptedLlm
 from tests.support.surroundings import Platform
 from tests.support.told import events_of
 from worker.cli import call
-from worker.courses import document_store, passage_search, retrieval
+from worker.courses import document_store, passage_search, retrieval, weigh
 from worker.courses.document import CourseLabels, CourseQuery
 from worker.courses.embeddings import EmbeddingClient
 from worker.courses.files import count_other_kinds, find_files, find_links_out
@@ -47,6 +46,7 @@ from worker.courses.ingest import (
 )
 from worker.courses.retrieval import CORPUS_S, EMBEDDING_PAUSE_S, Retrieval
 from worker.courses.search import compose_query, drop_empty_names, index_terms
+from worker.courses.search.spelling import neighbourhood
 from worker.db.engine import Database, connect
 from worker.errors import UsageError
 from worker.questions.item import PendingItem
@@ -300,7 +300,7 @@ def test_scores_are_bm25s(database: Database, tmp_path: Path) -> None:
         score = 0.0
         for stem, weight in asked.terms.items():
             held = sum(stem in other for other in stems)
-            rarity = math.log(1 + (passage_search.SMALLEST_CORPUS - held + 0.5) / (held + 0.5))
+            rarity = math.log(1 + (weigh.SMALLEST_CORPUS - held + 0.5) / (held + 0.5))
             damping = 1.2 * (1 - 0.75 + 0.75 * sum(counts.values()) / average)
             score += weight * rarity * counts[stem] * 2.2 / (counts[stem] + damping)
         expected[text.strip()[:20]] = score
@@ -522,6 +522,62 @@ def test_a_batch_is_one_search_and_finds_what_bears_on_each_question(database: D
     assert len([statement for statement in statements if "CourseChunk" in statement]) == 1
 
 
+def test_what_no_passage_holds_costs_one_statement_and_only_then(database: Database, courses: Path) -> None:
+    ingest(database, courses)
+    corpus = database.transact(passage_search.read_corpus)
+
+    def asked(text: str) -> tuple[int, list[str]]:
+        changes: dict[str, Any] = {"type": "qroc", "text": text, "options": {}, "course": ""}
+        queries = [compose_query(name, pending(name, **changes).question) for name in ("torsion", "goutte")]
+        with counted(database) as statements:
+            found = database.transact(lambda c: passage_search.search_passages(c, queries, corpus))
+        return len(statements), [passage.title for passage in found["goutte"]]
+
+    assert asked("La torsion du cordon spermatique") == (2, ["torsion"])
+    assert asked("La torsoin du cordon sprematique") == (3, ["torsion"])
+    assert asked("La cryptorchidie") == (3, [])
+
+
+def test_words_are_looked_for_by_both_their_ends_in_an_index(database: Database, courses: Path) -> None:
+    ingest(database, courses)
+    # One that shares the beginning alone, one the end alone
+    places = [place for word in ("cremasteriem", "spremat") if (place := neighbourhood(word))]
+
+    def read(connection: sa.Connection) -> tuple[list[tuple[str, str]], str]:
+        statement, parameters = passage_search.neighbours_statement(places)
+        rows = [(row[0], row[1]) for row in connection.execute(statement, parameters)]
+        connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
+        plan = connection.execute(sa.text(f"EXPLAIN {statement.text}"), parameters).scalars()
+        return rows, "\n".join(plan)
+
+    rows, plan = database.transact(read)
+
+    assert sorted(rows) == [("cremasteriem", "b_cremasterien"), ("spremat", "b_spermat")]
+    assert {"CourseTerm_beginning_idx", "CourseTerm_end_idx"} <= set(re.findall(r"CourseTerm_\w+", plan))
+
+
+def test_a_subject_that_no_course_has_is_named_by_no_passage(database: Database, tmp_path: Path) -> None:
+    """Whatever the question shares besides: only what may be a misspelled word is left out of the judgement."""
+    for n in range(12):
+        text = f"# Maladie de Crohn {n}\n\nLa diarrhée chronique de l'adulte ; les fistules anales {n}.\n"
+        (tmp_path / f"crohn {n}.md").write_text(text, encoding="utf-8")
+    ingest(database, tmp_path)
+    corpus = database.transact(passage_search.read_corpus)
+
+    def names(text: str) -> set[bool]:
+        asked = compose_query("q", pending("goutte", type="qroc", text=text, options={}, course="").question)
+        found = database.transact(lambda c: passage_search.search_passages(c, [asked], corpus))
+        return {passage.names_subject for passage in found["q"]}
+
+    assert names("Diarrhée chronique de l'adulte ?") == {True}
+    assert names("Diarrhée chronique de l'amylose ?") == {False}
+    assert names("Fistules anales et tuberculose de l'adulte ?") == {False}
+    # Misspelled, in a form that the lists do not hold, too short to tell
+    assert names("Fistules anales chorniques ?") == {True}
+    assert names("Parmis les fistules anales, lesquelles comportent un risque ?") == {True}
+    assert names("Fistules anales : rôle de la CMV ?") == {True}
+
+
 def test_without_documents_nothing_is_asked_for_some_seconds(database: Database) -> None:
     now = [100.0]
     retrieval = Retrieval(database, clock=lambda: now[0])
@@ -589,11 +645,10 @@ def test_courses_are_found_by_their_words_alone(database: Database) -> None:
 
     assert len(texts) >= 300
     assert sum(question.key is not None for question in asked) >= 150
-    assert figures.recall_5 >= 0.95
-    assert figures.mrr >= 0.90
-    assert figures.by_kind.pop("misspelled") >= 0.75
+    assert figures.recall_5 >= 0.98
+    assert figures.mrr >= 0.93
     assert min(figures.by_kind.values()) >= 0.95
-    assert figures.off_corpus <= 0.10
+    assert figures.off_corpus <= 0.05
 
 
 def test_a_common_word_of_the_subject_does_not_name_it(database: Database, tmp_path: Path) -> None:
@@ -801,10 +856,7 @@ def stem_all(database: Database) -> None:
     )
 
 
-@pytest.mark.parametrize("has_trigrams", [False, True])
-def test_a_held_passage_is_not_found_whatever_stems_it_was_given(
-    database: Database, courses: Path, has_trigrams: bool
-) -> None:
+def test_a_held_passage_is_not_found_whatever_stems_it_was_given(database: Database, courses: Path) -> None:
     # Given a passage that is held, and stems for it all the same
     (courses / "Rhumatologie" / "goutte.md").write_text(f"{GOUTTE}\nNote : {ORDER}.\n", encoding="utf-8")
     ingest(database, courses)
@@ -815,16 +867,14 @@ def test_a_held_passage_is_not_found_whatever_stems_it_was_given(
     def search() -> dict[str, list[str]]:
         """Also as if its vector were the nearest."""
         with database.engine.connect() as connection:
-            corpus = replace(passage_search.read_corpus(connection), has_trigrams=has_trigrams)
-            if has_trigrams:
-                connection.execute(sa.text("CREATE EXTENSION IF NOT EXISTS pg_trgm"))
-            statement, told = passage_search.search_statement(queries, corpus, near=[(0, held.id), (1, held.id)])
+            corpus = passage_search.read_corpus(connection)
+            weighed = passage_search.weigh_queries(connection, queries, corpus)
+            near = [(0, held.id), (1, held.id)]
+            statement, told = passage_search.search_statement(queries, weighed, corpus, near=near)
             rows = connection.execute(statement, told).mappings().all()
             return {q.item_id: [r["title"] for r in rows if r["item"] == n] for n, q in enumerate(queries)}
 
     # Then no search brings it, until somebody allows it
-    if has_trigrams and not query(database, "SELECT 1 FROM pg_available_extensions WHERE name = 'pg_trgm'"):
-        pytest.skip("this PostgreSQL has no pg_trgm")
     assert search() == {"goutte": [], "torsion": ["torsion"]}
     assert allow_all(database) == 1
     assert search()["goutte"] == ["goutte"]

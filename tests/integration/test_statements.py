@@ -20,10 +20,7 @@ FILES = sorted(ROOT.rglob("*.sql"))
 NUMBERED: sa.Dialect = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 DIMENSIONS = 3
 # What stands in a statement that needs an extension, and how the database is given it where the server can.
-EXTENSIONS = (
-    (("similarity(",), document_store.add_trigrams),
-    (("CourseVector", "::vector"), lambda c: document_store.add_vectors(c, "some model", DIMENSIONS)),
-)
+EXTENSIONS = ((("CourseVector", "::vector"), lambda c: document_store.add_vectors(c, "some model", DIMENSIONS)),)
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 
 from worker.courses import passage_search
 from worker.courses.document import INDEX_VERSION, CourseLabels, FoundPassage
-from worker.courses.index_terms import LEVELS, PREFIX, stored_stem
+from worker.courses.index_terms import stored_stem
 from worker.courses.search import (
     choose_excerpts,
     compose_query,
@@ -105,22 +104,13 @@ def test_other_stems_are_another_version_of_the_index() -> None:
     assert list(index_terms(text)) == STEMS_OF_THIS_VERSION[INDEX_VERSION].split()
 
 
-@pytest.mark.parametrize("name", ["search", "search_misspelled"])
-def test_the_statement_holds_the_figures_of_bm25_and_the_letters_of_the_index(name: str) -> None:
-    text = dict(read_statements(Path(passage_search.__file__).with_suffix(".sql")))[name]
+def test_the_statement_holds_the_figures_of_bm25_and_the_letters_of_the_index() -> None:
+    text = dict(read_statements(Path(passage_search.__file__).with_suffix(".sql")))["search"]
 
-    # What a level adds to the one before, at a passage of common length
-    worth = [times * (K1 + 1) / (times + K1) for times in (0, 1, *LEVELS)]
-    levels = zip((1, *LEVELS), itertools.pairwise(worth), strict=True)
-    rows = [
-        f"({level}, '{stored_stem('', level)[:-1]}', {after - before:.6f}::float8)" for level, (before, after) in levels
-    ]
-    assert f"(VALUES {', '.join(rows)})" in text
     assert f"starts_with(t.lexeme, '{stored_stem('')}')" in text
     assert f"{K1} * (1 - {B} + {B} * sum(times)" in text
     assert text.count(f"s.times * {K1 + 1} / (s.times + l.damping)") == 2
-    assert f"/ {worth[2]:.6f}))" in text
-    assert (name == "search_misspelled") == (f"LIKE '{PREFIX}\\_%'" in text)
+    assert f"/ {2 * (K1 + 1) / (2 + K1):.6f}))" in text
 
 
 @given(st.text(alphabet="aàâbcçdeéèêëfghiîïjlmnoôœprstuùûvxyz '-,.012345", max_size=200))
@@ -344,9 +334,8 @@ def test_a_place_is_named_for_people(
     assert describe_place(found) == expected
 
 
-@pytest.mark.parametrize("name", ["search", "search_misspelled"])
-def test_every_search_passes_over_held_passages_wherever_it_chooses(name: str) -> None:
-    text = dict(read_statements(Path(passage_search.__file__).with_suffix(".sql")))[name]
+def test_the_search_passes_over_held_passages_wherever_it_chooses() -> None:
+    text = dict(read_statements(Path(passage_search.__file__).with_suffix(".sql")))["search"]
 
     # Among those that share words, among those that are near, and of what is shown at last
     assert len(re.findall(r'"heldFor" IS NULL OR \w\."allowedAt" IS NOT NULL', text)) == 3

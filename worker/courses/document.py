@@ -99,7 +99,7 @@ class HeldPassage:
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """How much there is to search, and what the server can search it with.
+    """How much there is to search, and whether with vectors.
 
     `terms`: the stems of all passages, each as often as it stands there. `outdated`: documents whose stems an earlier
     release made; they are found once `medq courses reindex` has been run. `unchecked`: documents that are searched and
@@ -111,7 +111,6 @@ class Corpus:
     terms: int = 0
     outdated: int = 0
     unchecked: int = 0
-    has_trigrams: bool = False
     has_vectors: bool = False  # of the embedding model in use
 
 
@@ -119,7 +118,8 @@ class Corpus:
 class CourseQuery:
     """What to look for on behalf of one item: stems with their weight (0–1), the same in words, and where first.
 
-    `asking`: those of the stems that are asked of any subject; `subject`: the others of the question's own words.
+    `asking`: those of the stems that are asked of any subject; `subject`: the others of the question's own words;
+    `spelled_out`: those that abbreviations stand for.
     """
 
     item_id: str
@@ -129,6 +129,7 @@ class CourseQuery:
     specialty_key: str | None
     asking: frozenset[str] = frozenset()
     subject: frozenset[str] = frozenset()
+    spelled_out: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ class FoundPassage:
     `score` is BM25's. `coverage` is what the query's stems that stand in it are worth, over what the query's best ones
     are (0–1 and a little above); `breadth` over how many stems, as if all were worth the same, the query is spread;
     `names_subject`: a subject stem stands in it that is about as rare as the query's rarest, or the query has none (a
-    word that no passage holds is the rarest where pg_trgm tells that it is not a misspelled one);
+    word that no passage holds, under no spelling, is the rarest there is);
     `scope` 0 = same level and specialty, 1 = same specialty, 2 = no specialty given, 3 = elsewhere;
     `similarity` the cosine of the vectors, None without.
     """

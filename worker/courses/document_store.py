@@ -219,11 +219,6 @@ def flush_index(connection: sa.Connection) -> None:
     connection.execute(SQL["flush_index"])
 
 
-def add_trigrams(connection: sa.Connection) -> bool:
-    """Have misspelled words found by trigrams, where the server can."""
-    return bool(connection.execute(SQL["add_trigrams"]).scalar_one())
-
-
 def add_vectors(connection: sa.Connection, model: str, dimensions: int) -> bool:
     """Make room for this model's vectors, where the server can."""
     return bool(connection.execute(SQL["add_vectors"], {"model": model, "dimensions": dimensions}).scalar_one())

@@ -114,10 +114,6 @@ WHERE "id" = :id;
 SELECT gin_clean_pending_list(c.oid::regclass) FROM pg_class c
 WHERE c.oid = '"CourseChunk_search_idx"'::regclass AND pg_has_role(c.relowner, 'USAGE');
 
--- name: add_trigrams
--- Have misspelled words found by trigrams; false where the server cannot.
-SELECT medq_add_course_trigrams();
-
 -- name: add_vectors
 -- Make room for the vectors of a model; false where the server cannot.
 SELECT medq_add_course_vectors(:model, :dimensions);

@@ -20,6 +20,11 @@ def stored_stem(term: str, level: int = 1) -> str:
     return f"{PREFIX}{'' if level == 1 else level}_{term}"
 
 
+def own_stem(stored: str) -> str:
+    """The stem that is stored so, without what stands before it."""
+    return stored.partition("_")[2]
+
+
 def lexemes(terms: Mapping[str, int]) -> str:
     """A passage's stems as the text of a tsvector: as many positions as there are occurrences, and the levels."""
     parts = []

@@ -65,7 +65,6 @@ def ingest_files(database: Database, files: Iterable[Path], given: CourseLabels)
     The same content again changes nothing but its labels; a changed file replaces its passages; of several files with
     the same content the first counts. What is `given` wins over what folders tell (`DCEM2/Cardiologie/…`).
     """
-    database.transact(document_store.add_trigrams)
     seen: dict[str, Path] = {}
     with DocumentReader() as reader:
         for path in files:

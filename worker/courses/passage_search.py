@@ -1,10 +1,11 @@
 """Searches the course passages for a whole batch at once.
 
-What a word is worth looking for, and what is done with what is found, is not decided here.
+What a word is worth, and what is done with what is found, is not decided here.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,26 +13,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from worker.courses.document import INDEX_VERSION, Corpus, CourseLabels, CourseQuery, FoundPassage
-from worker.courses.index_terms import stored_stem, vector_text
+from worker.courses.index_terms import own_stem, stored_stem, vector_text
 from worker.courses.orders import ORDERS_VERSION
+from worker.courses.search.spelling import Neighbourhood, Spelling, neighbourhood, spell
+from worker.courses.weigh import WeighedQuery, weigh_query
 from worker.db.statements import load_statements
 
-# A search reads at most so many passages per question to find the rarest words, and looks at the best of them whole.
-POSTINGS_PER_QUERY = 1_000
-LONGEST_LIST = 20_000  # of a question whose rarest word is not rare
-FREQUENT_TERMS = 3
-FEW_TERMS = 3  # of more that some passage holds, a candidate shares two
 CANDIDATES_PER_SCOPE = 24
-# The words of the best imaginable passage: a long case must not make every passage look poor.
-IDEAL_TERMS = 12
-# Below so many passages, how often a word occurs says little about how rare it is.
-SMALLEST_CORPUS = 1_000
-# Okapi BM25 with Lucene's constants (Robertson and Zaragoza, The probabilistic relevance framework, 2009): in the SQL.
-# What is asked of any subject counts for so much when it is judged what a passage is about.
-ASKING = 0.35
-# A passage names the subject that holds one of its words as rare, or nearly so, as the rarest of the question's own:
-# of `insuffisance rénale chronique` a passage on another insufficiency does not.
-SUBJECT_SHARE = 0.7
+# Of the words of a question that no passage holds, so many are looked for under another spelling, its own words first.
+MOST_UNKNOWN = 8
 STATEMENT_TIMEOUT_MS = 2_000
 
 SQL = load_statements(__file__)
@@ -48,7 +38,7 @@ class Vectors:
 def read_corpus(connection: sa.Connection, *, model: str | None = None) -> Corpus:
     """How much there is to search, and whether with vectors of `model`. Cheap: it counts documents, not passages."""
     told = connection.execute(SQL["read_corpus"], {"version": INDEX_VERSION, "orders": ORDERS_VERSION}).one()
-    documents, chunks, terms, outdated, unchecked, has_trigrams, has_vectors = told
+    documents, chunks, terms, outdated, unchecked, has_vectors = told
     if documents and has_vectors and model is not None:
         has_vectors = connection.execute(SQL["has_vectors_of"], {"model": model}).scalar_one()
     return Corpus(
@@ -57,7 +47,6 @@ def read_corpus(connection: sa.Connection, *, model: str | None = None) -> Corpu
         terms=int(terms),
         outdated=outdated,
         unchecked=unchecked,
-        has_trigrams=has_trigrams,
         has_vectors=bool(documents and has_vectors and model is not None),
     )
 
@@ -65,56 +54,110 @@ def read_corpus(connection: sa.Connection, *, model: str | None = None) -> Corpu
 def search_passages(
     connection: sa.Connection, queries: Sequence[CourseQuery], corpus: Corpus, *, vectors: Vectors | None = None
 ) -> dict[str, list[FoundPassage]]:
-    """Search for a whole batch in one statement; by item id, the passages that share most with each query.
+    """Search for a whole batch at once; by item id, the passages that share most with each query.
 
-    Deterministic for the same store. With vectors, those that are near are candidates too, and all are told how near.
-    Raises whatever PostgreSQL does, after two seconds at the latest.
+    Two statements, and a third where the questions hold words that no passage does. Deterministic for the same store.
+    With vectors, those that are near are candidates too, and all are told how near. Raises whatever PostgreSQL does,
+    after two seconds at the latest.
     """
-    connection.execute(SQL["limit_time"], {"milliseconds": str(STATEMENT_TIMEOUT_MS)})
+    weighed = weigh_queries(connection, queries, corpus)
     near = [] if vectors is None else _find_nearest(connection, vectors)
-    statement, parameters = search_statement(queries, corpus, near=near)
+    statement, parameters = search_statement(queries, weighed, corpus, near=near)
     rows = connection.execute(statement, parameters).mappings().all()
     similarity = {} if vectors is None else _compare(connection, vectors, rows)
     found: dict[str, list[FoundPassage]] = {query.item_id: [] for query in queries}
     for row in rows:
-        found[queries[row["item"]].item_id].append(_passage(row, similarity.get((row["item"], row["id"]))))
+        number = row["item"]
+        if weighed[number].about:
+            passage = _passage(row, weighed[number], similarity.get((number, row["id"])))
+            found[queries[number].item_id].append(passage)
     return found
 
 
+def weigh_queries(connection: sa.Connection, queries: Sequence[CourseQuery], corpus: Corpus) -> list[WeighedQuery]:
+    """What the words of each query are worth here; misspelled ones as the words of the courses that are meant."""
+    terms = {stored_stem(term) for query in queries for term in query.terms}
+    limits = {"milliseconds": str(STATEMENT_TIMEOUT_MS), "terms": sorted(terms)}
+    told = connection.execute(SQL["find_terms"], limits)
+    passages = {own_stem(row[0]): row[1] for row in told if row[0] is not None}
+    spelling = _spell(connection, queries, passages)
+    return [weigh_query(query, passages, spelling, corpus=corpus.chunks) for query in queries]
+
+
+def _spell(connection: sa.Connection, queries: Sequence[CourseQuery], passages: dict[str, int]) -> Spelling:
+    """What the words stand for that no passage holds; `passages` learns of those that are meant."""
+    unknown = {term for query in queries for term in query.terms if term not in passages}
+    sought: dict[str, Neighbourhood] = {}
+    for query in queries:
+        places = (neighbourhood(term) for term in query.terms if term in unknown)
+        sought.update({place.stem: place for place in [one for one in places if one is not None][:MOST_UNKNOWN]})
+    neighbours: dict[str, dict[str, int]] = defaultdict(dict)
+    if sought:
+        statement, parameters = neighbours_statement(list(sought.values()))
+        for stem, term, count in connection.execute(statement, parameters):
+            neighbours[stem][own_stem(term)] = count
+    for words in neighbours.values():
+        passages.update(words)
+    return spell(unknown, neighbours)
+
+
+def neighbours_statement(places: Sequence[Neighbourhood]) -> tuple[sa.TextClause, dict[str, Any]]:
+    """The statement that finds the words of the courses near others, and its parameters, also for showing its plan.
+
+    Words that begin with `abc` lie from `abc` to before `abd`; those that end with it do so read backwards.
+    """
+    by_length = [(place, length) for place in places for length in place.lengths]
+    beginnings = [stored_stem(place.beginning) for place, _ in by_length]
+    ends = [place.end[::-1] for place, _ in by_length]
+    parameters: dict[str, Any] = {
+        "words": [place.stem for place, _ in by_length],
+        "lengths": [len(stored_stem("")) + length for _, length in by_length],
+        "initials": [stored_stem(place.stem[0]) for place, _ in by_length],
+        "beginnings": beginnings,
+        "beyond_beginnings": [_beyond(text) for text in beginnings],
+        "ends": ends,
+        "beyond_ends": [_beyond(text) for text in ends],
+    }
+    return SQL["find_neighbours"], parameters
+
+
+def _beyond(text: str) -> str:
+    return text[:-1] + chr(ord(text[-1]) + 1)
+
+
 def search_statement(
-    queries: Sequence[CourseQuery], corpus: Corpus, *, near: Sequence[tuple[int, str]] = ()
+    queries: Sequence[CourseQuery],
+    weighed: Sequence[WeighedQuery],
+    corpus: Corpus,
+    *,
+    near: Sequence[tuple[int, str]] = (),
 ) -> tuple[sa.TextClause, dict[str, Any]]:
     """The statement of `search_passages` and its parameters, also for showing its plan.
 
     `near`: passages that are candidates whatever they share, each with the number of its query.
     """
-    asked = [
-        (number, stored_stem(term), weight, weight * (ASKING if term in query.asking else 1.0), term in query.subject)
-        for number, query in enumerate(queries)
-        for term, weight in query.terms.items()
-    ]
+    terms = [(number, term) for number, query in enumerate(weighed) for term in query.terms if term.passages]
+    lookups = [(number, one) for number, query in enumerate(weighed) for one in query.lookups]
     parameters: dict[str, Any] = {
-        "items": [number for number, *_ in asked],
-        "terms": [term for _, term, *_ in asked],
-        "weights": [float(weight) for _, _, weight, *_ in asked],
-        "shares": [float(share) for *_, share, _ in asked],
-        "subjects": [subject for *_, subject in asked],
+        "items": [number for number, _ in terms],
+        "terms": [stored_stem(term.stem) for _, term in terms],
+        "worths": [term.worth for _, term in terms],
+        "abouts": [term.about for _, term in terms],
+        "subjects": [term.is_subject for _, term in terms],
+        "look_up_items": [number for number, _ in lookups],
+        "look_ups": [one.query for _, one in lookups],
+        "look_up_worths": [one.worth for _, one in lookups],
+        "look_up_levels": [one.level for _, one in lookups],
         "numbers": list(range(len(queries))),
         "levels": [query.level for query in queries],
         "specialty_keys": [query.specialty_key for query in queries],
+        "leasts": [query.least for query in weighed],
         "near_items": [number for number, _ in near],
         "near_ids": [chunk_id for _, chunk_id in near],
-        "corpus": max(corpus.chunks, SMALLEST_CORPUS),
-        "ideal_terms": IDEAL_TERMS,
-        "subject_share": SUBJECT_SHARE,
-        "postings": POSTINGS_PER_QUERY,
-        "longest": LONGEST_LIST,
-        "frequent": FREQUENT_TERMS,
-        "few": FEW_TERMS,
         "candidates": CANDIDATES_PER_SCOPE,
         "average": max(1.0, corpus.terms / max(1, corpus.chunks)),
     }
-    return SQL["search_misspelled" if corpus.has_trigrams else "search"], parameters
+    return SQL["search"], parameters
 
 
 def _find_nearest(connection: sa.Connection, vectors: Vectors) -> list[tuple[int, str]]:
@@ -137,7 +180,7 @@ def _numbered(vectors: Vectors) -> dict[str, Any]:
     return {"model": vectors.model, "numbers": list(range(len(texts))), "vectors": texts}
 
 
-def _passage(row: Mapping[Any, Any], similarity: float | None) -> FoundPassage:
+def _passage(row: Mapping[Any, Any], weighed: WeighedQuery, similarity: float | None) -> FoundPassage:
     return FoundPassage(
         chunk_id=row["id"],
         document_id=row["documentId"],
@@ -148,9 +191,9 @@ def _passage(row: Mapping[Any, Any], similarity: float | None) -> FoundPassage:
         page=row["page"],
         last_page=row["lastPage"],
         score=float(row["score"]),
-        coverage=float(row["coverage"]),
-        breadth=float(row["breadth"]),
-        names_subject=row["names_subject"],
+        coverage=float(row["about"]) / weighed.about,
+        breadth=weighed.breadth,
+        names_subject=weighed.names_subject(row["subject"]),
         scope=row["scope"],
         similarity=similarity,
     )

@@ -49,6 +49,13 @@ def stem_words(text: str) -> Iterator[str]:
         yield from _stems_of(found[0])
 
 
+def spelled_out(text: str) -> Iterator[str]:
+    """The stems of what its abbreviations stand for."""
+    for found in _WORD.finditer(text):
+        if (words := _expand(found[0])) is not None:
+            yield from stem_words(words)
+
+
 @lru_cache(maxsize=200_000)
 def _stems_of(word: str) -> tuple[str, ...]:
     expansion = _expand(word)
@@ -116,10 +123,16 @@ def equivalents() -> dict[str, str]:
 
 
 @cache
-def asking_stems() -> frozenset[str]:
-    """Stems of what is asked of a subject, whatever the subject: `traitement`, `définition`, `évoquer`."""
+def asking_words() -> frozenset[str]:
+    """What is asked of a subject, whatever the subject: `traitement`, `définition`, `évoquer`."""
     lines = _data("asking_words.txt").splitlines()
-    return frozenset(stem for line in lines if not line.startswith("#") for stem in stem_words(line))
+    return frozenset(word for line in lines if not line.startswith("#") for word in line.split())
+
+
+@cache
+def asking_stems() -> frozenset[str]:
+    """The stems of those words."""
+    return frozenset(stem for word in asking_words() for stem in stem_words(word))
 
 
 def drop_empty_names(name: str) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from worker.courses.document import CourseQuery
-from worker.courses.search.analysis import asking_stems, drop_empty_names, stem_words
+from worker.courses.search.analysis import asking_stems, drop_empty_names, spelled_out, stem_words
 from worker.questions.question import Question, fold_name
 
 # The question itself tells most; a case holds much that the question does not turn on.
@@ -34,6 +34,7 @@ def compose_query(item_id: str, question: Question) -> CourseQuery:
         specialty_key=fold_specialty(question.specialty),
         asking=asking_stems().intersection(dict(kept)),
         subject=frozenset(term for term, weight in kept if weight == TEXT_WEIGHT) - asking_stems(),
+        spelled_out=frozenset(spelled_out(question.text)),
     )
 
 

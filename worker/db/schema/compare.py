@@ -14,8 +14,6 @@ from schema.routines import differing_routines
 from schema.scripts import created_objects, present_objects, up_scripts
 from worker.db.schema.migrate import connected, read_revision
 
-# Made only where the server has the extension it needs, so neither its presence nor its absence is a difference.
-OPTIONAL = frozenset({"CourseTerm_term_trgm_idx"})
 # Tables of the platform in which the worker writes rows, and how a column reads without which it cannot.
 WRITTEN = frozenset({"AiValidationJob", "ClinicalCase", "Course", "Question", "Specialty"})
 OBLIGATORY = re.compile(r" NOT NULL$")
@@ -74,8 +72,6 @@ def list_differences(expected: Catalogue, found: Catalogue, source: str) -> list
     tables = {part.table for part in expected.keys() & found.keys() if part.kind == "table"}
     sentences = []
     for part in sorted(expected.keys() | found.keys()):
-        if part.name in OPTIONAL:
-            continue
         if part.kind != "table" and part.table not in tables:
             continue
         if part not in found:

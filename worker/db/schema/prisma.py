@@ -1,7 +1,7 @@
 """Writes schema.prisma from the models, so that a table is described once: `make prisma`.
 
 What the models do not hold (views, and the tables that keep our version) is in the template. Checks, partial indexes,
-functions and triggers are left out: Prisma's language has no words for them.
+those with an operator class, functions and triggers are left out: Prisma's language has no words for them.
 """
 
 from __future__ import annotations
@@ -194,7 +194,8 @@ def _block_attributes(table: sa.Table) -> Iterator[str]:
 
 def _plain_indexes(table: sa.Table) -> list[sa.Index]:
     places = {column.name: place for place, column in enumerate(table.columns)}
-    plain = [i for i in table.indexes if i.dialect_options["postgresql"]["where"] is None]
+    options = [(i, i.dialect_options["postgresql"]) for i in table.indexes]
+    plain = [i for i, said in options if said["where"] is None and not said["ops"]]
     return sorted(plain, key=lambda i: (not i.unique, [places[_field(e).partition("(")[0]] for e in i.expressions]))
 
 

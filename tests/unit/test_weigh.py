@@ -1,0 +1,98 @@
+"""What words are worth, and what the index is asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.courses.document import CourseQuery
+from worker.courses.search.bm25 import K1 as TEXTBOOK_K1
+from worker.courses.search.spelling import Spelling
+from worker.courses.weigh import (
+    ASKING,
+    FREQUENT_TERMS,
+    GAINS,
+    IDEAL_TERMS,
+    LONGEST_LIST,
+    POSTINGS_PER_QUERY,
+    WeighedQuery,
+    weigh_query,
+)
+
+CORPUS = 10_000
+
+
+def weighed(passages: Mapping[str, int], spelling: Spelling | None = None, **changes: frozenset[str]) -> WeighedQuery:
+    """A question of these words, all its own and of weight 1."""
+    fields = {"subject": frozenset(passages), **changes}
+    query = CourseQuery("q", dict.fromkeys(passages, 1.0), "", None, None, **fields)
+    return weigh_query(query, {k: v for k, v in passages.items() if v}, spelling or Spelling(), corpus=CORPUS)
+
+
+def test_levels_of_occurrences_add_up_to_bm25s_saturation() -> None:
+    told = 0.0
+    for level, gain in GAINS:
+        told += gain
+        assert told == pytest.approx(level * (TEXTBOOK_K1 + 1) / (level + TEXTBOOK_K1))
+
+
+def test_a_word_that_no_passage_holds_is_the_subject() -> None:
+    found = weighed({"diarrh": 20, "amylos": 0})
+
+    assert found.subject == pytest.approx(math.log(1 + (CORPUS + 0.5) / 0.5))
+    worth = {term.stem: term.about for term in found.terms}
+    assert not found.names_subject(worth["diarrh"])
+    assert not found.names_subject(None)
+    # A word that may be misspelled is no sure subject; alone it leaves none that a passage could name
+    assert weighed({"diarrh": 20, "crohn": 0}, Spelling(unsure=frozenset({"crohn"}))).names_subject(worth["diarrh"])
+    assert not weighed({"crohn": 0}, Spelling(unsure=frozenset({"crohn"}))).names_subject(99.0)
+    # And of a question without a word of its own any passage may speak
+    assert weighed({"trait": 20}, subject=frozenset()).names_subject(None)
+
+
+def test_a_misspelled_word_is_the_one_that_is_meant() -> None:
+    spelling = Spelling({"diahrr": "diarrh", "parm": "", "comportent": "comport"})
+    query = CourseQuery(
+        "q",
+        {"diahrr": 1.0, "diarrh": 0.4, "parm": 1.0, "comportent": 1.0},
+        "",
+        None,
+        None,
+        subject=frozenset({"diahrr", "comportent"}),
+    )
+
+    found = weigh_query(query, {"diarrh": 20}, spelling, corpus=CORPUS)
+
+    (asked, diarrhoea) = found.terms
+    assert (diarrhoea.stem, diarrhoea.passages, diarrhoea.is_subject) == ("diarrh", 20, True)
+    assert diarrhoea.worth == pytest.approx(math.log(1 + (CORPUS - 20 + 0.5) / 20.5))
+    # What is asked of any subject is none, in whatever form
+    assert (asked.stem, asked.is_subject) == ("comport", False)
+    assert asked.about == pytest.approx(ASKING * asked.worth)
+
+
+def test_an_abbreviation_is_known_when_one_of_its_words_is() -> None:
+    written_out = frozenset({"insulinodepend", "diabet"})
+
+    assert weighed({"insulinodepend": 0, "diabet": 20}, spelled_out=written_out).names_subject(6.1)
+    assert not weighed({"insulinodepend": 0, "diabet": 0}, spelled_out=written_out).names_subject(6.1)
+
+
+@given(st.dictionaries(st.text("abcdef", min_size=3, max_size=5), st.integers(0, 30_000), max_size=40))
+def test_the_index_is_asked_for_few_passages_and_for_rare_words_first(passages: dict[str, int]) -> None:
+    found = weighed(passages)
+
+    alone = [one.query for one in found.lookups if one.level == 1 and "&" not in one.query]
+    read = [passages[query.partition("_")[2]] for query in alone]
+    held = sorted(count for count in passages.values() if count)
+    assert read == held[: len(read)]
+    assert sum(read[:1]) <= LONGEST_LIST
+    assert len(read) <= 1 or sum(read) <= POSTINGS_PER_QUERY
+    assert len([one for one in found.lookups if "&" in one.query]) <= FREQUENT_TERMS
+    # The best imaginable passage: never more than all words, spread over as many as it holds at most
+    assert found.about <= sum(term.about for term in found.terms) + 1e-9
+    assert found.breadth <= min(len(passages), IDEAL_TERMS) + 1e-9
