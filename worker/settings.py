@@ -162,6 +162,11 @@ class Settings(BaseSettings):
         return find_zone(value.strip()).key
 
     @property
+    def max_file_bytes(self) -> int:
+        """`max_file_mb` in bytes: the megabytes are binary ones."""
+        return int(self.max_file_mb * 1024 * 1024)
+
+    @property
     def has_llm(self) -> bool:
         """True when a real endpoint is configured; else the embedded model answers."""
         return bool(self.openai_api_key or self.openai_base_url or self.azure_endpoint)

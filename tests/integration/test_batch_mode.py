@@ -19,6 +19,7 @@ from tests.support.scripted_llm import ScriptedLlm
 from tests.support.surroundings import PRICES, Platform, asked_once
 from tests.support.workbooks import knowing, make_workbook
 from worker.jobs.invariants import look
+from worker.messages import row_reasons
 from worker.runtime.container import build_worker
 from worker.settings import Settings
 
@@ -319,7 +320,7 @@ def test_content_that_is_refused_is_halved_down_to_its_question(
     assert (job["status"], job["failedAnalyses"]) == ("failed", 4)
     assert llm.stats()["batches"]["lines"] == [1, 2, 4]
     reasons = {row["reason"] for row in batched.rows('SELECT "reason" FROM "AiValidationItem"')}
-    assert reasons == {"Aucune analyse acceptable après plusieurs essais (contenu refusé par le fournisseur)."}
+    assert reasons == {row_reasons.refused("content_filter")}
     assert look(batched.engine, grace_s=0) == []
 
 

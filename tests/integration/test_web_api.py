@@ -138,6 +138,10 @@ def test_the_same_key_makes_one_job(site: Platform, web: Web) -> None:
     assert again["id"] == first["id"]
     other = web.post_file("/api/v1/jobs", "a.xlsx", data, {"instructions": "Autre"}, user=TEACHER, headers=headers)
     assert "a déjà servi" in detail(other, 422)
+    # Another file of the same name and size is another one: what was corrected in it is not lost
+    corrected = data[:-1] + bytes([data[-1] ^ 1])
+    other = web.post_file("/api/v1/jobs", "a.xlsx", corrected, user=TEACHER, headers=headers)
+    assert "a déjà servi" in detail(other, 422)
     # A key is its user's
     assert ok(web.post_file("/api/v1/jobs", "a.xlsx", data, user=ADMIN, headers=headers), 201)["id"] != first["id"]
     assert ok(web.post_file("/api/v1/jobs", "a.xlsx", data, user=TEACHER), 201)["id"] != first["id"]

@@ -131,6 +131,11 @@ def test_a_teacher_uploads_follows_settles_and_takes_back(site: Platform, web: W
     first, again = (teacher.upload("/taches", "Contrôle.xlsx", data, fields) for _ in range(2))
     assert first.status == 303
     assert first.headers["location"] == again.headers["location"]
+    # Gone back to, with a letter corrected in a file of the same size, it makes another one
+    corrected = teacher.upload("/taches", "Contrôle.xlsx", data[:-1] + bytes([data[-1] ^ 1]), fields)
+    assert corrected.status == 303
+    assert corrected.headers["location"] != first.headers["location"]
+    site.execute('DELETE FROM "AiValidationJob" WHERE "id" = :id', id=corrected.headers["location"].rpartition("/")[2])
     job_page = first.headers["location"]
     job_id = job_page.rpartition("/")[2]
     with site.workers(1):

@@ -70,7 +70,7 @@ def test_anything_else_is_unreadable_and_quoted(cell: str) -> None:
     assert row.question is not None
     assert row.question.official_key is None
     assert [(f.code, f.message, f.column) for f in row.findings] == [
-        ("unreadable_key", f"Clé illisible, non retenue : « {cell} ».", "reponse")
+        ("unreadable_key", f"Clé illisible, non retenue : « {cell} ». L'écrire en lettres (A, BD).", "reponse")
     ]
 
 
@@ -80,7 +80,13 @@ def test_a_letter_past_the_options_spoils_the_whole_key() -> None:
     assert row.question is not None
     assert row.question.official_key is None
     assert [(f.code, f.message) for f in row.findings] == [
-        ("letter_without_option", "Clé « B, C, D, E, F » non retenue : elle désigne une option absente (F).")
+        (
+            "letter_without_option",
+            (
+                "Clé « B, C, D, E, F » non retenue : elle désigne une option absente (F). Corriger la clé, ou ajouter "
+                "l'option."
+            ),
+        )
     ]
 
 

@@ -33,7 +33,7 @@ def test_a_widened_database_takes_every_real_question(key: str | None, options: 
 def test_a_strict_database_refuses_a_key_of_several_letters_and_says_what_to_do() -> None:
     assert SINGLE_LETTER.refusal(question(), "ABE") == (
         "La base n'accepte qu'une seule lettre par clé ; la clé ABE en a 3. "
-        "Appliquer la révision 004 du schéma, puis relancer la tâche."
+        "Demander à l'exploitant d'appliquer « medq schema upgrade », puis relancer la tâche."
     )
 
 

@@ -73,7 +73,7 @@ def test_the_demonstration_model_is_always_owned_up_to() -> None:
 
 def test_a_failed_item_says_what_was_wrong_with_the_last_reply() -> None:
     assert row_reasons.refused("unknown_letter") == (
-        "Aucune analyse acceptable après plusieurs essais (lettre inexistante)."
+        "Aucune analyse acceptable (lettre inexistante) : relancer la tâche, ou corriger la question et la renvoyer."
     )
     assert "aucune réponse" in row_reasons.refused(None)
 
@@ -83,6 +83,22 @@ def test_a_refusal_without_words_of_its_own_never_shows_its_code() -> None:
 
     assert "some_new_code" not in sentence
     assert "réponse non conforme" in sentence
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        (1, "0,001"),
+        (1024, "0,001"),
+        (4096, "0,004"),
+        (50 * 2**20, "50"),
+        (50 * 2**20 + 1, "50,1"),
+        (13_000_000, "12,4"),
+        (1_200_000_000, "1144,5"),
+    ],
+)
+def test_a_size_looks_larger_than_the_limit_that_it_passes(size: int, expected: str) -> None:
+    assert phrases.megabytes(size) == expected
 
 
 @pytest.mark.parametrize(

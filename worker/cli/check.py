@@ -43,12 +43,12 @@ def check(
     options = parse_config(config)
     from worker.llm.prices import load_prices
     from worker.settings import Settings
-    from worker.upload.check import MEGABYTE, Uploaded, check_file
+    from worker.upload.check import Uploaded, check_file
     from worker.upload.reading import ReaderKilled
 
     settings = Settings.load()
     with file.open("rb") as source:
-        data = source.read(int(settings.max_file_mb * MEGABYTE) + 1)  # one more than is allowed says enough
+        data = source.read(settings.max_file_bytes + 1)  # one more than is allowed says enough
     try:
         found = check_file(Uploaded(data, file.name, options), settings, load_prices(settings.prices))
     except ReaderKilled:

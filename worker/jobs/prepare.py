@@ -59,7 +59,7 @@ def prepare(context: Context, task: Task) -> None:
     config = JobConfig.parse(task.job.config)
     _check_prices(context, config)
     context.check_batch_mode(config)
-    max_bytes = int(context.settings.max_file_mb * 1024 * 1024)
+    max_bytes = context.settings.max_file_bytes
     data = context.storage.read(task.job.file_url or "", max_bytes=max_bytes)
     name = task.job.original_file_name
     sheets = read_sheets(data, name, max_bytes=max_bytes, max_rows=context.settings.max_rows)

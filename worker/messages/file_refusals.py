@@ -26,9 +26,8 @@ EMPTY = "Le fichier est vide : le vérifier, puis le renvoyer."
 
 
 def too_large(max_bytes: int) -> str:
-    """An upload that is not taken. `max_bytes` is set in binary megabytes, and shown as it was set."""
-    limit = f"{max_bytes / (1024 * 1024):.1f}".removesuffix(".0").replace(".", ",")
-    return f"Le fichier dépasse la taille maximale de {limit} Mo : le partager en plusieurs fichiers."
+    """An upload that is not taken."""
+    return f"Le fichier dépasse la taille maximale de {megabytes(max_bytes)} Mo : le partager en plusieurs fichiers."
 
 
 def larger_than_read(size: int, max_bytes: int) -> str:

@@ -29,10 +29,10 @@ def rows_gone(there: int, read: int) -> str:
 # -- the service itself
 
 PREPARE_QUARANTINED = (
-    "La lecture du fichier a interrompu le service trois fois de suite. Vérifier le fichier, puis relancer la tâche."
+    "La lecture du fichier a interrompu le service à plusieurs reprises. Vérifier le fichier, puis relancer la tâche."
 )
 FINISH_QUARANTINED = (
-    "L'écriture du classeur corrigé a interrompu le service trois fois de suite. Les questions sont enregistrées ; "
+    "L'écriture du classeur corrigé a interrompu le service à plusieurs reprises. Les questions sont enregistrées ; "
     "relancer la tâche pour écrire le classeur."
 )
 BEGUN_BEFORE = (

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 NAMES_SHOWN = 5  # of sheets, columns and findings that a sentence names
 COLUMNS_SHOWN, COLUMN_CHARACTERS = 12, 40  # of a header row that a refusal quotes
+MEGABYTE = 1024 * 1024  # bytes
 RUNS_SHOWN = 10  # of row numbers: `7 à 9` is one
 
 
@@ -23,14 +24,16 @@ def duration(seconds: float) -> str:
 
 
 def dollars(amount: Decimal | float) -> str:
-    """`2,00 $`, and as many decimals as a small amount needs to be told from nothing: `0,0042 $`."""
+    """`2,00 $`, and four decimals below a dollar: `0,0042 $`."""
     digits = 2 if amount >= 1 or not amount else 4
     return f"{amount:.{digits}f} $".replace(".", ",")
 
 
 def megabytes(size: int) -> str:
-    """A size in millions of bytes: `12,5`."""
-    return f"{size / 1_000_000:.3g}".replace(".", ",")
+    """A size in binary megabytes, as limits are set: `12,5`, `50`. Rounded up, for what is too large to look it."""
+    digits = 1 if size >= MEGABYTE else 3
+    rounded = -(-size * 10**digits // MEGABYTE) / 10**digits
+    return f"{rounded:.{digits}f}".rstrip("0").rstrip(".").replace(".", ",")
 
 
 def some(names: Sequence[str]) -> str:

@@ -46,12 +46,12 @@ def too_many_options(options: int, excess: Mapping[str, str]) -> str:
 
 def equal_options(first: str, letter: str) -> str:
     """Two letters whose options have one text."""
-    return f"Les options {first} et {letter} ont le même texte."
+    return f"Les options {first} et {letter} ont le même texte : corriger l'une des deux."
 
 
 def placeholder_option(letter: str, option: str) -> str:
     """`nan`, `-`: no option."""
-    return f"Option {letter} de remplissage, non retenue : « {option} »."
+    return f"Option {letter} de remplissage, non retenue : « {option} ». L'écrire, ou vider la cellule."
 
 
 def other_labels(options: Mapping[str, str]) -> str:
@@ -154,12 +154,15 @@ def semester_not_recognised(cell: str, semester: str) -> str:
 
 # -- its official key
 
-CASE_KEY_IN_DOUBT = "Clé d'une autre ligne du même cas non retenue : le numéro de cette question n'est pas sûr."
+CASE_KEY_IN_DOUBT = (
+    "Clé d'une autre ligne du même cas non retenue : le numéro de cette question n'est pas sûr. L'écrire sur cette "
+    "ligne."
+)
 
 
 def key_of_doubtful_letter(cell: str) -> str:
     """One of its letters is one option's column and another one's label."""
-    return f"Clé « {cell} » non retenue : l'option de cette lettre porte l'étiquette d'une autre."
+    return f"Clé « {cell} » non retenue : l'option de cette lettre porte l'étiquette d'une autre. Corriger l'étiquette."
 
 
 def conflicting_keys(cells: Sequence[tuple[str, str]]) -> str:
@@ -180,7 +183,10 @@ def key_from_case(letters: str) -> str:
 def letters_without_option(cell: str, letters: str) -> str:
     """A key names options that are not there."""
     plural = "des options absentes" if len(letters) > 1 else "une option absente"
-    return f"Clé « {cell} » non retenue : elle désigne {plural} ({', '.join(letters)})."
+    return (
+        f"Clé « {cell} » non retenue : elle désigne {plural} ({', '.join(letters)}). Corriger la clé, ou ajouter "
+        "l'option."
+    )
 
 
 def ambiguous_key(cell: str, letters: str) -> str:
@@ -188,12 +194,12 @@ def ambiguous_key(cell: str, letters: str) -> str:
     named = " et ".join(letters)
     several = len(letters) > 1
     why = f"c'est le texte des options {named}" if several else f"c'est aussi le texte de l'option {named}"
-    return f"Clé « {cell} » non retenue : {why}, plusieurs lectures sont possibles."
+    return f"Clé « {cell} » non retenue : {why}, plusieurs lectures sont possibles. Écrire la clé en lettres (A, BD)."
 
 
 def unreadable_key(cell: str) -> str:
     """It is there and says no letters."""
-    return f"Clé illisible, non retenue : « {cell} »."
+    return f"Clé illisible, non retenue : « {cell} ». L'écrire en lettres (A, BD)."
 
 
 # -- its official answer
@@ -201,7 +207,7 @@ def unreadable_key(cell: str) -> str:
 
 def placeholder_answer(cell: str) -> str:
     """`aaa`, `test`: no answer."""
-    return f"Réponse de remplissage, non retenue : « {cell} »."
+    return f"Réponse de remplissage, non retenue : « {cell} ». L'écrire, ou vider la cellule."
 
 
 def conflicting_answers(cells: Sequence[tuple[str, str]]) -> str:

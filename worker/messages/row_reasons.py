@@ -70,7 +70,7 @@ def one_letter_keys(key: str) -> str:
     """The database takes keys of one letter."""
     return (
         f"La base n'accepte qu'une seule lettre par clé ; la clé {key} en a {len(key)}. "
-        "Appliquer la révision 004 du schéma, puis relancer la tâche."
+        "Demander à l'exploitant d'appliquer « medq schema upgrade », puis relancer la tâche."
     )
 
 
@@ -78,7 +78,7 @@ def five_options(options: int) -> str:
     """The database takes five options and no fewer."""
     return (
         f"La base exige cinq propositions ; la question en a {options}. "
-        "Appliquer la révision 004 du schéma, puis relancer la tâche."
+        "Demander à l'exploitant d'appliquer « medq schema upgrade », puis relancer la tâche."
     )
 
 
@@ -86,8 +86,8 @@ def five_options(options: int) -> str:
 
 RETRIEVAL_FAILED = "La recherche dans les cours a échoué : la question a été analysée sans extrait."
 QUARANTINED = (
-    "Ce lot a interrompu le service trois fois de suite ; il a été mis à l'écart. Prévenir l'exploitant, puis relancer "
-    "la tâche pour analyser la question."
+    "Ce lot a interrompu le service à plusieurs reprises ; il a été mis à l'écart. Prévenir l'exploitant, puis "
+    "relancer la tâche pour analyser la question."
 )
 BATCH_GONE = (
     "Le lot de cette question a été retiré de la base avant l'analyse : relancer la tâche pour analyser la question."
@@ -108,7 +108,7 @@ REFUSAL_WORDS = {
     "rate_limited": "le fournisseur limite le débit",
     "server_error": "panne du fournisseur",
     "unknown": "appels interrompus avant la réponse",
-    "prompt_leak": "explication qui cite les consignes",
+    "prompt_leak": "explication qui cite les instructions du service",
     "confidence_out_of_range": "confiance hors limites",
     "unreadable": "réponse illisible",
     "illegible": "le fournisseur répond sous une forme illisible",
@@ -129,4 +129,4 @@ REFUSAL_WORDS = {
 def refused(code: str | None) -> str:
     """Why an item is `failed`: the last refusal, in words."""
     cause = "aucune réponse" if code is None else REFUSAL_WORDS.get(code, "réponse non conforme")
-    return f"Aucune analyse acceptable après plusieurs essais ({cause})."
+    return f"Aucune analyse acceptable ({cause}) : relancer la tâche, ou corriger la question et la renvoyer."

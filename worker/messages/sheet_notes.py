@@ -211,7 +211,10 @@ def guessed_encoding_label(encoding: str) -> str:
 
 def unreadable_characters(lost: int) -> str:
     """Bytes that are no letters."""
-    return f"{unreadable_characters_label(lost)} dans le fichier, « \ufffd » à leur place."
+    return (
+        f"{unreadable_characters_label(lost)} dans le fichier, « \ufffd » à leur place : les corriger, ou renvoyer le "
+        "fichier comme « CSV UTF-8 »."
+    )
 
 
 def unreadable_characters_label(lost: int) -> str:

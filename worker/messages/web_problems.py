@@ -54,4 +54,4 @@ ONLY_EDIT_TYPES = (
 DATABASE_AWAY = "La base de données ne répond pas : réessayer dans un instant. Rien n'est perdu."
 STORAGE_AWAY = "L'espace de stockage des fichiers ne répond pas : réessayer dans un instant. Rien n'est perdu."
 READER_KILLED = "La lecture du fichier a été interrompue faute de mémoire : réessayer dans un instant."
-UNEXPECTED = "Une erreur inattendue s'est produite : réessayer, puis prévenir l'exploitant avec l'heure qu'il est."
+UNEXPECTED = "Une erreur inattendue s'est produite : réessayer, puis prévenir l'exploitant en lui indiquant l'heure."

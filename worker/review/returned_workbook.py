@@ -35,7 +35,7 @@ class TakenIn:
 
 def read_review(data: bytes, file_name: str, settings: Settings) -> Sequence[RawSheet]:
     """The sheets `À revoir` of a corrected workbook, if it has any. Raises `JobFailed` as `read_sheets` does."""
-    max_bytes = int(settings.max_file_mb * 1024 * 1024)
+    max_bytes = settings.max_file_bytes
     sheets = read_sheets(data, file_name, max_bytes=max_bytes, max_rows=settings.max_rows)
     return [sheet for sheet in sheets if is_review(sheet)]
 

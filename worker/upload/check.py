@@ -36,7 +36,6 @@ PURPOSES: tuple[Purpose, ...] = ("analyse", "second_look")
 ROWS_SHOWN = 50  # of one reason, in the document
 REASONS_SHOWN = 200
 FRAME = 200  # characters of JSON around one question
-MEGABYTE = 1024 * 1024
 
 Place = tuple[str, int]  # sheet, row number
 ReadSheets = Callable[..., list[RawSheet]]
@@ -169,7 +168,7 @@ def check_file(file: Uploaded, settings: Settings, prices: Prices, *, read: Read
         failure = _refusal(wanted, settings, prices)
     except JobFailed as error:
         return FileCheck(file.name, str(error))
-    max_bytes = int(settings.max_file_mb * MEGABYTE)
+    max_bytes = settings.max_file_bytes
     if len(file.data) > max_bytes:
         return FileCheck(file.name, failure or file_refusals.too_large(max_bytes))
     try:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 from fastapi import Path, Query, UploadFile
 
@@ -19,6 +20,7 @@ from worker.web.bodies import Text
 from worker.web.problems import Refused
 
 FRAME = 1024 * 1024  # of a multipart request beside its file
+AT_ONCE = 1024 * 1024  # bytes of a file that are read
 SMALL = 1024 * 1024  # of any request without a file
 
 Id = Annotated[str, Path(pattern=r"^[\w.:-]{1,191}$")]
@@ -61,6 +63,16 @@ def read_file(file: UploadFile | None, max_bytes: int) -> UploadFile:
     if (file.size or 0) > max_bytes:
         raise Refused(413, file_refusals.too_large(max_bytes))
     return file
+
+
+def digest(file: BinaryIO) -> str:
+    """Of all its bytes; the next reader finds it at its beginning again."""
+    found = hashlib.sha256()
+    file.seek(0)
+    while part := file.read(AT_ONCE):
+        found.update(part)
+    file.seek(0)
+    return found.hexdigest()
 
 
 def write_cursor(*parts: str | int) -> str:

@@ -57,7 +57,7 @@ class Parts:
     @property
     def max_upload_bytes(self) -> int:
         """Of a file."""
-        return int(self.settings.max_file_mb * 1024 * 1024)
+        return self.settings.max_file_bytes
 
     @contextmanager
     def reading(self) -> Iterator[None]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Header, Query, Response, UploadFile
@@ -10,6 +12,7 @@ from pydantic import BaseModel
 
 from models.states import JobStatus
 from worker.enqueue import enqueue_job, job_id_of
+from worker.errors import JobFailed
 from worker.jobs import queries
 from worker.jobs.commands import cancel_job, retry_job
 from worker.jobs.queries import JobOverview
@@ -22,6 +25,7 @@ from worker.web.forms import (
     Cursor,
     Id,
     Search,
+    digest,
     read_config,
     read_file,
     read_instructions,
@@ -100,7 +104,8 @@ def store(parts: Parts, visitor: Visitor, sent: Sent) -> tuple[JobOverview, bool
     else:
         job_id = before.id
     job = get_job(parts, job_id)
-    if sent.key is not None and not _is_request_of(job, upload, words, options):
+    is_same = sent.key is None or _is_request_of(job, upload, words, options)
+    if not is_same or (before is not None and _is_other_file(parts, job, upload)):
         raise Refused(422, web_problems.OTHER_REQUEST)
     return job, before is None
 
@@ -109,6 +114,18 @@ def _is_request_of(job: JobOverview, upload: UploadFile, words: str | None, opti
     """Whether this job came of the same request, as far as its row tells."""
     stored = (job.original_file_name, job.file_size, job.instructions or None, job.config or None)
     return stored == (upload.filename, upload.size, words, options or None)
+
+
+def _is_other_file(parts: Parts, job: JobOverview, upload: UploadFile) -> bool:
+    """Whether other bytes are stored: a key corrected in a sheet changes neither its name nor its size."""
+    with tempfile.TemporaryDirectory() as folder:
+        stored = Path(folder) / "stored"
+        try:
+            parts.storage.copy_to(job.file_url or "", stored)
+        except JobFailed:  # it was removed since
+            return False
+        with stored.open("rb") as file:
+            return digest(file) != digest(upload.file)
 
 
 class Wanted(BaseModel):

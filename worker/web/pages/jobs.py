@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Query, Request, UploadFile
@@ -19,7 +21,7 @@ from worker.web.access import Admin, Anyone
 from worker.web.api import files as api_files
 from worker.web.api import jobs as api_jobs
 from worker.web.bodies import Text
-from worker.web.forms import FRAME, Cursor, Id, Search
+from worker.web.forms import FRAME, Cursor, Id, Search, digest
 from worker.web.live import Live
 from worker.web.pages.fields import live_fields, write_fields
 from worker.web.pages.render import duration, go, page
@@ -71,14 +73,22 @@ async def read_sent(
     config: Annotated[Text | None, Form()] = None,
     once: Annotated[str | None, Form(max_length=64)] = None,
 ) -> api_jobs.Sent:
-    """The fields of the form. `once` is another one each time the form is shown."""
+    """The fields of the form. `once` is another one each time the form is shown, unless a browser restores it."""
     return api_jobs.Sent(file, instructions, config, once or None)
 
 
 def create(parts: Given, visitor: Anyone, sent: Annotated[api_jobs.Sent, Depends(read_sent)]) -> Response:
     """A job of the file; a form that is sent twice makes one."""
-    job, _ = api_jobs.store(parts, visitor, sent)
+    job, _ = api_jobs.store(parts, visitor, replace(sent, key=_key_of(sent)))
     return go(f"/taches/{job.id}")
+
+
+def _key_of(sent: api_jobs.Sent) -> str | None:
+    """The same for a form that is sent twice; another one for what else goes with a form that was gone back to."""
+    if sent.key is None or sent.file is None:
+        return None
+    whole = (sent.key, sent.file.filename, digest(sent.file.file), sent.instructions, sent.config)
+    return hashlib.sha256(repr(whole).encode()).hexdigest()
 
 
 def job_page(request: Request, parts: Given, visitor: Anyone, job_id: Id) -> Response:
