@@ -92,7 +92,7 @@ def close_job(
         raise JobFailed(job_causes.rows_gone(there, read))
     error = row["errorMessage"]
     if error is None and row["totalItems"] and not row["successfulAnalyses"]:
-        error = _shared_cause(connection, job_id) or job_causes.NO_SUCCESS
+        error = job_causes.no_success(_reasons(connection, job_id))
     left_out = [note["name"] for note in summary.notes.get("leftOut", [])]
     status = "completed" if error is None else "failed"
     labels = [note["label"] for note in summary.notes.get("notes", [])]
@@ -118,10 +118,9 @@ def _rows_read(summary: JobSummary) -> int:
     return sum(sheet["rows"] for sheet in read)
 
 
-def _shared_cause(connection: sa.Connection, job_id: str) -> str | None:
-    """The one reason that all rows of a job without a success give; None when they differ."""
-    reasons = connection.execute(SQL["read_reasons"], {"id": job_id}).scalars().all()
-    return f"{job_causes.NO_SUCCESS_ONE_CAUSE}{reasons[0]}" if len(reasons) == 1 and reasons[0] else None
+def _reasons(connection: sa.Connection, job_id: str) -> Sequence[str | None]:
+    """Of a job's rows, each once; of many two are enough."""
+    return connection.execute(SQL["read_reasons"], {"id": job_id}).scalars().all()
 
 
 def read_summary(connection: sa.Connection, job_id: str) -> JobSummary:

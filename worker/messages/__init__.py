@@ -19,6 +19,6 @@
 | numbers, amounts and lists in all of them           | `phrases`                             |
 
 Sentences are written with plain spaces and set where they leave (`worker/text/french.py`). French stands in three more
-places: the pages' templates, the functions of the database (`schema/functions`) and what a model is asked
-(`worker/llm/prompts`).
+places: the pages' templates and script, what the database writes itself (`schema/functions`, and a few statements of
+stores) and what a model is asked (`worker/llm/prompts`).
 """

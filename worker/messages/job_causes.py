@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from decimal import Decimal
 
@@ -10,8 +11,15 @@ from worker.text.local_time import day_and_hour
 
 # -- its questions
 
-NO_SUCCESS = "Aucune question n'a pu être analysée : voir la colonne « raison » du classeur corrigé."
-NO_SUCCESS_ONE_CAUSE = "Aucune question n'a pu être analysée, pour une même cause sur toutes les lignes : "
+
+def no_success(reasons: Collection[str | None]) -> str:
+    """No row was analysed. `reasons`: of all of them, each once; a single one is the cause of all."""
+    one = next(iter(reasons)) if len(reasons) == 1 else None
+    if not one:
+        return "Aucune question n'a pu être analysée : voir la colonne « raison » du classeur corrigé."
+    return f"Aucune question n'a pu être analysée, pour une même cause sur toutes les lignes : {one}"
+
+
 NO_WORKBOOK = (
     "Aucune ligne du fichier n'est encore lue : il n'y a pas de classeur à télécharger. Attendre la fin de la lecture, "
     "ou voir pourquoi elle a échoué."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from worker.questions.question import Question
 
 # What a spreadsheet, an export or a hand that pastes may change in a text without changing what it says.
 _QUOTES = ("'", "’", "‘", '"', "“", "”", "«", "»")
+_BETWEEN_DIGITS = re.compile(r"(?<=\d)\s+(?=\d)")
 
 
 def loosen(text: str) -> str:
@@ -20,6 +22,14 @@ def loosen(text: str) -> str:
     for sign in _QUOTES:  # four times as fast as one expression: it runs over every explanation of a workbook
         loose = loose.replace(sign, "")
     return loose
+
+
+def official_form(official: str | None) -> str:
+    """What two official keys or answers have in common when they say the same; "" for none.
+
+    As `loosen`, but a space between digits counts: `12 5` is not `125`.
+    """
+    return loosen(_BETWEEN_DIGITS.sub("_", official or ""))
 
 
 def text_hash(text: str) -> str:
@@ -86,7 +96,7 @@ def key_conflict(stored: Standing, official: str | None) -> str | None:
 
     It stands until a person decides. A key that only the analysis gave is no official one, and gives way.
     """
-    if stored.given is None or official is None or loosen(stored.given) == loosen(official):
+    if stored.given is None or official is None or official_form(stored.given) == official_form(official):
         return None
     return row_reasons.other_official(
         official, stored.given, stored.official or "", file_name=stored.file_name, job_id=stored.job_id

@@ -77,7 +77,7 @@ class Explainer:
             tasks.lock_job(connection, unexplained.job_id)
             if config.max_cost_usd is not None:
                 spent, reserved = ledger.sum_spent(connection, unexplained.job_id, call_id=call_id)
-                if ceiling_usd is None or float(spent + reserved + ceiling_usd) > config.max_cost_usd:
+                if ceiling_usd is None or spent + reserved + ceiling_usd > Decimal(str(config.max_cost_usd)):
                     return False
             ledger.begin_alone(connection, request, call_id=call_id, job_id=unexplained.job_id, ceiling_usd=ceiling_usd)
             return True

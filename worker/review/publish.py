@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from worker.messages import row_reasons
 from worker.questions import history_store, item_store, place_store, question_store
 from worker.questions.answers import FIXES, PUBLISHED, Conclusion
-from worker.questions.history import Standing, key_conflict, text_hash
+from worker.questions.history import Standing, key_conflict, official_form, text_hash
 from worker.questions.item import PendingItem, question_id
 from worker.questions.places import Wanted
 from worker.questions.rules import QuestionRules
@@ -127,7 +127,7 @@ def _of_a_person(item: PendingItem, there: Standing) -> str | None:
     if there.is_rewritten:
         return row_reasons.REWRITTEN_BY_PERSON
     if there.by_person:
-        other = None if official is None or official == there.official else official
+        other = None if official is None or official_form(official) == official_form(there.official) else official
         return row_reasons.validated_by_person(there.official, other)
     if there.given is not None and official is None:
         return row_reasons.already_given(there.given, there.file_name)

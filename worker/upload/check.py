@@ -190,7 +190,7 @@ def _nothing_left(items: Sequence[PlannedItem]) -> str | None:
     reasons = {item.reason for item in items}
     if not items or any(item.outcome != "rejected" for item in items):
         return None
-    return f"{job_causes.NO_SUCCESS_ONE_CAUSE}{reasons.pop()}" if len(reasons) == 1 else job_causes.NO_SUCCESS
+    return job_causes.no_success(reasons)
 
 
 # -- models, calls and money ---------------------------------------------------------------------------------------

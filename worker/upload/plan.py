@@ -9,7 +9,7 @@ from itertools import islice
 
 from worker.llm.sizes import CHARACTERS_PER_TOKEN, MAX_PROMPT_TOKENS, UNKNOWN, Capacity, reply_ceiling
 from worker.messages import row_reasons
-from worker.questions.history import EarlierItem, Standing, key_conflict
+from worker.questions.history import EarlierItem, Standing, key_conflict, official_form
 from worker.questions.item import DECIDED, PlannedItem
 from worker.questions.question import ParsedRow, Question
 from worker.questions.rules import QuestionRules
@@ -67,7 +67,7 @@ def _group(rows: Sequence[ParsedRow], members: Sequence[int]) -> _Group:
     holders: dict[str, list[int]] = defaultdict(list)
     for position in members:
         if official := _official(rows[position]):
-            holders[_fold(official)].append(position)
+            holders[official_form(official)].append(position)
     firsts = [held[0] for held in holders.values()]
     return _Group(
         chosen=min(firsts, default=members[0]), holders=holders, answered=sum(len(held) for held in holders.values())
@@ -121,7 +121,7 @@ class _Plan:
         if stored.is_rewritten:
             reason = row_reasons.REWRITTEN_BY_PERSON
         elif stored.by_person:
-            is_other = _fold(own) != _fold(stored.official)
+            is_other = official_form(own) != official_form(stored.official)
             reason = row_reasons.validated_by_person(stored.official, own if is_other else None)
             result = {DECIDED: stored.official} if is_other else None
         elif stored.given is not None and not self.group.answered:
@@ -168,18 +168,14 @@ def _conflict(position: int, rows: Sequence[ParsedRow], group: _Group) -> str | 
     if len(group.holders) < 2:
         return None
     own = _official(rows[position])
-    others = (other for answer, held in group.holders.items() if answer != _fold(own) for other in held)
+    others = (other for answer, held in group.holders.items() if answer != official_form(own) for other in held)
     named = [_name(rows[other]) for other in sorted(islice(others, MAX_NAMED_ROWS))]
-    more = group.answered - len(group.holders.get(_fold(own), ())) - len(named)
+    more = group.answered - len(group.holders.get(official_form(own), ())) - len(named)
     return row_reasons.conflicting_rows(own, named, more)
 
 
 def _name(row: ParsedRow) -> str:
     return row_reasons.row_with_answer(row.row_number, row.sheet, _official(row))
-
-
-def _fold(answer: str | None) -> str:
-    return " ".join((answer or "").casefold().split())
 
 
 def assign_batches(
