@@ -17,7 +17,7 @@ from worker.llm.calls import Reply, Request, Usage
 TABLE = Path(__file__).parent.parent / "prices.toml"
 PARTS = frozenset({"prompt", "cached", "completion"})
 MILLION = Decimal(1_000_000)
-CENT_OF_A_CENT = Decimal("0.000001")  # as finely as the database keeps it
+MICRODOLLAR = Decimal("0.000001")  # as finely as the database keeps it
 _DATED = re.compile(r"-\d{4}-?\d{2}-?\d{2}$")
 
 
@@ -34,7 +34,7 @@ class Price:
         cached = min(usage.cached_tokens, usage.prompt_tokens)
         fresh = usage.prompt_tokens - cached
         total = self.prompt * fresh + self.cached * cached + self.completion * usage.completion_tokens
-        return (total / MILLION).quantize(CENT_OF_A_CENT, ROUND_UP)
+        return (total / MILLION).quantize(MICRODOLLAR, ROUND_UP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Prices:
 
     def in_batch_usd(self, cost_usd: Decimal | None) -> Decimal | None:
         """What a call of this cost comes to when it goes through the provider's Batch API."""
-        return None if cost_usd is None else (cost_usd * self.batch_share).quantize(CENT_OF_A_CENT, ROUND_UP)
+        return None if cost_usd is None else (cost_usd * self.batch_share).quantize(MICRODOLLAR, ROUND_UP)
 
     def line_cost_usd(self, model: str, reply: Reply) -> Decimal | None:
         """What a reply to a line of a batch cost; None as for `cost_usd`."""
