@@ -18,7 +18,7 @@ from tests.support.workbooks import knowing, make_workbook
 from worker.cli import app
 from worker.errors import CutOff, ProviderUnavailable
 from worker.jobs.claim import Claim
-from worker.jobs.failures import wait_for_provider
+from worker.jobs.failures import postpone_for_provider
 from worker.llm.circuit_breaker import SURE_S, State
 from worker.queue.job import Task
 from worker.queue.leases import Lease
@@ -129,13 +129,13 @@ def test_whose_fault_it_is_is_read_from_the_books(platform: Platform, tmp_path: 
     # When another process had a reply since, then this one is cut off, and the task is anybody's at once
     note_reply_to_another(platform, task)
     with pytest.raises(CutOff):
-        wait_for_provider(line, task, DOWN)
+        postpone_for_provider(line, task, DOWN)
     assert (circuit.state, platform.value(HELD)) == (State.OPEN, 0)
     # When its trial fails as well, then that task waits: it may be what is the matter
     circuit.try_again()
     assert circuit.may_claim()
     circuit.failed()
-    wait_for_provider(line, task, DOWN)
+    postpone_for_provider(line, task, DOWN)
     assert (circuit.state, platform.value(HELD)) == (State.OPEN, 0)
     (row,) = platform.rows(WAITS_S, id=task.id)
     assert row["status"] == "ready"
@@ -149,7 +149,7 @@ def test_a_fault_beside_replies_of_the_same_process_holds_up_its_task_alone(plat
     answering = threading.Thread(target=line.circuit.answered)
     answering.start()
     answering.join()
-    wait_for_provider(line, task, DOWN)
+    postpone_for_provider(line, task, DOWN)
     assert (line.circuit.state, platform.value(HELD)) == (State.CLOSED, 0)
     (row,) = platform.rows(WAITS_S, id=task.id)
     assert row["wait_s"] > 0
@@ -161,7 +161,7 @@ def test_before_others_can_have_had_a_reply_nobody_is_held_up(platform: Platform
     parts, task = failing_task(platform, tmp_path)
     circuit = parts.executor.dispatch.circuit
     with pytest.raises(CutOff):
-        wait_for_provider(parts.executor.dispatch, task, DOWN)
+        postpone_for_provider(parts.executor.dispatch, task, DOWN)
     # Then this process pauses, its job does not, and it is not called cut off yet
     assert (circuit.state, platform.value(HELD), circuit.is_cut_off) == (State.OPEN, 0, False)
     parts.close()
@@ -172,7 +172,7 @@ def test_when_nobody_had_a_reply_it_is_an_outage(platform: Platform, tmp_path: P
     parts, task = failing_task(platform, tmp_path)
     line = parts.executor.dispatch
     line.circuit.clock = lambda: time.monotonic() + SURE_S
-    wait_for_provider(line, task, ProviderUnavailable("away", code=code, retry_after_s=90))
+    postpone_for_provider(line, task, ProviderUnavailable("away", code=code, retry_after_s=90))
     assert (line.circuit.state, platform.value(HELD)) == (State.CLOSED, 1)
     parts.close()
 

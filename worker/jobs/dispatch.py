@@ -13,7 +13,7 @@ from worker.jobs import job_store
 from worker.jobs.analyse import Analyse
 from worker.jobs.claim import Claim, Claimed, Handlers, Loaded, NotLoaded, Unloadable, claim_next
 from worker.jobs.context import Context
-from worker.jobs.failures import fail_task, wait_for_provider, wait_for_storage
+from worker.jobs.failures import fail_task, postpone_for_provider, postpone_for_storage
 from worker.jobs.finish import Finish
 from worker.jobs.prepare import Prepare
 from worker.logging import get_logger
@@ -50,9 +50,9 @@ class TaskDispatch(Context):
             log.warning("provider_refused", code=error.code)
             fail_task(self, task, str(error))
         except ProviderUnavailable as error:
-            wait_for_provider(self, task, error)
+            postpone_for_provider(self, task, error)
         except StorageUnavailable as error:
-            wait_for_storage(self, task, error)
+            postpone_for_storage(self, task, error)
 
     def _work(self, claimed: Claimed) -> Any:
         """What was read with the claim. Raises what was met then."""

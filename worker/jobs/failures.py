@@ -38,7 +38,7 @@ def fail_task(context: Context, task: Task, sentence: str) -> None:
     context.database.transact(fail)
 
 
-def wait_for_provider(context: Context, task: Task, error: ProviderUnavailable) -> None:
+def postpone_for_provider(context: Context, task: Task, error: ProviderUnavailable) -> None:
     """Hold the job, and give its task back for later; past the outage limit, fail the job (resumable).
 
     The job waits only while nobody is answered. Raises `CutOff` when others are and this process is not; where this
@@ -78,7 +78,7 @@ def wait_for_provider(context: Context, task: Task, error: ProviderUnavailable) 
     context.database.transact(wait)
 
 
-def wait_for_storage(context: Context, task: Task, error: StorageUnavailable) -> None:
+def postpone_for_storage(context: Context, task: Task, error: StorageUnavailable) -> None:
     """Give the task back for later; past the outage limit, fail the job (resumable). No crash is counted."""
 
     def wait(connection: sa.Connection) -> float | None:
