@@ -98,7 +98,7 @@ def failing_task(platform: Platform, tmp_path: Path) -> tuple[Parts, Task]:
         if prepare is None and analyse is not None:
             line.run(analyse, lease)
     assert analyse is not None
-    line.circuit.failed()
+    line.process_breaker.failed()
     return parts, analyse.task
 
 
@@ -125,18 +125,18 @@ FROM "AiValidationTask" WHERE "id" = :id
 def test_whose_fault_it_is_is_read_from_the_books(platform: Platform, tmp_path: Path) -> None:
     parts, task = failing_task(platform, tmp_path)
     line = parts.executor.dispatch
-    circuit = line.circuit
+    breaker = line.process_breaker
     # When another process had a reply since, then this one is cut off, and the task is anybody's at once
     note_reply_to_another(platform, task)
     with pytest.raises(CutOff):
         postpone_for_provider(line, task, DOWN)
-    assert (circuit.state, platform.value(HELD)) == (State.OPEN, 0)
+    assert (breaker.state, platform.value(HELD)) == (State.OPEN, 0)
     # When its trial fails as well, then that task waits: it may be what is the matter
-    circuit.try_again()
-    assert circuit.may_claim()
-    circuit.failed()
+    breaker.try_again()
+    assert breaker.try_acquire()
+    breaker.failed()
     postpone_for_provider(line, task, DOWN)
-    assert (circuit.state, platform.value(HELD)) == (State.OPEN, 0)
+    assert (breaker.state, platform.value(HELD)) == (State.OPEN, 0)
     (row,) = platform.rows(WAITS_S, id=task.id)
     assert row["status"] == "ready"
     assert row["wait_s"] > 0
@@ -146,11 +146,11 @@ def test_whose_fault_it_is_is_read_from_the_books(platform: Platform, tmp_path: 
 def test_a_fault_beside_replies_of_the_same_process_holds_up_its_task_alone(platform: Platform, tmp_path: Path) -> None:
     parts, task = failing_task(platform, tmp_path)
     line = parts.executor.dispatch
-    answering = threading.Thread(target=line.circuit.answered)
+    answering = threading.Thread(target=line.process_breaker.answered)
     answering.start()
     answering.join()
     postpone_for_provider(line, task, DOWN)
-    assert (line.circuit.state, platform.value(HELD)) == (State.CLOSED, 0)
+    assert (line.process_breaker.state, platform.value(HELD)) == (State.CLOSED, 0)
     (row,) = platform.rows(WAITS_S, id=task.id)
     assert row["wait_s"] > 0
     parts.close()
@@ -159,11 +159,11 @@ def test_a_fault_beside_replies_of_the_same_process_holds_up_its_task_alone(plat
 def test_before_others_can_have_had_a_reply_nobody_is_held_up(platform: Platform, tmp_path: Path) -> None:
     # Given a task whose tries are used up in less time than a call takes
     parts, task = failing_task(platform, tmp_path)
-    circuit = parts.executor.dispatch.circuit
+    breaker = parts.executor.dispatch.process_breaker
     with pytest.raises(CutOff):
         postpone_for_provider(parts.executor.dispatch, task, DOWN)
     # Then this process pauses, its job does not, and it is not called cut off yet
-    assert (circuit.state, platform.value(HELD), circuit.is_cut_off) == (State.OPEN, 0, False)
+    assert (breaker.state, platform.value(HELD), breaker.is_cut_off) == (State.OPEN, 0, False)
     parts.close()
 
 
@@ -171,9 +171,9 @@ def test_before_others_can_have_had_a_reply_nobody_is_held_up(platform: Platform
 def test_when_nobody_had_a_reply_it_is_an_outage(platform: Platform, tmp_path: Path, code: str) -> None:
     parts, task = failing_task(platform, tmp_path)
     line = parts.executor.dispatch
-    line.circuit.clock = lambda: time.monotonic() + SURE_S
+    line.process_breaker.clock = lambda: time.monotonic() + SURE_S
     postpone_for_provider(line, task, ProviderUnavailable("away", code=code, retry_after_s=90))
-    assert (line.circuit.state, platform.value(HELD)) == (State.CLOSED, 1)
+    assert (line.process_breaker.state, platform.value(HELD)) == (State.CLOSED, 1)
     parts.close()
 
 

@@ -53,7 +53,7 @@ class Model:
     def is_current(self, request: Request) -> bool:
         return True
 
-    def is_every_call(self, request: Request, probe: Callable[[], None]) -> bool:
+    def judge_refusal(self, request: Request, probe: Callable[[], None]) -> bool:
         return False
 
     def ask_permit(self, check: Callable[[], None], sleep: Callable[[float], None]) -> Model:

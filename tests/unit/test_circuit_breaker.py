@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.errors import CutOff
-from worker.llm.circuit_breaker import ANSWERED_S, LONGEST_PAUSE_S, Circuit, Recovery, State
+from worker.llm.circuit_breaker import ANSWERED_S, LONGEST_PAUSE_S, ProcessBreaker, Recovery, State
 
 
 @dataclass
@@ -25,7 +25,7 @@ class World:
     asked: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.circuit = Circuit(clock=lambda: self.now, jitter=lambda _low, high: high)
+        self.breaker = ProcessBreaker(clock=lambda: self.now, jitter=lambda _low, high: high)
 
         def wake() -> None:
             self.woken += 1
@@ -34,10 +34,10 @@ class World:
             self.asked.append(within_s)
             return self.is_answered
 
-        self.recovery = Recovery(self.circuit, lambda: self.is_reached, is_answered, wake)
+        self.recovery = Recovery(self.breaker, lambda: self.is_reached, is_answered, wake)
 
     def pass_pause(self) -> float:
-        left_s = self.circuit.pause_left_s()
+        left_s = self.breaker.pause_left_s()
         self.now += left_s
         return left_s
 
@@ -51,20 +51,20 @@ def in_another_thread(work: Callable[[], object]) -> object:
 
 
 def test_a_closed_circuit_lets_every_thread_work() -> None:
-    circuit = World().circuit
-    circuit.check()
-    assert circuit.may_claim()
-    assert circuit.places(7) == 7
+    breaker = World().breaker
+    breaker.check()
+    assert breaker.try_acquire()
+    assert breaker.places(7) == 7
 
 
 def test_an_open_one_lets_no_thread_claim_or_call() -> None:
-    circuit = World().circuit
-    circuit.failed()
-    circuit.trip()
-    assert not circuit.may_claim()
-    assert circuit.places(7) == 0
+    breaker = World().breaker
+    breaker.failed()
+    breaker.trip()
+    assert not breaker.try_acquire()
+    assert breaker.places(7) == 0
     with pytest.raises(CutOff):
-        circuit.check()
+        breaker.check()
 
 
 def test_who_sleeps_while_it_opens_gives_up_at_once() -> None:
@@ -73,43 +73,43 @@ def test_who_sleeps_while_it_opens_gives_up_at_once() -> None:
 
     def sleep(seconds: float) -> None:
         slept.append(seconds)
-        world.circuit.trip()
+        world.breaker.trip()
 
     with pytest.raises(CutOff):
-        world.circuit.guard_sleep(sleep)(20.0)
+        world.breaker.guard_sleep(sleep)(20.0)
     assert sum(slept) <= 0.5
 
 
 def test_after_the_pause_one_thread_alone_may_try() -> None:
     # Given a circuit whose pause is over
-    circuit = World().circuit
-    circuit.trip()
-    circuit.try_again()
-    assert circuit.places(7) == 1
+    breaker = World().breaker
+    breaker.trip()
+    breaker.try_again()
+    assert breaker.places(7) == 1
     # When one thread takes the trial, then no other one does
-    assert circuit.may_claim()
-    circuit.check()
-    assert circuit.places(7) == 0
-    assert in_another_thread(circuit.may_claim) is False
+    assert breaker.try_acquire()
+    breaker.check()
+    assert breaker.places(7) == 0
+    assert in_another_thread(breaker.try_acquire) is False
     # And when it had nothing to do, another one may
-    circuit.leave()
-    assert in_another_thread(circuit.may_claim) is True
+    breaker.release()
+    assert in_another_thread(breaker.try_acquire) is True
 
 
 def test_one_reply_closes_it() -> None:
-    circuit = World().circuit
-    circuit.trip()
-    circuit.answered()
-    assert circuit.state is State.CLOSED
-    circuit.check()
-    assert not circuit.tripped.is_set()
+    breaker = World().breaker
+    breaker.trip()
+    breaker.answered()
+    assert breaker.state is State.CLOSED
+    breaker.check()
+    assert not breaker.tripped.is_set()
 
 
 def test_pauses_grow_while_the_endpoint_is_not_reached_and_others_are_answered() -> None:
     # Given a process that cannot reach what others can
     world = World()
-    world.circuit.failed()
-    world.circuit.trip()
+    world.breaker.failed()
+    world.breaker.trip()
     pauses = []
     for _ in range(9):
         pauses.append(world.pass_pause())
@@ -121,67 +121,67 @@ def test_pauses_grow_while_the_endpoint_is_not_reached_and_others_are_answered()
     world.is_reached = True
     world.pass_pause()
     world.recovery.run_once()
-    assert (world.circuit.state, world.woken) == (State.HALF_OPEN, 1)
+    assert (world.breaker.state, world.woken) == (State.HALF_OPEN, 1)
 
 
 def test_when_nobody_is_answered_any_more_a_task_is_tried_so_that_the_row_says_so() -> None:
     world = World(is_answered=False)
-    world.circuit.failed()
-    world.circuit.trip()
+    world.breaker.failed()
+    world.breaker.trip()
     world.pass_pause()
-    assert world.circuit.is_cut_off
+    assert world.breaker.is_cut_off
     world.recovery.run_once()
-    assert world.circuit.state is State.HALF_OPEN
+    assert world.breaker.state is State.HALF_OPEN
     # And nobody calls it cut off, for others are no better off
-    assert not world.circuit.is_cut_off
+    assert not world.breaker.is_cut_off
 
 
 def test_calls_that_have_failed_for_a_moment_say_nothing_of_an_outage() -> None:
     world = World()
-    world.circuit.failed()
+    world.breaker.failed()
     world.now += 2.9
-    assert not world.circuit.is_sure()
+    assert not world.breaker.is_sure()
     world.now += 0.2
-    assert world.circuit.is_sure()
-    world.circuit.answered()
-    assert not world.circuit.is_sure()
+    assert world.breaker.is_sure()
+    world.breaker.answered()
+    assert not world.breaker.is_sure()
 
 
 def test_a_call_under_way_that_is_answered_after_all_ends_the_pause() -> None:
     world = World()
-    world.circuit.failed()
-    world.circuit.trip()
-    world.circuit.answered()
+    world.breaker.failed()
+    world.breaker.trip()
+    world.breaker.answered()
     world.recovery.run_once()
-    assert world.circuit.state is State.CLOSED
+    assert world.breaker.state is State.CLOSED
 
 
 def test_a_fault_beside_replies_of_this_very_process_is_nobodys_outage() -> None:
     world = World()
-    world.circuit.failed()
+    world.breaker.failed()
     world.now += 2
-    in_another_thread(world.circuit.answered)
+    in_another_thread(world.breaker.answered)
     world.now += 2
-    world.circuit.failed()
-    assert world.circuit.is_answered()
+    world.breaker.failed()
+    assert world.breaker.give_up_call()
     # But what was answered before the fault says nothing
     world.now += 10
-    world.circuit.failed()
+    world.breaker.failed()
     world.now += 2
-    world.circuit.failed()
-    assert not world.circuit.is_answered()
+    world.breaker.failed()
+    assert not world.breaker.give_up_call()
 
 
 def test_only_what_came_after_ones_own_last_reply_is_somebody_elses() -> None:
     # Given a reply that is written down a moment after another call has failed
     world = World()
-    world.circuit.answered()
-    world.circuit.failed()
+    world.breaker.answered()
+    world.breaker.failed()
     world.now += 0.5
-    world.circuit.stored()
+    world.breaker.stored()
     world.now += 3.0
     # Then it is not taken for another process's
-    assert world.circuit.look_back_s() == 3.0
+    assert world.breaker.look_back_s() == 3.0
 
 
 @given(st.lists(st.sampled_from(["failed", "answered", "stored", "trip", "try_again"])), st.floats(0, 1000))
@@ -190,7 +190,7 @@ def test_it_never_looks_back_beyond_its_own_last_reply_nor_long(steps: list[str]
     last = 0.0
     for step in steps:
         world.now += pause_s / (len(steps) + 1)
-        getattr(world.circuit, step)()
+        getattr(world.breaker, step)()
         if step in ("answered", "stored"):
             last = world.now
-    assert 0.0 <= world.circuit.look_back_s() <= min(ANSWERED_S, world.now - last)
+    assert 0.0 <= world.breaker.look_back_s() <= min(ANSWERED_S, world.now - last)

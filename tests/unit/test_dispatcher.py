@@ -10,7 +10,8 @@ import pytest
 
 from worker.errors import ContentRefused, LeaseLost, ProviderRefused, ProviderUnavailable
 from worker.llm.calls import Endpoint, Reply, Request, Usage
-from worker.llm.dispatcher import OPEN_S, STREAK_S, Breaker, Dispatcher, Outlet, Streak, TokenMeter
+from worker.llm.circuit_breaker import OPEN_S, EndpointBreaker
+from worker.llm.dispatcher import STREAK_S, Dispatcher, Outlet, Streak, TokenMeter
 from worker.llm.evidence import Evidence
 from worker.llm.rate_limit import Limits
 from worker.system import transport
@@ -43,7 +44,7 @@ class FakeWorld:
                 return Reply(raw="{}", model=asked.model, usage=Usage(1000, 0, 100), provider_request_id=None)
 
             limits = Limits(None, endpoint.name, clock=lambda: self.now)
-            return Outlet(endpoint, complete, limits, Breaker(clock=lambda: self.now))
+            return Outlet(endpoint, complete, limits, EndpointBreaker(clock=lambda: self.now))
 
         outlets = [outlet(FIRST, "first"), outlet(SECOND, "second")]
         self.dispatcher = Dispatcher(outlets, meter=TokenMeter(), slots=threading.Semaphore(self.slots))
@@ -273,14 +274,14 @@ def test_a_refusal_is_everyones_when_a_probe_is_refused_and_one_probe_is_enough(
         evidence.doubt("kind")
     assert evidence.is_in_doubt("kind")
     assert not evidence.is_in_doubt("another kind")
-    assert all(evidence.is_every_call("kind", sent_at=at, probe=provider.probe) for at in (99.0, 99.5, 99.9))
+    assert all(evidence.resolve_doubt("kind", sent_at=at, probe=provider.probe) for at in (99.0, 99.5, 99.9))
     assert provider.probes == 1
     # Then no such call begins while the job is being stopped, and later ones are judged anew
     assert evidence.is_in_doubt("kind")
     provider.now, provider.refuses = 200.0, False
     assert not evidence.is_in_doubt("kind")
     evidence.doubt("kind")
-    assert not evidence.is_every_call("kind", sent_at=200.0, probe=provider.probe)
+    assert not evidence.resolve_doubt("kind", sent_at=200.0, probe=provider.probe)
     assert not evidence.is_in_doubt("kind")
 
 
@@ -289,11 +290,11 @@ def test_a_call_that_passed_after_the_refused_one_was_sent_proves_that_it_was_th
     evidence = Evidence(clock=lambda: provider.now)
     evidence.passed("kind", sent_at=99.5)
     evidence.doubt("kind")
-    assert not evidence.is_every_call("kind", sent_at=99.0, probe=provider.probe)
+    assert not evidence.resolve_doubt("kind", sent_at=99.0, probe=provider.probe)
     assert provider.probes == 0
     # One that passed before proves nothing: the provider may have changed its mind
     evidence.doubt("kind")
-    assert evidence.is_every_call("kind", sent_at=99.9, probe=provider.probe)
+    assert evidence.resolve_doubt("kind", sent_at=99.9, probe=provider.probe)
 
 
 def test_a_probe_that_comes_to_nothing_leaves_the_doubt_to_the_next() -> None:
@@ -301,5 +302,5 @@ def test_a_probe_that_comes_to_nothing_leaves_the_doubt_to_the_next() -> None:
     evidence = Evidence(clock=lambda: provider.now)
     evidence.doubt("kind")
     with pytest.raises(ProviderUnavailable):
-        evidence.is_every_call("kind", sent_at=99.0, probe=away)
+        evidence.resolve_doubt("kind", sent_at=99.0, probe=away)
     assert not evidence.is_in_doubt("kind")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from worker.llm.circuit_breaker import Circuit
+from worker.llm.circuit_breaker import ProcessBreaker
 from worker.runtime.executor import Executor
 from worker.runtime.notifier import AWAY_S, COALESCE_S, UNHEARD_S, Notifier, Waker
 
@@ -250,7 +250,7 @@ def test_wake_ups_that_somebody_else_heard_are_not_missed() -> None:
 
 def make_executor(threads: int, run_next: Callable[[], bool]) -> Executor:
     executor = Executor(
-        dispatch=SimpleNamespace(circuit=Circuit()),  # type: ignore[arg-type]
+        dispatch=SimpleNamespace(process_breaker=ProcessBreaker()),  # type: ignore[arg-type]
         database=None,  # type: ignore[arg-type]
         leases=None,  # type: ignore[arg-type]
         owner="a:1:x",

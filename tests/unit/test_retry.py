@@ -73,7 +73,7 @@ class FakeWorld:
     def probe(self, refused: Request) -> Request:
         return replace(refused, questions=())
 
-    def is_every_call(self, request: Request, probe: Callable[[], None]) -> bool:
+    def judge_refusal(self, request: Request, probe: Callable[[], None]) -> bool:
         try:
             probe()
         except ContentRefused:

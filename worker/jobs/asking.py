@@ -112,9 +112,9 @@ class Asking:
 
         def check() -> None:
             lease.check()
-            context.circuit.check()
+            context.process_breaker.check()
 
-        sleep = context.circuit.guard_sleep(lease.sleep)
+        sleep = context.process_breaker.guard_sleep(lease.sleep)
         return Dialogue(
             composer=composer,
             permit=context.dispatcher.ask_permit(check, sleep),
@@ -138,7 +138,7 @@ class Asking:
             return max(LOST_LINES, attempts)
         # While the endpoint is known to be down, a task of the job tries once whether it is back; so does the one task
         # of a process that could not call.
-        is_known_down = self.task.was_held or self.context.circuit.state is not State.CLOSED
+        is_known_down = self.task.was_held or self.context.process_breaker.state is not State.CLOSED
         return 1 if is_known_down else attempts
 
 

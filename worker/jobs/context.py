@@ -9,7 +9,7 @@ from worker.db.engine import Database
 from worker.errors import JobFailed
 from worker.jobs.keyed_semaphore import KeyedSemaphore
 from worker.llm.calls import Endpoint
-from worker.llm.circuit_breaker import Circuit
+from worker.llm.circuit_breaker import ProcessBreaker
 from worker.llm.compose import batch_limit
 from worker.llm.dispatcher import Dispatcher
 from worker.llm.prices import Prices
@@ -34,7 +34,7 @@ class Context:
     prices: Prices
     retrieval: Retrieval | None = None
     directory: place_store.Directory = field(default_factory=place_store.Directory)
-    circuit: Circuit = field(default_factory=Circuit)  # the dispatcher's
+    process_breaker: ProcessBreaker = field(default_factory=ProcessBreaker)  # the dispatcher's
     endings: KeyedSemaphore = field(
         default_factory=KeyedSemaphore
     )  # of batches, by job: ended or parked, for both its row is locked

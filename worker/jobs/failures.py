@@ -56,7 +56,7 @@ def postpone_for_provider(context: Context, task: Task, error: ProviderUnavailab
         return
     # Never before the endpoint's own wish, nor later than the job may wait.
     delay_s = min(max(error.retry_after_s or 0.0, 1.0, min(60.0, down_s / 2)), left_s + 0.1)
-    if error.code in MAY_BE_OURS and _is_ours(context, error):
+    if error.code in MAY_BE_OURS and _trip_if_ours(context, error):
         # Whoever is answered otherwise takes the task for what is the matter: it waits, and nothing else.
         context.database.transact(lambda c: tasks.give_back(c, task, delay_s=delay_s, error=str(error)))
         return
@@ -105,25 +105,23 @@ def postpone_for_storage(context: Context, task: Task, error: StorageUnavailable
         fail_task(context, task, job_causes.storage_outage(away_s))
 
 
-def _is_ours(context: Context, error: ProviderUnavailable) -> bool:
-    """Whether somebody is answered, or may yet be, so that the fault is this process's, or the task's.
-
-    Where it is this process's, its circuit opens.
+def _trip_if_ours(context: Context, error: ProviderUnavailable) -> bool:
+    """Open this process's breaker where the fault is its own; whether it is, or the task's: somebody is answered.
 
     Raises `CutOff` when the task should be somebody else's at once.
     """
-    circuit = context.circuit
-    circuit.check()  # known already
-    if circuit.is_answered():
+    breaker = context.process_breaker
+    breaker.check()  # known already
+    if breaker.give_up_call():
         log.warning("call_failed", code=error.code)
         return True
     endpoints = [endpoint.name for endpoint in context.dispatcher.endpoints]
-    look_back_s = circuit.look_back_s()
+    look_back_s = breaker.look_back_s()
     is_other_answered = context.database.transact(lambda c: ledger.is_answered(c, endpoints, within_s=look_back_s))
-    if not is_other_answered and circuit.is_sure():
+    if not is_other_answered and breaker.is_sure():
         return False
-    was_trial = circuit.state is State.HALF_OPEN
-    pause_s = circuit.trip(is_other_answered=is_other_answered)
+    was_trial = breaker.state is State.HALF_OPEN
+    pause_s = breaker.trip(is_other_answered=is_other_answered)
     log.warning("cut_off" if is_other_answered else "calls_fail", code=error.code, pause_s=round(pause_s, 1))
     if not was_trial:
         raise CutOff(str(error))

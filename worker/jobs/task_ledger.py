@@ -63,7 +63,7 @@ class TaskLedger:
             prices=context.prices,
             max_cost_usd=config.max_cost_usd,
             call_timeout_s=context.settings.call_timeout_s,
-            stored=context.circuit.stored,
+            stored=context.process_breaker.stored,
         )
 
     def find(self, keys: Sequence[str]) -> Sequence[ledger.StoredReply]:

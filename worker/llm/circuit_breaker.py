@@ -1,7 +1,10 @@
-"""Whether this process can call, while others can: a circuit breaker over all of its calls. Nothing is sent here.
+"""Two circuit breakers: of each endpoint, and of this process. Nothing is sent here.
 
-Closed, every thread works. It opens when the calls of this process fail and those of others succeed: then its tasks go
-back and it claims none. After a pause it is half-open, and one thread alone may try.
+`EndpointBreaker`: an endpoint that is down is left for the other one, where there is one.
+
+`ProcessBreaker`: whether this process can call, while others can. Closed, every thread works. It opens when the calls
+of this process fail and those of others succeed: then its tasks go back and it claims none. After a pause it is
+half-open, and one thread alone may try.
 """
 
 from __future__ import annotations
@@ -16,6 +19,9 @@ from enum import StrEnum
 
 from worker.errors import CutOff
 
+FAILURES_TO_OPEN = 3  # of an endpoint, one after another
+OPEN_S = 30.0
+
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 STEP_S = 0.5  # how soon a thread that sleeps notices that the circuit has opened
 # Another process's reply counts for so long as a sign that the endpoint is up, and at least for so long.
@@ -23,8 +29,40 @@ ANSWERED_S, LEAST_ANSWERED_S = 30.0, 10.0
 SURE_S = 3.0  # calls that fail for less say nothing yet of an outage: those of others may just be under way
 
 
+@dataclass
+class EndpointBreaker:
+    """Open after a few passing faults in a row; then one call in half a minute tries whether the endpoint is back."""
+
+    clock: Callable[[], float] = time.monotonic
+    _failures: int = 0
+    _closed_again_at: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def try_acquire(self) -> bool:
+        """Whether a call may go now. Open, it lets one probe through, and the next when that had time to fail."""
+        with self._lock:
+            if self._failures < FAILURES_TO_OPEN:
+                return True
+            if self.clock() < self._closed_again_at:
+                return False
+            self._closed_again_at = self.clock() + OPEN_S
+            return True
+
+    def succeeded(self) -> None:
+        """The endpoint answered."""
+        with self._lock:
+            self._failures = 0
+
+    def failed(self) -> None:
+        """The endpoint is away."""
+        with self._lock:
+            self._failures += 1
+            if self._failures >= FAILURES_TO_OPEN:
+                self._closed_again_at = self.clock() + OPEN_S
+
+
 class State(StrEnum):
-    """Of a circuit."""
+    """Of a process's breaker."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -32,8 +70,11 @@ class State(StrEnum):
 
 
 @dataclass
-class Circuit:
-    """Shared by every thread of a process. `clock` in seconds, never backwards; `jitter` draws between two numbers."""
+class ProcessBreaker:
+    """Whether this process can call; shared by all of its threads.
+
+    `clock` in seconds, never backwards; `jitter` draws between two numbers.
+    """
 
     clock: Callable[[], float] = time.monotonic
     jitter: Callable[[float, float], float] = random.uniform
@@ -81,8 +122,8 @@ class Circuit:
             if self._failing_since is None:
                 self._failing_since = now
 
-    def is_answered(self) -> bool:
-        """Whether this process had a reply while the calling thread, which now gives up, had none."""
+    def give_up_call(self) -> bool:
+        """The calling thread gives up; whether this process had a reply while that thread had none."""
         with self._lock:
             failed_at = self._failed.pop(threading.get_ident(), self.clock())
             return self._failing_since is None or self._answered_at > failed_at
@@ -127,14 +168,14 @@ class Circuit:
             if self._state is State.OPEN:
                 self._state, self._trial = State.HALF_OPEN, None
 
-    def may_claim(self) -> bool:
-        """Whether the calling thread may claim a task; the first one to ask a half-open circuit is its trial."""
+    def try_acquire(self) -> bool:
+        """Whether the calling thread may claim a task. Half-open, the first thread to ask becomes the trial."""
         with self._lock:
             if self._state is State.HALF_OPEN and self._trial is None:
                 self._trial = threading.get_ident()
             return self._is_passing()
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """The calling thread has nothing more to do: another one may be the trial."""
         with self._lock:
             if self._trial == threading.get_ident():
@@ -177,7 +218,7 @@ class Recovery:
     reply in the last so many seconds. `wake`: wakes threads for what they may claim.
     """
 
-    circuit: Circuit
+    breaker: ProcessBreaker
     is_reached: Callable[[], bool]
     is_answered: Callable[[float], bool]
     wake: Callable[[], None]
@@ -185,19 +226,19 @@ class Recovery:
     def run(self, stopped: threading.Event) -> None:
         """Until `stopped`."""
         while not stopped.is_set():
-            if self.circuit.tripped.wait(1.0) and not stopped.wait(self.circuit.pause_left_s()):
+            if self.breaker.tripped.wait(1.0) and not stopped.wait(self.breaker.pause_left_s()):
                 self.run_once()
 
     def run_once(self) -> None:
         """Reached, or nobody else is answered either: one task is tried. Else a longer pause."""
-        if self.circuit.state is not State.OPEN:  # a call that was under way was answered
+        if self.breaker.state is not State.OPEN:  # a call that was under way was answered
             return
         is_other_answered = False
         with suppress(Exception):  # the database is away: the trial finds out
-            is_other_answered = self.is_answered(self.circuit.look_back_s())
+            is_other_answered = self.is_answered(self.breaker.look_back_s())
         if is_other_answered and not self.is_reached():
-            self.circuit.trip()
+            self.breaker.trip()
             return
-        self.circuit.try_again(is_other_answered=is_other_answered)
+        self.breaker.try_again(is_other_answered=is_other_answered)
         with suppress(Exception):  # the next sweep wakes them
             self.wake()

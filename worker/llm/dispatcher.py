@@ -23,7 +23,7 @@ from worker.errors import (
 )
 from worker.llm.calls import Endpoint, Reply, Request, Usage
 from worker.llm.capacities import Capacities
-from worker.llm.circuit_breaker import Circuit
+from worker.llm.circuit_breaker import EndpointBreaker, ProcessBreaker
 from worker.llm.evidence import Evidence
 from worker.llm.rate_limit import Admission, Limits
 from worker.llm.sizes import CHARACTERS_PER_TOKEN, REPLY_SHARE, Capacity
@@ -38,8 +38,6 @@ LONGEST_SHARED_PAUSE_S = 600.0  # of every job at an endpoint
 SLOT_LOOK_S = 0.5  # how often a thread that waits for a free slot looks whether it should wait on
 STREAK_S = 60.0
 DOUBT_LOOK_S = 0.05  # how often a thread looks whether a refusal that was in doubt is judged
-FAILURES_TO_OPEN = 3
-OPEN_S = 30.0
 
 
 @dataclass
@@ -62,38 +60,6 @@ class TokenMeter:
             self.characters_per_token += 0.1 * (measured - self.characters_per_token)
         if usage.completion_tokens and ceiling:
             self.reply_share += 0.1 * (min(1.0, usage.completion_tokens / ceiling) - self.reply_share)
-
-
-@dataclass
-class Breaker:
-    """Open after a few passing faults in a row; then one call in half a minute tries whether the endpoint is back."""
-
-    clock: Callable[[], float] = time.monotonic
-    _failures: int = 0
-    _closed_again_at: float = 0.0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def lets_through(self) -> bool:
-        """Whether a call may go now. When open, True for a single probe, and again when that had time to fail."""
-        with self._lock:
-            if self._failures < FAILURES_TO_OPEN:
-                return True
-            if self.clock() < self._closed_again_at:
-                return False
-            self._closed_again_at = self.clock() + OPEN_S
-            return True
-
-    def succeeded(self) -> None:
-        """The endpoint answered."""
-        with self._lock:
-            self._failures = 0
-
-    def failed(self) -> None:
-        """The endpoint is away."""
-        with self._lock:
-            self._failures += 1
-            if self._failures >= FAILURES_TO_OPEN:
-                self._closed_again_at = self.clock() + OPEN_S
 
 
 @dataclass
@@ -122,7 +88,7 @@ class Outlet:
     endpoint: Endpoint
     complete: Callable[[Request], Reply]
     limits: Limits
-    breaker: Breaker = field(default_factory=Breaker)
+    breaker: EndpointBreaker = field(default_factory=EndpointBreaker)
     ping: Callable[[], object] = lambda: None
     capacities: Capacities = field(default_factory=lambda: Capacities(None, ""))
     evidence: Evidence = field(default_factory=Evidence)
@@ -141,7 +107,7 @@ class Dispatcher:
     outlets: Sequence[Outlet]
     meter: TokenMeter = field(default_factory=TokenMeter)
     slots: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(256))
-    circuit: Circuit = field(default_factory=Circuit)
+    process_breaker: ProcessBreaker = field(default_factory=ProcessBreaker)
     grace_s: float = 25.0
     illegible: Streak = field(default_factory=Streak)
 
@@ -175,10 +141,10 @@ class Dispatcher:
         return self.outlets[0].limits.reported_rpm
 
     def choose(self) -> Endpoint:
-        """Where the next call goes: the first endpoint that is not known to be down, else the first of all."""
+        """Where the next call goes: the first endpoint whose breaker lets it through, else the first of all."""
         if len(self.outlets) == 1:
             return self.outlets[0].endpoint
-        chosen = next((outlet for outlet in self.outlets if outlet.breaker.lets_through()), self.outlets[0])
+        chosen = next((outlet for outlet in self.outlets if outlet.breaker.try_acquire()), self.outlets[0])
         return chosen.endpoint
 
     def ask_permit(self, check: Callable[[], None], sleep: Callable[[float], None]) -> Permit:
@@ -297,13 +263,13 @@ class Permit:
                 outlet.limits.slow_down(None if wish_s is None else min(wish_s, LONGEST_SHARED_PAUSE_S))
             else:
                 outlet.breaker.failed()
-                self.dispatcher.circuit.failed()
+                self.dispatcher.process_breaker.failed()
             if error.code not in MAY_BE_PAID:
                 outlet.limits.settle(self._admission, 0, None)
             raise
         except ContentRefused as error:
             outlet.breaker.succeeded()
-            self.dispatcher.circuit.answered()
+            self.dispatcher.process_breaker.answered()
             if isinstance(error, SizeRefused):
                 outlet.limits.settle(self._admission, 0, None)
                 if not outlet.capacities.narrow(request, error) and error.parameter is not None:
@@ -329,16 +295,16 @@ class Permit:
             log.warning("reply_illegible", in_a_row=streak, size=len(reply.raw))
             return replace(reply, illegible_in_a_row=streak)
         outlet.breaker.succeeded()
-        self.dispatcher.circuit.answered()
+        self.dispatcher.process_breaker.answered()
         self.dispatcher.meter.learn(request, usage)
         outlet.capacities.learn(request, usage)
         outlet.evidence.passed(request.shared, sent_at=self.sent_at)
         return reply
 
-    def is_every_call(self, request: Request, probe: Callable[[], None]) -> bool:
+    def judge_refusal(self, request: Request, probe: Callable[[], None]) -> bool:
         """Whether the call that was just refused would have been whatever it held; see `Evidence`."""
         outlet = self.dispatcher.outlet_of(request)
-        is_every_call = outlet.evidence.is_every_call(request.shared, sent_at=self.sent_at, probe=probe)
+        is_every_call = outlet.evidence.resolve_doubt(request.shared, sent_at=self.sent_at, probe=probe)
         if is_every_call and outlet is not self.dispatcher.outlets[0]:
             outlet.breaker.failed()
             raise ProviderUnavailable("the fallback endpoint refuses calls", code="fallback_refused")

@@ -31,7 +31,7 @@ class Evidence:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def doubt(self, kind: str) -> None:
-        """A call was refused, and nobody knows why: no other of its kind is sent until `is_every_call` knows."""
+        """A call was refused, and nobody knows why: no other of its kind is sent until the doubt is resolved."""
         with self._lock:
             self._doubts[kind] += 1
 
@@ -45,8 +45,8 @@ class Evidence:
         """A call of this kind was answered."""
         self._passed[kind] = max(sent_at, self._passed.get(kind, sent_at))
 
-    def is_every_call(self, kind: str, *, sent_at: float, probe: Callable[[], None]) -> bool:
-        """Whether a call that was sent at `sent_at` would have been refused whatever it held.
+    def resolve_doubt(self, kind: str, *, sent_at: float, probe: Callable[[], None]) -> bool:
+        """Find out whether a call that was sent at `sent_at` would have been refused whatever it held.
 
         `probe` sends the least call of the kind, once for all threads that want to know; it raises `ContentRefused`
         when that is refused too. What else it raises goes through: nobody knows then.

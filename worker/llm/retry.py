@@ -132,7 +132,7 @@ class Permit(Protocol):
     def send(self, request: Request) -> Reply:
         """Send it once."""
 
-    def is_every_call(self, request: Request, probe: Callable[[], None]) -> bool:
+    def judge_refusal(self, request: Request, probe: Callable[[], None]) -> bool:
         """Whether a call that was just refused would be whatever it holds, found out by a probe if nobody knows."""
 
 
@@ -323,7 +323,7 @@ class _Talk:
         The turn of the call is given back by now: the probe takes one of its own.
         """
         try:
-            is_every_call = self.dialogue.permit.is_every_call(sending.request, lambda: self._probe(sending.request))
+            is_every_call = self.dialogue.permit.judge_refusal(sending.request, lambda: self._probe(sending.request))
         except MedqError:
             self._fail(sending, "unavailable", error.code, str(error))
             raise

@@ -25,7 +25,7 @@ from worker.llm import ledger
 from worker.llm.batch.api import BatchApi
 from worker.llm.calls import Endpoint
 from worker.llm.capacities import Capacities
-from worker.llm.circuit_breaker import Circuit, Recovery, State
+from worker.llm.circuit_breaker import ProcessBreaker, Recovery, State
 from worker.llm.client import LlmClient, resolve_endpoint
 from worker.llm.dispatcher import Dispatcher, Outlet
 from worker.llm.prices import load_prices
@@ -134,7 +134,7 @@ def _limits_client(settings: Settings) -> redis.Redis:
     )
 
 
-def build_dispatcher(settings: Settings, endpoint: Endpoint, circuit: Circuit) -> Dispatcher:
+def build_dispatcher(settings: Settings, endpoint: Endpoint, process_breaker: ProcessBreaker) -> Dispatcher:
     """The way out to the endpoint, and to its stand-in when there is one. The operator's limits are the first's."""
     limits_redis = _limits_client(settings)
 
@@ -159,7 +159,7 @@ def build_dispatcher(settings: Settings, endpoint: Endpoint, circuit: Circuit) -
             )
         outlets.append(outlet(stand_in, second, None, None))
     slots = threading.Semaphore(_calls_at_once(settings, endpoint))
-    return Dispatcher(outlets, slots=slots, grace_s=settings.grace_s, circuit=circuit)
+    return Dispatcher(outlets, slots=slots, grace_s=settings.grace_s, process_breaker=process_breaker)
 
 
 def build_dispatch(
@@ -179,12 +179,12 @@ def build_dispatch(
     # Work waits for a server that is at fault as long as it would for a model.
     database = Database(engine, patience_s=max(LEAST_PATIENCE_S, settings.outage_s), health=health)
     embedder = EmbeddingClient(settings) if settings.embedding_model else None
-    circuit = Circuit()
+    breaker = ProcessBreaker()
     return TaskDispatch(
         database=database,
         storage=make_storage(settings),
-        dispatcher=build_dispatcher(settings, endpoint, circuit),
-        circuit=circuit,
+        dispatcher=build_dispatcher(settings, endpoint, breaker),
+        process_breaker=breaker,
         endpoint=endpoint,
         settings=settings,
         prices=load_prices(settings.prices),
@@ -206,7 +206,7 @@ def _standstill_s(settings: Settings) -> float:
 def build_explainer(settings: Settings, engine: sa.Engine) -> Iterator[Explainer]:
     """What explains decisions to students, for a command or a page; closed afterwards."""
     endpoint = resolve_endpoint(settings, settings.embedded_llm_url)
-    dispatcher = build_dispatcher(settings, endpoint, Circuit())
+    dispatcher = build_dispatcher(settings, endpoint, ProcessBreaker())
     try:
         yield Explainer(Database(engine), dispatcher, endpoint, load_prices(settings.prices))
     finally:
@@ -231,7 +231,7 @@ def build_batch_submitter(settings: Settings, dispatch: TaskDispatch) -> BatchSu
     if dispatch.endpoint.embedded:
         return None
     client = LlmClient(dispatch.endpoint, settings)
-    circuit = dispatch.circuit
+    breaker = dispatch.process_breaker
     path = "/chat/completions" if settings.azure_endpoint else "/v1/chat/completions"
     return BatchSubmitter(
         database=dispatch.database,
@@ -246,7 +246,7 @@ def build_batch_submitter(settings: Settings, dispatch: TaskDispatch) -> BatchSu
             begin_s=3 * settings.call_timeout_s + settings.lease_s,
             outage_s=settings.outage_s,
         ),
-        may_call=lambda: circuit.state is State.CLOSED,
+        may_call=lambda: breaker.state is State.CLOSED,
     )
 
 
@@ -254,7 +254,7 @@ def build_recovery(dispatch: TaskDispatch, lease_database: Database, notifier: N
     """Who finds out that this process can call again."""
     endpoints = [endpoint.name for endpoint in dispatch.dispatcher.endpoints]
     return Recovery(
-        circuit=dispatch.circuit,
+        breaker=dispatch.process_breaker,
         is_reached=dispatch.dispatcher.is_reached,
         is_answered=lambda within_s: lease_database.transact(
             lambda c: ledger.is_answered(c, endpoints, within_s=within_s), patience_s=0
@@ -281,7 +281,7 @@ class _Frame:
     def session(self) -> str:
         """What pg_stat_activity shows for the session with which the process listens."""
         waits_for = _waited_for(self.health.longest(), self.lease_health.longest())
-        return tasks.watch_session(self.owner, is_cut_off=self.dispatch.circuit.is_cut_off, waits_for=waits_for)
+        return tasks.watch_session(self.owner, is_cut_off=self.dispatch.process_breaker.is_cut_off, waits_for=waits_for)
 
     def alive(self, name: str) -> Callable[[], None]:
         """What a part calls whenever it goes round."""

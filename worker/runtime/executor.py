@@ -18,7 +18,7 @@ from worker.failpoints import Point
 from worker.jobs.claim import Claim, Claimed, LoadFailed, runs_alone
 from worker.jobs.dispatch import TaskDispatch
 from worker.jobs.failures import record_crash
-from worker.llm.circuit_breaker import Circuit
+from worker.llm.circuit_breaker import ProcessBreaker
 from worker.logging import get_logger
 from worker.queue import tasks
 from worker.queue.job import Task
@@ -48,15 +48,15 @@ class Executor:
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     @property
-    def circuit(self) -> Circuit:
+    def process_breaker(self) -> ProcessBreaker:
         """Open while this process cannot call."""
-        return self.dispatch.circuit
+        return self.dispatch.process_breaker
 
     def idle_threads(self) -> int:
         """How many threads wait for a wake-up, and may claim."""
         with self._changed:
             idle = self.threads - self._busy
-        return self.circuit.places(idle)
+        return self.process_breaker.places(idle)
 
     def begun(self) -> int:
         """How often a thread has begun to look for work."""
@@ -102,11 +102,11 @@ class Executor:
     def _drain(self) -> int:
         try:
             ran = 0
-            while not self.stopping.is_set() and self.circuit.may_claim() and self._run_next():
+            while not self.stopping.is_set() and self.process_breaker.try_acquire() and self._run_next():
                 ran += 1
             return ran
         finally:
-            self.circuit.leave()
+            self.process_breaker.release()
             self._leave()
 
     def _drain_quietly(self) -> None:

@@ -59,11 +59,11 @@ class Waker:
         if not times:
             self._unheard = None
             return
-        if self._clock() >= self._silent_until and self._is_sent(times) and self._is_heard():
+        if self._clock() >= self._silent_until and self._try_send(times) and self._check_heard():
             return
         self._work(times)
 
-    def _is_sent(self, times: int) -> bool:
+    def _try_send(self, times: int) -> bool:
         try:
             self._send(times)
         except Exception as error:  # noqa: BLE001 (whatever Redis says: the work is to be done)
@@ -72,7 +72,8 @@ class Waker:
             return False
         return True
 
-    def _is_heard(self) -> bool:
+    def _check_heard(self) -> bool:
+        """False once wake-ups are heard by nobody for too long; then none is sent for a while."""
         begun, now = self._begun(), self._clock()
         if self._unheard is None or self._unheard[0] != begun:
             self._unheard = (begun, now)
