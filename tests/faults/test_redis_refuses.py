@@ -19,7 +19,7 @@ from tests.support.nursery import Nursery
 from tests.support.scripted_llm import ScriptedLlm
 from tests.support.surroundings import Platform
 from worker.cli import app
-from worker.runtime.notifier import UNHEARD_S
+from worker.runtime.listener import UNHEARD_S
 
 Spoil = Callable[[redis.Redis], object]
 WEAK = ("on", "resetkeys", "~dramatiq*", "resetchannels", "nocommands", "+@connection", "+@scripting")

@@ -26,7 +26,7 @@ IN_PYTHON = {
     "db/schema/migrate.py": "settings of a session",
     "evaluation/run.py": "CREATE DATABASE",
     "jobs/finish.py": "settings of a session",
-    "runtime/notifier.py": "LISTEN",
+    "runtime/listener.py": "LISTEN",
 }
 # What stands in several statements must be the same in all of them: how it begins and ends, and how often it is there.
 COPIES = {

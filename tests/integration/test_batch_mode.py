@@ -666,7 +666,7 @@ def test_waiting_for_a_batch_costs_no_transaction_beyond_the_sweeps_own(
     begun: list[object] = []
     try:
         with heard("begin", begun.append):
-            parts.notifier.reaper.run_once()
+            parts.listener.reaper.run_once()
     finally:
         parts.close()
     # Then that was one transaction, and nothing is due

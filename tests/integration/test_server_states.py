@@ -221,7 +221,7 @@ def test_the_doctor_says_what_is_the_matter_with_the_server(platform: Platform) 
         assert (found.level, "is read-only" in found.finding) == ("fail", True)
     with server_setting(platform, "statement_timeout", "500ms"):
         assert "statement_timeout is 500 ms" in doctor(platform)["database limits"].finding
-    name = tasks.watch_session("host.example:7:abc", is_cut_off=False, waits_for="53100")
+    name = tasks.listening_session("host.example:7:abc", is_cut_off=False, waits_for="53100")
     waiting = connect(platform.database_url, pool_size=1, name=name)
     with waiting.connect():
         found = doctor(platform)["workers waiting"]

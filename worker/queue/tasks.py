@@ -24,7 +24,7 @@ SQL = load_statements(__file__)
 CHANNEL = "medq_task"
 CUT_OFF_SESSION = "medq-watch cut off "  # the same of one that cannot reach the LLM; host and pid follow
 WAITING_SESSION = "medq-watch waits "  # the same of one that waits for the server; SQLSTATE, host and pid follow
-WATCH_SESSION = "medq-watch"  # what pg_stat_activity shows of the session with which a worker process listens
+LISTENING_SESSION = "medq-watch"  # what pg_stat_activity shows of the session with which a worker process listens
 MAX_CRASHES = 3  # of which the last was seen: the task alone in a process, which died
 MAX_LOSSES = 30  # workers that vanished with it, whatever took them: operators may kill often
 
@@ -46,12 +46,12 @@ def session_name(owner: str) -> str:
     return f"medq-worker {':'.join(owner.split(':')[1:3])}"
 
 
-def watch_session(owner: str, *, is_cut_off: bool, waits_for: str | None = None) -> str:
+def listening_session(owner: str, *, is_cut_off: bool, waits_for: str | None = None) -> str:
     """What pg_stat_activity shows for the session with which this process listens. `waits_for`: a SQLSTATE, or None."""
     host, pid = owner.split(":")[:2]
     if waits_for is not None:
         return f"{WAITING_SESSION}{waits_for} {host[:30]}:{pid}"
-    return f"{CUT_OFF_SESSION}{host[:30]}:{pid}" if is_cut_off else WATCH_SESSION
+    return f"{CUT_OFF_SESSION}{host[:30]}:{pid}" if is_cut_off else LISTENING_SESSION
 
 
 def claim_task(

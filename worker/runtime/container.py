@@ -38,7 +38,7 @@ from worker.runtime.batch_submitter import BatchSubmitter, Patience
 from worker.runtime.broker import WakeUpBroker, make_broker, send_wake_ups, stay_alive
 from worker.runtime.executor import Executor
 from worker.runtime.heartbeat import Heartbeat
-from worker.runtime.notifier import Notifier, Waker
+from worker.runtime.listener import Listener, Waker
 from worker.runtime.reaper import Reaper
 from worker.runtime.sandbox import run_sandboxed
 from worker.runtime.upload_cleaner import UploadCleaner
@@ -62,7 +62,7 @@ class Parts:
 
     executor: Executor
     heartbeat: Heartbeat
-    notifier: Notifier
+    listener: Listener
     upload_cleaner: UploadCleaner
     recovery: Recovery
     batch_submitter: BatchSubmitter | None  # none for an endpoint without batches
@@ -250,7 +250,7 @@ def build_batch_submitter(settings: Settings, dispatch: TaskDispatch) -> BatchSu
     )
 
 
-def build_recovery(dispatch: TaskDispatch, lease_database: Database, notifier: Notifier) -> Recovery:
+def build_recovery(dispatch: TaskDispatch, lease_database: Database, listener: Listener) -> Recovery:
     """Who finds out that this process can call again."""
     endpoints = [endpoint.name for endpoint in dispatch.dispatcher.endpoints]
     return Recovery(
@@ -259,7 +259,7 @@ def build_recovery(dispatch: TaskDispatch, lease_database: Database, notifier: N
         is_answered=lambda within_s: lease_database.transact(
             lambda c: ledger.is_answered(c, endpoints, within_s=within_s), patience_s=0
         ),
-        wake=notifier.wake_for_ready,
+        wake=listener.wake_for_ready,
     )
 
 
@@ -281,7 +281,9 @@ class _Frame:
     def session(self) -> str:
         """What pg_stat_activity shows for the session with which the process listens."""
         waits_for = _waited_for(self.health.longest(), self.lease_health.longest())
-        return tasks.watch_session(self.owner, is_cut_off=self.dispatch.process_breaker.is_cut_off, waits_for=waits_for)
+        return tasks.listening_session(
+            self.owner, is_cut_off=self.dispatch.process_breaker.is_cut_off, waits_for=waits_for
+        )
 
     def alive(self, name: str) -> Callable[[], None]:
         """What a part calls whenever it goes round."""
@@ -306,15 +308,15 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
     broker.on_look = lambda queue_name: frame.watchdog.beat(f"consumer of {queue_name}")
     batch_submitter = build_batch_submitter(settings, dispatch)
     waker = Waker(lambda times: send_wake_ups(broker, times), work=executor.drain_apart, begun=executor.begun)
-    notifier = _build_notifier(frame, executor, waker, _build_reaper(frame, batch_submitter))
+    listener = _build_listener(frame, executor, waker, _build_reaper(frame, batch_submitter))
     return Parts(
         executor=executor,
         heartbeat=_build_heartbeat(frame),
-        notifier=notifier,
+        listener=listener,
         upload_cleaner=UploadCleaner(
             database=frame.lease_database, storage=dispatch.storage, orphan_s=settings.stray_s
         ),
-        recovery=build_recovery(dispatch, frame.lease_database, notifier),
+        recovery=build_recovery(dispatch, frame.lease_database, listener),
         batch_submitter=batch_submitter,
         broker=broker,
         lease_database=frame.lease_database,
@@ -369,21 +371,21 @@ def _build_reaper(frame: _Frame, batch_submitter: BatchSubmitter | None) -> Reap
         lease_s=frame.settings.lease_s,
         call_timeout_s=frame.settings.call_timeout_s,
         batch_submitter=batch_submitter,
-        alive=frame.alive("notifier"),
+        alive=frame.alive("listener"),
         health=frame.lease_health,
     )
 
 
-def _build_notifier(frame: _Frame, executor: Executor, waker: Waker, reaper: Reaper) -> Notifier:
+def _build_listener(frame: _Frame, executor: Executor, waker: Waker, reaper: Reaper) -> Listener:
     database_url = frame.settings.database_url or ""
-    return Notifier(
+    return Listener(
         database=frame.lease_database,
         reaper=reaper,
         database_url=database_url,
         sweep_s=frame.settings.sweep_s,
         idle_threads=executor.idle_threads,
         waker=waker,
-        alive=frame.alive("notifier"),
+        alive=frame.alive("listener"),
         name=lambda: frame.session,
         listen=None if read_address(database_url).is_pooled else open_session,
     )

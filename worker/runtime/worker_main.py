@@ -89,7 +89,7 @@ def _start_dramatiq(parts: Parts) -> dramatiq.Worker:
 def _start_parts(parts: Parts, stopping: threading.Event, finished: threading.Event) -> threading.Thread | None:
     """Everything that runs beside the tasks; the batch submitter's thread, where there is one."""
     _start("heartbeat", lambda: parts.heartbeat.run(finished))
-    _start("notifier", lambda: parts.notifier.run(stopping))
+    _start("listener", lambda: parts.listener.run(stopping))
     _start("upload cleaner", lambda: parts.upload_cleaner.run(stopping))
     _start("recovery", lambda: parts.recovery.run(stopping))
     if parts.batch_submitter is None:
@@ -157,12 +157,12 @@ def _stop_with_parent(stopping: threading.Event) -> None:
     if os.environ.get("MEDQ_SUPERVISED") != "1":
         return
 
-    def notifier() -> None:
+    def wait_for_end_of_file() -> None:
         while os.read(sys.stdin.fileno(), 1):
             pass
         stopping.set()
 
-    _start("parent", notifier)
+    _start("parent", wait_for_end_of_file)
 
 
 def main() -> None:

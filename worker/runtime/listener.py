@@ -92,7 +92,7 @@ class Listen(Protocol):
 
 
 @dataclass(frozen=True)
-class Notifier:
+class Listener:
     """Listens for NOTIFY, sweeps every few seconds, and wakes threads for what is ready."""
 
     database: Database
@@ -102,21 +102,21 @@ class Notifier:
     idle_threads: Callable[[], int]
     waker: Waker
     alive: Callable[[], None] = _nothing
-    name: Callable[[], str] = lambda: tasks.WATCH_SESSION
+    name: Callable[[], str] = lambda: tasks.LISTENING_SESSION
     listen: Listen | None = open_session  # None: through a pooler nothing is heard
     clock: Callable[[], float] = time.monotonic
 
     def run(self, stopped: threading.Event) -> None:
-        """Watch until `stopped`; reconnects for ever."""
+        """Listen until `stopped`; reconnects for ever."""
         while not stopped.is_set():
             self.alive()
             try:
-                self._listen_and_notify(stopped)
-            except Exception as error:  # noqa: BLE001 (a watch that ends would leave ready work unseen)
+                self._listen_and_wake(stopped)
+            except Exception as error:  # noqa: BLE001 (a listener that ends would leave ready work unseen)
                 log.warning("notifier_failed", error=type(error).__name__, cause=describe(error))
                 stopped.wait(1 + random.random())  # noqa: S311 (jitter, not a secret)
 
-    def _listen_and_notify(self, stopped: threading.Event) -> None:
+    def _listen_and_wake(self, stopped: threading.Event) -> None:
         if self.listen is None:
             while not stopped.is_set():
                 self._look_until(self._sweep(), stopped)

@@ -14,7 +14,7 @@ import pytest
 
 from worker.llm.circuit_breaker import ProcessBreaker
 from worker.runtime.executor import Executor
-from worker.runtime.notifier import AWAY_S, COALESCE_S, UNHEARD_S, Notifier, Waker
+from worker.runtime.listener import AWAY_S, COALESCE_S, UNHEARD_S, Listener, Waker
 
 SWEEP_S = 5.0
 
@@ -111,7 +111,7 @@ class NotifierLog:
 def watch_for(seconds: float, *, every_s: float | None) -> NotifierLog:
     clock = Clock()
     database, sweeps, watchdog = Database(clock), Reapers(clock), list[float]()
-    notifier = Notifier(
+    listener = Listener(
         database=database,  # type: ignore[arg-type]
         reaper=sweeps,  # type: ignore[arg-type]
         database_url="",
@@ -122,7 +122,7 @@ def watch_for(seconds: float, *, every_s: float | None) -> NotifierLog:
         listen=Line(clock, every_s).open,  # type: ignore[arg-type]
         clock=clock,
     )
-    notifier.run(Stopped(clock, seconds))
+    listener.run(Stopped(clock, seconds))
     return NotifierLog(sweeps.at, watchdog, database.looks)
 
 
@@ -166,7 +166,7 @@ def test_what_is_notified_during_a_look_is_looked_at_afterwards() -> None:
             yield from next(times, [])
             clock.now_s += timeout or 0
 
-    notifier = Notifier(
+    listener = Listener(
         database=database,  # type: ignore[arg-type]
         reaper=Reapers(clock),  # type: ignore[arg-type]
         database_url="",
@@ -176,7 +176,7 @@ def test_what_is_notified_during_a_look_is_looked_at_afterwards() -> None:
         listen=Twice(clock, None).open,  # type: ignore[arg-type]
         clock=clock,
     )
-    notifier.run(Stopped(clock, 4))
+    listener.run(Stopped(clock, 4))
 
     # Then there are two looks besides that of the sweep
     assert len(database.looks) == 3
