@@ -120,7 +120,7 @@ class LifeCycle(RuleBasedStateMachine):
 
     def _claim(self, owner: str) -> Claimed | None:
         token = f"{owner}:{next(self.parts.numbers)}"
-        claimed = self.parts.database.transact(lambda c: self.parts.line.claim(c, Claim(token, LEASE_S)))
+        claimed = self.parts.database.transact(lambda c: self.parts.runner.claim(c, Claim(token, LEASE_S)))
         if claimed is not None:
             self.claims.append(claimed)
         return claimed
@@ -131,7 +131,7 @@ class LifeCycle(RuleBasedStateMachine):
         if claimed is None:
             return
         with self._writes_nothing(unless=self._is_current(claimed.task)), suppress(LeaseLost, Stopping):
-            self.parts.line.run(claimed, Lease(claimed.task.id, claimed.task.attempt, self.stopping))
+            self.parts.runner.run(claimed, Lease(claimed.task.id, claimed.task.attempt, self.stopping))
             self.seen["run"] += 1
 
     @rule(owner=OWNERS)
@@ -176,7 +176,7 @@ class LifeCycle(RuleBasedStateMachine):
             return None
         with dying_at(point):
             try:
-                self.parts.line.run(claimed, Lease(claimed.task.id, claimed.task.attempt, self.stopping))
+                self.parts.runner.run(claimed, Lease(claimed.task.id, claimed.task.attempt, self.stopping))
             except Died:
                 self.seen[f"died {point}"] += 1
         return claimed

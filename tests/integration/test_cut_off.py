@@ -90,15 +90,15 @@ def failing_task(platform: Platform, tmp_path: Path) -> tuple[Parts, Task]:
     """A process that holds a task whose calls fail."""
     settings = Settings.model_validate(platform.worker_environment())
     parts = build_worker(settings, stopping=threading.Event())
-    line, lease = parts.executor.dispatch, Lease("prepare", 1, threading.Event())
+    runner, lease = parts.executor.runner, Lease("prepare", 1, threading.Event())
     platform.enqueue(make_workbook(tmp_path / "a.xlsx", 20))
     prepare, analyse = None, None
     for _ in range(2):
-        prepare, analyse = analyse, line.database.transact(lambda c: line.claim(c, Claim("h:1:p:1", 60)))
+        prepare, analyse = analyse, runner.context.database.transact(lambda c: runner.claim(c, Claim("h:1:p:1", 60)))
         if prepare is None and analyse is not None:
-            line.run(analyse, lease)
+            runner.run(analyse, lease)
     assert analyse is not None
-    line.process_breaker.failed()
+    runner.context.process_breaker.failed()
     return parts, analyse.task
 
 
@@ -124,18 +124,18 @@ FROM "AiValidationTask" WHERE "id" = :id
 
 def test_whose_fault_it_is_is_read_from_the_books(platform: Platform, tmp_path: Path) -> None:
     parts, task = failing_task(platform, tmp_path)
-    line = parts.executor.dispatch
-    breaker = line.process_breaker
+    context = parts.executor.runner.context
+    breaker = context.process_breaker
     # When another process had a reply since, then this one is cut off, and the task is anybody's at once
     note_reply_to_another(platform, task)
     with pytest.raises(CutOff):
-        postpone_for_provider(line, task, DOWN)
+        postpone_for_provider(context, task, DOWN)
     assert (breaker.state, platform.value(HELD)) == (State.OPEN, 0)
     # When its trial fails as well, then that task waits: it may be what is the matter
     breaker.try_again()
     assert breaker.try_acquire()
     breaker.failed()
-    postpone_for_provider(line, task, DOWN)
+    postpone_for_provider(context, task, DOWN)
     assert (breaker.state, platform.value(HELD)) == (State.OPEN, 0)
     (row,) = platform.rows(WAITS_S, id=task.id)
     assert row["status"] == "ready"
@@ -145,12 +145,12 @@ def test_whose_fault_it_is_is_read_from_the_books(platform: Platform, tmp_path: 
 
 def test_a_fault_beside_replies_of_the_same_process_holds_up_its_task_alone(platform: Platform, tmp_path: Path) -> None:
     parts, task = failing_task(platform, tmp_path)
-    line = parts.executor.dispatch
-    answering = threading.Thread(target=line.process_breaker.answered)
+    context = parts.executor.runner.context
+    answering = threading.Thread(target=context.process_breaker.answered)
     answering.start()
     answering.join()
-    postpone_for_provider(line, task, DOWN)
-    assert (line.process_breaker.state, platform.value(HELD)) == (State.CLOSED, 0)
+    postpone_for_provider(context, task, DOWN)
+    assert (context.process_breaker.state, platform.value(HELD)) == (State.CLOSED, 0)
     (row,) = platform.rows(WAITS_S, id=task.id)
     assert row["wait_s"] > 0
     parts.close()
@@ -159,9 +159,9 @@ def test_a_fault_beside_replies_of_the_same_process_holds_up_its_task_alone(plat
 def test_before_others_can_have_had_a_reply_nobody_is_held_up(platform: Platform, tmp_path: Path) -> None:
     # Given a task whose tries are used up in less time than a call takes
     parts, task = failing_task(platform, tmp_path)
-    breaker = parts.executor.dispatch.process_breaker
+    breaker = parts.executor.runner.context.process_breaker
     with pytest.raises(CutOff):
-        postpone_for_provider(parts.executor.dispatch, task, DOWN)
+        postpone_for_provider(parts.executor.runner.context, task, DOWN)
     # Then this process pauses, its job does not, and it is not called cut off yet
     assert (breaker.state, platform.value(HELD), breaker.is_cut_off) == (State.OPEN, 0, False)
     parts.close()
@@ -170,10 +170,10 @@ def test_before_others_can_have_had_a_reply_nobody_is_held_up(platform: Platform
 @pytest.mark.parametrize("code", ["connection", "rate_limited"])
 def test_when_nobody_had_a_reply_it_is_an_outage(platform: Platform, tmp_path: Path, code: str) -> None:
     parts, task = failing_task(platform, tmp_path)
-    line = parts.executor.dispatch
-    line.process_breaker.clock = lambda: time.monotonic() + SURE_S
-    postpone_for_provider(line, task, ProviderUnavailable("away", code=code, retry_after_s=90))
-    assert (line.process_breaker.state, platform.value(HELD)) == (State.CLOSED, 1)
+    context = parts.executor.runner.context
+    context.process_breaker.clock = lambda: time.monotonic() + SURE_S
+    postpone_for_provider(context, task, ProviderUnavailable("away", code=code, retry_after_s=90))
+    assert (context.process_breaker.state, platform.value(HELD)) == (State.CLOSED, 1)
     parts.close()
 
 

@@ -325,7 +325,7 @@ def test_a_validated_question_that_is_removed_while_its_file_is_read_is_asked_an
 
     # When the same file is read again, and the question is removed just after it was found
     job_id = platform.enqueue(path)
-    sa.event.listen(parts.executor.dispatch.database.engine, "after_cursor_execute", remove)
+    sa.event.listen(parts.executor.runner.context.database.engine, "after_cursor_execute", remove)
     try:
         parts.executor.drain()
     finally:

@@ -83,19 +83,19 @@ class Site:
                 ),
                 {"email": ADMIN},
             )
-        self.parts.line.directory.forget()
+        self.parts.runner.context.directory.forget()
 
     def advance(self, most: int) -> None:
         """Claim and run as an idle thread does, up to so many tasks."""
         for _ in range(most):
             owner = f"a:1:x:{next(self.parts.numbers)}"
             claimed = self.parts.database.transact(
-                lambda c, owner=owner: self.parts.line.claim(c, Claim(owner, LEASE_S))  # type: ignore[misc]
+                lambda c, owner=owner: self.parts.runner.claim(c, Claim(owner, LEASE_S))  # type: ignore[misc]
             )
             if claimed is None:
                 return
             try:
-                self.parts.line.run(claimed, Lease(claimed.task.id, claimed.task.attempt, threading.Event()))
+                self.parts.runner.run(claimed, Lease(claimed.task.id, claimed.task.attempt, threading.Event()))
             except LeaseLost:
                 self.hand(
                     'UPDATE "AiValidationTask" SET "leaseExpiresAt" = \'2020-01-01\' WHERE "status" = \'running\''

@@ -14,7 +14,8 @@ from tests.support.scripted_llm import Script, compose_message
 from tests.support.surroundings import Platform
 from worker.db.engine import Database
 from worker.errors import ProviderUnavailable
-from worker.jobs.dispatch import TaskDispatch
+from worker.jobs.context import Context
+from worker.jobs.task_runner import TaskRunner
 from worker.llm.calls import Endpoint, Reply, Request, Usage
 from worker.llm.dispatcher import TokenMeter
 from worker.llm.prices import load_prices
@@ -83,7 +84,7 @@ class Parts:
 
     platform: Platform
     database: Database
-    line: TaskDispatch
+    runner: TaskRunner
     model: Model
     numbers: Iterator[int]
 
@@ -93,7 +94,7 @@ class Parts:
         model = Model()
         database = Database(platform.engine)
         given: dict[str, Any] = {name.lower(): value for name, value in environment.items()}
-        line = TaskDispatch(
+        context = Context(
             database=database,
             storage=Storage(platform.storage_url),
             dispatcher=model,  # type: ignore[arg-type]
@@ -101,7 +102,7 @@ class Parts:
             settings=Settings.model_validate({**environment, **given}),
             prices=load_prices(None),
         )
-        return cls(platform, database, line, model, itertools.count())
+        return cls(platform, database, TaskRunner(context), model, itertools.count())
 
 
 def wait_for_age(platform: Platform, seconds: float) -> None:

@@ -250,7 +250,7 @@ def test_wake_ups_that_somebody_else_heard_are_not_missed() -> None:
 
 def make_executor(threads: int, run_next: Callable[[], bool]) -> Executor:
     executor = Executor(
-        dispatch=SimpleNamespace(process_breaker=ProcessBreaker()),  # type: ignore[arg-type]
+        runner=SimpleNamespace(context=SimpleNamespace(process_breaker=ProcessBreaker())),  # type: ignore[arg-type]
         database=None,  # type: ignore[arg-type]
         leases=None,  # type: ignore[arg-type]
         owner="a:1:x",

@@ -20,7 +20,8 @@ from worker.courses.retrieval import Retrieval
 from worker.db.engine import Database, connect, is_infrastructure_fault, open_session
 from worker.db.server_health import ServerHealth, Waiting, pause_s
 from worker.errors import UsageError
-from worker.jobs.dispatch import TaskDispatch
+from worker.jobs.context import Context
+from worker.jobs.task_runner import TaskRunner
 from worker.llm import ledger
 from worker.llm.batch.api import BatchApi
 from worker.llm.calls import Endpoint
@@ -87,7 +88,7 @@ class Parts:
 
     def close(self) -> None:
         """Drop every connection: for whoever goes on living after the work. A worker process just ends."""
-        self.executor.dispatch.dispatcher.close()
+        self.executor.runner.context.dispatcher.close()
         if self.batch_submitter is not None:
             self.batch_submitter.api.client.close()
         self.executor.database.close()
@@ -162,10 +163,8 @@ def build_dispatcher(settings: Settings, endpoint: Endpoint, process_breaker: Pr
     return Dispatcher(outlets, slots=slots, grace_s=settings.grace_s, process_breaker=process_breaker)
 
 
-def build_dispatch(
-    settings: Settings, *, pool_size: int, owner: str, health: ServerHealth | None = None
-) -> TaskDispatch:
-    """The line alone: what a process needs that runs one task and neither listens, sweeps nor renews.
+def build_context(settings: Settings, *, pool_size: int, owner: str, health: ServerHealth | None = None) -> Context:
+    """What a process needs to run tasks; one that neither listens, sweeps nor renews needs no more.
 
     `owner` names the process, as its leases do, so that its sessions are known should it freeze.
     """
@@ -180,7 +179,7 @@ def build_dispatch(
     database = Database(engine, patience_s=max(LEAST_PATIENCE_S, settings.outage_s), health=health)
     embedder = EmbeddingClient(settings) if settings.embedding_model else None
     breaker = ProcessBreaker()
-    return TaskDispatch(
+    return Context(
         database=database,
         storage=make_storage(settings),
         dispatcher=build_dispatcher(settings, endpoint, breaker),
@@ -226,19 +225,19 @@ def explain_decided(settings: Settings, engine: sa.Engine, item_ids: Iterable[st
         return sum(explainer.explain(item_id) for item_id in item_ids)
 
 
-def build_batch_submitter(settings: Settings, dispatch: TaskDispatch) -> BatchSubmitter | None:
+def build_batch_submitter(settings: Settings, context: Context) -> BatchSubmitter | None:
     """Who carries waiting calls to the endpoint's Batch API; nobody where the embedded model answers."""
-    if dispatch.endpoint.embedded:
+    if context.endpoint.embedded:
         return None
-    client = LlmClient(dispatch.endpoint, settings)
-    breaker = dispatch.process_breaker
+    client = LlmClient(context.endpoint, settings)
+    breaker = context.process_breaker
     path = "/chat/completions" if settings.azure_endpoint else "/v1/chat/completions"
     return BatchSubmitter(
-        database=dispatch.database,
+        database=context.database,
         api=BatchApi(client.client, client.translate, path, transfer_s=3 * settings.call_timeout_s),
-        endpoint=dispatch.endpoint.name,
-        prices=dispatch.prices,
-        learn=dispatch.dispatcher.outlets[0].capacities.narrow,
+        endpoint=context.endpoint.name,
+        prices=context.prices,
+        learn=context.dispatcher.outlets[0].capacities.narrow,
         patience=Patience(
             poll_s=settings.batch_poll_s,
             hold_s=settings.lease_s,
@@ -250,12 +249,12 @@ def build_batch_submitter(settings: Settings, dispatch: TaskDispatch) -> BatchSu
     )
 
 
-def build_recovery(dispatch: TaskDispatch, lease_database: Database, listener: Listener) -> Recovery:
+def build_recovery(context: Context, lease_database: Database, listener: Listener) -> Recovery:
     """Who finds out that this process can call again."""
-    endpoints = [endpoint.name for endpoint in dispatch.dispatcher.endpoints]
+    endpoints = [endpoint.name for endpoint in context.dispatcher.endpoints]
     return Recovery(
-        breaker=dispatch.process_breaker,
-        is_reached=dispatch.dispatcher.is_reached,
+        breaker=context.process_breaker,
+        is_reached=context.dispatcher.is_reached,
         is_answered=lambda within_s: lease_database.transact(
             lambda c: ledger.is_answered(c, endpoints, within_s=within_s), patience_s=0
         ),
@@ -270,7 +269,7 @@ class _Frame:
     settings: Settings
     owner: str  # names the process, as its leases do
     threads: int
-    dispatch: TaskDispatch
+    context: Context
     leases: Leases
     lease_database: Database  # its own connections: leases are renewed even when every other one is busy
     health: ServerHealth  # of the database, as the work sees it
@@ -282,7 +281,7 @@ class _Frame:
         """What pg_stat_activity shows for the session with which the process listens."""
         waits_for = _waited_for(self.health.longest(), self.lease_health.longest())
         return tasks.listening_session(
-            self.owner, is_cut_off=self.dispatch.process_breaker.is_cut_off, waits_for=waits_for
+            self.owner, is_cut_off=self.context.process_breaker.is_cut_off, waits_for=waits_for
         )
 
     def alive(self, name: str) -> Callable[[], None]:
@@ -293,10 +292,10 @@ class _Frame:
 def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
     """Wire one process. DATABASE_URL and REDIS_URL must be set by now (the commands fill in the embedded ones)."""
     frame = _build_frame(settings, stopping)
-    dispatch = frame.dispatch
+    context = frame.context
     executor = Executor(
-        dispatch=dispatch,
-        database=dispatch.database,
+        runner=TaskRunner(context),
+        database=context.database,
         leases=frame.leases,
         owner=frame.owner,
         lease_s=settings.lease_s,
@@ -306,17 +305,15 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
     )
     broker = make_broker(settings.redis_url or "")
     broker.on_look = lambda queue_name: frame.watchdog.beat(f"consumer of {queue_name}")
-    batch_submitter = build_batch_submitter(settings, dispatch)
+    batch_submitter = build_batch_submitter(settings, context)
     waker = Waker(lambda times: send_wake_ups(broker, times), work=executor.drain_apart, begun=executor.begun)
     listener = _build_listener(frame, executor, waker, _build_reaper(frame, batch_submitter))
     return Parts(
         executor=executor,
         heartbeat=_build_heartbeat(frame),
         listener=listener,
-        upload_cleaner=UploadCleaner(
-            database=frame.lease_database, storage=dispatch.storage, orphan_s=settings.stray_s
-        ),
-        recovery=build_recovery(dispatch, frame.lease_database, listener),
+        upload_cleaner=UploadCleaner(database=frame.lease_database, storage=context.storage, orphan_s=settings.stray_s),
+        recovery=build_recovery(context, frame.lease_database, listener),
         batch_submitter=batch_submitter,
         broker=broker,
         lease_database=frame.lease_database,
@@ -332,7 +329,7 @@ def _build_frame(settings: Settings, stopping: threading.Event) -> _Frame:
     threads = calls_at_once + _spare_threads(calls_at_once)
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     health, lease_health = ServerHealth(), ServerHealth()
-    dispatch = build_dispatch(settings, pool_size=min(POOL, threads + 1), owner=owner, health=health)
+    context = build_context(settings, pool_size=min(POOL, threads + 1), owner=owner, health=health)
     engine = connect(
         settings.database_url or "",
         pool_size=LEASE_POOL,
@@ -344,7 +341,7 @@ def _build_frame(settings: Settings, stopping: threading.Event) -> _Frame:
         settings=settings,
         owner=owner,
         threads=threads,
-        dispatch=dispatch,
+        context=context,
         leases=Leases(stopping),
         lease_database=lease_database,
         health=health,

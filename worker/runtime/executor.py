@@ -16,8 +16,8 @@ from worker.db.engine import Database, is_infrastructure_fault
 from worker.errors import CutOff, Interrupted, LeaseLost, Stopping
 from worker.failpoints import Point
 from worker.jobs.claim import Claim, Claimed, LoadFailed, runs_alone
-from worker.jobs.dispatch import TaskDispatch
 from worker.jobs.failures import record_crash
+from worker.jobs.task_runner import TaskRunner
 from worker.llm.circuit_breaker import ProcessBreaker
 from worker.logging import get_logger
 from worker.queue import tasks
@@ -33,7 +33,7 @@ MAX_SANDBOXES = 2  # each is a whole process
 class Executor:
     """Runs tasks in the calling thread until nothing is ready. Shared by every thread of a process."""
 
-    dispatch: TaskDispatch
+    runner: TaskRunner
     database: Database
     leases: Leases
     owner: str
@@ -50,7 +50,7 @@ class Executor:
     @property
     def process_breaker(self) -> ProcessBreaker:
         """Open while this process cannot call."""
-        return self.dispatch.process_breaker
+        return self.runner.context.process_breaker
 
     def idle_threads(self) -> int:
         """How many threads wait for a wake-up, and may claim."""
@@ -154,7 +154,7 @@ class Executor:
         unloadable: dict[str, Exception] = {}
 
         def claim(connection: sa.Connection) -> Claimed | None:
-            return self.dispatch.claim(connection, Claim(owner, self.lease_s, next(tries) > 0, unloadable))
+            return self.runner.claim(connection, Claim(owner, self.lease_s, next(tries) > 0, unloadable))
 
         try:
             while True:
@@ -175,7 +175,7 @@ class Executor:
         """Here, or in a process of its own when two workers died with this task: then nobody else can be to blame."""
         # Protection: a process of its own for a task that two workers died with
         if not runs_alone(claimed.task):
-            self.dispatch.run(claimed, lease)
+            self.runner.run(claimed, lease)
             return
         while not self._sandboxes.acquire(timeout=0.5):
             lease.check()

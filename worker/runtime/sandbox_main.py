@@ -17,10 +17,11 @@ from worker import tracing
 from worker.db.engine import is_infrastructure_fault
 from worker.errors import Interrupted, LeaseLost, Stopping
 from worker.jobs.claim import Claimed, NotLoaded
+from worker.jobs.task_runner import TaskRunner
 from worker.logging import configure_logging, get_logger, log_uncaught
 from worker.queue.job import Task
 from worker.queue.leases import Leases
-from worker.runtime.container import build_dispatch
+from worker.runtime.container import build_context
 from worker.runtime.heartbeat import Heartbeat
 from worker.runtime.sandbox import Ending, read_order
 from worker.settings import Settings
@@ -37,12 +38,12 @@ def run(task: Task, job_status: str, settings: Settings) -> int:
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda _number, _frame: stopping.set())
     leases = Leases(stopping)
-    dispatch = build_dispatch(settings, pool_size=3, owner=task.owner)
-    heartbeat = Heartbeat(database=dispatch.database, leases=leases, owner=task.owner, lease_s=settings.lease_s)
+    context = build_context(settings, pool_size=3, owner=task.owner)
+    heartbeat = Heartbeat(database=context.database, leases=leases, owner=task.owner, lease_s=settings.lease_s)
     with leases.hold(task.id, task.attempt) as lease:
         threading.Thread(target=heartbeat.run, args=(threading.Event(),), name="heartbeat", daemon=True).start()
         try:
-            dispatch.run(Claimed(task, job_status, NotLoaded()), lease)
+            TaskRunner(context).run(Claimed(task, job_status, NotLoaded()), lease)
         except LeaseLost:
             return Ending.LOST
         except Stopping:

@@ -51,7 +51,7 @@ def run(settings: Settings, stopping: threading.Event, hurry: threading.Event) -
     worker = _start_dramatiq(parts)
     batch_submitter = _start_parts(parts, stopping, finished)
     reading.keep_ready()
-    log.info("worker_started", threads=parts.threads, model=parts.executor.dispatch.endpoint.model)
+    log.info("worker_started", threads=parts.threads, model=parts.executor.runner.context.endpoint.model)
     _tell_supervisor()
     while not stopping.wait(WATCH_S):
         if cause := _find_wedge(worker, parts, settings):

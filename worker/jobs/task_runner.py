@@ -1,4 +1,4 @@
-"""The line on one page: parse → plan → batch → ask → judge → publish → report. Each step has a room of its own."""
+"""A claimed task is done by the handler of its kind; what that raises says what becomes of the task and its job."""
 
 from __future__ import annotations
 
@@ -23,13 +23,15 @@ log = get_logger()
 
 
 @dataclass(frozen=True)
-class TaskDispatch(Context):
-    """What a thread holds: it claims a task, and does it to its end."""
+class TaskRunner:
+    """Claims tasks and runs each to its end, in whichever thread calls it."""
+
+    context: Context
 
     @cached_property
     def handlers(self) -> Handlers:
         """How each kind of task is done."""
-        return {"prepare": Prepare(self), "analyse": Analyse(self), "finish": Finish(self)}
+        return {"prepare": Prepare(self.context), "analyse": Analyse(self.context), "finish": Finish(self.context)}
 
     def claim(self, connection: sa.Connection, claim: Claim) -> Claimed | None:
         """See `claim_next`."""
@@ -39,20 +41,20 @@ class TaskDispatch(Context):
         """Do one claimed task to its end. Raises `LeaseLost` or `Stopping` when somebody else must go on with it."""
         task = claimed.task
         if claimed.job_status == "queued":
-            self.database.transact(lambda c: job_store.begin_job(c, task))
+            self.context.database.transact(lambda c: job_store.begin_job(c, task))
         try:
             if task.kind != "finish":  # which asks nothing more of the row than what it has written
                 task.job.check()
             self.handlers[task.kind].run(self._work(claimed), lease)
         except JobFailed as error:
-            fail_task(self, task, str(error))
+            fail_task(self.context, task, str(error))
         except ProviderRefused as error:
             log.warning("provider_refused", code=error.code)
-            fail_task(self, task, str(error))
+            fail_task(self.context, task, str(error))
         except ProviderUnavailable as error:
-            postpone_for_provider(self, task, error)
+            postpone_for_provider(self.context, task, error)
         except StorageUnavailable as error:
-            postpone_for_storage(self, task, error)
+            postpone_for_storage(self.context, task, error)
 
     def _work(self, claimed: Claimed) -> Any:
         """What was read with the claim. Raises what was met then."""
@@ -63,4 +65,4 @@ class TaskDispatch(Context):
             case Unloadable(error):
                 raise error
             case NotLoaded():
-                return self.database.transact(lambda c: self.handlers[task.kind].load(c, task))
+                return self.context.database.transact(lambda c: self.handlers[task.kind].load(c, task))
