@@ -10,13 +10,13 @@ from typing import Any
 
 from fastapi.routing import iter_route_contexts
 
-from worker.web.document import build_documented_app, write_document
+from worker.web.export_openapi import build_documented_app, write_document
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs/openapi.json"
 
 
 def test_the_openapi_document_is_what_the_routes_make() -> None:
-    # When it differs: .venv/bin/python -m worker.web.document > docs/openapi.json
+    # When it differs: .venv/bin/python -m worker.web.export_openapi > docs/openapi.json
     assert DOCUMENT.read_text(encoding="utf-8") == write_document()
 
 
@@ -34,10 +34,10 @@ def test_every_operation_says_how_one_is_let_in() -> None:
     schemes = document["components"]["securitySchemes"]
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            doors = [set(door) for door in operation["security"]]
+            ways = [set(way) for way in operation["security"]]
             # A token tells for whom it asks; what a browser sends by itself changes nothing without the page's token
             browser = {"session"} if method == "get" else {"session", "csrf"}
-            assert doors == [{"token", "user"}, browser], (method, path)
+            assert ways == [{"token", "user"}, browser], (method, path)
     assert set(schemes) == {"token", "user", "session", "csrf"}
 
 

@@ -21,7 +21,7 @@ from worker.web.guard import ASSETS, OPEN, SAFE
 
 MAINTAINER, ADMIN, FORMER, STUDENT = "prof@medq.test", "chef@medq.test", "parti@medq.test", "eleve@medq.test"
 # Whom each route answers. A route that is new fails the test until it has a row here.
-DOORS: dict[tuple[str, str], str] = {
+ROUTES: dict[tuple[str, str], str] = {
     ("GET", "/healthz"): "everybody",
     ("GET", "/readyz"): "everybody",
     ("GET", "/entrer"): "everybody",
@@ -58,8 +58,8 @@ DOORS: dict[tuple[str, str], str] = {
     ("POST", "/verifier"): "maintainer",
     ("GET", "/exploitation"): "admin",
 }
-CLOSED = {door: who for door, who in DOORS.items() if who != "everybody"}
-CHANGES = [door for door in CLOSED if door[0] not in SAFE]
+CLOSED = {route: who for route, who in ROUTES.items() if who != "everybody"}
+CHANGES = [route for route in CLOSED if route[0] not in SAFE]
 
 
 def add_people(platform: Platform) -> None:
@@ -110,8 +110,8 @@ NOBODY: dict[str, dict[str, str]] = {
 
 
 def test_every_route_answers_whom_it_is_for_and_nobody_else(web: Web) -> None:
-    assert routes(web) == DOORS.keys()
-    assert {path for (_, path), who in DOORS.items() if who == "everybody"} == set(OPEN)
+    assert routes(web) == ROUTES.keys()
+    assert {path for (_, path), who in ROUTES.items() if who == "everybody"} == set(OPEN)
     for (method, path), who in CLOSED.items():
         asked = concrete(path)
         for stranger, headers in NOBODY.items():
@@ -298,21 +298,21 @@ def test_a_header_is_believed_from_the_named_proxies_alone(platform: Platform) -
 # -- where it may listen -----------------------------------------------------------------------------------------------
 
 
-def doors(host: str, **settings: str) -> Access:
+def access_on(host: str, **settings: str) -> Access:
     return read_access(Settings.model_validate(settings), lambda _user: None, host=host, link_user=ADMIN)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7", "medq.example", "192.168.1.1"])  # noqa: S104
 def test_without_token_or_proxy_it_listens_on_this_machine_alone(host: str) -> None:
     with pytest.raises(UsageError, match="this machine alone"):
-        doors(host)
-    assert doors(host, MEDQ_WEB_TOKEN=TOKEN).link_user is None
-    assert doors(host, MEDQ_WEB_USER_HEADER="X-User", MEDQ_WEB_TRUSTED_PROXIES="10.0.0.1").link_user is None
+        access_on(host)
+    assert access_on(host, MEDQ_WEB_TOKEN=TOKEN).link_user is None
+    assert access_on(host, MEDQ_WEB_USER_HEADER="X-User", MEDQ_WEB_TRUSTED_PROXIES="10.0.0.1").link_user is None
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.8.9.1"])
 def test_on_this_machine_the_link_opens(host: str) -> None:
-    assert doors(host).link_user == ADMIN
+    assert access_on(host).link_user == ADMIN
 
 
 @pytest.mark.parametrize(
@@ -321,4 +321,4 @@ def test_on_this_machine_the_link_opens(host: str) -> None:
 )
 def test_half_a_proxy_is_refused(settings: dict[str, str]) -> None:
     with pytest.raises(UsageError, match="belong together"):
-        doors("127.0.0.1", **settings)
+        access_on("127.0.0.1", **settings)

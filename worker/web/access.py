@@ -1,4 +1,4 @@
-"""Who asks: a token with a user, a trusted proxy's header, or the signed cookie of the one-time link. Closed otherwise.
+"""Authentication: a token with a user, a trusted proxy's header, or the signed cookie of the one-time link.
 
 Pure but for the look-up of the user, which is asked anew with every request: whoever is deactivated is out at once.
 """
@@ -30,7 +30,7 @@ SESSION_S = 12 * 3600
 LINK_S = 3600
 CSRF_S = 12 * 3600
 
-Door = Literal["token", "proxy", "session"]
+AuthScheme = Literal["token", "proxy", "session"]
 FindPerson = Callable[[str], Person | None]
 
 
@@ -39,13 +39,13 @@ class Visitor:
     """Somebody who was let in. What a browser adds by itself is bound by a CSRF token to `binding`."""
 
     person: Person
-    door: Door
+    scheme: AuthScheme
     binding: str
 
     @property
     def needs_csrf(self) -> bool:
         """A bearer token is never sent by a browser of its own accord; cookies and a proxy's session are."""
-        return self.door != "token"
+        return self.scheme != "token"
 
 
 @dataclass(frozen=True)
@@ -132,9 +132,9 @@ class Access:
             return None
         return self._visitor(str(user), "session", f"session:{nonce}")
 
-    def _visitor(self, user: str | None, door: Door, binding: str) -> Visitor | None:
+    def _visitor(self, user: str | None, scheme: AuthScheme, binding: str) -> Visitor | None:
         person = self.find(user) if user else None
-        return None if person is None else Visitor(person, door, binding)
+        return None if person is None else Visitor(person, scheme, binding)
 
     def _signer(self, purpose: str) -> URLSafeTimedSerializer:
         return URLSafeTimedSerializer(self.secret, salt=f"medq-{purpose}", signer_kwargs={"digest_method": sha256})

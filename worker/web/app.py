@@ -14,7 +14,7 @@ from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
 from worker.jobs.queries import read_changes
 from worker.metrics.prometheus import Exporter
-from worker.web import api, doors, pages, problems
+from worker.web import api, health, login, pages, problems
 from worker.web.access import Access
 from worker.web.forms import SMALL
 from worker.web.guard import Guard, check_csrf
@@ -47,7 +47,8 @@ def build_app(parts: Parts, access: Access) -> FastAPI:
     app.state.access = access
     app.state.exporter = Exporter(parts.engine, parts.limits)
     app.state.live = Live(partial(read_changes, parts.reads))
-    app.include_router(doors.router)
+    app.include_router(health.router)
+    app.include_router(login.router)
     app.include_router(api.build_router(parts.max_upload_bytes))
     app.include_router(pages.build_router(parts.max_upload_bytes))
     app.mount("/statique", StaticFiles(directory=Path(__file__).parent / "static"))

@@ -1,4 +1,4 @@
-"""What stands before every route: host names, who asks, headers that bind a browser, and the log of what was done.
+"""The middleware before every route: host names, who asks, headers that bind a browser, the log of what was done.
 
 A route is closed unless it is listed here as open: nobody can forget to close one.
 """
@@ -86,7 +86,7 @@ class Guard:
         is_open = path in OPEN or path.startswith(ASSETS)
         visitor = None if is_open else await run_in_threadpool(self.access.recognise, request)
         # A page elsewhere can make a browser ask here under its own name, but not with a bearer token.
-        if not (visitor is not None and visitor.door == "token") and not self._knows_host(request):
+        if not (visitor is not None and visitor.scheme == "token") and not self._knows_host(request):
             raise Refused(421, SENTENCES[421])
         if visitor is None and not is_open:
             raise Refused(401, SENTENCES[401])
@@ -164,7 +164,7 @@ def _log(request: HTTPConnection, visitor: Visitor | None, status: int) -> None:
         path=scope["path"][:200],
         status=status,
         user_id=visitor.person.id if visitor else None,
-        door=visitor.door if visitor else None,
+        door=visitor.scheme if visitor else None,
         peer=request.client.host if request.client else None,
     )
 

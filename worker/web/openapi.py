@@ -11,7 +11,7 @@ from worker.web.access import COOKIE, USER_HEADER
 from worker.web.bodies import LiveJob, Problem
 from worker.web.guard import CSRF_HEADER, SAFE
 
-Doors = list[dict[str, list[str]]]
+Security = list[dict[str, list[str]]]
 SCHEMES: dict[str, dict[str, str]] = {
     "token": {"type": "http", "scheme": "bearer", "description": "`MEDQ_WEB_TOKEN`, on a server, with `user`."},
     "user": {
@@ -26,9 +26,9 @@ SCHEMES: dict[str, dict[str, str]] = {
         "description": "With `session`, for whatever changes something: the token that the pages hold.",
     },
 }  # fmt: skip
-# What is named together is given together. A trusted proxy's header is one more door, whose name is the operator's.
-TO_READ: Doors = [{"token": [], "user": []}, {"session": []}]
-TO_CHANGE: Doors = [{"token": [], "user": []}, {"session": [], "csrf": []}]
+# What is named together is given together. A trusted proxy's header is one more way in, whose name is the operator's.
+TO_READ: Security = [{"token": [], "user": []}, {"session": []}]
+TO_CHANGE: Security = [{"token": [], "user": []}, {"session": [], "csrf": []}]
 
 
 class Application(FastAPI):

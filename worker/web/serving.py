@@ -66,19 +66,19 @@ def serve(
     parts = build_parts(settings, storage_url=place.storage_url)
     tracing.configure(settings.otlp_endpoint, service="medq-web")  # of calls that explain what was decided
     try:
-        access = open_doors(parts, host=place.host, user=place.user)
+        access = configure_access(parts, host=place.host, user=place.user)
         app = build_app(parts, access)
         with bind(place.host, place.port) as bound:
             host = f"[{place.host}]" if ":" in place.host else place.host
             where = f"http://{host}:{bound.getsockname()[1]}"
             tell(f"Serving on {where}.")
             newest = _newest_job(parts) if show is not None else None
-            door = f"{where}/taches/{newest}" if newest else where
+            address = f"{where}/taches/{newest}" if newest else where
             if access.link_user is not None:
-                door = f"{where}/entrer?jeton={access.new_link()}{f'&tache={newest}' if newest else ''}"
-                tell(f"Opens once, within an hour, for {access.link_user}: {door}")
+                address = f"{where}/entrer?jeton={access.new_link()}{f'&tache={newest}' if newest else ''}"
+                tell(f"Opens once, within an hour, for {access.link_user}: {address}")
             if show is not None:
-                show(door)  # who comes before the server has begun waits for it: the port is open
+                show(address)  # who comes before the server has begun waits for it: the port is open
             server = make_server(app)
             with suppress(KeyboardInterrupt):  # raised anew by the server once it has ended in order
                 server.run(sockets=[bound])
@@ -93,7 +93,7 @@ def _newest_job(parts: Parts) -> str | None:
     return found[0].id if found else None
 
 
-def open_doors(parts: Parts, *, host: str, user: str | None) -> Access:
+def configure_access(parts: Parts, *, host: str, user: str | None) -> Access:
     """Who may come in. The link is for `user`, else for the oldest active admin."""
     find = partial(find_person, parts.reads)
     name = user or find_default_user(parts.reads)

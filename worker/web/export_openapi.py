@@ -1,4 +1,4 @@
-"""The OpenAPI document as it stands in docs/openapi.json: `python -m worker.web.document > docs/openapi.json`."""
+"""The OpenAPI document as it stands in docs/openapi.json: `python -m worker.web.export_openapi > docs/openapi.json`."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Routes outside the API and the pages: health, metrics, and the one-time link."""
+"""Routes that machines ask: whether this process is alive, whether it is ready, and the metrics."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.responses import JSONResponse, Response
 
 from schema.config import head_revision
 from worker.errors import UsageError
@@ -12,8 +12,7 @@ from worker.jobs.queries import find_revision
 from worker.logging import describe, get_logger
 from worker.messages import web_problems
 from worker.metrics.prometheus import CONTENT_TYPE, Exporter
-from worker.web.access import COOKIE, SESSION_S, Access, Admin
-from worker.web.forms import OptionalId
+from worker.web.access import Admin
 from worker.web.parts import Given
 from worker.web.problems import Refused
 
@@ -55,15 +54,3 @@ def metrics(request: Request, visitor: Admin) -> Response:  # noqa: ARG001
     if not exporter.is_fresh and not exporter.look_ahead(SCRAPE_WAIT_S):
         raise Refused(503, web_problems.METRICS_LATER)
     return Response(exporter.render(), media_type=CONTENT_TYPE)
-
-
-@router.get("/entrer")
-async def enter(request: Request, jeton: str = "", tache: OptionalId = None) -> Response:
-    """Follow the one-time link: a new session, and on to a job or the list of jobs, without the link in the address."""
-    access: Access = request.app.state.access
-    cookie = access.follow_link(jeton)
-    if cookie is None:
-        raise Refused(401, web_problems.LINK_SPENT)
-    answer = RedirectResponse(f"/taches/{tache}" if tache else "/", 303)
-    answer.set_cookie(COOKIE, cookie, max_age=SESSION_S, httponly=True, samesite="strict", path="/")
-    return answer
