@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.llm.analyses import HOSTED_SCHEMA
 from worker.llm.calls import Endpoint, Request
 from worker.llm.compose import Frame, batch_limit, compose_request, permute_letters
 from worker.llm.prompts import load_prompt
+from worker.llm.reply_schema import HOSTED_SCHEMA
 from worker.questions.answers import Purpose
 from worker.questions.excerpt import Excerpt
 from worker.questions.question import LETTERS, Question

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Any
 
-from worker.llm.analyses import HOSTED_SCHEMA, embedded_schema
 from worker.llm.calls import AskedQuestion, Endpoint, Request
 from worker.llm.prompts import Prompt, load_prompt
+from worker.llm.reply_schema import HOSTED_SCHEMA, embedded_schema
 from worker.llm.sizes import UNKNOWN, Capacity, reply_ceiling
 from worker.questions.answers import Purpose
 from worker.questions.excerpt import Excerpt

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from worker.llm.analyses import Quote, Result
 from worker.llm.calls import ILLEGIBLE, AskedQuestion, CheckedReply, Request
 from worker.llm.message import Message, read_message
 from worker.llm.quotes import find_quote
+from worker.llm.reply_schema import Quote, Result
 from worker.llm.text_rules import Refused, TextCheck
 from worker.llm.wire import Ambiguous, Completion, read_completion
 from worker.questions.answers import Citation, Look, Refusal, Verdict

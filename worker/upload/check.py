@@ -13,12 +13,12 @@ from itertools import islice
 from typing import Any
 
 from worker.errors import JobFailed, UsageError
-from worker.llm.analyses import HOSTED_SCHEMA
 from worker.llm.calls import Endpoint, Usage
 from worker.llm.client import resolve_endpoint
 from worker.llm.compose import batch_limit
 from worker.llm.prices import Prices
 from worker.llm.prompts import load_prompt
+from worker.llm.reply_schema import HOSTED_SCHEMA
 from worker.llm.sizes import REPLY_SHARE, prompt_tokens, reply_ceiling
 from worker.messages import file_refusals, job_causes, provider_faults
 from worker.questions.answers import Purpose

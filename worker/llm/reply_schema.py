@@ -1,4 +1,4 @@
-"""The document that a model writes, once: the schema that is sent with a request, and the reading of what came back.
+"""The JSON schema of the reply that a model is asked for, and the reading of what came back: one pydantic model.
 
 The schema asks for everything. The reading bears with servers that do not keep to it: what is missing or of another
 kind is None, and the rule in `validate` that needs it refuses the result, with a reason of its own. What no schema can

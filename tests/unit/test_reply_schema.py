@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from worker.llm.analyses import HOSTED_SCHEMA, Result, embedded_schema
 from worker.llm.calls import Endpoint
 from worker.llm.compose import Frame, compose_request
+from worker.llm.reply_schema import HOSTED_SCHEMA, Result, embedded_schema
 from worker.questions.question import LETTERS, Question
 
 HOSTED = Endpoint(name="https://llm.example/v1", model="m", review_model="r")
