@@ -1,4 +1,7 @@
-"""The leases that this process holds, shared by its worker threads and its heartbeat. Nothing is read or sent here."""
+"""The leases that this process holds, shared by its worker threads and its heartbeat. Nothing is read or sent here.
+
+They are renewed in the database by `runtime/heartbeat`, whose statement is `tasks.renew_leases`.
+"""
 
 from __future__ import annotations
 

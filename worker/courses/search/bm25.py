@@ -1,6 +1,7 @@
-"""BM25 as textbooks have it, over passages in memory: what a search of one's own is measured beside.
+"""The baseline of `medq eval --courses`, and no part of the worker's search: BM25 as textbooks have it, in memory.
 
-Nothing of the worker's own search is in it: no folding, no abbreviation, no threshold.
+The worker ranks in `courses/passage_search.sql` and chooses in `search/choose`. Nothing of that is in here: no folding,
+no abbreviation, no threshold.
 """
 
 from __future__ import annotations
