@@ -28,10 +28,10 @@ from tests.support.harness import (
     read_books,
     read_ledger,
 )
+from tests.support.log_capture import events_of
 from tests.support.nursery import ROOT, Nursery
 from tests.support.scripted_llm import ScriptedLlm
 from tests.support.surroundings import TERMINAL, Platform
-from tests.support.told import events_of
 from worker.runtime import supervisor
 from worker.runtime.supervisor import Workers
 from worker.runtime.worker_main import WEDGED

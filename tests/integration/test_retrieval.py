@@ -22,11 +22,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.courses import make_courses, make_questions
+from tests.support.log_capture import events_of
 from tests.support.pdfs import make_pdf, write_pdf
 from tests.support.relevance import measure_relevance, our_search, store
 from tests.support.scripted_llm import ORDER, ScriptedLlm
 from tests.support.surroundings import Platform
-from tests.support.told import events_of
 from worker.cli import call
 from worker.courses import document_store, passage_search, retrieval, weigh
 from worker.courses.document import CourseLabels, CourseQuery

@@ -7,7 +7,7 @@ import signal
 import time
 from pathlib import Path
 
-from tests.support.told import events_of
+from tests.support.log_capture import events_of
 from worker.runtime import supervisor
 from worker.runtime.supervisor import Workers
 

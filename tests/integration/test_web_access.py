@@ -10,8 +10,8 @@ from urllib.parse import quote
 import pytest
 from fastapi.routing import iter_route_contexts
 
+from tests.support.log_capture import events_of
 from tests.support.surroundings import Platform
-from tests.support.told import events_of
 from tests.support.web_server import TOKEN, Web, serving
 from worker.errors import UsageError
 from worker.settings import Settings

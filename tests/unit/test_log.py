@@ -21,7 +21,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.told import events_of
+from tests.support.log_capture import events_of
 from worker.errors import JobFailed
 from worker.logging import configure_logging, describe, get_logger
 from worker.runtime import executor
