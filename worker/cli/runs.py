@@ -97,7 +97,7 @@ def _working(site: Site, environment: dict[str, str]) -> Iterator[Workers]:
         try:
             workers.stop()
         except KeyboardInterrupt:
-            workers.kill_now()
+            workers.hurry()
             workers.stop()
 
 

@@ -98,7 +98,7 @@ def open_session(url: str, *, name: str, unanswered_s: float | None = None) -> S
 
 
 def name_session(connection: Session, name: str) -> None:
-    """What pg_stat_activity shows from now on. It is a journey to the server and back: a dead line is noticed."""
+    """What pg_stat_activity shows from now on. It is a round trip to the server: a dead line is noticed."""
     connection.execute("SELECT set_config('application_name', %s, false)", (name,))
 
 
@@ -175,7 +175,7 @@ class Database:
     ) -> T:
         """Run `work` in one transaction and commit; again, with backoff and jitter, while the server is at fault.
 
-        `single`: the work is one statement, which is a transaction by itself: BEGIN and COMMIT are two journeys saved.
+        `single`: the work is one statement, a transaction by itself: BEGIN and COMMIT, two round trips, are saved.
         `give_up`: looked at between two tries. What is at fault is told by `worker.db.server_states` alone.
         """
         once = self._alone if single and self._single is not None else self._once

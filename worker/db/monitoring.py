@@ -86,7 +86,7 @@ def find_log_risks(engine: sa.Engine) -> list[LogRisk]:
 
 
 def risks_of(settings: dict[str, str]) -> list[LogRisk]:
-    """See `find_log_risks`; `settings` as pg_settings gives them."""
+    """Which of these settings, as pg_settings gives them, may bring text of questions into the server's log."""
     risks = []
     if settings.get("log_parameter_max_length") != "0" and (why := _logs_statements(settings)):
         risks.append(LogRisk(f"statements are logged with their values ({why})", "log_parameter_max_length = 0"))

@@ -72,7 +72,7 @@ def open_session(
 
 
 def begin_statement(address: Address, *, standstill_s: float | None = None) -> str:
-    """What begins a transaction, in one journey: through a declared pooler it brings its settings along."""
+    """What begins a transaction, in one round trip: through a declared pooler it brings its settings along."""
     return "; ".join(["BEGIN", *transaction_settings(address, standstill_s=standstill_s)])
 
 
@@ -108,7 +108,7 @@ def _standstill(standstill_s: float | None) -> dict[str, str]:
 
 
 def _tell(connection: Session, settings: dict[str, str], *, unless_pooled: bool) -> bool:
-    """Set what holds for the whole session, in one journey; False when a pooler is in between and nothing was set."""
+    """Set what holds for the whole session, in one round trip; False behind a pooler, where nothing was set."""
     # A server looks after its client only between two statements: one that waits for a lock would wait, and keep the
     # locks it has, for a client that is long gone. Some platforms cannot, and say so.
     wanted = {**settings, "client_connection_check_interval": str(CLIENT_CHECK_MS)}

@@ -48,25 +48,25 @@ class Composer:
         return replace(self, items={item.id: item for item in items}, _composed={})
 
     def compose(self, item_ids: Sequence[str], cut_at: int) -> Request:
-        """See `retry.Composer`."""
+        """One call, for the endpoint that is up. `cut_at`: where the reply to the one item was cut, or 0."""
         # A stand-in is for while the first is down; a batch is not in such a hurry.
         context = self.context
         endpoint = context.endpoint if self.config.batch_api else context.dispatcher.choose()
         return self._compose(endpoint, item_ids, cut_at=cut_at)
 
     def recall(self, item_ids: Sequence[str]) -> list[Request]:
-        """See `retry.Composer`."""
+        """The requests that may have been sent about these items, by which the ledger finds their replies."""
         most = self.context.questions_per_call(self.config)
         parts = [item_ids[start : start + most] for start in range(0, len(item_ids), most)]
         return [self._compose(endpoint, part) for part in parts for endpoint in self.context.dispatcher.endpoints]
 
     def probe(self, refused: Request) -> Request:
-        """See `retry.Composer`."""
+        """The least call of the same kind, to the same endpoint."""
         endpoint = self.context.dispatcher.outlet_of(refused).endpoint
         return compose_probe(refused, endpoint=endpoint, instructions=self.task.job.instructions)
 
     def is_current(self, request: Request) -> bool:
-        """See `retry.Composer`."""
+        """Whether nothing was learned of its model's sizes since it was composed."""
         return self.context.dispatcher.is_current(request)
 
     def _compose(self, endpoint: Endpoint, item_ids: Sequence[str], *, cut_at: int = 0) -> Request:
@@ -151,7 +151,7 @@ class _Reader:
     reported_rpm: float | None  # what it had said before
 
     def read(self, raw: str, request: Request) -> CheckedReply:
-        """See `check_reply`."""
+        """The reply, checked; before that, the job's row says so when the endpoint allows few calls."""
         reported_rpm = self.context.dispatcher.reported_rpm
         if reported_rpm != self.reported_rpm:  # as the first reply tells, which is stored by now
             self.reported_rpm = reported_rpm

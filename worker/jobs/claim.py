@@ -92,7 +92,7 @@ def claim_next(connection: sa.Connection, claim: Claim, handlers: Handlers) -> C
     """Take the fairest ready task, and read what it needs in the same transaction; None when nothing is ready.
 
     Raises `LoadFailed` when that cannot be read: made once more with the task in `unloadable`, the claim stands. (A
-    savepoint would keep it the first time, for two journeys to the server of every claim.)
+    savepoint would keep it the first time, for two round trips per claim.)
     """
     found = tasks.claim_task(connection, owner=claim.owner, lease_s=claim.lease_s, is_again=claim.is_again)
     if found is None:

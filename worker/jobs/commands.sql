@@ -9,5 +9,5 @@ WHERE "id" = :id AND medq_job_is_open("status");
 -- Set a job to work again: one that failed or was cancelled, or that has failed rows.
 UPDATE "AiValidationJob" SET "status" = 'queued', "updatedAt" = timezone('UTC', clock_timestamp())
 WHERE "id" = :id AND ("status" IN ('failed', 'cancelled') OR ("status" = 'completed' AND "failedAnalyses" > 0)
-    -- One that somebody else began before this project came, and that nobody works on any more.
+    -- One that predates this worker, and that nobody works on any more.
     OR ("status" = 'processing' AND EXISTS (SELECT FROM medq_adopted WHERE "kind" = 'job' AND "name" = :id)));

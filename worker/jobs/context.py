@@ -24,7 +24,7 @@ from worker.upload.storage import Storage
 
 @dataclass(frozen=True)
 class Context:
-    """The outside things of a line, and the choices that every room makes in the same way."""
+    """Database, storage, endpoints and settings that every task uses, and the choices that each makes the same way."""
 
     database: Database
     storage: Storage

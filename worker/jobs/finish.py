@@ -52,7 +52,7 @@ class Finish:
         return task
 
     def run(self, task: Task, _lease: Lease) -> None:
-        """See `finish`."""
+        """Write the workbook, then end the job."""
         finish(self.context, task)
 
 

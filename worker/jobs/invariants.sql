@@ -2,7 +2,7 @@
 --
 -- Each statement gives the rows that break its invariant: a job's id (or NULL) and what is wrong. `:job_ids` restricts
 -- it to these jobs and their questions; NULL looks at everything. Calls that are open are looked at wherever they are.
--- A job of before this project came (medq_adopted) has figures that somebody else counted, and tasks at most when it
+-- A job that predates this worker (medq_adopted) has figures that somebody else counted, and tasks at most when it
 -- waits.
 
 -- name: conservation

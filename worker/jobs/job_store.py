@@ -53,7 +53,7 @@ def fail_now(connection: sa.Connection, job_id: str, sentence: str) -> None:
 
 
 def end_abandoned(connection: sa.Connection, *, untouched_s: float) -> list[str]:
-    """Fail the jobs of before this project came that nobody has moved on for so long; they can be queued again."""
+    """Fail jobs that predate this worker and have not changed for `untouched_s`; their ids. They may be queued anew."""
     parameters = {"sentence": typeset(job_causes.BEGUN_BEFORE), "untouched_s": untouched_s}
     return list(connection.execute(SQL["end_abandoned"], parameters).scalars())
 

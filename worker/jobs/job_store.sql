@@ -20,7 +20,7 @@ UPDATE "AiValidationJob" SET "errorMessage" = :sentence, "updatedAt" = timezone(
     WHERE "id" = :id;
 
 -- name: end_abandoned
--- Begun before this project came, and untouched for an hour: whoever worked on it is gone.
+-- It predates this worker, and has not changed for an hour: whoever worked on it is gone.
 UPDATE "AiValidationJob" SET "status" = 'failed', "errorMessage" = :sentence, "message" = 'Échec de la tâche.',
        "completedAt" = timezone('UTC', clock_timestamp()), "updatedAt" = timezone('UTC', clock_timestamp())
 WHERE "status" = 'processing' AND "updatedAt" < timezone('UTC', clock_timestamp()) - make_interval(secs => :untouched_s)

@@ -50,7 +50,7 @@ class Prepare:
         return task
 
     def run(self, task: Task, _lease: Lease) -> None:
-        """See `prepare`."""
+        """Read the file, and store its items and batches. Raises `JobFailed` for a file or config that is no use."""
         prepare(self.context, task)
 
 

@@ -295,7 +295,7 @@ def find_revision(engine: sa.Engine) -> str | None:
 
 
 def find_begun_before(engine: sa.Engine) -> list[str]:
-    """Ids of the jobs in `processing` that somebody began before this project came, and that have no task."""
+    """Ids of the jobs in `processing` that predate this worker and have no task."""
     with engine.connect() as connection:
         return list(connection.scalars(SQL["find_begun_before"]))
 

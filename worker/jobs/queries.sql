@@ -278,7 +278,7 @@ SELECT to_regclass('medq_version') IS NOT NULL;
 SELECT version_num FROM medq_version;
 
 -- name: find_begun_before
--- Jobs at work that somebody began before this project came, and that have no task.
+-- Jobs in `processing` that predate this worker and have no task.
 SELECT j."id" FROM "AiValidationJob" j JOIN medq_adopted a ON a."kind" = 'job' AND a."name" = j."id"
 WHERE j."status" = 'processing' ORDER BY j."createdAt", j."id";
 

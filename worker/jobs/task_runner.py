@@ -34,7 +34,7 @@ class TaskRunner:
         return {"prepare": Prepare(self.context), "analyse": Analyse(self.context), "finish": Finish(self.context)}
 
     def claim(self, connection: sa.Connection, claim: Claim) -> Claimed | None:
-        """See `claim_next`."""
+        """Take the fairest ready task, and what it needs of the rows; None when nothing is ready. See `claim_next`."""
         return claim_next(connection, claim, self.handlers)
 
     def run(self, claimed: Claimed, lease: Lease) -> None:

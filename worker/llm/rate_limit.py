@@ -42,7 +42,7 @@ PROCESS_S = 60.0  # a process not seen for so long is gone
 KEEP_S = 3600  # then the state of an endpoint nobody calls is forgotten
 
 # The state of an endpoint is one hash: `pause` (until when), `r`, `t` (theoretical arrival times of requests, tokens),
-# `rpm`, `tpm`, `reported` (adopted from headers, and when), `rate`, `at` (what 429s left of the rate, and when),
+# `rpm`, `tpm`, `told` (adopted from headers, and when), `rate`, `at` (what 429s left of the rate, and when),
 # `base`, `cut` (the rate before the last volley of 429s, and when it began), `o:…` (what each process observed of its
 # own rate when the first 429 came). The last argument of each script is the time, where it is not the server's own.
 _RATE = """
@@ -127,7 +127,8 @@ set('at', now)
 
 
 # rpm, tpm, growth, seconds that a 429 matters, cut, observed rate, process
-# → whether there is a limit or a pause to keep. Who shares a rate that was only felt adds to it what it sent so far.
+# → whether there is a limit or a pause to keep. A process that joins a limit inferred from a 429 adds its own observed
+# rate to it.
 KNOWN = (
     _RATE
     + """

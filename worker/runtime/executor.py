@@ -66,7 +66,7 @@ class Executor:
     def drain(self) -> int:
         """Run the fairest ready task, and the next, until none is ready or the process stops; how many ran.
 
-        None when as many threads are at work already as there may be.
+        0 when all threads are busy.
         """
         return self._drain() if self._enter() else 0
 

@@ -82,7 +82,7 @@ class Workers:
         for child in self._children:
             child.wait(max(0.1, deadline - time.monotonic()))
 
-    def kill_now(self) -> None:
+    def hurry(self) -> None:
         """A second SIGTERM to every child: they leave at once."""
         for child in self._children:
             child.signal(signal.SIGTERM)
@@ -224,7 +224,7 @@ def serve(workers: Workers) -> int:
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         if asked.is_set():
-            workers.kill_now()
+            workers.hurry()
         asked.set()
 
     signal.signal(signal.SIGTERM, stop)

@@ -1,4 +1,4 @@
-"""Removes uploads that no job came of, and the files of jobs that somebody deleted."""
+"""About once an hour: uploads that no job came of and files of deleted jobs go; jobs that predate this worker fail."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class UploadCleaner:
     """Removes uploads that no job came of (their producer was killed between storing the file and inserting the row),
     and the files of jobs whose rows somebody deleted.
 
-    And ends jobs that another service began before this one came, once nothing moves them on.
+    And fails the jobs that another service began before this one came, once nothing has moved them on for an hour.
     """
 
     database: Database
