@@ -17,7 +17,6 @@ from worker.embedded.llm import EmbeddedLlm
 from worker.errors import UsageError
 from worker.llm.client import LlmClient, resolve_endpoint
 from worker.llm.compose import Frame, compose_request
-from worker.llm.validate import check_reply
 from worker.questions.answers import Purpose
 from worker.questions.question import Question, QuestionType
 from worker.settings import Settings
@@ -71,9 +70,9 @@ def test_its_replies_obey_the_schema(client: LlmClient, question_type: QuestionT
     reply = client.complete(request)
 
     # What it says means nothing; that it can be read is what counts.
-    checked = check_reply(reply.raw, request)
-    assert checked.finish_reason == "stop"
-    result = json.loads(json.loads(reply.raw)["choices"][0]["message"]["content"])["results"][0]
+    choice = json.loads(reply.raw)["choices"][0]
+    assert choice["finish_reason"] == "stop"
+    result = json.loads(choice["message"]["content"])["results"][0]
     assert result["id"] == "q1"
     assert set(result["optionExplanations"]) == set(request.questions[0].letters)
     assert set(result["correctAnswers"]) <= set(request.questions[0].letters)

@@ -336,7 +336,6 @@ def test_a_stream_that_broke_off_is_a_reply_that_was_cut(client: Client, server:
 
     reply = client.ask(*questions)
 
-    assert reply.truncated
     assert reply.looks
     assert {refusal.code for refusal in reply.refusals.values()} == {"truncated"}
 

@@ -81,7 +81,7 @@ def test_the_document_has_exactly_the_fields_of_the_contract() -> None:
             }
         ],
     }
-    assert request.questions[0].excerpt_count == 1
+    assert len(request.questions[0].excerpts) == 1
 
 
 def test_a_qcm_is_blind_and_a_qroc_shows_its_official_answer() -> None:

@@ -104,7 +104,6 @@ class FakeWorld:
         return CheckedReply(
             looks={q.item_id: look for q in request.questions if q.id in good},
             refusals={q.item_id: Refusal(code, "") for q in request.questions if q.id not in good},
-            truncated=code == "truncated",
             usage=Usage(completion_tokens=int(good[good.index("cut") + 1]) if "cut" in good else 0),
         )
 

@@ -39,7 +39,6 @@ class AskedQuestion:
     question: Question
     letters: Mapping[str, str]
     key: str
-    excerpt_count: int = 0
     excerpts: tuple[Excerpt, ...] = ()  # what a citation is checked against
 
 
@@ -145,13 +144,10 @@ class Reply:
 class CheckedReply:
     """A reply once read: every asked item is in exactly one of `looks` and `refusals`, by item id.
 
-    `truncated`: the reply was cut (token limit or half a JSON): the missing ones fit better in smaller calls.
-    `content_refused`: "refusal" or "content_filter" when the model would not answer at all, else None.
+    Codes of refusals that concern the whole reply: "truncated" where it was cut (the token limit, or half a JSON),
+    "content_refused" where the model would not answer at all.
     """
 
     looks: Mapping[str, Look] = field(default_factory=dict)
     refusals: Mapping[str, Refusal] = field(default_factory=dict)
-    truncated: bool = False
-    content_refused: str | None = None
-    finish_reason: str | None = None
     usage: Usage = Usage()

@@ -94,7 +94,6 @@ def _ask(wire_id: str, item: Item, letters: Mapping[str, str], key: str) -> Aske
         question=question,
         letters=letters,
         key=key,
-        excerpt_count=len(excerpts),
         excerpts=tuple(excerpts),
     )
 

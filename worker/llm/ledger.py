@@ -31,7 +31,6 @@ class StoredReply:
 
     question_keys: tuple[str, ...]
     raw: str | None
-    model: str
     is_own: bool  # of this run of this job: it counts as one of its attempts
     id: str = ""
     code: str | None = None
@@ -217,7 +216,6 @@ def find_replies(connection: sa.Connection, task: Task, keys: Sequence[str]) -> 
         StoredReply(
             question_keys=tuple(row["questionKeys"]),
             raw=row["response"],
-            model=row["model"],
             is_own=bool(row["is_own"]),
             id=row["call_id"],
             code=row["code"],

@@ -54,12 +54,12 @@ WHERE c."status" = 'started'
 -- name: find_replies
 -- Stored replies of any job that answer one of these questions, and the calls of this task's run that brought none and
 -- may be paid for all the same; oldest first.
-SELECT c."questionKeys", c."response", c."model", NULL AS code, NULL AS kind,
+SELECT c."questionKeys", c."response", NULL AS code, NULL AS kind,
        c."jobId" = :job_id AND c."createdAt" >= j."startedAt" AS is_own, c."createdAt" AS at, c."id" AS call_id
 FROM "LlmCall" c, "AiValidationJob" j
 WHERE j."id" = :job_id AND c."status" = 'succeeded' AND c."questionKeys" && CAST(:keys AS text[])
 UNION ALL
-SELECT c."questionKeys", NULL, c."model", c."error" ->> 'code', c."error" ->> 'kind', TRUE, c."createdAt", c."id"
+SELECT c."questionKeys", NULL, c."error" ->> 'code', c."error" ->> 'kind', TRUE, c."createdAt", c."id"
 FROM "LlmCall" c, "AiValidationJob" j
 WHERE j."id" = :job_id AND c."taskId" = :task_id AND c."status" = 'failed' AND c."createdAt" >= j."startedAt"
   AND (c."error" ->> 'kind' IN ('content', 'unknown') OR c."error" ->> 'code' IN ('timeout', 'connection_lost')

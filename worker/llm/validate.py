@@ -42,14 +42,7 @@ def check_reply(raw: str, request: Request) -> CheckedReply:
             refusals[asked.item_id] = refused_result.refusal
         except RecursionError:  # a result as deep as the parser just allowed
             refusals[asked.item_id] = Refusal("unreadable", "the result is nested too deeply")
-    return CheckedReply(
-        looks=looks,
-        refusals=refusals,
-        truncated=truncated,
-        content_refused=refused,
-        finish_reason=reply.finish_reason,
-        usage=reply.usage,
-    )
+    return CheckedReply(looks=looks, refusals=refusals, usage=reply.usage)
 
 
 def _content_refused(reply: Completion) -> str | None:

@@ -24,7 +24,6 @@ from worker.text.characters import storable
 log = get_logger()
 
 KEY = "medq_batch"  # in the provider's metadata: which of our batches this is
-WINDOW_S = 24 * 3600.0
 CLOCKS_S = 3600.0  # how far the provider's clock and the database's may be apart
 MAX_FILE = 2 * 2**30  # bytes of a result file: ten times the largest input file
 MAX_LISTED = 20_000  # batches, at a hundred a page
