@@ -31,17 +31,6 @@ def write_csv(path: Path, count: int, *, start: int = 1) -> Path:
     return path
 
 
-def write_xlsx(path: Path, count: int) -> Path:
-    """The same questions as a workbook with the sheet `qcm`."""
-    import xlsxwriter
-
-    with xlsxwriter.Workbook(path, {"constant_memory": True}) as book:
-        sheet = book.add_worksheet("qcm")
-        for index, row in enumerate([HEADER, *_rows(count)]):
-            sheet.write_row(index, 0, row)
-    return path
-
-
 def write_truth(count: int, *, start: int = 1) -> dict[str, list[str]]:
     """What the scripted model must know to give every official key."""
     return {_stem(n): [_option(letter, n) for letter in _key(n)] for n in range(start, start + count)}

@@ -25,7 +25,6 @@ BUILT_IN = {
     45: "mm:ss", 46: "[h]:mm:ss", 47: "mm:ss.0", 48: "##0.0E+0", 49: "@",
 }  # fmt: skip
 LONGEST_FORMAT = 255  # Excel's own limit
-_MAX_EXPONENT = 30
 # One token of a section; no two parts can take the same characters, so nothing is tried twice.
 _TOKEN = re.compile(
     r'"(?P<text>[^"]*+)"|\\(?P<escaped>.)|_.|\*.|\[(?P<bracket>[^\[\]]*+)\]|(?P<general>general)|(?P<ampm>am/pm|a/p)'
