@@ -13,19 +13,19 @@ from hypothesis import strategies as st
 from worker.errors import ProviderUnavailable
 from worker.llm.calls import CheckedReply, Usage
 from worker.llm.events import (
-    Came,
+    AnsweredElsewhere,
+    CallCompleted,
     Ceiling,
     Deferred,
     Event,
     Faulted,
     LostLine,
     Outdated,
-    Overheard,
     PastCall,
     Recalled,
+    RefusedForSize,
     Rejected,
     Replied,
-    SizeMet,
     TooLarge,
     Unanswered,
 )
@@ -76,8 +76,8 @@ def replied(
     return Replied(tuple(asked), checked, size or len(asked), is_own=own, ceiling=ceiling)
 
 
-def came(asked: str, good: str = "", **given: Any) -> Came:
-    return Came(replied(asked, good, **given))
+def completed(asked: str, good: str = "", **given: Any) -> CallCompleted:
+    return CallCompleted(replied(asked, good, **given))
 
 
 def filtered(asked: str, size: int = 0) -> Rejected:
@@ -132,23 +132,23 @@ LIVED = [
     Case("nothing was asked", [], call("abc"), {}),
     Case("no items", [], DONE, {}, items=""),
     Case("more than a call may hold", [], call("abcde"), {}, items="abcdefg"),
-    Case("all are answered", [came("abc", "abc")], DONE, dict.fromkeys("abc", looked())),
+    Case("all are answered", [completed("abc", "abc")], DONE, dict.fromkeys("abc", looked())),
     Case(
         "one is missing: it is asked alone",
-        [came("abc", "ab")],
+        [completed("abc", "ab")],
         call("c", retry=True),
         {**dict.fromkeys("ab", looked()), "c": refused("missing", tries=1, most=1)},
     ),
     Case(
         "the round is asked to its end before a smaller one",
-        [came("abcde", "abcd")],
+        [completed("abcde", "abcd")],
         call("fg"),
         {**dict.fromkeys("abcd", looked()), "e": refused("missing", tries=1, most=1)},
         items="abcdefg",
     ),
     Case(
         "results that are never accepted use up the attempts",
-        [came("abc", "bc"), *[came("a")] * 3],
+        [completed("abc", "bc"), *[completed("a")] * 3],
         DONE,
         {
             "a": {"replies_used": 4, "asked": 4, "tries": 4, "most": 1, "refusal": Refusal("missing", "")},
@@ -163,26 +163,26 @@ LIVED = [
     Case("a wish that is too long", [Faulted(AWAY)], GiveUp(AWAY), {}),
     Case(
         "a time-out may be paid for, and counts",
-        [Came(slow("abc"), SLOW)],
+        [CallCompleted(slow("abc"), SLOW)],
         call("abc", retry=True, pause=Pause(0.5)),
         dict.fromkeys("abc", refused("timeout")),
     ),
     Case(
         "an outage ends no question, but one that has cost its replies",
-        [Came(slow("abc"), SLOW)],
+        [CallCompleted(slow("abc"), SLOW)],
         DONE,
         dict.fromkeys("abc", refused("timeout", replies_used=MAX_REPLIES)),
         used=MAX_REPLIES - 1,
     ),
     Case(
         "a model that wrote nothing: a passing fault that is paid",
-        [came("abc", code="empty")],
+        [completed("abc", code="empty")],
         call("abc", retry=True, pause=Pause(0.5)),
         dict.fromkeys("abc", refused("empty")),
     ),
     Case(
         "faults are counted anew with the next call",
-        [Faulted(DOWN), Faulted(DOWN), came("abcde", "abcde"), Faulted(DOWN)],
+        [Faulted(DOWN), Faulted(DOWN), completed("abcde", "abcde"), Faulted(DOWN)],
         call("fg", retry=True, pause=Pause(0.5)),
         dict.fromkeys("abcde", looked()),
         items="abcdefg",
@@ -190,61 +190,61 @@ LIVED = [
     # -- replies of which little or nothing can be used
     Case(
         "a cut reply: halves of what is left",
-        [came("abcde", "a", code="truncated")],
+        [completed("abcde", "a", code="truncated")],
         call("bcd", retry=True),
         {"a": looked(), **dict.fromkeys("bcde", refused("truncated", most=3))},
         items="abcde",
     ),
     Case(
         "a refusal in the reply: halves",
-        [came("abcd", code="content_refused")],
+        [completed("abcd", code="content_refused")],
         call("ab", retry=True),
         dict.fromkeys("abcd", refused("content_refused", most=2)),
         items="abcd",
     ),
     Case(
         "a refusal about one question: one of its attempts",
-        [came("a", code="content_refused")],
+        [completed("a", code="content_refused")],
         call("a", retry=True),
         {"a": refused("content_refused", tries=1, most=1)},
         items="a",
     ),
     Case(
         "nothing can be read: once more together",
-        [came("abc", code="illegible")],
+        [completed("abc", code="illegible")],
         call("abc", retry=True),
         dict.fromkeys("abc", refused("illegible", illegible=1)),
     ),
     Case(
         "nothing can be read twice: each alone",
-        [came("abc", code="illegible")] * 2,
+        [completed("abc", code="illegible")] * 2,
         call("a", retry=True),
         dict.fromkeys("abc", refused("illegible", illegible=2, most=1, replies_used=2, asked=2)),
     ),
     Case(
         "nothing can ever be read",
-        [came("a", code="illegible")] * ILLEGIBLE_IN_A_ROW,
+        [completed("a", code="illegible")] * ILLEGIBLE_IN_A_ROW,
         DONE,
         {"a": refused("illegible", illegible=8, most=1, replies_used=8, asked=8)},
         items="a",
     ),
     Case(
         "cut alone at its ceiling: a larger one",
-        [came("a", code="truncated", tokens=990)],
+        [completed("a", code="truncated", tokens=990)],
         call("a", cut_at=1_000, retry=True),
         {"a": refused("truncated", cut_at=1_000)},
         items="a",
     ),
     Case(
         "cut alone where there is no larger one",
-        [came("a", code="truncated", ceiling=Ceiling(1_000, can_grow=False))],
+        [completed("a", code="truncated", ceiling=Ceiling(1_000, can_grow=False))],
         DONE,
         {"a": refused("truncated", cut_at=1_000, is_final=True)},
         items="a",
     ),
     Case(
         "cut alone far below its ceiling: one of its attempts",
-        [came("a", code="truncated", tokens=120)],
+        [completed("a", code="truncated", tokens=120)],
         call("a", cut_at=120, retry=True),
         {"a": refused("truncated", cut_at=120, tries=1)},
         items="a",
@@ -252,44 +252,44 @@ LIVED = [
     # -- content and sizes
     Case(
         "content that is refused: halves",
-        [Came(filtered("abc"))],
+        [CallCompleted(filtered("abc"))],
         call("ab", retry=True),
         dict.fromkeys("abc", refused("content_filter", most=2)),
     ),
     Case(
         "content of one question that is refused: for good",
-        [Came(filtered("a"))],
+        [CallCompleted(filtered("a"))],
         DONE,
         {"a": refused("content_filter", most=1, is_final=True)},
         items="a",
     ),
-    Case("a size that is composed otherwise now", [SizeMet(TOO_LONG, is_mended=True)], call("abc"), {}),
+    Case("a size that is composed otherwise now", [RefusedForSize(TOO_LONG, is_mended=True)], call("abc"), {}),
     Case(
         "a size that nothing mends: halves, and it costs nothing",
-        [SizeMet(TOO_LONG, is_mended=False)],
+        [RefusedForSize(TOO_LONG, is_mended=False)],
         call("ab"),
         {i: {"most": 2, "refusal": TOO_LONG} for i in "abc"},
     ),
     Case(
         "another size at every try",
-        [SizeMet(TOO_LONG, is_mended=True)] * (MAX_SIZES + 1),
+        [RefusedForSize(TOO_LONG, is_mended=True)] * (MAX_SIZES + 1),
         call("ab"),
         {i: {"most": 2, "refusal": TOO_LONG} for i in "abc"},
     ),
     Case("known not to fit", [TooLarge()], call("ab"), {i: {"most": 2} for i in "abc"}),
     Case("composed for what is known no more", [Outdated()], call("abc"), {}),
     # -- what others are told
-    Case("others are told nothing yet", [Overheard([])], call("abc"), {}),
+    Case("others are told nothing yet", [AnsweredElsewhere([])], call("abc"), {}),
     Case(
         "others are told of one: the rest is asked in the next round",
-        [Overheard([replied("ab", "a", own=False)])],
+        [AnsweredElsewhere([replied("ab", "a", own=False)])],
         call("fg"),
         {"a": {"look": LOOK}, "b": {"refusal": Refusal("missing", "")}},
         items="abcdefg",
     ),
     Case(
         "what this run has tried is not counted again",
-        [came("abc", "bc"), Overheard([replied("abc", "bc")])],
+        [completed("abc", "bc"), AnsweredElsewhere([replied("abc", "bc")])],
         call("a", retry=True),
         {"a": refused("missing", tries=1, most=1), **dict.fromkeys("bc", looked())},
     ),
@@ -400,15 +400,15 @@ def events(draw: st.DrawFn, progress: Progress, asked: tuple[str, ...]) -> Event
             whole = code in ("empty", "illegible", "content_refused")
             good = "" if whole else "".join(i for i in ids if draw(st.booleans()))
             # At which ceiling one question was cut the ledger does not say.
-            return came(ids, good, code=code, tokens=draw(st.sampled_from([0, 100])), ceiling=None)
+            return completed(ids, good, code=code, tokens=draw(st.sampled_from([0, 100])), ceiling=None)
         case "filtered":
-            return Came(filtered(ids))
+            return CallCompleted(filtered(ids))
         case "slow":
-            return Came(slow(ids), SLOW)
+            return CallCompleted(slow(ids), SLOW)
         case "down":
             return Faulted(DOWN)
         case "size":
-            return SizeMet(TOO_LONG, is_mended=True)
+            return RefusedForSize(TOO_LONG, is_mended=True)
     return Outdated()
 
 
@@ -422,7 +422,7 @@ def lives(draw: st.DrawFn) -> list[tuple[Progress, list[PastCall]]]:
     while isinstance(step := next_call(progress), Call) and len(seen) < 50:
         event = draw(events(progress, step.item_ids))
         progress = progress.after(event)
-        rows += [event.call] if isinstance(event, Came) else []
+        rows += [event.call] if isinstance(event, CallCompleted) else []
         seen.append((progress, list(rows)))
     return seen
 
@@ -477,6 +477,6 @@ def test_what_others_are_told_changes_nothing_of_what_was_tried(seen: list[tuple
     for progress, rows in seen:
         if not isinstance(next_call(progress), Call):
             continue
-        told = progress.after(Overheard([replied("".join(progress.items), "a"), *rows]))
+        told = progress.after(AnsweredElsewhere([replied("".join(progress.items), "a"), *rows]))
         for item_id, item in progress.items.items():
             assert replace(told.items[item_id], look=item.look, refusal=item.refusal) == item

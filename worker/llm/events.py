@@ -72,14 +72,14 @@ class Recalled:
 
 
 @dataclass(frozen=True, slots=True)
-class Overheard:
+class AnsweredElsewhere:
     """What the ledger holds while the next call waits for another worker's: its answers are taken, nothing counts."""
 
     calls: Sequence[PastCall]
 
 
 @dataclass(frozen=True, slots=True)
-class Came:
+class CallCompleted:
     """The next call was sent and came to this. `fault`: why there is no reply, when that may pass."""
 
     call: PastCall
@@ -94,7 +94,7 @@ class Faulted:
 
 
 @dataclass(frozen=True, slots=True)
-class SizeMet:
+class RefusedForSize:
     """The next call was refused for its size, which cost nothing. `is_mended`: it would be composed otherwise now."""
 
     refusal: Refusal
@@ -118,4 +118,4 @@ class Deferred:
     item_ids: Collection[str]
 
 
-Event = Recalled | Overheard | Came | Faulted | SizeMet | TooLarge | Outdated | Deferred
+Event = Recalled | AnsweredElsewhere | CallCompleted | Faulted | RefusedForSize | TooLarge | Outdated | Deferred

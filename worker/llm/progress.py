@@ -12,18 +12,18 @@ from dataclasses import dataclass, field, replace
 from worker.errors import ProviderUnavailable
 from worker.llm.calls import ILLEGIBLE, CheckedReply
 from worker.llm.events import (
-    Came,
+    AnsweredElsewhere,
+    CallCompleted,
     Deferred,
     Event,
     Faulted,
     LostLine,
     Outdated,
-    Overheard,
     PastCall,
     Recalled,
+    RefusedForSize,
     Rejected,
     Replied,
-    SizeMet,
     TooLarge,
     Unanswered,
 )
@@ -221,14 +221,14 @@ class Progress:
         match event:
             case Recalled(calls):
                 progress = self._learned(calls)._next_round()
-            case Overheard(calls):
-                progress = self._heard(calls)
-            case Came(call, fault):
-                progress = self._learned((call,))._came(call, fault)
+            case AnsweredElsewhere(calls):
+                progress = self._answered_elsewhere(calls)
+            case CallCompleted(call, fault):
+                progress = self._learned((call,))._completed(call, fault)
             case Faulted(fault):
                 progress = self._faulted(fault)
-            case SizeMet(refusal, is_mended):
-                progress = self._size_met(refusal, is_mended=is_mended)
+            case RefusedForSize(refusal, is_mended):
+                progress = self._refused_for_size(refusal, is_mended=is_mended)
             case TooLarge():
                 group = self.round[0]
                 progress = self._changed(group, lambda item: item.shrunk(len(group)))._ended()
@@ -248,14 +248,14 @@ class Progress:
             deferred={i for i, item in items if item.is_deferred},
         )
 
-    def _came(self, call: PastCall, fault: ProviderUnavailable | None) -> Progress:
+    def _completed(self, call: PastCall, fault: ProviderUnavailable | None) -> Progress:
         if isinstance(call, Replied) and _is_empty(call.checked):
             fault = ProviderUnavailable("the model wrote nothing", code="empty_reply")
         # No outage stops at one question: one that is used up goes without an answer, the others go on.
         is_used_up = any(self.items[i].replies_used >= MAX_REPLIES for i in call.item_ids)
         return self._ended() if fault is None or is_used_up else self._faulted(fault)
 
-    def _size_met(self, refusal: Refusal, *, is_mended: bool) -> Progress:
+    def _refused_for_size(self, refusal: Refusal, *, is_mended: bool) -> Progress:
         counted = replace(self, sizes_refused=self.sizes_refused + 1)
         if is_mended and counted.sizes_refused <= MAX_SIZES:
             return counted._ended()
@@ -269,12 +269,12 @@ class Progress:
                 items[item_id] = items[item_id].after(item_id, call, self.bounds)
         return replace(self, items=items)
 
-    def _heard(self, calls: Iterable[PastCall]) -> Progress:
+    def _answered_elsewhere(self, calls: Iterable[PastCall]) -> Progress:
         """What this run has tried is known already: only answers, and reasons why there are none, are new."""
-        told = self._learned(calls).items
-        items = {i: replace(item, look=told[i].look, refusal=told[i].refusal) for i, item in self.items.items()}
-        heard = replace(self, items=items)
-        return heard if all(items[i].is_open(self.bounds) for i in self.round[0]) else heard._ended()
+        learned = self._learned(calls).items
+        items = {i: replace(item, look=learned[i].look, refusal=learned[i].refusal) for i, item in self.items.items()}
+        progress = replace(self, items=items)
+        return progress if all(items[i].is_open(self.bounds) for i in self.round[0]) else progress._ended()
 
     def _changed(self, item_ids: Iterable[str], change: Callable[[ItemProgress], ItemProgress]) -> Progress:
         return replace(self, items={**self.items, **{i: change(self.items[i]) for i in item_ids}})

@@ -25,18 +25,18 @@ from worker.errors import (
 )
 from worker.llm.calls import ILLEGIBLE, AskedQuestion, CheckedReply, Reply, Request
 from worker.llm.events import (
-    Came,
+    AnsweredElsewhere,
+    CallCompleted,
     Ceiling,
     Deferred,
     Event,
     Faulted,
     LostLine,
     Outdated,
-    Overheard,
     PastCall,
+    RefusedForSize,
     Rejected,
     Replied,
-    SizeMet,
     TooLarge,
     Unanswered,
 )
@@ -261,7 +261,7 @@ class _Talk:
         """What `begin` gives once nobody else asks the same; None when others were told what the call was to ask."""
         while (begun := begin()) is None:
             self.dialogue.sleep(IN_FLIGHT_WAIT_S)
-            self.note(Overheard(recall(call.item_ids, self.dialogue)))
+            self.note(AnsweredElsewhere(recall(call.item_ids, self.dialogue)))
             if next_call(self.progress) != call:
                 return None
         return begun
@@ -274,7 +274,7 @@ class _Talk:
             self._fail(sending, "unavailable", error.code, str(error))
             if error.code not in MAY_BE_PAID:
                 return Faulted(error)
-            return Came(Unanswered(sending.item_ids, Refusal(error.code, str(error))), error)
+            return CallCompleted(Unanswered(sending.item_ids, Refusal(error.code, str(error))), error)
         except LeaseLost:
             self._fail(sending, "unknown", "unknown", "Nobody waits for the reply any more.")
             raise
@@ -284,13 +284,13 @@ class _Talk:
         except SizeRefused as error:
             self._fail(sending, "size", error.code, str(error))
             is_mended = not self.dialogue.composer.is_current(sending.request)
-            return SizeMet(Refusal(error.code, str(error)), is_mended=is_mended)
+            return RefusedForSize(Refusal(error.code, str(error)), is_mended=is_mended)
         except ContentRefused as error:
             return self._reject(sending, error) if error.otherwise is None else error
 
     def _reject(self, sending: _Sending, error: ContentRefused) -> Event:
         self._fail(sending, "content", error.code, str(error))
-        return Came(Rejected(sending.item_ids, Refusal(error.code, str(error)), size=len(sending.item_ids)))
+        return CallCompleted(Rejected(sending.item_ids, Refusal(error.code, str(error)), size=len(sending.item_ids)))
 
     def _fail(self, sending: _Sending, kind: str, code: str, message: str) -> None:
         self.dialogue.ledger.fail(sending.id, sending.request, kind=kind, code=code, message=message)
@@ -300,7 +300,7 @@ class _Talk:
         self.dialogue.ledger.succeed(sending.id, request, reply)
         checked = self.dialogue.check(reply.raw, request)
         ceiling = Ceiling(request.ceiling, request.can_grow)
-        self.note(Came(Replied(sending.item_ids, checked, size=len(sending.item_ids), ceiling=ceiling)))
+        self.note(CallCompleted(Replied(sending.item_ids, checked, size=len(sending.item_ids), ceiling=ceiling)))
         if not reply.is_legible:
             self._meet_illegible(sending, reply)
 
