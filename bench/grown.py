@@ -197,7 +197,7 @@ def measure_invariants(grown: Site) -> list[Figure]:
         took = []
         for _ in range(3 if within_s else 1):
             started = time.perf_counter()
-            broken = invariants.look(grown.engine, within_s=within_s)
+            broken = invariants.check_invariants(grown.engine, within_s=within_s)
             took.append(time.perf_counter() - started)
             if broken:
                 print(f"broken: {broken[:3]}", file=sys.stderr)

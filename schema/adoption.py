@@ -54,7 +54,7 @@ def is_there(connection: sa.Connection) -> bool:
     return bool(connection.execute(OBJECTS, {"names": seed_tables()}).all())
 
 
-def look_ahead(connection: sa.Connection) -> None:
+def check_obstacles(connection: sa.Connection) -> None:
     """Raise `CommandError` with everything that stands in the way of the first upgrade, before anything is changed."""
     obstacles = [*_find_missing_rights(connection)]
     if is_there(connection) and not has_record(connection):

@@ -10,7 +10,7 @@ from tests.support.harness import Jobs
 from tests.support.nursery import Nursery
 from tests.support.scripted_llm import ScriptedLlm
 from tests.support.surroundings import Platform
-from worker.jobs.invariants import INVARIANTS, find_violations, look
+from worker.jobs.invariants import INVARIANTS, check_invariants, find_violations
 
 LONG_AGO = "timestamp '2020-01-01'"
 BREAKS = {
@@ -50,7 +50,7 @@ def test_every_invariant_can_be_broken_and_seen(platform: Platform, llm: Scripte
     jobs.wait_for_all()
     nursery.stop_all()
     # Then nothing is broken, alone or together
-    assert look(platform.engine, grace_s=0) == []
+    assert check_invariants(platform.engine, grace_s=0) == []
     # And what breaks one is seen, and told by its name with the job it is about
     assert BREAKS.keys() == {invariant.name for invariant in INVARIANTS}
     for name, statement in BREAKS.items():

@@ -35,7 +35,7 @@ from worker.errors import LeaseLost, Stopping
 from worker.failpoints import Point
 from worker.jobs.claim import Claim, Claimed
 from worker.jobs.failures import record_crash
-from worker.jobs.invariants import look
+from worker.jobs.invariants import check_invariants
 from worker.queue import tasks
 from worker.queue.job import Task
 from worker.queue.leases import Lease
@@ -104,7 +104,7 @@ class LifeCycle(RuleBasedStateMachine):
             self.holds()
         else:
             raise AssertionError("the job never ended")
-        assert look(self.parts.platform.engine, grace_s=3600) == []
+        assert check_invariants(self.parts.platform.engine, grace_s=3600) == []
         # And whoever ever had a task comes back after the end.
         for claimed in self.claims:
             self.end_late(claimed)
@@ -274,7 +274,7 @@ class LifeCycle(RuleBasedStateMachine):
 
     @invariant()
     def holds(self) -> None:
-        assert look(self.parts.platform.engine, ALWAYS, job_ids=[self.job_id]) == []
+        assert check_invariants(self.parts.platform.engine, ALWAYS, job_ids=[self.job_id]) == []
         job = self.parts.platform.job(self.job_id)
         assert job["progress"] >= self.progress or job["status"] == "queued", job
         self.progress = job["progress"]

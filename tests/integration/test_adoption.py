@@ -19,7 +19,7 @@ from worker.db.schema import check, current_revision, downgrade, upgrade
 from worker.errors import UsageError
 from worker.jobs import job_store
 from worker.jobs.commands import cancel_job, retry_job
-from worker.jobs.invariants import look
+from worker.jobs.invariants import check_invariants
 from worker.jobs.queries import find_begun_before
 
 numbers = itertools.count(1)
@@ -281,7 +281,7 @@ def test_going_back_leaves_everything_that_was_there(platform_url: str, revision
 def test_jobs_of_before_are_known_and_left_alone(platform_url: str) -> None:
     upgrade(alchemy(platform_url), say=str)
     engine = sa.create_engine(alchemy(platform_url), poolclass=NullPool)
-    assert look(engine) == []
+    assert check_invariants(engine) == []
     assert find_begun_before(engine) == ["processing"]
 
     # Whoever began one may go on with it and end it
@@ -290,14 +290,14 @@ def test_jobs_of_before_are_known_and_left_alone(platform_url: str) -> None:
         platform_url,
         'UPDATE "AiValidationJob" SET "status" = \'completed\', "progress" = 100 WHERE "id" = \'processing\'',
     )
-    assert look(engine) == []
+    assert check_invariants(engine) == []
 
     # Only what waited is the worker's, and begins from nothing when a worker takes it
     assert value(platform_url, 'SELECT string_agg("jobId", \',\') FROM "AiValidationTask"') == "queued"
     begin = 'UPDATE "AiValidationJob" SET "status" = \'processing\' WHERE "id" = \'queued\' AND medq_by_worker()'
     execute(platform_url, begin)
     assert value(platform_url, 'SELECT "totalItems" FROM "AiValidationJob" WHERE "id" = \'queued\'') == 0
-    assert look(engine) == []
+    assert check_invariants(engine) == []
 
 
 @pytest.mark.parametrize("status", [status for status in STATUSES if status != "queued"])
@@ -307,7 +307,7 @@ def test_a_job_of_before_is_queued_again_by_its_row(platform_url: str, status: s
 
     # Then it is a job as any other
     assert value(platform_url, f'SELECT "kind" FROM "AiValidationTask" WHERE "jobId" = \'{status}\'') == "prepare"
-    assert look(sa.create_engine(alchemy(platform_url), poolclass=NullPool)) == []
+    assert check_invariants(sa.create_engine(alchemy(platform_url), poolclass=NullPool)) == []
     with pytest.raises(CheckViolation):
         execute(platform_url, f'UPDATE "AiValidationJob" SET "status" = \'completed\' WHERE "id" = \'{status}\'')
 
@@ -328,7 +328,7 @@ def test_a_job_that_nobody_moves_on_fails_after_an_hour_and_can_be_queued(platfo
         assert job_store.end_abandoned(connection, untouched_s=3600) == []
     said = str(value(platform_url, 'SELECT "errorMessage" FROM "AiValidationJob" WHERE "id" = \'processing\''))
     assert "remettre en file d'attente" in said
-    assert look(engine) == []
+    assert check_invariants(engine) == []
 
     # And both can be taken in hand by command
     assert retry_job(engine, "processing")

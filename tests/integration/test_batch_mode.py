@@ -18,7 +18,7 @@ from tests.support.probes import heard
 from tests.support.scripted_llm import ScriptedLlm
 from tests.support.surroundings import PRICES, Platform, asked_once
 from tests.support.workbooks import knowing, make_workbook
-from worker.jobs.invariants import look
+from worker.jobs.invariants import check_invariants
 from worker.messages import row_reasons
 from worker.runtime.container import build_worker
 from worker.settings import Settings
@@ -66,7 +66,7 @@ def check_done(platform: Platform, llm: ScriptedLlm, job: dict[str, Any], count:
     # wait)
     is_open = "SELECT count(*) FROM \"LlmBatch\" WHERE \"status\" IN ('waiting', 'submitted')"
     platform.wait_until(lambda: platform.value(is_open) == 0, what="every batch ended")
-    assert look(platform.engine, grace_s=0) == []
+    assert check_invariants(platform.engine, grace_s=0) == []
 
 
 def test_a_job_goes_through_batches_round_by_round_at_half_price(
@@ -245,7 +245,7 @@ def test_a_job_waits_on_its_rows_alone_and_goes_on_after_a_restart(
         assert job["status"] == "processing"
         assert "attendent le lot différé" in job["message"]
         assert "au plus tard le" in job["message"]
-        assert look(batched.engine, grace_s=0) == []
+        assert check_invariants(batched.engine, grace_s=0) == []
     # When no worker lives any more, the batch ends, and another worker comes
     llm.configure(batch_hold=False)
     with batched.workers(1):
@@ -303,7 +303,7 @@ def test_two_batches_without_an_answer_end_the_job_and_it_can_be_resumed(
         assert (job["status"], job["processedItems"]) == ("failed", QUESTIONS)
         assert "sans aucune réponse" in job["errorMessage"]
         assert llm.stats()["batches"]["begun"] == 2
-        assert look(batched.engine, grace_s=0) == []
+        assert check_invariants(batched.engine, grace_s=0) == []
         # When the provider has time again
         llm.configure(batch_expire=0.0)
         batched.execute('UPDATE "AiValidationJob" SET "status" = \'queued\' WHERE "id" = :id', id=job_id)
@@ -321,7 +321,7 @@ def test_content_that_is_refused_is_halved_down_to_its_question(
     assert llm.stats()["batches"]["lines"] == [1, 2, 4]
     reasons = {row["reason"] for row in batched.rows('SELECT "reason" FROM "AiValidationItem"')}
     assert reasons == {row_reasons.refused("content_filter")}
-    assert look(batched.engine, grace_s=0) == []
+    assert check_invariants(batched.engine, grace_s=0) == []
 
 
 @pytest.mark.parametrize(("status", "code"), [(429, "rate_limit_exceeded"), (500, None)])
@@ -371,7 +371,7 @@ def test_a_cancelled_job_stops_its_batch_and_keeps_what_was_answered(
         # Then what was answered is in the ledger, and the job's row is as it was
         assert batched.value('SELECT count(*) FROM "LlmCall" WHERE "status" = \'succeeded\'') == 6
         assert batched.job(job_id) == row
-        assert look(batched.engine, grace_s=0) == []
+        assert check_invariants(batched.engine, grace_s=0) == []
         # And when it is resumed, only the rest is asked
         llm.configure(batch_hold=False)
         batched.execute('UPDATE "AiValidationJob" SET "status" = \'queued\' WHERE "id" = :id', id=job_id)
@@ -547,7 +547,7 @@ def test_a_provider_that_takes_no_batches_ends_the_job_with_what_to_do(
         assert job["status"] == "failed"
         assert words in job["errorMessage"]
         assert batched.value('SELECT sum("costUsd") FROM "LlmCall"') == 0
-        assert look(batched.engine, grace_s=0) == []
+        assert check_invariants(batched.engine, grace_s=0) == []
         # And without the option it goes on at once
         batched.execute(
             'UPDATE "AiValidationJob" SET "config" = \'{}\', "status" = \'queued\' WHERE "id" = :id', id=job_id
@@ -574,7 +574,7 @@ def test_a_batch_that_fails_whole_ends_the_job_and_says_why(
     assert job["status"] == "failed"
     assert "invalid_deployment_type" in job["errorMessage"]
     assert llm.stats()["batches"]["begun"] == 1
-    assert look(batched.engine, grace_s=0) == []
+    assert check_invariants(batched.engine, grace_s=0) == []
 
 
 def test_a_provider_whose_queue_is_full_gets_halves(batched: Platform, llm: ScriptedLlm, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
 from models.states import CALL_STATUSES, OPEN_CALL
-from worker.jobs.invariants import look
+from worker.jobs.invariants import check_invariants
 
 ADD = """
 INSERT INTO "LlmCall" ("id", "attempt", "purpose", "requestHash", "model", "endpoint", "status", "questionCount",
@@ -36,7 +36,7 @@ def costs(engine: sa.Engine, statement: str, **parameters: Any) -> tuple[Any, An
 def test_a_call_under_way_has_cost_nothing_yet_whoever_writes_its_intent(engine: sa.Engine, status: str) -> None:
     # As workers before revision 022 do it
     assert costs(engine, ADD, id="c", status=status, ceiling=None, cost=2) == (2, None)
-    assert look(engine, grace_s=3600) == []
+    assert check_invariants(engine, grace_s=3600) == []
     # And what they say of its end is kept
     assert costs(engine, 'UPDATE "LlmCall" SET "status" = \'succeeded\', "costUsd" = COALESCE(1.5, "costUsd")') == (
         2,

@@ -18,7 +18,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from worker.llm.calls import Allowance
-from worker.llm.rate_limit import CALM_S, CUT, GROWTH_PER_S, HORIZON_S, LEAST, LOOK_S, Admission, Limits
+from worker.llm.rate_limit import CALM_S, CUT, GROWTH_PER_S, HORIZON_S, LEAST, POLL_S, Admission, Limits
 
 ENDPOINT = "http://model.test/v1"
 
@@ -157,11 +157,11 @@ def test_a_429_of_one_process_pauses_another_that_knows_of_no_limit(fleet: Fleet
     assert other.admit(0).granted
     # When one meets a 429 that asks for a minute
     one.slow_down(60.0)
-    fleet.clock.wait(LOOK_S)
+    fleet.clock.wait(POLL_S)
     # Then the other hears of it without meeting one of its own
     admission = other.admit(0)
     assert not admission.granted
-    assert admission.paused_s == about(60 - LOOK_S)
+    assert admission.paused_s == about(60 - POLL_S)
 
 
 def test_who_shares_a_felt_rate_adds_what_it_sent(fleet: Fleet) -> None:
@@ -172,11 +172,11 @@ def test_who_shares_a_felt_rate_adds_what_it_sent(fleet: Fleet) -> None:
             assert limits.admit(0).granted
         fleet.clock.wait(0.05)
     both[0].slow_down(0.01)
-    fleet.clock.wait(LOOK_S)
+    fleet.clock.wait(POLL_S)
     # Then the two together go on a little slower than before, not at half of it: the one grew again meanwhile, the
     # other was silent as long
     waits = [limits.admit(0).wait_s for limits in (both[1], both[0], both[1])]
-    grown, silent = 60 * 20 * (1 + GROWTH_PER_S * LOOK_S), 60 * 25 / (25 / 20 + LOOK_S)
+    grown, silent = 60 * 20 * (1 + GROWTH_PER_S * POLL_S), 60 * 25 / (25 / 20 + POLL_S)
     assert 60 / (waits[2] - waits[1]) == pytest.approx(CUT * (grown + silent), rel=1e-4)
 
 

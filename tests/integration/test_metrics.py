@@ -157,16 +157,16 @@ def test_who_scrapes_never_waits_for_the_look_that_reads_every_row(platform: Pla
     exporter = Slow(platform.engine, clock=lambda: now)
     # While the first look goes on, nobody is made to wait for it, and there is one
     assert not exporter.is_fresh
-    assert not exporter.look_ahead(0.01)
-    assert not exporter.look_ahead(0.01)
+    assert not exporter.read_ahead(0.01)
+    assert not exporter.read_ahead(0.01)
     assert sum(thread.name == "metrics" for thread in threading.enumerate()) == 1
     exporter.goes_on.set()
-    assert exporter.look_ahead(30)
+    assert exporter.read_ahead(30)
     assert exporter.is_fresh
     # Nor for one after a long silence, which reads whatever has ended since
     now = 3600.0
     assert not exporter.is_fresh
-    assert exporter.look_ahead(30)
+    assert exporter.read_ahead(30)
 
 
 def test_a_look_that_fails_is_made_again(platform: Platform) -> None:
@@ -179,9 +179,9 @@ def test_a_look_that_fails_is_made_again(platform: Platform) -> None:
             return super().render()
 
     exporter = Away(platform.engine)
-    assert not exporter.look_ahead(30)
+    assert not exporter.read_ahead(30)
     exporter.is_away = False
-    assert exporter.look_ahead(30)
+    assert exporter.read_ahead(30)
 
 
 ALERTS = Path(__file__).parents[2] / "docs" / "monitoring" / "alerts.yml"

@@ -21,7 +21,7 @@ from worker.cli import app
 from worker.db.engine import Database
 from worker.errors import JobFailed, UsageError
 from worker.jobs import queries
-from worker.jobs.invariants import look
+from worker.jobs.invariants import check_invariants
 from worker.queue import tasks
 from worker.queue.job import JobConfig, Task
 from worker.runtime.sandbox import read_order
@@ -223,7 +223,7 @@ def test_jobs_that_nobody_can_read_fail_with_their_sentence_and_hold_up_nobody(
         assert row["status"] == "failed"
         assert named in row["errorMessage"]
     assert platform.value('SELECT COALESCE(sum("deaths"), 0) FROM "AiValidationTask"') == 0
-    assert look(platform.engine) == []
+    assert check_invariants(platform.engine) == []
     # And every command can be had
     for name, value in platform.worker_environment().items():
         monkeypatch.setenv(name, value)

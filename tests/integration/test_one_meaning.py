@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
 from worker.db.schema import check, downgrade, upgrade
-from worker.jobs.invariants import look
+from worker.jobs.invariants import check_invariants
 
 JOBS = {"held": "processing", "refused": "processing", "away": "processing", "ended": "failed"}
 BEFORE = """
@@ -86,7 +86,7 @@ def test_each_thing_is_moved_to_its_own_place_and_back(site: Site) -> None:
         ("c4", None, None),
     ]
     assert site.rows(BATCHES) == [("b1", "resubmitted", None), ("b2", "submitted", "timeout")]
-    assert [v for v in look(site.engine, grace_s=1e9) if v.invariant in ("paused", "calls")] == []
+    assert [v for v in check_invariants(site.engine, grace_s=1e9) if v.invariant in ("paused", "calls")] == []
 
     # When it is taken back, then everything stands where older workers look for it, but for what no run needs any more
     downgrade(site.url, "021")

@@ -21,7 +21,7 @@ from tests.support.scripted_llm import ScriptedLlm
 from tests.support.surroundings import ADMIN, Platform
 from worker.db.engine import Database
 from worker.errors import DecisionRefused
-from worker.jobs.invariants import look
+from worker.jobs.invariants import check_invariants
 from worker.questions.decision import Order
 from worker.review.decide import decide
 from worker.review.decision_store import list_items
@@ -137,7 +137,7 @@ class World:
 
     def check(self, *, people_spoke: bool) -> None:
         """What holds after every step."""
-        assert look(self.platform.engine, grace_s=0) == []
+        assert check_invariants(self.platform.engine, grace_s=0) == []
         now = {row["id"]: row for row in self.platform.rows('SELECT * FROM "Question"')}
         if not people_spoke:
             assert {question: now[question] for question in self.decided} == self.decided, "a decided question changed"

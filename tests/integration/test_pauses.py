@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.surroundings import ADMIN, Platform
 from worker.db.engine import Database
-from worker.jobs.invariants import look
+from worker.jobs.invariants import check_invariants
 from worker.queue import pauses, tasks
 from worker.queue.job import Task
 
@@ -130,7 +130,7 @@ def test_an_outage_counts_from_its_beginning_unless_something_else_came_between(
 @pytest.mark.parametrize("status", ["cancelled", "failed", "completed"])
 def test_a_pause_is_of_one_run(platform: Platform, database: Database, status: str) -> None:
     hold(database, 3600)
-    assert [found for found in look(platform.engine) if found.invariant == "paused"] == []
+    assert [found for found in check_invariants(platform.engine) if found.invariant == "paused"] == []
     platform.execute('UPDATE "AiValidationJob" SET "status" = :status WHERE medq_by_worker()', status=status)
     assert platform.rows(PAUSE) == []
     # When it is put back, nothing keeps it

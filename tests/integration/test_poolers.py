@@ -23,7 +23,7 @@ from worker.db.engine import Database, connect, open_session
 from worker.db.schema import check, downgrade, upgrade
 from worker.enqueue import enqueue_job
 from worker.errors import UsageError
-from worker.jobs.invariants import look
+from worker.jobs.invariants import check_invariants
 from worker.runtime.supervisor import Workers
 
 # What a session was told, and what another program that shares it would see of it.
@@ -297,7 +297,7 @@ def test_a_whole_job_behind_a_pooler(
     assert job["status"] == "completed"
     assert (job["totalItems"], job["successfulAnalyses"], job["failedAnalyses"]) == (300, 300, 0)
     assert platform.outcomes(job_id) == {"confirmed": 300}
-    assert look(platform.engine, grace_s=1) == []
+    assert check_invariants(platform.engine, grace_s=1) == []
     # And each batch was asked once, each reply kept once
     asked = [frozenset(call["questions"]) for call in llm.calls()]
     assert len(asked) == job["totalBatches"] == platform.value('SELECT count(*) FROM "LlmCall"')

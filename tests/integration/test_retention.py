@@ -26,7 +26,7 @@ from worker.db.engine import Database, connect
 from worker.embedded import Services
 from worker.enqueue import enqueue_job
 from worker.jobs import removal
-from worker.jobs.invariants import look
+from worker.jobs.invariants import check_invariants
 from worker.jobs.retention import Retention, StillRunning
 from worker.questions import history_store
 from worker.questions.decision import Action, Order
@@ -266,7 +266,7 @@ def test_whatever_is_removed_what_outlives_it_is_the_same(
     for step in steps:
         step(made)
         assert outliving(platform) == before
-        assert look(platform.engine, grace_s=0) == []
+        assert check_invariants(platform.engine, grace_s=0) == []
         left = {row["id"] for row in platform.rows('SELECT "id" FROM "AiValidationJob"')}
         assert files(platform) == left
         assert platform.rows('SELECT * FROM "AiValidationTombstone"') == []
@@ -285,7 +285,7 @@ def test_what_is_old_goes_and_what_is_not_stays_as_it_is(copy: Callable[[], Copy
     kept = platform.rows('SELECT * FROM "AiValidationItem" WHERE "jobId" = :id ORDER BY "id"', id=made.jobs["second"])
     before = retention.cut_off(400)
     # When it is only looked at, then nothing is removed
-    would_go = retention.look(before)
+    would_go = retention.preview(before)
     assert (would_go.jobs, would_go.items, would_go.unlinked_calls) == (2, 5, 0)
     assert files(platform) == set(made.jobs.values())
     # When it is removed, then that is what went
@@ -353,7 +353,7 @@ def test_several_may_prune_at_once(copy: Callable[[], Copy]) -> None:
         age(platform, made.jobs[name], 401)
     delete("failed")(made)
     books, before = platform.rows(BOOKS), retention.cut_off(400)
-    would_go = retention.look(before)
+    would_go = retention.preview(before)
     with ThreadPoolExecutor(2) as pool:
         gone = list(pool.map(lambda _: retention.prune(before), range(2)))
     assert gone[0] + gone[1] == would_go
@@ -481,7 +481,7 @@ def test_a_file_comes_in_again_after_its_job_was_forgotten(
     for row in before:
         now = after[row["questionText"]]
         assert (now["correctAnswer"], now["isValidated"]) == (row["correctAnswer"], row["isValidated"])
-    assert look(platform.engine, grace_s=0) == []
+    assert check_invariants(platform.engine, grace_s=0) == []
 
 
 # -- the commands ------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
 
 from worker.db.schema import check, upgrade
-from worker.jobs.invariants import look
+from worker.jobs.invariants import check_invariants
 from worker.system.urls import libpq_url
 
 PASSWORD = "only-of-this-test"
@@ -90,7 +90,7 @@ def test_a_web_app_needs_no_right_on_the_added_tables(database: Database) -> Non
     assert database.rows('SELECT "kind", "status" FROM "AiValidationTask"') == [("prepare", "ready")]
     assert check(database.url) == []
     engine = sa.create_engine(database.url, poolclass=NullPool)
-    assert look(engine) == []
+    assert check_invariants(engine) == []
 
 
 # What a caller may put where a function with its owner's rights could take it for the server's own.

@@ -24,7 +24,7 @@ from tests.support.surroundings import ADMIN, TERMINAL, Platform
 from worker.enqueue import enqueue_job
 from worker.errors import LeaseLost
 from worker.jobs.claim import Claim
-from worker.jobs.invariants import look
+from worker.jobs.invariants import check_invariants
 from worker.queue.leases import Lease
 from worker.runtime.reaper import Reaper
 
@@ -182,7 +182,7 @@ def test_a_client_that_saves_its_whole_copy_stops_and_resumes_a_job_all_the_same
     assert [cancelled[name] for name in FIGURES] == [before[name] for name in FIGURES]
     assert cancelled["outputUrl"] is None
     site.hand(f'UPDATE "AiValidationJob" SET "status" = \'queued\', {stale}')
-    assert look(site.platform.engine) == []
+    assert check_invariants(site.platform.engine) == []
     site.end()
     check(site)
 
@@ -223,7 +223,7 @@ def test_a_job_begins_in_the_queue_and_at_zero_whatever_its_insert_says(site: Si
     assert [job[name] for name in ("outputUrl", "errorMessage", "startedAt", "completedAt")] == [None] * 4
     assert site.value('SELECT abs(extract(epoch FROM "createdAt" - medq_now())) < 60 FROM "AiValidationJob"')
     assert job["message"] == "En file d'attente."
-    assert look(site.platform.engine) == []
+    assert check_invariants(site.platform.engine) == []
     # And it is worked on: here, until its file is found missing
     site.end()
     assert site.job()["status"] == "failed"
@@ -302,7 +302,7 @@ def check(site: Site) -> None:
     job = site.job()
     assert job["status"] == "completed", job
     assert (job["totalItems"], job["processedItems"]) == (ROWS, ROWS), job
-    assert look(site.platform.engine, grace_s=3600) == []
+    assert check_invariants(site.platform.engine, grace_s=3600) == []
 
 
 def test_what_a_job_counts_cannot_be_taken_from_it(site: Site) -> None:
@@ -313,7 +313,7 @@ def test_what_a_job_counts_cannot_be_taken_from_it(site: Site) -> None:
             with suppress(IntegrityError):  # where there is anything to do it to
                 site.hand(act)
         assert site.platform.outcomes(job_id) == before
-        assert look(site.platform.engine, grace_s=3600) == []
+        assert check_invariants(site.platform.engine, grace_s=3600) == []
         site.end()
         check(site)
         # It goes with its job

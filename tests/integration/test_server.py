@@ -21,7 +21,7 @@ from tests.support.scripted_llm import ScriptedLlm
 from tests.support.surroundings import Platform
 from worker.cli import call
 from worker.db.engine import connect, copy_rows
-from worker.db.monitoring import QUERIES, find_log_risks, look_at_server, read_query, risks_of
+from worker.db.monitoring import QUERIES, find_log_risks, read_query, risks_of, run_queries
 from worker.db.schema import upgrade
 from worker.embedded import embedded_programs
 
@@ -221,7 +221,7 @@ def test_every_monitoring_query_runs_on_every_version(major: int, real_server: C
     )
 
     with opened(url) as engine:
-        connections, queries, sizes, indexes = look_at_server(engine)
+        connections, queries, sizes, indexes = run_queries(engine)
 
     assert sum(row[1] for row in connections.rows) >= 1
     assert "shared_preload_libraries" in (queries.missing or "")

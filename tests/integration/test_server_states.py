@@ -16,7 +16,7 @@ from worker.cli.check_result import Check
 from worker.db.engine import Database, connect
 from worker.db.server_health import ServerHealth, Waiting
 from worker.db.server_states import STATES, find_state
-from worker.jobs.invariants import MESSAGE, look
+from worker.jobs.invariants import MESSAGE, check_invariants
 from worker.questions import item_store
 from worker.queue import tasks
 from worker.queue.leases import Leases
@@ -93,7 +93,7 @@ def test_the_message_agrees_with_the_figures_that_a_set_aside_batch_changes(
     # And words that say something else are noticed
     for wrong in WRONG:
         platform.execute('UPDATE "AiValidationJob" SET "message" = :wrong', wrong=wrong)
-        assert len(look(platform.engine, (MESSAGE,))) == 1, wrong
+        assert len(check_invariants(platform.engine, (MESSAGE,))) == 1, wrong
 
 
 def test_another_error_still_counts(platform: Platform) -> None:

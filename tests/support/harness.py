@@ -27,7 +27,7 @@ from worker.db.engine import Database, connect
 from worker.enqueue import enqueue_job
 from worker.errors import MAY_BE_PAID, DecisionRefused
 from worker.failpoints import Point
-from worker.jobs.invariants import INVARIANTS, Violation, find_violations, look
+from worker.jobs.invariants import INVARIANTS, Violation, check_invariants, find_violations
 from worker.questions.decision import Action, Order
 from worker.review.decide import decide
 
@@ -475,7 +475,7 @@ def check_nothing_lost(platform: Platform, job_ids: Sequence[str], questions: in
 
 def check_at_rest(platform: Platform, *, grace_s: float = 0) -> None:
     """Nothing expired, nothing forgotten: nobody has to lend a hand."""
-    assert look(platform.engine, grace_s=grace_s) == []
+    assert check_invariants(platform.engine, grace_s=grace_s) == []
 
 
 def check_nothing_counted(platform: Platform) -> None:

@@ -228,16 +228,16 @@ def test_a_call_that_nobody_waits_for_frees_its_slot_at_once_and_is_read_for_a_w
     def wait() -> None:
         nonlocal is_cancelled
         is_cancelled = True
-        transport.look()  # as every read of the reply does
+        transport.check_wanted()  # as every read of the reply does
         # Then another call has the slot meanwhile
         world.first = up
         with other.admitted(second):
             other.send(second)
         world.now += world.dispatcher.grace_s - 1
-        transport.look()
+        transport.check_wanted()
         # And after the grace nobody waits any longer
         world.now += 2
-        transport.look()
+        transport.check_wanted()
 
     world.first = wait
     with pytest.raises(LeaseLost), permit.admitted(first):

@@ -21,7 +21,7 @@ from worker.backups.programs import Programs
 from worker.errors import MedqError
 from worker.system.urls import session_url
 
-LOOK_S = 0.2
+POLL_S = 0.2
 KILLED_S = 30.0  # how long a program that was killed may take to be gone
 _ERROR = re.compile(r"(?:error|ERROR|FATAL): +(.*)")
 _OURS = re.compile(r"^\d+; \d+ \d+ TABLE (.+) AiValidationJob ", re.MULTILINE)
@@ -54,16 +54,16 @@ def run_program(
     arguments: Sequence[str],
     *,
     environment: Mapping[str, str] | None = None,
-    look: Callable[[], None] = lambda: None,
+    on_poll: Callable[[], None] = lambda: None,
 ) -> str:
-    """Run it to its end and return its standard output; `look` is called now and then. Raises `ProgramFailed`."""
+    """Run it to its end and return its standard output; `on_poll` is called now and then. Raises `ProgramFailed`."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         child = subprocess.Popen(
             [programs.path(name), *arguments], stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment
         )
         try:
             while not _has_ended(child):
-                look()
+                on_poll()
         finally:
             end(child)
         if child.returncode != 0:
@@ -74,7 +74,7 @@ def run_program(
 
 def _has_ended(child: subprocess.Popen[bytes]) -> bool:
     with suppress(subprocess.TimeoutExpired):
-        child.wait(LOOK_S)
+        child.wait(POLL_S)
         return True
     return False
 

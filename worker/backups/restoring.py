@@ -129,7 +129,7 @@ def _pour(reader: Child, psql: Child, server: int, say: Say, *, last: str) -> No
     for piece in _pieces(reader.stdout, server):
         psql.stdin.write(piece)
         size += len(piece)
-        progress.look(size)
+        progress.update(size)
     reader.check(KILLED_S)
     psql.stdin.write(last.encode())
     psql.stdin.write(b"COMMIT;\n")

@@ -133,7 +133,7 @@ def _dump(programs: Programs, url: str, contents: Contents, part: Path, *, struc
             "pg_dump",
             [*arguments, f"--dbname={connection}"],
             environment=environment,
-            look=lambda: progress.look(part.stat().st_size),
+            on_poll=lambda: progress.update(part.stat().st_size),
         )
     except ProgramFailed as error:
         raise BackupFailed(f"{error} {KEPT} {_advice(error.cause)}".strip()) from None

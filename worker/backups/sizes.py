@@ -21,7 +21,7 @@ class Progress:
         self._say, self._what = say, what
         self._next = time.monotonic() + TELL_EVERY_S
 
-    def look(self, size_bytes: int) -> None:
+    def update(self, size_bytes: int) -> None:
         """Called as often as one likes."""
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + TELL_EVERY_S

@@ -52,7 +52,7 @@ def doctor(
       medq doctor --database
     """
     if database:
-        monitoring.look_at_database(as_json=as_json)
+        monitoring.show_database(as_json=as_json)
         return
     found = list(check_invariants(whole=whole) if invariants or whole else examine())
     if as_json:
@@ -89,12 +89,12 @@ def check_invariants(*, whole: bool) -> Iterator[Check]:
     Without `whole`, of the jobs that are open or ended within a day: years of others would take minutes.
     """
     from worker.cli.site import open_site
-    from worker.jobs.invariants import INVARIANTS, look
+    from worker.jobs.invariants import INVARIANTS, check_invariants
 
     with open_site() as site:
         # Longer than a call and its recovery may take: what is under way is no fault.
         grace_s = site.settings.call_timeout_s + 2 * site.settings.lease_s
-        broken = look(site.engine, grace_s=grace_s, within_s=None if whole else LATELY_S)
+        broken = check_invariants(site.engine, grace_s=grace_s, within_s=None if whole else LATELY_S)
     for invariant in INVARIANTS:
         cases = [violation for violation in broken if violation.invariant == invariant.name]
         if not cases:
@@ -106,9 +106,9 @@ def check_invariants(*, whole: bool) -> Iterator[Check]:
         )
 
 
-def _guarded(name: str, advice: str, look: Callable[[], Iterator[Check]]) -> Iterator[Check]:
+def _guarded(name: str, advice: str, run: Callable[[], Iterator[Check]]) -> Iterator[Check]:
     try:
-        yield from look()
+        yield from run()
     except MedqError as error:
         yield Check(name, "fail", str(error))
     except Exception as error:  # noqa: BLE001 (whatever goes wrong is the finding)

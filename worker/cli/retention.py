@@ -47,7 +47,7 @@ def prune(
         retention = _retention(site)
         before = retention.cut_off(keep_days or site.settings.keep_days)
         if dry_run:
-            gone, files = retention.look(before), 0
+            gone, files = retention.preview(before), 0
         else:
             gone = retention.prune(before, _progress())
             files = retention.tidy(older_than_s=site.settings.stray_s)

@@ -99,14 +99,14 @@ def ensure_schema(engine: sa.Engine, services: Services, tell: Callable[[str], N
         upgrade(sqlalchemy_url(services.database_url))
         return
     if revision is None:
-        _look_into_schema(engine)
+        _check_schema_usage(engine)
     raise UsageError(
         f"The database is at revision {revision or 'none'} and this worker needs {head}. "
         f"Run `{program()} schema upgrade` (or, if the database is newer, update medq-worker)."
     )
 
 
-def _look_into_schema(engine: sa.Engine) -> None:
+def _check_schema_usage(engine: sa.Engine) -> None:
     """Raise `UsageError` where this role may not look into the schema: there nothing is missing, it is not seen."""
     from worker.db.schema import rights
 

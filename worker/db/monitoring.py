@@ -20,7 +20,7 @@ NOT_PRELOADED = "55000"  # object_not_in_prerequisite_state
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class QueryResult:
     """What one query gave: `title` and `columns` are its own; `missing` says why there is nothing, and what to do."""
 
     name: str
@@ -35,24 +35,26 @@ def read_query(name: str) -> str:
     return (MONITORING / f"{name}.sql").read_text(encoding="utf-8")
 
 
-def look_at_server(engine: sa.Engine) -> list[Look]:
+def run_queries(engine: sa.Engine) -> list[QueryResult]:
     """Run the four. What the server lacks for one of them is said in its place."""
-    return [_look(engine, name) for name in QUERIES]
+    return [_run(engine, name) for name in QUERIES]
 
 
-def _look(engine: sa.Engine, name: str) -> Look:
+def _run(engine: sa.Engine, name: str) -> QueryResult:
     text = read_query(name)
     title = text.partition("\n")[0].removeprefix("--").strip()
     with engine.connect() as connection:
         if name == STATEMENTS and (missing := _prepare_statements(connection)):
-            return Look(name, title, (), (), missing)
+            return QueryResult(name, title, (), (), missing)
         try:
             found = connection.exec_driver_sql(text)
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) != NOT_PRELOADED:
                 raise
-            return Look(name, title, (), (), f"pg_stat_statements was not loaded when the server started. {_PRELOAD}")
-        return Look(name, title, tuple(found.keys()), tuple(tuple(row) for row in found))
+            return QueryResult(
+                name, title, (), (), f"pg_stat_statements was not loaded when the server started. {_PRELOAD}"
+            )
+        return QueryResult(name, title, tuple(found.keys()), tuple(tuple(row) for row in found))
 
 
 _PRELOAD = (

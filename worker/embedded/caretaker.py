@@ -17,7 +17,7 @@ from worker.embedded.home import Home
 from worker.errors import UsageError
 from worker.system.python_child import child_environment, python_command
 
-LOOK_S = 2.0
+POLL_S = 2.0
 
 
 def start_caretaker(home: Home) -> None:
@@ -47,7 +47,7 @@ def take_care(home: Home, *, run: Callable[[Home], bool], stop: Callable[[Home],
                 if not home.is_pinned() and not home.in_use():
                     stop(home)
                     return
-            time.sleep(LOOK_S)
+            time.sleep(POLL_S)
 
 
 def main() -> None:

@@ -126,7 +126,7 @@ def evaluate(known: Sequence[KnownQuestion], settings: Settings, spoiling: Spoil
         job_id = enqueue_job(path, user=USER, database_url=url, storage_url=folder)
         engine = connect(url, pool_size=2, name="medq-eval")
         try:
-            work(inside, lambda: _look(engine, job_id, told))
+            work(inside, lambda: _poll_job(engine, job_id, told))
             asked = dict(zip(places, zip(known, keys, strict=True), strict=True))
             return score(_read_answered(engine, job_id, asked), _read_spent(engine, job_id))
         finally:
@@ -234,7 +234,7 @@ def work(settings: Settings, has_ended: Callable[[], bool]) -> None:
         parts.close()
 
 
-def _look(engine: sa.Engine, job_id: str, told: Told) -> bool:
+def _poll_job(engine: sa.Engine, job_id: str, told: Told) -> bool:
     with engine.connect() as connection:
         status, processed, total, error = connection.execute(SQL["read_progress"], {"id": job_id}).one()
     told(processed or 0, total or 0)

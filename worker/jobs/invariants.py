@@ -161,7 +161,7 @@ def find_violations(
     ]
 
 
-def look(
+def check_invariants(
     engine: sa.Engine,
     invariants: Sequence[Invariant] = INVARIANTS,
     *,

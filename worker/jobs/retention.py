@@ -41,7 +41,7 @@ class Retention:
         """The moment (UTC) before which everything is old."""
         return self.database.transact(lambda c: removal.find_cut_off(c, keep_days=keep_days))
 
-    def look(self, before: datetime) -> Removed:
+    def preview(self, before: datetime) -> Removed:
         """What `prune` would remove."""
         return self.database.transact(lambda c: removal.count_old(c, before=before))
 

@@ -23,7 +23,7 @@ from worker.logging import get_logger
 
 log = get_logger()
 
-LOOK_S = 5.0  # how often a process that calls looks at what the others learned
+POLL_S = 5.0  # how often a process that calls looks at what the others learned
 AWAY_S = 30.0  # so long a Redis that is away is not asked again
 TOLD_S = 86_400.0  # what a provider said of its limits is believed for a day: it may have raised them
 KEEP_S = 30 * 86_400
@@ -49,8 +49,8 @@ class Capacities:
     _shares: dict[str, float] = field(default_factory=dict)  # as they are, unrounded
     _told_at: dict[str, float] = field(default_factory=dict)
     _refused: dict[str, set[str]] = field(default_factory=dict)  # names of the ceiling that a model did not know
-    _look_at: float = 0.0
-    _looking: threading.Lock = field(default_factory=threading.Lock)
+    _poll_at: float = 0.0
+    _polling: threading.Lock = field(default_factory=threading.Lock)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -66,21 +66,21 @@ class Capacities:
 
     def refresh(self) -> None:
         """Look, once in a while, at what the other processes learned; forget what a provider said long ago."""
-        if self.client is None or self.now() < self._look_at:
+        if self.client is None or self.now() < self._poll_at:
             return
-        with self._looking:  # whoever comes meanwhile waits, lest it call without knowing what is about to be known
+        with self._polling:  # whoever comes meanwhile waits, lest it call without knowing what is about to be known
             now = self.now()
-            if now < self._look_at:
+            if now < self._poll_at:
                 return
             try:
                 found: Any = self.client.hgetall(self._key)
             except redis.RedisError as error:
-                self._look_at = now + AWAY_S
+                self._poll_at = now + AWAY_S
                 log.warning("capacities_alone", error=type(error).__name__)
                 return
             for name, value in found.items():
                 self._adopt(_text(name), _text(value), now)
-            self._look_at = now + LOOK_S
+            self._poll_at = now + POLL_S
 
     def learn(self, request: Request, usage: Usage) -> None:
         """What a reply took."""

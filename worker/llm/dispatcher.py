@@ -35,9 +35,9 @@ log = get_logger()
 
 LONGEST_PAUSE_S = 20.0  # a longer one is not worth a thread: the task waits instead
 LONGEST_SHARED_PAUSE_S = 600.0  # of every job at an endpoint
-SLOT_LOOK_S = 0.5  # how often a thread that waits for a free slot looks whether it should wait on
+SLOT_POLL_S = 0.5  # how often a thread that waits for a free slot looks whether it should wait on
 STREAK_S = 60.0
-DOUBT_LOOK_S = 0.05  # how often a thread looks whether a refusal that was in doubt is judged
+DOUBT_POLL_S = 0.05  # how often a thread looks whether a refusal that was in doubt is judged
 
 
 @dataclass
@@ -206,7 +206,7 @@ class Permit:
             self._has_slot = False
             self.dispatcher.slots.release()
 
-    def _look(self) -> None:
+    def _check_wanted(self) -> None:
         """While a reply is awaited. Unwanted by now, it holds up no other call, and is read for a while all the same.
 
         Raises `LeaseLost` after that. A process that stops, or is cut off, waits for its calls as long as it may.
@@ -226,13 +226,13 @@ class Permit:
         """Wait for a slot; and for a verdict, where it is in doubt whether such calls are taken at all."""
         slots, evidence = self.dispatcher.slots, self.dispatcher.outlet_of(request).evidence
         while True:
-            while not slots.acquire(timeout=SLOT_LOOK_S):
+            while not slots.acquire(timeout=SLOT_POLL_S):
                 self.check()
             if not request.questions or not evidence.is_in_doubt(request.shared):  # a probe asks for nobody
                 return
             slots.release()
             self.check()
-            self.sleep(DOUBT_LOOK_S)
+            self.sleep(DOUBT_POLL_S)
 
     def _wait_for_admission(self, request: Request) -> None:
         limits = self.dispatcher.outlet_of(request).limits
@@ -254,7 +254,7 @@ class Permit:
         outlet = self.dispatcher.outlet_of(request)
         self.sent_at = outlet.evidence.clock()
         try:
-            with Watch(self._look):
+            with Watch(self._check_wanted):
                 reply = _complete(outlet, request)
         except ProviderUnavailable as error:
             if error.code == "rate_limited":

@@ -37,7 +37,7 @@ GROWTH_PER_S = 0.01  # of the rate, back towards the limit
 TOKEN_BURST_S = 1.0
 AWAY_S = 5.0  # so long a Redis that is away is not asked again
 CALM_S = 600.0  # a 429 matters for so long; without one, and without limits, a process does not ask for turns
-LOOK_S = 1.0  # but so often, while it calls, whether another process has met a limit or a 429
+POLL_S = 1.0  # but so often, while it calls, whether another process has met a limit or a 429
 PROCESS_S = 60.0  # a process not seen for so long is gone
 KEEP_S = 3600  # then the state of an endpoint nobody calls is forgotten
 
@@ -228,7 +228,7 @@ class Limits:
     """The limits of one endpoint. Shared by every thread of a process; nothing here waits.
 
     `rpm`, `tpm`: requests and tokens per minute that the operator configured for all processes together. Until there
-    is a limit (configured, told by headers, or felt by a 429) Redis is asked once in `LOOK_S` whether somebody else
+    is a limit (configured, told by headers, or felt by a 429) Redis is asked once in `POLL_S` whether somebody else
     knows of one. `clock` in seconds, never backwards; `server_clock` counts instead of the one of Redis.
     """
 
@@ -245,7 +245,7 @@ class Limits:
     _sent: deque[float] = field(default_factory=lambda: deque(maxlen=200))
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _watched_until: float = 0.0
-    _look_at: float = 0.0
+    _poll_at: float = 0.0
     _away_until: float = 0.0
     _paused_until: float = 0.0
 
@@ -357,9 +357,9 @@ class Limits:
     def _hears_of_others(self, now: float) -> bool:
         """Whether Redis holds an answer or a 429 of another process: one thread looks it up now and then."""
         with self._lock:
-            if now < self._look_at:
+            if now < self._poll_at:
                 return False
-            self._look_at = now + LOOK_S
+            self._poll_at = now + POLL_S
         if not self._ask(self._known, [CALM_S, CUT, self._observed(now), self.process]):
             return False
         self._watch()

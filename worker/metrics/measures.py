@@ -103,7 +103,7 @@ class Measures:
         self._counts: dict[str, Counts] = {}
         self._sums: Counts = (Counter(), Counter())  # of all jobs
 
-    def look(self) -> Standing:
+    def read_standing(self) -> Standing:
         """Everything as it stands now; `grown` has what was added to it."""
         with self._engine.connect() as connection:
             now = connection.scalar(SQL["read_now"])

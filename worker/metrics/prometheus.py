@@ -70,19 +70,19 @@ class Exporter(Collector):
         """Whether `render` reads no more than what has ended since a look not long ago."""
         return self._looked_at is not None and self._clock() - self._looked_at < FRESH_S
 
-    def look_ahead(self, wait_s: float) -> bool:
-        """Look in a thread of its own, unless one does already, and wait for it so long; whether it is fresh now.
+    def read_ahead(self, wait_s: float) -> bool:
+        """Read in a thread of its own, unless one does already, and wait for it so long; whether it is fresh now.
 
-        The first look of a process reads every row there is.
+        The first time, it reads every row there is.
         """
         with self._starting:
             if self._ahead is None or not self._ahead.is_alive():
-                self._ahead = threading.Thread(target=self._look_quietly, name="metrics", daemon=True)
+                self._ahead = threading.Thread(target=self._render_quietly, name="metrics", daemon=True)
                 self._ahead.start()
         self._ahead.join(wait_s)
         return self.is_fresh
 
-    def _look_quietly(self) -> None:
+    def _render_quietly(self) -> None:
         try:
             self.render()
         except Exception as error:  # noqa: BLE001 (a database that is away: whoever asks is told, and looks again)
@@ -94,7 +94,7 @@ class Exporter(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Every metric, of one look at the rows."""
-        standing = self._measures.look()
+        standing = self._measures.read_standing()
         yield _gauge(
             "medq_build_info", "Version of the project; always 1.", {(version("medq-worker"),): 1}, ["version"]
         )

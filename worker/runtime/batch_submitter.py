@@ -52,7 +52,7 @@ WAKE_S = 1.0  # how soon a batch submitter that sleeps notices that it should en
 class Patience:
     """For how long what is waited for, in seconds."""
 
-    poll_s: float  # between two looks at a batch
+    poll_s: float  # between two polls of a batch
     hold_s: float  # a batch in one batch submitter's hands, until another may take it over
     begin_s: float  # the same, while the request is under way that makes it cost money
     outage_s: float  # a provider that is down, while it has nothing of the job
@@ -142,7 +142,7 @@ class BatchSubmitter:
             if batch.status == "waiting":
                 self._submit(batch)
             else:
-                self._look_after(batch)
+                self._poll_batch(batch)
         except ProviderUnavailable as error:
             self._wait(batch, error)
         except (ProviderRefused, ContentRefused) as error:
@@ -230,7 +230,7 @@ class BatchSubmitter:
             set_waiting_message(connection, batch.job_id)
         return is_kept
 
-    def _look_after(self, batch: HeldBatch) -> None:
+    def _poll_batch(self, batch: HeldBatch) -> None:
         """See how far the provider is; fetch what there is when it is done."""
         batch_id = batch.provider_batch_id or ""
         found = self.api.retrieve(batch_id, model=batch.model)

@@ -39,7 +39,7 @@ class WakeUpBroker(RedisBroker):
         self._changed = threading.Condition()
         self._wake_ups = 0
         self.poll_s = poll_s
-        self.on_look: Callable[[str], None] = (
+        self.on_poll: Callable[[str], None] = (
             _nothing  # the queue's name, called each time a consumer goes round its loop
         )
 
@@ -82,7 +82,7 @@ class WakeUpConsumer(_RedisConsumer):
     def __next__(self) -> Any:
         """The next message, or None after a sleep."""
         failpoints.reached(Point.IN_CONSUMER)
-        self.broker.on_look(self.queue_name)
+        self.broker.on_poll(self.queue_name)
         seen = self.broker.wake_ups  # before the look: a wake-up between the look and the sleep is not slept through
         message = super().__next__()  # type: ignore[no-untyped-call]
         if message is None:

@@ -304,7 +304,7 @@ def build_worker(settings: Settings, *, stopping: threading.Event) -> Parts:
         run_sandboxed=run_sandboxed,
     )
     broker = make_broker(settings.redis_url or "")
-    broker.on_look = lambda queue_name: frame.watchdog.beat(f"consumer of {queue_name}")
+    broker.on_poll = lambda queue_name: frame.watchdog.beat(f"consumer of {queue_name}")
     batch_submitter = build_batch_submitter(settings, context)
     waker = Waker(lambda times: send_wake_ups(broker, times), work=executor.drain_apart, begun=executor.begun)
     listener = _build_listener(frame, executor, waker, _build_reaper(frame, batch_submitter))

@@ -119,7 +119,7 @@ class Listener:
     def _listen_and_wake(self, stopped: threading.Event) -> None:
         if self.listen is None:
             while not stopped.is_set():
-                self._look_until(self._sweep(), stopped)
+                self._poll_until(self._sweep(), stopped)
             return
         # A line that has died is noticed within a sweep: after it, news would be missed for as long as nobody looks.
         with self.listen(self.database_url, name=self.name(), unanswered_s=max(2.0, self.sweep_s)) as connection:
@@ -138,8 +138,8 @@ class Listener:
         self.wake_for_ready()
         return sweep_at
 
-    def _look_until(self, until: float, stopped: threading.Event) -> None:
-        """Look every `STEP_S` for what is ready until it is time to sweep again: nobody tells of it."""
+    def _poll_until(self, until: float, stopped: threading.Event) -> None:
+        """Poll every `STEP_S` for what is ready until it is time to sweep again: nobody tells of it."""
         while (left_s := until - self.clock()) > 0 and not stopped.wait(min(left_s, STEP_S)):
             self.alive()
             self.wake_for_ready()

@@ -46,7 +46,7 @@ class Reaper:
     def run_once(self) -> None:
         """One sweep. Safe to run in any number of processes at once."""
         until = self.clock() + REAP_MOST_S
-        found, is_batch_due = self.database.transact(self._look, patience_s=PATIENCE_S)
+        found, is_batch_due = self.database.transact(self._sweep, patience_s=PATIENCE_S)
         if self.batch_submitter is not None and is_batch_due:
             self.batch_submitter.due.set()
         if not found or not (found := self._of_crashed_workers(found)):
@@ -80,7 +80,7 @@ class Reaper:
                 self.health.wrote(within_s=self.lease_s)
         return [task for task in expired if task.id in dead]
 
-    def _look(self, connection: sa.Connection) -> tuple[Sequence[tasks.ExpiredTask], bool]:
+    def _sweep(self, connection: sa.Connection) -> tuple[Sequence[tasks.ExpiredTask], bool]:
         # One transaction: an idle worker sweeps all day.
         tasks.mend_orphans(connection)
         # Open calls of tasks that no longer run: cancelled, deleted, or given back while the reply was on its way.

@@ -20,7 +20,7 @@ from worker.system.python_child import child_environment, python_command
 
 log = get_logger()
 
-LOOK_S = 0.1
+POLL_S = 0.1
 
 
 class Ending(IntEnum):
@@ -91,7 +91,7 @@ def _wait(child: subprocess.Popen[bytes], lease: Lease) -> int:
     was_told = False
     while True:
         try:
-            return child.wait(LOOK_S)
+            return child.wait(POLL_S)
         except subprocess.TimeoutExpired:
             lease.touch()
             if lease.lost.is_set():

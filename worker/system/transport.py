@@ -21,7 +21,7 @@ import httpx2
 
 from worker.system.keepalive import CONNECT_S, SOCKET
 
-LOOK_S = 0.5  # how often the caller is asked whether it still wants the reply
+POLL_S = 0.5  # how often the caller is asked whether it still wants the reply
 MOST_BYTES = 8 * 2**20  # of a reply for which nobody said another bound
 MAX_REDIRECTS = 3
 CONNECTIONS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100)
@@ -31,25 +31,25 @@ _thread = threading.local()
 
 
 class Watch:
-    """While the block runs, every exchange of this thread calls `look` twice a second; what it raises ends it."""
+    """While the block runs, every exchange of this thread calls `check` twice a second; what it raises ends it."""
 
-    def __init__(self, look: Callable[[], None]) -> None:
-        self._look = look
+    def __init__(self, check: Callable[[], None]) -> None:
+        self._check = check
         self._before: Callable[[], None] | None = None
 
     def __enter__(self) -> None:
-        self._before = getattr(_thread, "look", None)
-        _thread.look = self._look
+        self._before = getattr(_thread, "check", None)
+        _thread.check = self._check
 
     def __exit__(self, *_: object) -> None:
-        _thread.look = self._before
+        _thread.check = self._before
 
 
-def look() -> None:
+def check_wanted() -> None:
     """Ask at once whether what this thread waits for is still wanted. Raises what the watch raises."""
-    wanted: Callable[[], None] | None = getattr(_thread, "look", None)
-    if wanted is not None:
-        wanted()
+    check: Callable[[], None] | None = getattr(_thread, "check", None)
+    if check is not None:
+        check()
 
 
 class Bounds:
@@ -64,11 +64,11 @@ class Bounds:
         self.most_bytes = most_bytes
         self.is_cut = False
         self.encoding: str | None = None
-        self._ends_at = self._look_at = 0.0
+        self._ends_at = self._poll_at = 0.0
 
     def __enter__(self) -> Self:
         now = time.monotonic()
-        self._ends_at, self._look_at = now + self.seconds, now + LOOK_S
+        self._ends_at, self._poll_at = now + self.seconds, now + POLL_S
         _thread.bounds = self
         return self
 
@@ -80,9 +80,9 @@ class Bounds:
     def left_s(self) -> float:
         """Seconds until the deadline, 0 at least. Raises what the watch raises."""
         now = time.monotonic()
-        if now >= self._look_at:
-            self._look_at = now + LOOK_S
-            look()
+        if now >= self._poll_at:
+            self._poll_at = now + POLL_S
+            check_wanted()
         return max(0.0, self._ends_at - now)
 
 
@@ -278,7 +278,7 @@ class _Stream(httpcore2.NetworkStream):
             if left_s is not None and left_s <= 0:
                 raise httpcore2.ReadTimeout("nothing came")
             try:
-                return self._stream.read(max_bytes, LOOK_S if left_s is None else min(left_s, LOOK_S))
+                return self._stream.read(max_bytes, POLL_S if left_s is None else min(left_s, POLL_S))
             except httpcore2.ReadTimeout:
                 continue
 

@@ -62,7 +62,7 @@ def build_app(parts: Parts, access: Access) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     # Every row that there is, read before anybody asks for metrics; beside millions it goes on while others are served.
-    await run_in_threadpool(app.state.exporter.look_ahead, BOOT_WAIT_S)
+    await run_in_threadpool(app.state.exporter.read_ahead, BOOT_WAIT_S)
     yield
     app.state.live.close()
     app.state.parts.close()

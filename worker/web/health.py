@@ -51,6 +51,6 @@ def readyz(request: Request, parts: Given) -> JSONResponse:
 def metrics(request: Request, visitor: Admin) -> Response:  # noqa: ARG001
     """What `medq metrics` prints, an admin's like all figures over all jobs; read from the rows once in 15 s."""
     exporter: Exporter = request.app.state.exporter
-    if not exporter.is_fresh and not exporter.look_ahead(SCRAPE_WAIT_S):
+    if not exporter.is_fresh and not exporter.read_ahead(SCRAPE_WAIT_S):
         raise Refused(503, web_problems.METRICS_LATER)
     return Response(exporter.render(), media_type=CONTENT_TYPE)

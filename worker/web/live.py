@@ -25,13 +25,13 @@ log = get_logger()
 EVERY_S = 1.0
 LONGEST_S = 600.0  # of a stream: the browser comes back, and is asked anew who it is
 AT_ONCE = 5  # viewers who get their update together
-SPREAD = 0.5  # of the time between two looks, within which all viewers get their update
+SPREAD = 0.5  # of the time between two polls, within which all viewers get their update
 BACK_MS = 2_000  # a browser whose stream ended comes back after so long
 
 State = Any
 Write = Callable[[State], str]
 # Job id and the version that was seen → job id, the version that is there, and the state where it is another one.
-Look = Callable[[Mapping[str, str | None]], Mapping[str, tuple[str, State | None]]]
+ReadChanges = Callable[[Mapping[str, str | None]], Mapping[str, tuple[str, State | None]]]
 
 
 @dataclass(eq=False, slots=True)
@@ -77,10 +77,10 @@ class Viewer:
 
 
 class Live:
-    """The viewers of one process. `look` is asked once in `every_s` while anybody watches."""
+    """The viewers of one process. `read_changes` is called once in `every_s` while anybody watches."""
 
-    def __init__(self, look: Look, *, every_s: float = EVERY_S, longest_s: float = LONGEST_S) -> None:
-        self._look_at = look
+    def __init__(self, read_changes: ReadChanges, *, every_s: float = EVERY_S, longest_s: float = LONGEST_S) -> None:
+        self._read_changes = read_changes
         self._every_s = every_s
         self._longest_s = longest_s
         self._viewers: dict[Viewer, None] = {}  # in the order in which they came
@@ -133,23 +133,23 @@ class Live:
             self._poller = asyncio.create_task(self._poll())
 
     async def _poll(self) -> None:
-        """Look until nobody watches any more."""
+        """Poll until nobody watches any more."""
         clock = asyncio.get_running_loop().time
         with suppress(asyncio.CancelledError):
             while self._viewers:
                 next_at = clock() + self._every_s
                 try:
-                    await self._tell(await self._look())
+                    await self._tell(await self._poll_once())
                 except Exception as error:  # noqa: BLE001 (a database that is away is looked at again)
                     log.warning("web_live_failed", error=describe(error))
                 await asyncio.sleep(max(next_at - clock(), self._every_s * (1 - SPREAD)))
         self._versions.clear()
         self._news.clear()
 
-    async def _look(self) -> Mapping[str, News]:
+    async def _poll_once(self) -> Mapping[str, News]:
         """Whatever is another than before. What nobody watches any more, or is gone, is forgotten."""
         wanted = frozenset[str]().union(*(viewer.job_ids for viewer in self._viewers))
-        found = await run_in_threadpool(self._look_at, {job_id: self._versions.get(job_id) for job_id in wanted})
+        found = await run_in_threadpool(self._read_changes, {job_id: self._versions.get(job_id) for job_id in wanted})
         self._versions = {job_id: version for job_id, (version, _) in found.items()}
         changed = {job_id: News(job_id, state) for job_id, (_, state) in found.items() if state is not None}
         self._news = {job_id: changed.get(job_id) or self._news[job_id] for job_id in found}

@@ -14,7 +14,7 @@ from alembic.util import CommandError
 from sqlalchemy.pool import NullPool
 
 from schema import VERSION_TABLE
-from schema.adoption import look_ahead, mend
+from schema.adoption import check_obstacles, mend
 from schema.config import alembic_config, head_revision
 from schema.routines import apply_routines
 from schema.rules import validate_rules
@@ -52,7 +52,7 @@ def upgrade(
         connection.info["say"] = say
         before = read_revision(connection)
         if before is None:
-            look_ahead(connection)
+            check_obstacles(connection)
         elif before == head_revision():
             for note in mend(connection):
                 say(note)
