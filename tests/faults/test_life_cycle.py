@@ -288,7 +288,7 @@ class LifeCycle(RuleBasedStateMachine):
         )
 
     def _is_current(self, task: Task) -> bool:
-        return self.parts.database.transact(lambda c: tasks.is_held(c, task))
+        return self.parts.database.transact(lambda c: tasks.is_owned(c, task))
 
     @contextmanager
     def _writes_nothing(self, *, unless: bool) -> Iterator[None]:

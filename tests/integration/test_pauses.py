@@ -41,7 +41,7 @@ def claim(database: Database) -> Task | None:
 
 
 def hold(database: Database, delay_s: float, reason: pauses.Reason = "provider", gap_s: float = 0) -> float | None:
-    return database.transact(lambda c: pauses.hold_job(c, "j", reason=reason, delay_s=delay_s, gap_s=gap_s))
+    return database.transact(lambda c: pauses.pause_job(c, "j", reason=reason, delay_s=delay_s, gap_s=gap_s))
 
 
 def add_call(platform: Platform, task: Task) -> None:
@@ -67,7 +67,7 @@ def test_a_held_job_is_not_claimed_until_its_time_has_come(platform: Platform, d
     assert task is not None
     assert task.was_held
     # When somebody was answered, nobody else need care
-    database.transact(lambda c: pauses.release_job(c, "j"))
+    database.transact(lambda c: pauses.end_pause(c, "j"))
     other = claim(database)
     assert other is not None
     assert not other.was_held

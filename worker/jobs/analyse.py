@@ -119,7 +119,7 @@ def _write(context: Context, connection: sa.Connection, outcome: Outcome) -> Non
     concluded = publish(connection, outcome.items, outcome.conclusions, context.directory)
     tasks.end_task(connection, task)
     if task.was_held:
-        pauses.release_job(connection, task.job.id)
+        pauses.end_pause(connection, task.job.id)
     failpoints.reached(Point.MID_APPLY, task.kind, task.position)
     if not outcome.is_searched:
         finding = Finding("retrieval_failed", row_reasons.RETRIEVAL_FAILED)
@@ -131,7 +131,7 @@ def _write(context: Context, connection: sa.Connection, outcome: Outcome) -> Non
 
 def _make_places(context: Context, task: Task, wanted: Sequence[Wanted]) -> None:
     def make(connection: sa.Connection) -> None:
-        if not tasks.is_held(connection, task):
+        if not tasks.is_owned(connection, task):
             raise LeaseLost(task.id)
         place_store.make_places(connection, wanted)
 

@@ -39,7 +39,7 @@ def fail_task(context: Context, task: Task, sentence: str) -> None:
 
 
 def postpone_for_provider(context: Context, task: Task, error: ProviderUnavailable) -> None:
-    """Hold the job, and give its task back for later; past the outage limit, fail the job (resumable).
+    """Pause the job, and give its task back for later; past the outage limit, fail the job (resumable).
 
     The job waits only while nobody is answered. Raises `CutOff` when others are and this process is not; where this
     very process is, the task alone waits.
@@ -68,7 +68,7 @@ def postpone_for_provider(context: Context, task: Task, error: ProviderUnavailab
             return
         # The shared limits pace a job whose endpoint is only busy, unless it asked for a long pause.
         if not is_busy or delay_s > LONGEST_WAIT_S:
-            pauses.hold_job(connection, task.job.id, reason="provider", delay_s=delay_s)
+            pauses.pause_job(connection, task.job.id, reason="provider", delay_s=delay_s)
         now = ledger.read_clock(connection)
         retry_at, until = now + timedelta(seconds=delay_s), now + timedelta(seconds=left_s)
         sentence = job_progress.provider_busy(retry_at) if is_busy else job_progress.provider_down(retry_at, until)
@@ -83,14 +83,14 @@ def postpone_for_storage(context: Context, task: Task, error: StorageUnavailable
 
     def wait(connection: sa.Connection) -> float | None:
         tasks.lock_job(connection, task.job.id)
-        if not tasks.is_held(connection, task):
+        if not tasks.is_owned(connection, task):
             return None
-        away_s = pauses.hold_job(connection, task.job.id, reason="storage", delay_s=0, gap_s=AWAY_GAP_S) or 0.0
+        away_s = pauses.pause_job(connection, task.job.id, reason="storage", delay_s=0, gap_s=AWAY_GAP_S) or 0.0
         left_s = context.settings.outage_s - away_s
         if left_s <= 0:
             return away_s
         delay_s = min(max(1.0, min(60.0, away_s / 2)), left_s + 0.1)
-        pauses.hold_job(connection, task.job.id, reason="storage", delay_s=delay_s, gap_s=AWAY_GAP_S)
+        pauses.pause_job(connection, task.job.id, reason="storage", delay_s=delay_s, gap_s=AWAY_GAP_S)
         tasks.give_back(connection, task, delay_s=delay_s, error=str(error))
         now = ledger.read_clock(connection)
         until = now + timedelta(seconds=left_s)
@@ -156,7 +156,7 @@ def fail_job(connection: sa.Connection, job_id: str, sentence: str, *, has_items
     if not has_items:
         job_store.fail_now(connection, job_id, sentence)
         return
-    pauses.release_job(connection, job_id)
+    pauses.end_pause(connection, job_id)
     tasks.fail_batches(connection, job_id, error=typeset(sentence))
     job_store.set_cause(connection, job_id, sentence)
     item_store.fail_pending(connection, job_id, reason=sentence)

@@ -75,7 +75,7 @@ def _write_and_close(context: Context, task: Task) -> None:
 
 def _fail_left(connection: sa.Connection, task: Task) -> None:
     tasks.lock_job(connection, task.job.id)
-    if not tasks.is_held(connection, task):
+    if not tasks.is_owned(connection, task):
         raise LeaseLost(task.id)
     item_store.fail_pending(connection, task.job.id, reason=row_reasons.BATCH_GONE)
 

@@ -189,7 +189,7 @@ def _find_traces(context: Context, hashes: set[str], texts: set[str]) -> Callabl
 
 def _store_plan(connection: sa.Connection, task: Task, planned: Sequence[PlannedItem], notes: Any) -> None:
     tasks.end_task(connection, task, result=json.dumps(notes, ensure_ascii=False))
-    pauses.release_job(connection, task.job.id)  # the storage has answered: what finish may meet begins at zero
+    pauses.end_pause(connection, task.job.id)  # the storage has answered: what finish may meet begins at zero
     now = utc_now().replace(tzinfo=None)  # a `timestamp`, and all of them are UTC
     batch_count = 1 + max((item.batch for item in planned if item.batch is not None), default=-1)
     task_ids = [new_id() for _ in range(batch_count)]

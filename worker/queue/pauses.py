@@ -18,7 +18,7 @@ Reason = Literal["provider", "storage"]
 REFUSED_S = 5  # until the job has failed; no longer, lest a crash in between leave it standing
 
 
-def hold_job(
+def pause_job(
     connection: sa.Connection, job_id: str, *, reason: Reason, delay_s: float, gap_s: float = 0
 ) -> float | None:
     """Let nobody claim a task of this job before the delay has passed. The job's row must be locked already.
@@ -27,13 +27,13 @@ def hold_job(
     its calls has just been refused for good, which stands.
     """
     parameters = {"job_id": job_id, "reason": reason, "delay_s": delay_s, "gap_s": gap_s}
-    met_s: float | None = connection.execute(SQL["hold"], parameters).scalar_one_or_none()
+    met_s: float | None = connection.execute(SQL["pause"], parameters).scalar_one_or_none()
     return None if met_s is None else max(0.0, met_s)
 
 
-def release_job(connection: sa.Connection, job_id: str) -> None:
-    """Forget that the job was held."""
-    connection.execute(SQL["release"], {"job_id": job_id})
+def end_pause(connection: sa.Connection, job_id: str) -> None:
+    """Forget that the job was paused."""
+    connection.execute(SQL["end_pause"], {"job_id": job_id})
 
 
 def refuse_calls(connection: sa.Connection, call_id: str, message: str) -> None:

@@ -1,6 +1,6 @@
 -- Why nobody works on a job for a while: one row at most of each, found by the job's key.
 
--- name: hold
+-- name: pause
 -- Let nobody claim a task of the job before the delay has passed; for how many seconds it has met this cause.
 INSERT INTO "AiValidationPause" AS p ("jobId", "reason", "since", "until")
 VALUES (:job_id, :reason, timezone('UTC', clock_timestamp()),
@@ -15,8 +15,8 @@ ON CONFLICT ("jobId") DO UPDATE SET
     WHERE p."reason" <> 'refused' OR p."until" <= timezone('UTC', clock_timestamp())
 RETURNING extract(epoch FROM timezone('UTC', clock_timestamp()) - p."since")::float8;
 
--- name: release
--- Forget that the job was held.
+-- name: end_pause
+-- Forget that the job was paused.
 DELETE FROM "AiValidationPause" WHERE "jobId" = :job_id;
 
 -- name: refuse

@@ -186,9 +186,9 @@ def count_crash(connection: sa.Connection, task: Task, *, error: str) -> str | N
     return status if done.rowcount == 1 else None
 
 
-def is_held(connection: sa.Connection, task: Task) -> bool:
+def is_owned(connection: sa.Connection, task: Task) -> bool:
     """Tell whether the task is still this owner's."""
-    return connection.execute(SQL["is_held"], task.token).one_or_none() is not None
+    return connection.execute(SQL["is_owned"], task.token).one_or_none() is not None
 
 
 def renew_leases(connection: sa.Connection, held: Mapping[str, int], *, process: str, lease_s: float) -> set[str]:

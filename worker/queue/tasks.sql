@@ -110,7 +110,7 @@ SELECT "status" FROM "AiValidationJob" WHERE "id" = :job_id AND medq_by_worker()
 -- No lock of this transaction is waited for longer.
 SELECT set_config('lock_timeout', :wait_ms, true);
 
--- name: is_held
+-- name: is_owned
 -- Is the task still this owner's?
 SELECT 1 FROM "AiValidationTask"
 WHERE "id" = :id AND "attempt" = :attempt AND "leaseOwner" = :owner AND "status" = 'running';

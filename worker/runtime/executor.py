@@ -195,7 +195,7 @@ class Executor:
             log.warning("task_interrupted", error=type(error).__name__)
             self._give_back(task, delay_s=1)
             return "given_back"
-        if not self.database.transact(lambda c: tasks.is_held(c, task)):
+        if not self.database.transact(lambda c: tasks.is_owned(c, task)):
             log.info("task_lost", error=type(error).__name__)
             return "lost"
         cause = f"{type(error).__name__}: {error}"[:500]
