@@ -1,4 +1,5 @@
 """How fast an endpoint may be called, shared by every process of every machine through Redis, on its server's clock.
+Nothing waits here: a thread waits for its turn in `dispatcher.Permit`.
 
 GCRA, the generic cell rate algorithm (ITU-T I.371, annex A, virtual scheduling): one number per limit, the theoretical
 arrival time of the next call, says how long to wait. Nobody holds anything, so a process that dies leaks nothing.

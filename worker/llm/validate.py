@@ -1,4 +1,7 @@
-"""A reply read and checked, result by result. Nothing a model sends raises: it is a look or a refusal."""
+"""A reply read and checked, result by result. Nothing a model sends raises: it is a look or a refusal.
+
+What a reply is asked to look like is `reply_schema`'s.
+"""
 
 from __future__ import annotations
 

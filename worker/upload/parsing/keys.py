@@ -1,4 +1,4 @@
-"""Keys of letters and answers as people type them. A key that leaves a doubt is no key: it is quoted, never guessed."""
+"""Letters and answers of one cell as people type them; `official` reads a whole row through this. A doubt is no key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A job as it goes on, as server-sent events: the whole state at each change."""
+"""A job as it goes on, as server-sent events: the whole state at each change. `web/live` reads and writes them."""
 
 from __future__ import annotations
 
