@@ -76,7 +76,7 @@ class Fault:
     at: int | None  # None: each pass
     passes: int = field(default=0)
 
-    def acts(self, point: Point, about: str) -> bool:
+    def count_pass(self, point: Point, about: str) -> bool:
         """Count this pass; True when the fault acts now."""
         if self.point not in ("*", point) or self.about not in ("", about):
             return False
@@ -124,7 +124,7 @@ def _armed(faults: Sequence[Fault]) -> Reached:
     def act(point: Point, *about: object) -> None:
         told = "-".join(map(str, about))
         with counting:
-            due = [fault for fault in faults if fault.acts(point, told)]
+            due = [fault for fault in faults if fault.count_pass(point, told)]
         for fault in due:
             _act(fault, point, told)
 

@@ -51,7 +51,7 @@ class Settings(BaseSettings):
 
     @field_validator("*", mode="after")
     @classmethod
-    def _is_finite(cls, value: object) -> object:
+    def _check_finite(cls, value: object) -> object:
         if isinstance(value, float) and not value <= LONGEST_S:
             raise ValueError(f"the number must be at most {LONGEST_S:.0f}")
         return value

@@ -303,7 +303,7 @@ class LifeCycle(RuleBasedStateMachine):
 @pytest.mark.takes_minutes
 def test_the_life_of_tasks_in_any_order(platform: Platform, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # One thread plays all the owners: what one of them waits for is done already, or never will be.
-    monkeypatch.setattr("worker.llm.retry.IN_FLIGHT_WAIT_S", 0.01)
+    monkeypatch.setattr("worker.llm.retry.IN_FLIGHT_POLL_S", 0.01)
     parts = Parts.build(platform)
     wait_for_age(platform, 0.2)  # sweeps wait a moment after the server's start
     seen = Counter[str]()

@@ -127,7 +127,7 @@ class Site:
 
 @pytest.fixture
 def site(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Site:
-    monkeypatch.setattr("worker.llm.retry.IN_FLIGHT_WAIT_S", 0.01)
+    monkeypatch.setattr("worker.llm.retry.IN_FLIGHT_POLL_S", 0.01)
     wait_for_age(platform, 0.2)  # sweeps wait a moment after the server's start
     return Site(Parts.build(platform))
 

@@ -33,12 +33,12 @@ def test_a_fault_acts_at_its_pass_and_for_its_subject_only() -> None:
         (Point.AFTER_CLAIM, "analyse-2"),
         (Point.AFTER_CLAIM, "analyse-2"),
     ]
-    assert [fault.acts(*one) for one in passes] == [False, False, False, True, False]
+    assert [fault.count_pass(*one) for one in passes] == [False, False, False, True, False]
 
 
 def test_a_star_means_every_point_and_every_pass() -> None:
     (fault,) = parse_faults("*:sleep=0@*")
-    assert all(fault.acts(point, "") for point in (*Point, *Point))
+    assert all(fault.count_pass(point, "") for point in (*Point, *Point))
 
 
 @pytest.mark.parametrize(

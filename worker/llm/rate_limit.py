@@ -263,7 +263,7 @@ class Limits:
     def admit(self, tokens: int) -> Admission:
         """When a call of about `tokens` tokens may go. Counts as sent when granted."""
         now = self.clock()
-        if not self._is_watched(now) and not self._hears_of_others(now):
+        if not self._is_watched(now) and not self._poll_others(now):
             self._note_sent(now)
             return Admission(True, 0.0)
         answer = self._ask(self._admit, [tokens, HORIZON_S, TOKEN_BURST_S, self.process, PROCESS_S, KEEP_S])
@@ -355,8 +355,8 @@ class Limits:
         is_reported = bool(self._adopted.requests or self._adopted.tokens)
         return bool(self.rpm or self.tpm) or is_reported or now < self._watched_until
 
-    def _hears_of_others(self, now: float) -> bool:
-        """Whether Redis holds an answer or a 429 of another process: one thread looks it up now and then."""
+    def _poll_others(self, now: float) -> bool:
+        """Whether Redis holds a limit or a 429 that another process met; asked by one thread at a time."""
         with self._lock:
             if now < self._poll_at:
                 return False

@@ -56,7 +56,7 @@ from worker.messages import provider_faults
 from worker.questions.answers import Refusal
 
 # While another worker asks the same question, its reply is looked for this often.
-IN_FLIGHT_WAIT_S = 0.5
+IN_FLIGHT_POLL_S = 0.5
 
 T = TypeVar("T")
 Check = Callable[[str, Request], CheckedReply]
@@ -243,7 +243,7 @@ class _Talk:
             if not dialogue.composer.is_current(request):
                 self.note(Outdated())  # composed anew, and split if need be
                 return
-            # The turn is kept meanwhile: to ask for another at every look would use up the shared limits.
+            # The turn is kept meanwhile: to ask for another at every poll would use up the shared limits.
             call_id = self._wait_for_others(call, lambda: dialogue.ledger.begin(request, is_retry=call.is_retry))
             if call_id is None:
                 return
@@ -260,7 +260,7 @@ class _Talk:
     def _wait_for_others(self, call: Call, begin: Callable[[], T | None]) -> T | None:
         """What `begin` gives once nobody else asks the same; None when others were told what the call was to ask."""
         while (begun := begin()) is None:
-            self.dialogue.sleep(IN_FLIGHT_WAIT_S)
+            self.dialogue.sleep(IN_FLIGHT_POLL_S)
             self.note(AnsweredElsewhere(recall(call.item_ids, self.dialogue)))
             if next_call(self.progress) != call:
                 return None
@@ -339,7 +339,7 @@ class _Talk:
         probe = dialogue.composer.probe(refused)
         with dialogue.permit.admitted(probe):
             while (call_id := ledger.begin(probe, is_retry=False)) is None:
-                dialogue.sleep(IN_FLIGHT_WAIT_S)  # the budget is reserved by calls under way
+                dialogue.sleep(IN_FLIGHT_POLL_S)  # the budget is reserved by calls under way
             sending = _Sending(call_id, probe, ())
             try:
                 reply = dialogue.permit.send(probe)
