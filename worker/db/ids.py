@@ -11,9 +11,9 @@ DERIVED_IDS = 8  # ids that one content may come to have, one after another, bef
 
 
 def derive_ids(prefix: str, *parts: str) -> Iterator[str]:
-    """The ids of the row with this content, in the order in which they are tried; a random one ends it.
+    """The ids that a row with this content may have, in the order in which they are tried; the last is random.
 
-    The first is the one it has. It is followed by the next where a row that is no longer this one has taken it along.
+    It has the first, unless a row whose content was changed since has kept that one: then it has the next.
     """
     yield prefix + _digest(*parts)
     for number in range(2, DERIVED_IDS + 1):

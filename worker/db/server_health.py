@@ -16,7 +16,7 @@ SHOW_ALIVE_S = 8.0
 
 
 def pause_s(lease_s: float) -> float:
-    """For how long, at most, who could not renew a lease of so many seconds waits until it tries again."""
+    """Seconds, at most, until a lease of so many seconds that could not be renewed is tried again."""
     return min(LONGEST_PAUSE_S, lease_s / 6)
 
 

@@ -40,11 +40,11 @@ class Composer:
 
     @classmethod
     def begin(cls, context: Context, task: Task, config: JobConfig, items: Sequence[PendingItem]) -> Composer:
-        """Of the first look."""
+        """The composer of the first look at these items."""
         return cls(context, task, config, "analyse", {item.id: item for item in items})
 
     def about(self, items: Sequence[PendingItem]) -> Composer:
-        """Of the same look at these items as they are now: nothing is composed yet."""
+        """The composer of the same look at these items as they are now, with nothing composed yet."""
         return replace(self, items={item.id: item for item in items}, _composed={})
 
     def compose(self, item_ids: Sequence[str], cut_at: int) -> Request:
@@ -87,7 +87,7 @@ class Composer:
 
 @dataclass(frozen=True)
 class Asking:
-    """With what one task asks, at both looks."""
+    """How one task asks its model, at the first and at the second look."""
 
     context: Context
     task: Task
@@ -104,7 +104,7 @@ class Asking:
         return ask(progress.after(Recalled(list(read_stored(stored, requests, dialogue.check)))), dialogue)
 
     def second_look(self, item: PendingItem) -> Composer:
-        """At one item, alone."""
+        """The composer of the second look at this item, which is asked about alone."""
         return Composer(self.context, self.task, self.config, "second_look", {item.id: item})
 
     def _dialogue(self, composer: Composer) -> Dialogue:

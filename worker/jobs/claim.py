@@ -54,7 +54,7 @@ class NotLoaded:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One wish for a task. `owner` names it: `host:pid:process:number`.
+    """One request for a task. `owner` names it: `host:pid:process:number`.
 
     `is_again`: it was made before, and nobody heard how it ended. `unloadable`: tasks, by id, whose reading has failed.
     """

@@ -106,9 +106,10 @@ def postpone_for_storage(context: Context, task: Task, error: StorageUnavailable
 
 
 def _trip_if_ours(context: Context, error: ProviderUnavailable) -> bool:
-    """Open this process's breaker where the fault is its own; whether it is, or the task's: somebody is answered.
+    """Open this process's breaker where the fault is its own. False in an outage, where nobody is answered.
 
-    Raises `CutOff` when the task should be somebody else's at once.
+    True when the fault is this process's, or the task's alone: the task waits. Raises `CutOff` when the task should be
+    somebody else's at once.
     """
     breaker = context.process_breaker
     breaker.check()  # known already

@@ -127,7 +127,7 @@ _STORAGE_REFUSALS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ER
 
 @contextmanager
 def _storing() -> Iterator[None]:
-    """A storage that takes no file fails the job with the cause, resumable; any other fault of it may pass."""
+    """Raise `JobFailed` (resumable) for a storage that takes no file; what else goes wrong there may pass."""
     try:
         yield
     except OSError as error:

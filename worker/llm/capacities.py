@@ -83,7 +83,7 @@ class Capacities:
             self._poll_at = now + POLL_S
 
     def learn(self, request: Request, usage: Usage) -> None:
-        """What a reply took."""
+        """Learn what a reply took."""
         if request.embedded or not request.base:
             return
         with self._lock:
@@ -98,7 +98,7 @@ class Capacities:
         self._tell(request.model)
 
     def narrow(self, request: Request, error: SizeRefused) -> bool:
-        """What a refusal says; whether the same request would be composed in another way now.
+        """Learn what a refusal says; whether the same request would be composed in another way now.
 
         Every change makes calls smaller or gives the ceiling its other name, once: it ends.
         """

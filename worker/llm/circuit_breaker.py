@@ -62,7 +62,7 @@ class EndpointBreaker:
 
 
 class State(StrEnum):
-    """Of a process's breaker."""
+    """The state of a process's breaker."""
 
     CLOSED = "closed"
     OPEN = "open"
@@ -129,7 +129,7 @@ class ProcessBreaker:
             return self._failing_since is None or self._answered_at > failed_at
 
     def look_back_s(self) -> float:
-        """How far back a reply to anybody is one to somebody else, and recent. Positive while this process has none."""
+        """Within how many seconds a stored reply is recent, and another process's; 0 while this one is answered."""
         with self._lock:
             if self._failing_since is None:
                 return 0.0
@@ -143,7 +143,7 @@ class ProcessBreaker:
             return self._failing_since is not None and self.clock() - self._failing_since >= SURE_S
 
     def trip(self, *, is_other_answered: bool = True) -> float:
-        """No call of this process before a pause is over. Its length, longer each time."""
+        """Open: no call of this process before a pause is over; its length, longer each time."""
         with self._lock:
             self._is_cut_off = is_other_answered
             now = self.clock()

@@ -113,7 +113,7 @@ class Dispatcher:
 
     @property
     def endpoints(self) -> list[Endpoint]:
-        """All of them, the first choice first."""
+        """Every endpoint, the first choice first."""
         return [outlet.endpoint for outlet in self.outlets]
 
     def close(self) -> None:
@@ -148,7 +148,7 @@ class Dispatcher:
         return chosen.endpoint
 
     def ask_permit(self, check: Callable[[], None], sleep: Callable[[float], None]) -> Permit:
-        """The way out for the calls of one thread."""
+        """The permit with which one thread makes its calls."""
         return Permit(self, check, sleep)
 
     def outlet_of(self, request: Request) -> Outlet:
@@ -175,7 +175,7 @@ class Dispatcher:
 
 @dataclass
 class Permit:
-    """The way out for one thread: it takes its turn, then sends. `check` raises when no call may begin any more."""
+    """With what one thread calls: it takes its turn, then sends. `check` raises when no call may begin any more."""
 
     dispatcher: Dispatcher
     check: Callable[[], None]
@@ -207,7 +207,7 @@ class Permit:
             self.dispatcher.slots.release()
 
     def _check_wanted(self) -> None:
-        """While a reply is awaited. Unwanted by now, it holds up no other call, and is read for a while all the same.
+        """Polled while a reply is awaited: one that nobody wants any more gives its slot away, and is read for a while.
 
         Raises `LeaseLost` after that. A process that stops, or is cut off, waits for its calls as long as it may.
         """
@@ -223,7 +223,7 @@ class Permit:
             return  # no further call may begin; this one has begun
 
     def _take_slot(self, request: Request) -> None:
-        """Wait for a slot; and for a verdict, where it is in doubt whether such calls are taken at all."""
+        """Wait for a slot; and, where it is in doubt whether such calls are taken at all, until that is known."""
         slots, evidence = self.dispatcher.slots, self.dispatcher.outlet_of(request).evidence
         while True:
             while not slots.acquire(timeout=SLOT_POLL_S):
@@ -250,7 +250,7 @@ class Permit:
                 return
 
     def send(self, request: Request) -> Reply:
-        """Send once. Raises as the client does; a fallback that refuses every call is only one that is away."""
+        """Send once. Raises as the client does; a fallback that refuses every call counts as one that is away."""
         outlet = self.dispatcher.outlet_of(request)
         self.sent_at = outlet.evidence.clock()
         try:

@@ -83,7 +83,7 @@ class ItemProgress:
         )
 
     def after(self, item_id: str, call: PastCall, bounds: Bounds) -> ItemProgress:
-        """When a call that asked about it came to this."""
+        """What is known of it once a call that asked about it came to this."""
         match call:
             case LostLine():
                 return replace(self, lost=self.lost + 1, asked=self.asked + 1)._noted(call.refusal)
@@ -217,7 +217,7 @@ class Progress:
         return cls(bounds, items)._next_round()
 
     def after(self, event: Event) -> Progress:
-        """What the event makes of it. All but `Recalled` are about the next call."""
+        """The progress once this has happened. All events but `Recalled` are about the next call."""
         match event:
             case Recalled(calls):
                 progress = self._learned(calls)._next_round()
@@ -239,7 +239,7 @@ class Progress:
         return progress
 
     def answers(self) -> Answers:
-        """What has come of it."""
+        """What is known of every item by now."""
         items = self.items.items()
         return Answers(
             looks={i: item.look for i, item in items if item.look is not None},

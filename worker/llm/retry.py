@@ -124,7 +124,7 @@ class Composer(Protocol):
 
 
 class Permit(Protocol):
-    """The way out."""
+    """Leave to send a call, and the sending: `dispatcher.Permit`."""
 
     def admitted(self, request: Request) -> AbstractContextManager[None]:
         """Waits until the block may send it; raises when no further call may begin."""
@@ -169,7 +169,7 @@ def recall(item_ids: Sequence[str], dialogue: Dialogue) -> list[PastCall]:
 
 
 def keys_of(requests: Sequence[Request]) -> list[str]:
-    """Of every question in them."""
+    """The idempotency key of every question in these requests."""
     return [asked.key for request in requests for asked in request.questions]
 
 
@@ -267,7 +267,7 @@ class _Talk:
         return begun
 
     def _send(self, sending: _Sending) -> Reply | ContentRefused | Event:
-        """Send it once: the reply, or what happened instead, stored by now; a refusal that is in doubt is not."""
+        """Send it once; the reply, or what happened instead. That is stored by now, but for a refusal in doubt."""
         try:
             return self.dialogue.permit.send(sending.request)
         except ProviderUnavailable as error:

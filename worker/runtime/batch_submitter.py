@@ -50,7 +50,7 @@ WAKE_S = 1.0  # how soon a batch submitter that sleeps notices that it should en
 
 @dataclass(frozen=True)
 class Patience:
-    """For how long what is waited for, in seconds."""
+    """How long each thing is waited for, in seconds."""
 
     poll_s: float  # between two polls of a batch
     hold_s: float  # a batch in one batch submitter's hands, until another may take it over
@@ -144,13 +144,13 @@ class BatchSubmitter:
             else:
                 self._poll_batch(batch)
         except ProviderUnavailable as error:
-            self._wait(batch, error)
+            self._put_off(batch, error)
         except (ProviderRefused, ContentRefused) as error:
             if batch.status == "waiting":
                 self._give_up(batch, error)
                 return
             # A key that was changed, say: what is under way stays, and is asked about for as long as it may take.
-            self._wait(batch, ProviderUnavailable(str(error), code=error.code))
+            self._put_off(batch, ProviderUnavailable(str(error), code=error.code))
 
     def _submit(self, batch: HeldBatch) -> None:
         """Begin the batch, or find out that it has begun already."""
@@ -199,7 +199,7 @@ class BatchSubmitter:
                 self.api.cancel(double.id, model=batch.model)
 
     def _keep(self, batch: HeldBatch) -> None:
-        """Before a request that may take long: nobody else does meanwhile what this batch submitter is about to do."""
+        """Keep the batch in hand for a request that may take long: nobody else makes it meanwhile."""
         self.database.transact(lambda c: batches.keep_batch(c, batch, hold_s=self.patience.begin_s))
 
     def _upload(self, batch: HeldBatch) -> tuple[str, bool]:
@@ -404,8 +404,8 @@ class BatchSubmitter:
         log.warning("batch_refused", batch_id=batch.id, code=error.code)
         self._end(batch, ProviderBatch("", is_over=True, status="failed"), code=error.code, refusal=refusal)
 
-    def _wait(self, batch: HeldBatch, error: ProviderUnavailable) -> None:
-        """The provider cannot be asked: later. What it has already stays; else the job waits as long as it may."""
+    def _put_off(self, batch: HeldBatch, error: ProviderUnavailable) -> None:
+        """Deal with the batch later: its provider is away. One that it has not got yet makes its job wait, too."""
         # A batch that may have begun is not begun again before the provider has had the time to list it.
         soon_s = max(1.0, batch.down_s / 2) if batch.input_file_id is None else self.patience.poll_s
         delay_s = max(min(error.retry_after_s or 0.0, LONGEST_DELAY_S), min(self.patience.poll_s, soon_s))

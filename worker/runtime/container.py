@@ -136,7 +136,7 @@ def _limits_client(settings: Settings) -> redis.Redis:
 
 
 def build_dispatcher(settings: Settings, endpoint: Endpoint, process_breaker: ProcessBreaker) -> Dispatcher:
-    """The way out to the endpoint, and to its stand-in when there is one. The operator's limits are the first's."""
+    """The dispatcher of the endpoint and of its fallback, if any. The operator's limits are the first's."""
     limits_redis = _limits_client(settings)
 
     def outlet(endpoint: Endpoint, settings: Settings, rpm: int | None, tpm: int | None) -> Outlet:

@@ -145,7 +145,7 @@ class _Child:
             self._not_before = 0.0
 
     def put_off(self) -> None:
-        """It could not be started: a while later again."""
+        """Start it again a while later: it could not be started now."""
         self._failed_starts += 1
         self._not_before = time.monotonic() + min(LONGEST_PAUSE_S, 0.5 * 2**self._failed_starts)
 

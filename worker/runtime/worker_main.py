@@ -201,7 +201,7 @@ def _start_and_run(stopping: threading.Event, hurry: threading.Event) -> int:
 
 
 def _try_address(url: str) -> None:
-    """Find out what is in between, before anything works through it. A database that is away is waited for later."""
+    """Refuse a pooler that was not declared, before anything works through it. A database that is away comes later."""
     with suppress(psycopg.Error):
         open_session(url, name="medq-start").close()
 

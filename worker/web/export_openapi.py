@@ -17,7 +17,7 @@ from worker.web.parts import Parts
 
 
 def build_documented_app() -> FastAPI:
-    """The application with the default limits, over a database that there is not."""
+    """The application with the default limits, over a database that does not exist."""
     engine = connect("postgresql://nobody.invalid/none")
     parts = SimpleNamespace(
         settings=Settings.model_construct(),

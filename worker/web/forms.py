@@ -66,7 +66,7 @@ def read_file(file: UploadFile | None, max_bytes: int) -> UploadFile:
 
 
 def digest(file: BinaryIO) -> str:
-    """Of all its bytes; the next reader finds it at its beginning again."""
+    """64 hex digits over all bytes of the file, which is then at its beginning again."""
     found = hashlib.sha256()
     file.seek(0)
     while part := file.read(AT_ONCE):

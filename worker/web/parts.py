@@ -46,22 +46,22 @@ class Parts:
 
     @cached_property
     def reads(self) -> sa.Engine:
-        """For what is asked in one statement."""
+        """The engine for what is read in one statement."""
         return reading(self.engine)
 
     @property
     def database(self) -> Database:
-        """For one request: it waits for a server that is away no longer than a person would."""
+        """The database for one request: a server that is away is waited for no longer than a person would."""
         return Database(self.engine, patience_s=PATIENCE_S)
 
     @property
     def max_upload_bytes(self) -> int:
-        """Of a file."""
+        """The largest file that is taken."""
         return self.settings.max_file_bytes
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """One of the places for reading a file."""
+        """Wait for one of the places for reading a file, and keep it while the block runs."""
         with self._readers:
             yield
 
