@@ -100,7 +100,7 @@ class Reapers:
 
 
 @dataclass
-class NotifierLog:
+class ListenerLog:
     """What a watch did in the time that it ran."""
 
     sweeps: list[float]
@@ -108,7 +108,7 @@ class NotifierLog:
     looks: list[float]
 
 
-def watch_for(seconds: float, *, every_s: float | None) -> NotifierLog:
+def watch_for(seconds: float, *, every_s: float | None) -> ListenerLog:
     clock = Clock()
     database, sweeps, watchdog = Database(clock), Reapers(clock), list[float]()
     listener = Listener(
@@ -123,7 +123,7 @@ def watch_for(seconds: float, *, every_s: float | None) -> NotifierLog:
         clock=clock,
     )
     listener.run(Stopped(clock, seconds))
-    return NotifierLog(sweeps.at, watchdog, database.looks)
+    return ListenerLog(sweeps.at, watchdog, database.looks)
 
 
 def longest_gap(times: list[float]) -> float:
