@@ -19,7 +19,7 @@ from worker.cli import app
 from worker.errors import CutOff, ProviderUnavailable
 from worker.jobs.claim import Claim
 from worker.jobs.failures import postpone_for_provider
-from worker.llm.circuit_breaker import SURE_S, State
+from worker.llm.circuit_breaker import SURE_S, BreakerState
 from worker.queue.job import Task
 from worker.queue.leases import Lease
 from worker.runtime.container import Parts, build_worker
@@ -130,13 +130,13 @@ def test_whose_fault_it_is_is_read_from_the_books(platform: Platform, tmp_path: 
     note_reply_to_another(platform, task)
     with pytest.raises(CutOff):
         postpone_for_provider(context, task, DOWN)
-    assert (breaker.state, platform.value(HELD)) == (State.OPEN, 0)
+    assert (breaker.state, platform.value(HELD)) == (BreakerState.OPEN, 0)
     # When its trial fails as well, then that task waits: it may be what is the matter
     breaker.try_again()
     assert breaker.try_acquire()
     breaker.failed()
     postpone_for_provider(context, task, DOWN)
-    assert (breaker.state, platform.value(HELD)) == (State.OPEN, 0)
+    assert (breaker.state, platform.value(HELD)) == (BreakerState.OPEN, 0)
     (row,) = platform.rows(WAITS_S, id=task.id)
     assert row["status"] == "ready"
     assert row["wait_s"] > 0
@@ -150,7 +150,7 @@ def test_a_fault_beside_replies_of_the_same_process_holds_up_its_task_alone(plat
     answering.start()
     answering.join()
     postpone_for_provider(context, task, DOWN)
-    assert (context.process_breaker.state, platform.value(HELD)) == (State.CLOSED, 0)
+    assert (context.process_breaker.state, platform.value(HELD)) == (BreakerState.CLOSED, 0)
     (row,) = platform.rows(WAITS_S, id=task.id)
     assert row["wait_s"] > 0
     parts.close()
@@ -163,7 +163,7 @@ def test_before_others_can_have_had_a_reply_nobody_is_held_up(platform: Platform
     with pytest.raises(CutOff):
         postpone_for_provider(parts.executor.runner.context, task, DOWN)
     # Then this process pauses, its job does not, and it is not called cut off yet
-    assert (breaker.state, platform.value(HELD), breaker.is_cut_off) == (State.OPEN, 0, False)
+    assert (breaker.state, platform.value(HELD), breaker.is_cut_off) == (BreakerState.OPEN, 0, False)
     parts.close()
 
 
@@ -173,7 +173,7 @@ def test_when_nobody_had_a_reply_it_is_an_outage(platform: Platform, tmp_path: P
     context = parts.executor.runner.context
     context.process_breaker.clock = lambda: time.monotonic() + SURE_S
     postpone_for_provider(context, task, ProviderUnavailable("away", code=code, retry_after_s=90))
-    assert (context.process_breaker.state, platform.value(HELD)) == (State.CLOSED, 1)
+    assert (context.process_breaker.state, platform.value(HELD)) == (BreakerState.CLOSED, 1)
     parts.close()
 
 

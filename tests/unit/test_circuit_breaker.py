@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.errors import CutOff
-from worker.llm.circuit_breaker import ANSWERED_S, LONGEST_PAUSE_S, ProcessBreaker, Recovery, State
+from worker.llm.circuit_breaker import ANSWERED_S, LONGEST_PAUSE_S, BreakerState, ProcessBreaker, Recovery
 
 
 @dataclass
@@ -100,7 +100,7 @@ def test_one_reply_closes_it() -> None:
     breaker = World().breaker
     breaker.trip()
     breaker.answered()
-    assert breaker.state is State.CLOSED
+    assert breaker.state is BreakerState.CLOSED
     breaker.check()
     assert not breaker.tripped.is_set()
 
@@ -121,7 +121,7 @@ def test_pauses_grow_while_the_endpoint_is_not_reached_and_others_are_answered()
     world.is_reached = True
     world.pass_pause()
     world.recovery.run_once()
-    assert (world.breaker.state, world.woken) == (State.HALF_OPEN, 1)
+    assert (world.breaker.state, world.woken) == (BreakerState.HALF_OPEN, 1)
 
 
 def test_when_nobody_is_answered_any_more_a_task_is_tried_so_that_the_row_says_so() -> None:
@@ -131,7 +131,7 @@ def test_when_nobody_is_answered_any_more_a_task_is_tried_so_that_the_row_says_s
     world.pass_pause()
     assert world.breaker.is_cut_off
     world.recovery.run_once()
-    assert world.breaker.state is State.HALF_OPEN
+    assert world.breaker.state is BreakerState.HALF_OPEN
     # And nobody calls it cut off, for others are no better off
     assert not world.breaker.is_cut_off
 
@@ -153,7 +153,7 @@ def test_a_call_under_way_that_is_answered_after_all_ends_the_pause() -> None:
     world.breaker.trip()
     world.breaker.answered()
     world.recovery.run_once()
-    assert world.breaker.state is State.CLOSED
+    assert world.breaker.state is BreakerState.CLOSED
 
 
 def test_a_fault_beside_replies_of_this_very_process_is_nobodys_outage() -> None:

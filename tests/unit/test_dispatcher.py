@@ -11,7 +11,7 @@ import pytest
 from worker.errors import ContentRefused, LeaseLost, ProviderRefused, ProviderUnavailable
 from worker.llm.calls import Endpoint, Reply, Request, Usage
 from worker.llm.circuit_breaker import OPEN_S, EndpointBreaker
-from worker.llm.dispatcher import STREAK_S, Dispatcher, Outlet, Streak, TokenMeter
+from worker.llm.dispatcher import STREAK_S, Dispatcher, Streak, TokenMeter, Upstream
 from worker.llm.evidence import Evidence
 from worker.llm.rate_limit import Limits
 from worker.system import transport
@@ -37,17 +37,17 @@ class FakeWorld:
     slept: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        def outlet(endpoint: Endpoint, behave: str) -> Outlet:
+        def upstream(endpoint: Endpoint, behave: str) -> Upstream:
             def complete(asked: Request) -> Reply:
                 self.sent.append(asked.endpoint)
                 getattr(self, behave)()
                 return Reply(raw="{}", model=asked.model, usage=Usage(1000, 0, 100), provider_request_id=None)
 
             limits = Limits(None, endpoint.name, clock=lambda: self.now)
-            return Outlet(endpoint, complete, limits, EndpointBreaker(clock=lambda: self.now))
+            return Upstream(endpoint, complete, limits, EndpointBreaker(clock=lambda: self.now))
 
-        outlets = [outlet(FIRST, "first"), outlet(SECOND, "second")]
-        self.dispatcher = Dispatcher(outlets, meter=TokenMeter(), slots=threading.Semaphore(self.slots))
+        upstreams = [upstream(FIRST, "first"), upstream(SECOND, "second")]
+        self.dispatcher = Dispatcher(upstreams, meter=TokenMeter(), slots=threading.Semaphore(self.slots))
         self.permit = self.dispatcher.ask_permit(lambda: None, self.sleep)
 
     def sleep(self, seconds: float) -> None:
@@ -130,7 +130,7 @@ def test_a_429_is_waited_for_before_the_next_call() -> None:
 
 def test_a_long_pause_frees_the_thread_and_sends_nothing() -> None:
     world = FakeWorld()
-    world.dispatcher.outlets[0].limits.slow_down(300.0)
+    world.dispatcher.upstreams[0].limits.slow_down(300.0)
     with pytest.raises(ProviderUnavailable) as raised:
         world.call()
     assert raised.value.retry_after_s == pytest.approx(300.0)
@@ -167,7 +167,7 @@ def test_a_call_waits_for_a_free_slot_and_a_turn_that_fails_frees_its_own() -> N
     # And whatever becomes of a call, its slot is free afterwards
     world.first = away
     world.fail()
-    world.dispatcher.outlets[0].limits.slow_down(300.0)
+    world.dispatcher.upstreams[0].limits.slow_down(300.0)
     world.fail()
     assert world.dispatcher.slots.acquire(blocking=False)
 

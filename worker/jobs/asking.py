@@ -11,7 +11,7 @@ from worker.jobs.context import Context
 from worker.jobs.failures import set_slow_message
 from worker.jobs.task_ledger import Found, TaskLedger
 from worker.llm.calls import CheckedReply, Endpoint, Request
-from worker.llm.circuit_breaker import State
+from worker.llm.circuit_breaker import BreakerState
 from worker.llm.compose import Frame, compose_probe, compose_request
 from worker.llm.events import Recalled
 from worker.llm.progress import Answers, Bounds, Progress
@@ -62,7 +62,7 @@ class Composer:
 
     def probe(self, refused: Request) -> Request:
         """The least call of the same kind, to the same endpoint."""
-        endpoint = self.context.dispatcher.outlet_of(refused).endpoint
+        endpoint = self.context.dispatcher.upstream_of(refused).endpoint
         return compose_probe(refused, endpoint=endpoint, instructions=self.task.job.instructions)
 
     def is_current(self, request: Request) -> bool:
@@ -138,7 +138,7 @@ class Asking:
             return max(LOST_LINES, attempts)
         # While the endpoint is known to be down, a task of the job tries once whether it is back; so does the one task
         # of a process that could not call.
-        is_known_down = self.task.was_held or self.context.process_breaker.state is not State.CLOSED
+        is_known_down = self.task.was_held or self.context.process_breaker.state is not BreakerState.CLOSED
         return 1 if is_known_down else attempts
 
 

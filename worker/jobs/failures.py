@@ -10,7 +10,7 @@ from worker.errors import CutOff, ProviderUnavailable, StorageUnavailable
 from worker.jobs import job_store
 from worker.jobs.context import Context
 from worker.llm import ledger
-from worker.llm.circuit_breaker import State
+from worker.llm.circuit_breaker import BreakerState
 from worker.llm.progress import LONGEST_WAIT_S
 from worker.logging import get_logger
 from worker.messages import job_causes, job_progress, row_reasons
@@ -121,7 +121,7 @@ def _trip_if_ours(context: Context, error: ProviderUnavailable) -> bool:
     is_other_answered = context.database.transact(lambda c: ledger.is_answered(c, endpoints, within_s=look_back_s))
     if not is_other_answered and breaker.is_sure():
         return False
-    was_trial = breaker.state is State.HALF_OPEN
+    was_trial = breaker.state is BreakerState.HALF_OPEN
     pause_s = breaker.trip(is_other_answered=is_other_answered)
     log.warning("cut_off" if is_other_answered else "calls_fail", code=error.code, pause_s=round(pause_s, 1))
     if not was_trial:

@@ -61,7 +61,7 @@ class EndpointBreaker:
                 self._closed_again_at = self.clock() + OPEN_S
 
 
-class State(StrEnum):
+class BreakerState(StrEnum):
     """The state of a process's breaker."""
 
     CLOSED = "closed"
@@ -79,7 +79,7 @@ class ProcessBreaker:
     clock: Callable[[], float] = time.monotonic
     jitter: Callable[[float, float], float] = random.uniform
     tripped: threading.Event = field(default_factory=threading.Event)  # until somebody has tried again
-    _state: State = State.CLOSED
+    _state: BreakerState = BreakerState.CLOSED
     _is_cut_off: bool = False
     _trips: int = 0  # one after another
     _tripped_at: float = 0.0
@@ -92,21 +92,21 @@ class ProcessBreaker:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
-    def state(self) -> State:
+    def state(self) -> BreakerState:
         """What it is now."""
         return self._state
 
     @property
     def is_cut_off(self) -> bool:
         """Whether this process cannot call while others can, as far as is known."""
-        return self._is_cut_off and self._state is not State.CLOSED
+        return self._is_cut_off and self._state is not BreakerState.CLOSED
 
     def answered(self) -> None:
         """A call of this process was answered."""
         with self._lock:
             self._failing_since, self._answered_at = None, self.clock()
             self._failed.pop(threading.get_ident(), None)
-            self._state, self._trips, self._trial = State.CLOSED, 0, None
+            self._state, self._trips, self._trial = BreakerState.CLOSED, 0, None
             self.tripped.clear()
 
     def stored(self) -> None:
@@ -149,7 +149,7 @@ class ProcessBreaker:
             now = self.clock()
             ceiling_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**self._trips)
             pause_s = self.jitter(ceiling_s / 2, ceiling_s)
-            self._state, self._trial = State.OPEN, None
+            self._state, self._trial = BreakerState.OPEN, None
             self._trips = min(self._trips + 1, 16)
             self._tripped_at, self._again_at = now, now + pause_s
             self.tripped.set()
@@ -165,13 +165,13 @@ class ProcessBreaker:
         with self._lock:
             self._is_cut_off = self._is_cut_off and is_other_answered
             self.tripped.clear()
-            if self._state is State.OPEN:
-                self._state, self._trial = State.HALF_OPEN, None
+            if self._state is BreakerState.OPEN:
+                self._state, self._trial = BreakerState.HALF_OPEN, None
 
     def try_acquire(self) -> bool:
         """Whether the calling thread may claim a task. Half-open, the first thread to ask becomes the trial."""
         with self._lock:
-            if self._state is State.HALF_OPEN and self._trial is None:
+            if self._state is BreakerState.HALF_OPEN and self._trial is None:
                 self._trial = threading.get_ident()
             return self._is_passing()
 
@@ -184,7 +184,11 @@ class ProcessBreaker:
     def places(self, idle: int) -> int:
         """How many of so many idle threads may claim."""
         with self._lock:
-            most = {State.CLOSED: idle, State.OPEN: 0, State.HALF_OPEN: 1 if self._trial is None else 0}[self._state]
+            most = {
+                BreakerState.CLOSED: idle,
+                BreakerState.OPEN: 0,
+                BreakerState.HALF_OPEN: 1 if self._trial is None else 0,
+            }[self._state]
             return min(idle, most)
 
     def check(self) -> None:
@@ -207,7 +211,9 @@ class ProcessBreaker:
         return sleep_on
 
     def _is_passing(self) -> bool:
-        return self._state is State.CLOSED or (self._state is State.HALF_OPEN and self._trial == threading.get_ident())
+        return self._state is BreakerState.CLOSED or (
+            self._state is BreakerState.HALF_OPEN and self._trial == threading.get_ident()
+        )
 
 
 @dataclass(frozen=True)
@@ -231,7 +237,7 @@ class Recovery:
 
     def run_once(self) -> None:
         """Reached, or nobody else is answered either: one task is tried. Else a longer pause."""
-        if self.breaker.state is not State.OPEN:  # a call that was under way was answered
+        if self.breaker.state is not BreakerState.OPEN:  # a call that was under way was answered
             return
         is_other_answered = False
         with suppress(Exception):  # the database is away: the trial finds out

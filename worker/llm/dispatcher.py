@@ -82,7 +82,7 @@ class Streak:
 
 
 @dataclass(frozen=True)
-class Outlet:
+class Upstream:
     """One endpoint, how it is called, how fast, how much at once, and whether it is up."""
 
     endpoint: Endpoint
@@ -104,7 +104,7 @@ class Dispatcher:
     read, because it is paid for, when nobody waits for it any more.
     """
 
-    outlets: Sequence[Outlet]
+    upstreams: Sequence[Upstream]
     meter: TokenMeter = field(default_factory=TokenMeter)
     slots: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(256))
     process_breaker: ProcessBreaker = field(default_factory=ProcessBreaker)
@@ -114,18 +114,18 @@ class Dispatcher:
     @property
     def endpoints(self) -> list[Endpoint]:
         """Every endpoint, the first choice first."""
-        return [outlet.endpoint for outlet in self.outlets]
+        return [upstream.endpoint for upstream in self.upstreams]
 
     def close(self) -> None:
-        """Drop the connections of every outlet."""
-        for outlet in self.outlets:
-            outlet.close()
+        """Drop the connections of every upstream."""
+        for upstream in self.upstreams:
+            upstream.close()
 
     def is_reached(self) -> bool:
         """Whether any endpoint says anything at all, a refusal too. It costs nothing but the time to find out."""
-        for outlet in self.outlets:
+        for upstream in self.upstreams:
             try:
-                outlet.ping()
+                upstream.ping()
             except ProviderUnavailable as error:
                 if error.code == "rate_limited":
                     return True
@@ -138,26 +138,26 @@ class Dispatcher:
     @property
     def reported_rpm(self) -> float | None:
         """The requests a minute that the first endpoint says it allows; None where it does not say."""
-        return self.outlets[0].limits.reported_rpm
+        return self.upstreams[0].limits.reported_rpm
 
     def choose(self) -> Endpoint:
         """Where the next call goes: the first endpoint whose breaker lets it through, else the first of all."""
-        if len(self.outlets) == 1:
-            return self.outlets[0].endpoint
-        chosen = next((outlet for outlet in self.outlets if outlet.breaker.try_acquire()), self.outlets[0])
+        if len(self.upstreams) == 1:
+            return self.upstreams[0].endpoint
+        chosen = next((upstream for upstream in self.upstreams if upstream.breaker.try_acquire()), self.upstreams[0])
         return chosen.endpoint
 
     def ask_permit(self, check: Callable[[], None], sleep: Callable[[float], None]) -> Permit:
         """The permit with which one thread makes its calls."""
         return Permit(self, check, sleep)
 
-    def outlet_of(self, request: Request) -> Outlet:
-        """The outlet that a request was composed for."""
-        return self._outlet(request.endpoint)
+    def upstream_of(self, request: Request) -> Upstream:
+        """The upstream that a request was composed for."""
+        return self._upstream(request.endpoint)
 
     def capacity(self, endpoint: Endpoint, model: str) -> Capacity:
         """What is known of a model at an endpoint."""
-        return self._outlet(endpoint.name).capacities.of(model)
+        return self._upstream(endpoint.name).capacities.of(model)
 
     def expected(self, endpoint: Endpoint, model: str) -> Capacity:
         """The same for what is planned: replies as short as they have shown to be."""
@@ -167,10 +167,10 @@ class Dispatcher:
 
     def is_current(self, request: Request) -> bool:
         """Whether nothing was learned of its model since a request was composed."""
-        return self.outlet_of(request).capacities.is_current(request)
+        return self.upstream_of(request).capacities.is_current(request)
 
-    def _outlet(self, name: str) -> Outlet:
-        return next(outlet for outlet in self.outlets if outlet.endpoint.name == name)
+    def _upstream(self, name: str) -> Upstream:
+        return next(upstream for upstream in self.upstreams if upstream.endpoint.name == name)
 
 
 @dataclass
@@ -181,7 +181,7 @@ class Permit:
     check: Callable[[], None]
     sleep: Callable[[float], None]
     clock: Callable[[], float] = time.monotonic
-    sent_at: float = 0.0  # when the last call was sent, by the clock of its outlet's evidence
+    sent_at: float = 0.0  # when the last call was sent, by the clock of its upstream's evidence
     _admission: Admission = field(default=Admission(granted=False, wait_s=0.0))
     _has_slot: bool = False
     _unwanted_at: float | None = None
@@ -192,7 +192,7 @@ class Permit:
 
         Raises `ProviderUnavailable` when the endpoint wants a long pause.
         """
-        self.dispatcher.outlet_of(request).capacities.refresh()
+        self.dispatcher.upstream_of(request).capacities.refresh()
         self._take_slot(request)
         self._has_slot = True
         try:
@@ -224,7 +224,7 @@ class Permit:
 
     def _take_slot(self, request: Request) -> None:
         """Wait for a slot; and, where it is in doubt whether such calls are taken at all, until that is known."""
-        slots, evidence = self.dispatcher.slots, self.dispatcher.outlet_of(request).evidence
+        slots, evidence = self.dispatcher.slots, self.dispatcher.upstream_of(request).evidence
         while True:
             while not slots.acquire(timeout=SLOT_POLL_S):
                 self.check()
@@ -235,7 +235,7 @@ class Permit:
             self.sleep(DOUBT_POLL_S)
 
     def _wait_for_admission(self, request: Request) -> None:
-        limits = self.dispatcher.outlet_of(request).limits
+        limits = self.dispatcher.upstream_of(request).limits
         tokens = self.dispatcher.meter.estimate(request)
         while True:
             self.check()
@@ -251,67 +251,67 @@ class Permit:
 
     def send(self, request: Request) -> Reply:
         """Send once. Raises as the client does; a fallback that refuses every call counts as one that is away."""
-        outlet = self.dispatcher.outlet_of(request)
-        self.sent_at = outlet.evidence.clock()
+        upstream = self.dispatcher.upstream_of(request)
+        self.sent_at = upstream.evidence.clock()
         try:
             with Watch(self._check_wanted):
-                reply = _complete(outlet, request)
+                reply = _complete(upstream, request)
         except ProviderUnavailable as error:
             if error.code == "rate_limited":
                 # A longer pause is kept by the job: somebody who mends the cause is not held up by it for a day.
                 wish_s = error.retry_after_s
-                outlet.limits.slow_down(None if wish_s is None else min(wish_s, LONGEST_SHARED_PAUSE_S))
+                upstream.limits.slow_down(None if wish_s is None else min(wish_s, LONGEST_SHARED_PAUSE_S))
             else:
-                outlet.breaker.failed()
+                upstream.breaker.failed()
                 self.dispatcher.process_breaker.failed()
             if error.code not in MAY_BE_PAID:
-                outlet.limits.settle(self._admission, 0, None)
+                upstream.limits.settle(self._admission, 0, None)
             raise
         except ContentRefused as error:
-            outlet.breaker.succeeded()
+            upstream.breaker.succeeded()
             self.dispatcher.process_breaker.answered()
             if isinstance(error, SizeRefused):
-                outlet.limits.settle(self._admission, 0, None)
-                if not outlet.capacities.narrow(request, error) and error.parameter is not None:
-                    outlet.evidence.doubt(request.shared)
+                upstream.limits.settle(self._admission, 0, None)
+                if not upstream.capacities.narrow(request, error) and error.parameter is not None:
+                    upstream.evidence.doubt(request.shared)
                     raise _without_ceiling(request) from error
             elif error.otherwise is not None and request.questions:
-                outlet.evidence.doubt(request.shared)
+                upstream.evidence.doubt(request.shared)
             raise
         except ProviderRefused as error:
-            if outlet is self.dispatcher.outlets[0]:
+            if upstream is self.dispatcher.upstreams[0]:
                 raise
             log.error("fallback_refused", code=error.code)
-            outlet.breaker.failed()
+            upstream.breaker.failed()
             raise ProviderUnavailable("the fallback endpoint refuses calls", code="fallback_refused") from error
-        return self._learn(outlet, request, reply)
+        return self._learn(upstream, request, reply)
 
-    def _learn(self, outlet: Outlet, request: Request, reply: Reply) -> Reply:
+    def _learn(self, upstream: Upstream, request: Request, reply: Reply) -> Reply:
         streak = self.dispatcher.illegible.note(is_legible=reply.is_legible)
         usage = reply.usage
-        outlet.limits.settle(self._admission, usage.prompt_tokens + usage.completion_tokens, reply.allowance)
+        upstream.limits.settle(self._admission, usage.prompt_tokens + usage.completion_tokens, reply.allowance)
         if not reply.is_legible:
-            outlet.breaker.failed()
+            upstream.breaker.failed()
             log.warning("reply_illegible", in_a_row=streak, size=len(reply.raw))
             return replace(reply, illegible_in_a_row=streak)
-        outlet.breaker.succeeded()
+        upstream.breaker.succeeded()
         self.dispatcher.process_breaker.answered()
         self.dispatcher.meter.learn(request, usage)
-        outlet.capacities.learn(request, usage)
-        outlet.evidence.passed(request.shared, sent_at=self.sent_at)
+        upstream.capacities.learn(request, usage)
+        upstream.evidence.passed(request.shared, sent_at=self.sent_at)
         return reply
 
     def judge_refusal(self, request: Request, probe: Callable[[], None]) -> bool:
         """Whether the call that was just refused would have been whatever it held; see `Evidence`."""
-        outlet = self.dispatcher.outlet_of(request)
-        is_every_call = outlet.evidence.resolve_doubt(request.shared, sent_at=self.sent_at, probe=probe)
-        if is_every_call and outlet is not self.dispatcher.outlets[0]:
-            outlet.breaker.failed()
+        upstream = self.dispatcher.upstream_of(request)
+        is_every_call = upstream.evidence.resolve_doubt(request.shared, sent_at=self.sent_at, probe=probe)
+        if is_every_call and upstream is not self.dispatcher.upstreams[0]:
+            upstream.breaker.failed()
             raise ProviderUnavailable("the fallback endpoint refuses calls", code="fallback_refused")
         return is_every_call
 
 
-def _complete(outlet: Outlet, request: Request) -> Reply:
+def _complete(upstream: Upstream, request: Request) -> Reply:
     with tracing.call_span(
         request.model,
         purpose=request.purpose,
@@ -319,7 +319,7 @@ def _complete(outlet: Outlet, request: Request) -> Reply:
         questions=len(request.questions),
         max_tokens=request.ceiling,
     ) as span:
-        reply = outlet.complete(request)
+        reply = upstream.complete(request)
         usage = reply.usage
         tracing.add_reply(
             span,

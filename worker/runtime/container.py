@@ -26,9 +26,9 @@ from worker.llm import ledger
 from worker.llm.batch.api import BatchApi
 from worker.llm.calls import Endpoint
 from worker.llm.capacities import Capacities
-from worker.llm.circuit_breaker import ProcessBreaker, Recovery, State
+from worker.llm.circuit_breaker import BreakerState, ProcessBreaker, Recovery
 from worker.llm.client import LlmClient, resolve_endpoint
-from worker.llm.dispatcher import Dispatcher, Outlet
+from worker.llm.dispatcher import Dispatcher, Upstream
 from worker.llm.prices import load_prices
 from worker.llm.rate_limit import Limits
 from worker.logging import get_logger
@@ -139,7 +139,7 @@ def build_dispatcher(settings: Settings, endpoint: Endpoint, process_breaker: Pr
     """The dispatcher of the endpoint and of its fallback, if any. The operator's limits are the first's."""
     limits_redis = _limits_client(settings)
 
-    def outlet(endpoint: Endpoint, settings: Settings, rpm: int | None, tpm: int | None) -> Outlet:
+    def upstream(endpoint: Endpoint, settings: Settings, rpm: int | None, tpm: int | None) -> Upstream:
         limits = Limits(limits_redis, endpoint.name, rpm=rpm, tpm=tpm, processes=settings.processes)
         client = LlmClient(endpoint, settings)
         capacities = Capacities(limits_redis, endpoint.name, most=settings.max_completion_tokens)
@@ -148,9 +148,9 @@ def build_dispatcher(settings: Settings, endpoint: Endpoint, process_breaker: Pr
             client.close()
             limits_redis.close()
 
-        return Outlet(endpoint, client.complete, limits, capacities=capacities, ping=client.ping, close=close)
+        return Upstream(endpoint, client.complete, limits, capacities=capacities, ping=client.ping, close=close)
 
-    outlets = [outlet(endpoint, settings, settings.rpm, settings.tpm)]
+    upstreams = [upstream(endpoint, settings, settings.rpm, settings.tpm)]
     if settings.has_fallback:
         second = settings.for_fallback()
         stand_in = resolve_endpoint(second, None)
@@ -158,9 +158,9 @@ def build_dispatcher(settings: Settings, endpoint: Endpoint, process_breaker: Pr
             raise UsageError(
                 "OPENAI_FALLBACK_BASE_URL names the endpoint that it should stand in for: set another one."
             )
-        outlets.append(outlet(stand_in, second, None, None))
+        upstreams.append(upstream(stand_in, second, None, None))
     slots = threading.Semaphore(_calls_at_once(settings, endpoint))
-    return Dispatcher(outlets, slots=slots, grace_s=settings.grace_s, process_breaker=process_breaker)
+    return Dispatcher(upstreams, slots=slots, grace_s=settings.grace_s, process_breaker=process_breaker)
 
 
 def build_context(settings: Settings, *, pool_size: int, owner: str, health: ServerHealth | None = None) -> Context:
@@ -237,7 +237,7 @@ def build_batch_submitter(settings: Settings, context: Context) -> BatchSubmitte
         api=BatchApi(client.client, client.translate, path, transfer_s=3 * settings.call_timeout_s),
         endpoint=context.endpoint.name,
         prices=context.prices,
-        learn=context.dispatcher.outlets[0].capacities.narrow,
+        learn=context.dispatcher.upstreams[0].capacities.narrow,
         patience=Patience(
             poll_s=settings.batch_poll_s,
             hold_s=settings.lease_s,
@@ -245,7 +245,7 @@ def build_batch_submitter(settings: Settings, context: Context) -> BatchSubmitte
             begin_s=3 * settings.call_timeout_s + settings.lease_s,
             outage_s=settings.outage_s,
         ),
-        may_call=lambda: breaker.state is State.CLOSED,
+        may_call=lambda: breaker.state is BreakerState.CLOSED,
     )
 
 
