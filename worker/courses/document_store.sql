@@ -93,12 +93,12 @@ DELETE FROM "CourseTerm" WHERE "chunkCount" <= 0;
 DELETE FROM "CourseDocument" WHERE "id" = :id;
 
 -- name: reindex_chunks
--- Give passages new stems. What the release before this one finds stays: its workers may be running. One that is held
--- for its orders has none of either.
+-- Give passages new stems. What the release before this one finds stays, as often as it was there: its workers may be
+-- running. One that is held for its orders has none of either.
 UPDATE "CourseChunk" c
-SET "search" = CAST(n.terms AS tsvector) || COALESCE((
-        SELECT array_to_tsvector(array_agg(t.lexeme)) FROM unnest(tsvector_to_array(c."search")) AS t(lexeme)
-        WHERE t.lexeme ~ :kept), ''::tsvector),
+SET "search" = CAST(n.terms AS tsvector) || ts_delete(
+        COALESCE(c."search", ''::tsvector),
+        ARRAY(SELECT t.lexeme FROM unnest(tsvector_to_array(c."search")) AS t(lexeme) WHERE t.lexeme !~ :kept)),
     "heldFor" = n.held_for, "allowedAt" = n.allowed_at
 FROM unnest(CAST(:ids AS text[]), CAST(:terms AS text[]), CAST(:held_for AS text[]), CAST(:allowed_at AS timestamp[]))
      AS n(id, terms, held_for, allowed_at)

@@ -1,8 +1,8 @@
 -- What a batch of questions is searched with. Run by passage_search.py; what words are worth is told by weigh.py.
 --
--- BM25 (K1 1.2, B 0.75: so 2.2 is K1 + 1) over the GIN index that PostgreSQL has. A stem is stored as `b_stem`, where
--- `b` is the version of the index, with as many positions as it occurs; at two and at four occurrences it is stored
--- once more, as `b2_stem` and `b4_stem`. tests/unit/test_search.py holds these letters and figures to those of the
+-- BM25 (K1 1.2, B 0.75: so 2.2 is K1 + 1) over the GIN index that PostgreSQL has. A stem is stored as `c_stem`, where
+-- `c` is the version of the index, with as many positions as it occurs; at two and at four occurrences it is stored
+-- once more, as `c2_stem` and `c4_stem`. tests/unit/test_search.py holds these letters and figures to those of the
 -- code.
 --
 -- A passage that is held for its orders is passed over wherever passages are chosen, whatever stems and vectors it has:
@@ -81,7 +81,7 @@ WITH valued AS MATERIALIZED (
 ), stem AS MATERIALIZED (
     SELECT b.item, b.tid, t.lexeme, cardinality(t.positions)::float8 AS times
     FROM best b JOIN "CourseChunk" c ON c.ctid = b.tid CROSS JOIN LATERAL unnest(c."search") AS t
-    WHERE starts_with(t.lexeme, 'b_')
+    WHERE starts_with(t.lexeme, 'c_')
 ), long AS (
     SELECT item, tid, 1.2 * (1 - 0.75 + 0.75 * sum(times) / CAST(:average AS float8)) AS damping
     FROM stem GROUP BY item, tid

@@ -25,7 +25,7 @@ SMALLEST_CORPUS = 1_000
 ASKING = 0.35
 # A passage names the subject that holds one of its words as rare, or nearly so, as the rarest of the question's own:
 # of `insuffisance rénale chronique` a passage on another insufficiency does not.
-SUBJECT_SHARE = 0.7
+SUBJECT_SHARE = 0.73
 K1 = 1.2  # of BM25, Lucene's (Robertson and Zaragoza, The probabilistic relevance framework, 2009)
 
 
@@ -114,7 +114,7 @@ def _weigh_terms(
             continue
         held = passages.get(stem, 0)
         rarity = math.log(1 + (max(corpus, held) - held + 0.5) / (held + 0.5))
-        is_asking = asked in query.asking or stem in asking_stems()
+        is_asking = asked in query.asking or (stem != asked and stem in asking_stems())
         worth, about = weight * rarity, weight * rarity * (ASKING if is_asking else 1.0)
         is_subject = asked in query.subject and not is_asking
         if (other := found.get(stem)) is not None:

@@ -25,7 +25,15 @@ _WORD = re.compile(r"\d+(?:[.,]\d+)+|[^\W_]+")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 # "v2", "s1", "ue3", "2e", "1ere": what files and folders are counted by.
 _COUNTED = re.compile(r"(?:v|s|t|n|no|ue|dcem|pcem|dfgsm|dfasm|fr|item)\d+|\d+(?:e|er|ere|eme|[a-z])|[ivx]+")
-_FEMININE = re.compile(r"ees?$")
+# A plural is its singular, whatever snowball takes its end for: `nourrissons` for a verb, `tissus` and `portraits` for
+# other words than `tissu` and `portrait`.
+_PLURAL = re.compile(r"(?<=...[^s])s$")
+# Without its accent snowball does not know `régulière` for `régulier`; it leaves a short `massive` beside `massif`.
+_FEMININE = (
+    (re.compile(r"(?<=....)ee$"), "e"),
+    (re.compile(r"(?<=...)iere$"), "ier"),
+    (re.compile(r"(?<=...)ive$"), "if"),
+)
 # Adjectives of medicine that snowball leaves beside their nouns: artériel, artérielles; infectieux, infectieuse.
 _ADJECTIVE = re.compile(r"(?<=...[^t])iel$|(?<=....)ieux$|(?<=...ct)i$")
 _LOCK = threading.Lock()
@@ -88,7 +96,9 @@ def stem(word: str) -> str:
     """
     if not word.isalpha() or len(word) <= 3:
         return word
-    bare = _FEMININE.sub("e", word) if len(word) > 5 else word
+    bare = _PLURAL.sub("", word)
+    for feminine, masculine in _FEMININE:
+        bare = feminine.sub(masculine, bare)
     return _ADJECTIVE.sub("", snowball(bare))
 
 
@@ -124,9 +134,17 @@ def equivalents() -> dict[str, str]:
 
 @cache
 def asking_words() -> frozenset[str]:
-    """What is asked of a subject, whatever the subject: `traitement`, `définition`, `évoquer`."""
-    lines = _data("asking_words.txt").splitlines()
-    return frozenset(word for line in lines if not line.startswith("#") for word in line.split())
+    """What is asked of a subject, whatever the subject: `traitement`, `définition`, `évoquer`, `évoquent`."""
+    names = ("asking_words.txt", "asking_verbs.txt")
+    lines = [line for name in names for line in _data(name).splitlines() if not line.startswith("#")]
+    return frozenset(form for line in lines for word in line.split() for form in _forms(word))
+
+
+def _forms(word: str) -> Iterator[str]:
+    """The word, and of a verb of the first group the forms that questions have, without accents."""
+    yield word
+    if word.endswith("er"):
+        yield from (word[:-2] + ending for ending in ("e", "ent", "es", "ee", "ees", "ez", "ant"))
 
 
 @cache

@@ -9,8 +9,8 @@ from worker.questions.excerpt import Excerpt
 
 # A passage must cover so much of what its question is worth, and besides what one of the question's words is worth on
 # average: one word is a coincidence, and of a short question one word is much. See docs/retrieval.md for the figures.
-MIN_SHARE = 0.14
-CHANCE_WORDS = 0.9
+MIN_SHARE = 0.17
+CHANCE_WORDS = 0.87
 WITHOUT_SUBJECT = 1.5  # times as much, where no word of its subject is there: its options may still be the passage's
 MOST_ASKED = 0.95  # of a question of one word, which the passage must be about
 BEST_SHARE = 0.4  # of the best passage's score; the tail only dilutes

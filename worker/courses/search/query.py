@@ -14,6 +14,8 @@ TEXT_WEIGHT, OPTION_WEIGHT, CASE_WEIGHT, COURSE_WEIGHT = 1.0, 0.6, 0.4, 0.3
 NUMBER_FACTOR = 0.3
 MAX_TERMS = 60
 MAX_QUERY_TEXT = 2000
+# Numbers, and centuries in print: `12e`, `0,5`, `XVIII`.
+_NUMBER = re.compile(r"\d.*|[ivx]{2,}")
 _GLUED_NUMBER = re.compile(r"(?<=[^\W\d_])(?=\d)")
 
 
@@ -22,7 +24,7 @@ def compose_query(item_id: str, question: Question) -> CourseQuery:
     weights: dict[str, float] = {}
     for text, weight in _parts(question):
         for term in stem_words(text):
-            own = weight * (NUMBER_FACTOR if term[0].isdigit() else 1.0)
+            own = weight * (NUMBER_FACTOR if _NUMBER.fullmatch(term) else 1.0)
             weights[term] = max(weights.get(term, 0.0), own)
     # Where there are too many, those of the question and its options stay.
     kept = sorted(weights.items(), key=lambda pair: -pair[1])[:MAX_TERMS]
@@ -32,7 +34,7 @@ def compose_query(item_id: str, question: Question) -> CourseQuery:
         text="\n".join(text for text, _ in _parts(question) if text)[:MAX_QUERY_TEXT],
         level=question.level or None,
         specialty_key=fold_specialty(question.specialty),
-        asking=asking_stems().intersection(dict(kept)),
+        asking=frozenset(term for term, weight in kept if weight > CASE_WEIGHT) & asking_stems(),
         subject=frozenset(term for term, weight in kept if weight == TEXT_WEIGHT) - asking_stems(),
         spelled_out=frozenset(spelled_out(question.text)),
     )

@@ -6,6 +6,7 @@ share one of them are few, are read by an index, and are then compared letter by
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +18,11 @@ from worker.courses.search.analysis import asking_words, empty_words, equivalent
 SHORTEST = 6
 # Of a still shorter one it cannot even be told whether it is misspelled.
 SHORTEST_KNOWN = 5
+ANY = 9  # of so many letters, any one may be wrong: few words are so near another
 LONG = 10  # two letters may differ
+# Vowels and letters that are heard alike.
+_SOUNDS = str.maketrans({**dict.fromkeys("aeiouy", "a"), **dict.fromkeys("ckqszx", "c"), "h": "", "n": "m", "d": "t"})
+_DOUBLED = re.compile(r"(.)\1+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +87,35 @@ def _most_mistakes(asked: str) -> int:
 
 
 def _nearest(asked: str, words: Mapping[str, int]) -> str | None:
-    """The word with the fewest mistakes between, of several the commonest. All have its first letter."""
+    """The word with the fewest mistakes between, of several the commonest. All begin with the same letter."""
     from rapidfuzz.distance import OSA  # imported once there is a word to look for
 
     most = _most_mistakes(asked)
     near = [
         (distance, -passages, word)
         for word, passages in words.items()
-        if (distance := OSA.distance(asked, word, score_cutoff=most)) <= most
+        if (distance := OSA.distance(asked, word, score_cutoff=most)) <= most and _is_slip(asked, word, distance)
     ]
     return min(near)[2] if most and near else None
+
+
+def _is_slip(asked: str, word: str, mistakes: int) -> bool:
+    """Whether somebody who means the word writes the other.
+
+    A letter is left out or doubled, changes places with the next, or is one that sounds alike; of two mistakes one is
+    so. Any other letter makes another word: `diabète` and `diamètre`.
+    """
+    from rapidfuzz.distance import OSA
+
+    heard, other = _heard(asked), _heard(word)
+    if mistakes > 1:
+        return OSA.distance(heard, other, score_cutoff=1) <= 1
+    return len(asked) >= ANY or len(asked) < len(word) or heard == other or sorted(asked) == sorted(word)
+
+
+def _heard(word: str) -> str:
+    """Roughly as it sounds: one vowel, one of the letters that sound alike, none of them doubled."""
+    return _DOUBLED.sub(r"\1", word.replace("ph", "f").translate(_SOUNDS))
 
 
 @cache
