@@ -15,6 +15,7 @@ import argparse
 import itertools
 import os
 import random
+import re
 import statistics
 import tempfile
 import time
@@ -158,9 +159,9 @@ def speed(url: str | None, chunks: int, batches: int) -> None:
         print(f"server CPU per batch {used_ms:.0f} ms; load of the machine {os.getloadavg()[0]:.1f}")
         with database.engine.begin() as connection:
             weighed = passage_search.weigh_queries(connection, batches_asked[-1], corpus)
-            statement, parameters = passage_search.search_statement(batches_asked[-1], weighed, corpus)
+            statement, parameters = passage_search.search_statement(batches_asked[-1], weighed)
             plan = connection.execute(sa.text(f"EXPLAIN {statement.text}"), parameters).scalars()
-            print("\n".join(line for line in plan if "Scan" in line and "CTE" not in line))
+            print("\n".join(line for line in plan if re.search(r"(Index|Heap|Seq|Tid) Scan", line)))
 
 
 def _zipf_document(number: int, rng: random.Random, words: Sequence[str], shares: Sequence[float]) -> NewDocument:

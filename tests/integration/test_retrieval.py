@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from tests.support.courses import make_courses, make_questions
 from tests.support.log_capture import events_of
 from tests.support.pdfs import make_pdf, write_pdf
-from tests.support.relevance import measure_relevance, our_search, store
+from tests.support.relevance import finish_index, measure_relevance, our_search, store
 from tests.support.scripted_llm import ORDER, ScriptedLlm
 from tests.support.surroundings import Platform
 from worker.cli import call
@@ -562,6 +562,25 @@ def test_words_are_looked_for_by_both_their_ends_in_an_index(database: Database,
     assert {"CourseTerm_beginning_idx", "CourseTerm_end_idx"} <= set(re.findall(r"CourseTerm_\w+", plan))
 
 
+def test_a_search_reads_no_passage_but_by_an_index_however_small_the_store(database: Database, courses: Path) -> None:
+    # Given a connection whose statements are prepared at once, and planned for whatever batch may come
+    ingest(database, courses)
+    finish_index(database)
+    corpus = database.transact(passage_search.read_corpus)
+    queries = [compose_query(name, pending(name).question) for name in QUESTIONS]
+
+    def search(connection: sa.Connection) -> int:
+        connection.connection.driver_connection.prepare_threshold = 0  # type: ignore[union-attr]
+        connection.execute(sa.text("SET LOCAL plan_cache_mode = force_generic_plan"))
+        assert passage_search.search_passages(connection, queries, corpus)["torsion"]
+        read = "SELECT seq_scan FROM pg_stat_xact_user_tables WHERE relname = 'CourseChunk'"
+        return int(connection.execute(sa.text(read)).scalar_one())
+
+    with database.engine.connect() as connection:
+        assert search(connection) == 0
+        connection.rollback()
+
+
 def test_a_subject_that_no_course_has_is_named_by_no_passage(database: Database, tmp_path: Path) -> None:
     """Whatever the question shares besides: only what may be a misspelled word is left out of the judgement."""
     for n in range(12):
@@ -877,7 +896,7 @@ def test_a_held_passage_is_not_found_whatever_stems_it_was_given(database: Datab
             corpus = passage_search.read_corpus(connection)
             weighed = passage_search.weigh_queries(connection, queries, corpus)
             near = [(0, held.id), (1, held.id)]
-            statement, told = passage_search.search_statement(queries, weighed, corpus, near=near)
+            statement, told = passage_search.search_statement(queries, weighed, near=near)
             rows = connection.execute(statement, told).mappings().all()
             return {q.item_id: [r["title"] for r in rows if r["item"] == n] for n, q in enumerate(queries)}
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from worker.courses.document import CourseQuery
 from worker.courses.search.bm25 import K1 as TEXTBOOK_K1
+from worker.courses.search.bm25 import B as TEXTBOOK_B
 from worker.courses.search.spelling import Spelling
 from worker.courses.weigh import (
     ASKING,
@@ -19,6 +20,7 @@ from worker.courses.weigh import (
     IDEAL_TERMS,
     LONGEST_LIST,
     POSTINGS_PER_QUERY,
+    Judged,
     WeighedQuery,
     weigh_query,
 )
@@ -33,6 +35,33 @@ def weighed(passages: Mapping[str, int], spelling: Spelling | None = None, **cha
     return weigh_query(query, {k: v for k, v in passages.items() if v}, spelling or Spelling(), corpus=CORPUS)
 
 
+def judged(found: WeighedQuery, *stems: str, times: int = 2, length: int = 100) -> Judged:
+    """A passage that holds each of these so often; passages have a hundred stems."""
+    return found.judge(dict.fromkeys(stems, times), length=length, average=100.0)
+
+
+def test_a_passage_is_worth_what_bm25_says() -> None:
+    found = weighed({"diarrh": 20, "fistul": 5})
+
+    rarity = {
+        stem: math.log(1 + (CORPUS - held + 0.5) / (held + 0.5)) for stem, held in (("diarrh", 20), ("fistul", 5))
+    }
+    damping = TEXTBOOK_K1 * (1 - TEXTBOOK_B + TEXTBOOK_B * 150 / 100)
+    expected = sum(rarity[stem] * n * (TEXTBOOK_K1 + 1) / (n + damping) for stem, n in (("diarrh", 3), ("fistul", 1)))
+    told = found.judge({"diarrh": 3, "fistul": 1, "other": 9}, length=150, average=100.0)
+    assert told.score == pytest.approx(expected)
+
+
+def test_a_word_counts_wholly_where_it_stands_twice_and_no_more_where_it_stands_often() -> None:
+    found = weighed({"diarrh": 20, "fistul": 20})
+
+    assert judged(found, "diarrh").coverage == pytest.approx(0.5)
+    assert judged(found, "diarrh", times=9).coverage == pytest.approx(0.5)
+    assert 0.3 < judged(found, "diarrh", times=1).coverage < 0.4
+    assert judged(found, "diarrh", "fistul").coverage == pytest.approx(1.0)
+    assert judged(found).coverage == judged(weighed({})).coverage == 0.0
+
+
 def test_levels_of_occurrences_add_up_to_bm25s_saturation() -> None:
     told = 0.0
     for level, gain in GAINS:
@@ -44,14 +73,13 @@ def test_a_word_that_no_passage_holds_is_the_subject() -> None:
     found = weighed({"diarrh": 20, "amylos": 0})
 
     assert found.subject == pytest.approx(math.log(1 + (CORPUS + 0.5) / 0.5))
-    worth = {term.stem: term.about for term in found.terms}
-    assert not found.names_subject(worth["diarrh"])
-    assert not found.names_subject(None)
+    assert not judged(found, "diarrh").names_subject
     # A word that may be misspelled is no sure subject; alone it leaves none that a passage could name
-    assert weighed({"diarrh": 20, "crohn": 0}, Spelling(unsure=frozenset({"crohn"}))).names_subject(worth["diarrh"])
-    assert not weighed({"crohn": 0}, Spelling(unsure=frozenset({"crohn"}))).names_subject(99.0)
+    unsure = Spelling(unsure=frozenset({"crohn"}))
+    assert judged(weighed({"diarrh": 20, "crohn": 0}, unsure), "diarrh").names_subject
+    assert not judged(weighed({"crohn": 0, "diarrh": 20}, unsure, subject=frozenset({"crohn"})), "diarrh").names_subject
     # And of a question without a word of its own any passage may speak
-    assert weighed({"trait": 20}, subject=frozenset()).names_subject(None)
+    assert judged(weighed({"trait": 20}, subject=frozenset())).names_subject
 
 
 def test_a_misspelled_word_is_the_one_that_is_meant() -> None:
@@ -78,8 +106,9 @@ def test_a_misspelled_word_is_the_one_that_is_meant() -> None:
 def test_an_abbreviation_is_known_when_one_of_its_words_is() -> None:
     written_out = frozenset({"insulinodepend", "diabet"})
 
-    assert weighed({"insulinodepend": 0, "diabet": 20}, spelled_out=written_out).names_subject(6.1)
-    assert not weighed({"insulinodepend": 0, "diabet": 0}, spelled_out=written_out).names_subject(6.1)
+    known, unknown = {"insulinodepend": 0, "diabet": 20}, {"insulinodepend": 0, "diabet": 0, "typ": 20}
+    assert judged(weighed(known, spelled_out=written_out), "diabet").names_subject
+    assert not judged(weighed(unknown, spelled_out=written_out), "typ").names_subject
 
 
 @given(st.dictionaries(st.text("abcdef", min_size=3, max_size=5), st.integers(0, 30_000), max_size=40))

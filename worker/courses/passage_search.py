@@ -5,6 +5,7 @@ What a word is worth, and what is done with what is found, is not decided here.
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -62,15 +63,16 @@ def search_passages(
     """
     weighed = weigh_queries(connection, queries, corpus)
     near = [] if vectors is None else _find_nearest(connection, vectors)
-    statement, parameters = search_statement(queries, weighed, corpus, near=near)
+    statement, parameters = search_statement(queries, weighed, near=near)
     rows = connection.execute(statement, parameters).mappings().all()
     similarity = {} if vectors is None else _compare(connection, vectors, rows)
     found: dict[str, list[FoundPassage]] = {query.item_id: [] for query in queries}
     for row in rows:
         number = row["item"]
-        if weighed[number].about:
-            passage = _passage(row, weighed[number], similarity.get((number, row["id"])))
-            found[queries[number].item_id].append(passage)
+        passage = _passage(row, weighed[number], _average(corpus), similarity.get((number, row["id"])))
+        found[queries[number].item_id].append(passage)
+    for passages in found.values():
+        passages.sort(key=lambda passage: -passage.score)  # (of equals the order stays)
     return found
 
 
@@ -126,24 +128,14 @@ def _beyond(text: str) -> str:
 
 
 def search_statement(
-    queries: Sequence[CourseQuery],
-    weighed: Sequence[WeighedQuery],
-    corpus: Corpus,
-    *,
-    near: Sequence[tuple[int, str]] = (),
+    queries: Sequence[CourseQuery], weighed: Sequence[WeighedQuery], *, near: Sequence[tuple[int, str]] = ()
 ) -> tuple[sa.TextClause, dict[str, Any]]:
     """The statement of `search_passages` and its parameters, also for showing its plan.
 
     `near`: passages that are candidates whatever they share, each with the number of its query.
     """
-    terms = [(number, term) for number, query in enumerate(weighed) for term in query.terms if term.passages]
     lookups = [(number, one) for number, query in enumerate(weighed) for one in query.lookups]
     parameters: dict[str, Any] = {
-        "items": [number for number, _ in terms],
-        "terms": [stored_stem(term.stem) for _, term in terms],
-        "worths": [term.worth for _, term in terms],
-        "abouts": [term.about for _, term in terms],
-        "subjects": [term.is_subject for _, term in terms],
         "look_up_items": [number for number, _ in lookups],
         "look_ups": [one.query for _, one in lookups],
         "look_up_worths": [one.worth for _, one in lookups],
@@ -152,10 +144,12 @@ def search_statement(
         "levels": [query.level for query in queries],
         "specialty_keys": [query.specialty_key for query in queries],
         "leasts": [query.least for query in weighed],
+        "words": [
+            json.dumps({stored_stem(term.stem): 1 for term in query.terms if term.passages}) for query in weighed
+        ],
         "near_items": [number for number, _ in near],
         "near_ids": [chunk_id for _, chunk_id in near],
         "candidates": CANDIDATES_PER_SCOPE,
-        "average": max(1.0, corpus.terms / max(1, corpus.chunks)),
     }
     return SQL["search"], parameters
 
@@ -180,7 +174,14 @@ def _numbered(vectors: Vectors) -> dict[str, Any]:
     return {"model": vectors.model, "numbers": list(range(len(texts))), "vectors": texts}
 
 
-def _passage(row: Mapping[Any, Any], weighed: WeighedQuery, similarity: float | None) -> FoundPassage:
+def _average(corpus: Corpus) -> float:
+    """Stems of a passage of common length."""
+    return max(1.0, corpus.terms / max(1, corpus.chunks))
+
+
+def _passage(row: Mapping[Any, Any], weighed: WeighedQuery, average: float, similarity: float | None) -> FoundPassage:
+    times = {own_stem(stored): count for stored, count in row["times"].items()}
+    judged = weighed.judge(times, length=row["length"], average=average)
     return FoundPassage(
         chunk_id=row["id"],
         document_id=row["documentId"],
@@ -190,10 +191,10 @@ def _passage(row: Mapping[Any, Any], weighed: WeighedQuery, similarity: float | 
         labels=CourseLabels(row["level"], row["specialty"], row["course"], row["source"]),
         page=row["page"],
         last_page=row["lastPage"],
-        score=float(row["score"]),
-        coverage=float(row["about"]) / weighed.about,
+        score=judged.score,
+        coverage=judged.coverage,
         breadth=weighed.breadth,
-        names_subject=weighed.names_subject(row["subject"]),
+        names_subject=judged.names_subject,
         scope=row["scope"],
         similarity=similarity,
     )

@@ -1,9 +1,8 @@
 -- What a batch of questions is searched with. Run by passage_search.py; what words are worth is told by weigh.py.
 --
--- BM25 (K1 1.2, B 0.75: so 2.2 is K1 + 1) over the GIN index that PostgreSQL has. A stem is stored as `c_stem`, where
--- `c` is the version of the index, with as many positions as it occurs; at two and at four occurrences it is stored
--- once more, as `c2_stem` and `c4_stem`. tests/unit/test_search.py holds these letters and figures to those of the
--- code.
+-- A stem is stored as `c_stem`, where `c` is the version of the index, with as many positions as it occurs; at two and
+-- at four occurrences it is stored once more, as `c2_stem` and `c4_stem`. tests/unit/test_search.py holds these letters
+-- to those of the code.
 --
 -- A passage that is held for its orders is passed over wherever passages are chosen, whatever stems and vectors it has:
 -- an earlier release, which knows of no orders, gives it some when its document is relabelled.
@@ -25,9 +24,10 @@ SELECT EXISTS (SELECT FROM "CourseVector" WHERE "model" = :model);
 
 -- name: find_terms
 -- How many passages hold each word of a batch; one row of nothing where none holds any. From here on each statement of
--- the transaction may take so many milliseconds.
+-- the transaction may take so many milliseconds, and reads by indexes: a plan that was made for any batch thinks of ten
+-- look-ups, for which the passages of a small store seem to be read sooner one by one, each of them two hundred times.
 SELECT t."term", t."chunkCount"
-FROM (SELECT set_config('statement_timeout', :milliseconds, true)) limited
+FROM (SELECT set_config('statement_timeout', :milliseconds, true), set_config('enable_seqscan', 'off', true)) limited
 LEFT JOIN "CourseTerm" t ON t."term" = ANY(CAST(:terms AS text[]));
 
 -- name: find_neighbours
@@ -47,15 +47,14 @@ CROSS JOIN LATERAL (
 ) n;
 
 -- name: search
--- The passages that share most with each question of a batch, best first. Each look-up is a list of the GIN index, and
--- BM25, but for the length of passages, is a sum over those lists. In the best passages (those that are near by their
--- vectors among them) all the words are counted, and the whole of BM25.
-WITH valued AS MATERIALIZED (
-    SELECT * FROM unnest(CAST(:items AS int[]), CAST(:terms AS text[]), CAST(:worths AS float8[]),
-                         CAST(:abouts AS float8[]), CAST(:subjects AS bool[])) AS v(item, term, worth, about, subject)
-), wanted AS MATERIALIZED (
-    SELECT * FROM unnest(CAST(:numbers AS int[]), CAST(:levels AS text[]), CAST(:specialty_keys AS text[]),
-                         CAST(:leasts AS int[])) AS w(item, level, specialty_key, least)
+-- The passages that share most with each question of a batch. Each look-up is a list of the GIN index, and BM25, but
+-- for the length of passages, is a sum over those lists. Of the best passages (those that are near by their vectors
+-- among them) it is told how long they are and how often each of the question's words stands there. The words come as
+-- keys of an object, which are looked up: of a join of words and stems the planner knows no sizes.
+WITH wanted AS MATERIALIZED (
+    SELECT w.item, w.level, w.specialty_key, w.least, w.words::jsonb AS words
+    FROM unnest(CAST(:numbers AS int[]), CAST(:levels AS text[]), CAST(:specialty_keys AS text[]),
+                CAST(:leasts AS int[]), CAST(:words AS text[])) AS w(item, level, specialty_key, least, words)
 ), hit AS (
     SELECT l.item, c.tid, c."documentId", sum(l.worth) AS worth
     FROM unnest(CAST(:look_up_items AS int[]), CAST(:look_ups AS text[]), CAST(:look_up_worths AS float8[]),
@@ -78,33 +77,23 @@ WITH valued AS MATERIALIZED (
     UNION
     SELECT n.item, k.ctid FROM unnest(CAST(:near_items AS int[]), CAST(:near_ids AS text[])) AS n(item, id)
     JOIN "CourseChunk" k ON k."id" = n.id AND (k."heldFor" IS NULL OR k."allowedAt" IS NOT NULL)
-), stem AS MATERIALIZED (
-    SELECT b.item, b.tid, t.lexeme, cardinality(t.positions)::float8 AS times
-    FROM best b JOIN "CourseChunk" c ON c.ctid = b.tid CROSS JOIN LATERAL unnest(c."search") AS t
-    WHERE starts_with(t.lexeme, 'c_')
-), long AS (
-    SELECT item, tid, 1.2 * (1 - 0.75 + 0.75 * sum(times) / CAST(:average AS float8)) AS damping
-    FROM stem GROUP BY item, tid
-), scored AS MATERIALIZED (
-    -- A stem that stands twice in a passage of common length counts wholly for what the passage is about: 1.375.
-    SELECT s.item, s.tid, sum(v.worth * s.times * 2.2 / (s.times + l.damping)) AS score,
-           sum(v.about * LEAST(1, s.times * 2.2 / (s.times + l.damping) / 1.375000)) AS about,
-           max(v.about) FILTER (WHERE v.subject) AS subject
-    FROM stem s JOIN valued v ON v.item = s.item AND v.term = s.lexeme
-    JOIN long l ON l.item = s.item AND l.tid = s.tid
-    GROUP BY s.item, s.tid
 )
-SELECT s.item, c."id", c."documentId", c."position", c."text", d."title", d."level", d."specialty", d."course",
-       d."source", c."page", c."lastPage", s.score, s.about, s.subject,
+SELECT b.item, c."id", c."documentId", c."position", c."text", d."title", d."level", d."specialty", d."course",
+       d."source", c."page", c."lastPage", s.length, s.times,
        CASE WHEN d."specialtyKey" IS NULL THEN 2
             WHEN d."specialtyKey" IS DISTINCT FROM w.specialty_key THEN 3
             WHEN d."level" IS NOT DISTINCT FROM w.level THEN 0 ELSE 1 END AS scope
-FROM scored s
-JOIN wanted w ON w.item = s.item
-JOIN "CourseChunk" c ON c.ctid = s.tid
+FROM best b
+JOIN wanted w ON w.item = b.item
+JOIN "CourseChunk" c ON c.ctid = b.tid
 JOIN "CourseDocument" d ON d."id" = c."documentId"
-WHERE c."heldFor" IS NULL OR c."allowedAt" IS NOT NULL
-ORDER BY s.item, s.score DESC, c."documentId" COLLATE "C", c."position";
+CROSS JOIN LATERAL (
+    SELECT sum(cardinality(t.positions)) AS length,
+           jsonb_object_agg(t.lexeme, cardinality(t.positions)) FILTER (WHERE w.words ? t.lexeme) AS times
+    FROM unnest(c."search") AS t WHERE starts_with(t.lexeme, 'c_')
+) s
+WHERE s.times IS NOT NULL AND (c."heldFor" IS NULL OR c."allowedAt" IS NOT NULL)
+ORDER BY b.item, c."documentId" COLLATE "C", c."position";
 
 -- name: nearest
 -- For each question the passages whose vectors are nearest to its own. {dimensions} is a number: no parameter can stand

@@ -26,11 +26,14 @@ ASKING = 0.35
 # A passage names the subject that holds one of its words as rare, or nearly so, as the rarest of the question's own:
 # of `insuffisance rénale chronique` a passage on another insufficiency does not.
 SUBJECT_SHARE = 0.73
-K1 = 1.2  # of BM25, Lucene's (Robertson and Zaragoza, The probabilistic relevance framework, 2009)
+# Of BM25, Lucene's (Robertson and Zaragoza, The probabilistic relevance framework, 2009).
+K1, B = 1.2, 0.75
+WHOLE = 2  # so often a stem stands in a passage of common length that counts wholly for what it is about
 
 
-def _saturation(times: int) -> float:
-    return times * (K1 + 1) / (times + K1)
+def _saturation(times: int, damping: float = K1) -> float:
+    """What so many occurrences are worth; `damping` is K1 in a passage of common length, and grows with its length."""
+    return times * (K1 + 1) / (times + damping)
 
 
 # What each level of occurrences adds to the one before, in a passage of common length.
@@ -60,6 +63,15 @@ class Lookup:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """What a passage is worth to a question: by BM25, and how much of the question it is about."""
+
+    score: float
+    coverage: float
+    names_subject: bool
+
+
+@dataclass(frozen=True, slots=True)
 class WeighedQuery:
     """A question as this store sees it.
 
@@ -75,9 +87,17 @@ class WeighedQuery:
     subject: float | None
     least: int
 
-    def names_subject(self, about: float | None) -> bool:
-        """Whether a passage speaks of the subject that holds a word of it worth so much (None: it holds none)."""
-        return self.subject is None or (about is not None and about >= SUBJECT_SHARE * self.subject)
+    def judge(self, times: Mapping[str, int], *, length: int, average: float) -> Judged:
+        """`times`: how often each of its stems stands in a passage of `length` stems; `average`: of all passages."""
+        damping = K1 * (1 - B + B * length / average)
+        there = [(term, _saturation(times[term.stem], damping)) for term in self.terms if term.stem in times]
+        about = sum(term.about * min(1.0, gained / _saturation(WHOLE)) for term, gained in there)
+        rarest = max((term.about for term, _ in there if term.is_subject), default=0.0)
+        return Judged(
+            score=sum(term.worth * gained for term, gained in there),
+            coverage=about / self.about if self.about else 0.0,
+            names_subject=self.subject is None or rarest >= SUBJECT_SHARE * self.subject,
+        )
 
 
 def weigh_query(query: CourseQuery, passages: Mapping[str, int], spelling: Spelling, *, corpus: int) -> WeighedQuery:
