@@ -17,10 +17,16 @@ MOST_INSERTED = 3  # sentences of a box on the same page
 MOST_BETWEEN = 6  # paragraphs that may stand between two halves of a sentence: notes, a figure's words, a box
 LONGEST_WORD = 60
 MIN_OPEN = 25  # characters of a line that a sentence goes on from
+MIN_OPEN_BEFORE_INSERTION = (
+    45  # and of one that it goes on from beyond what is inserted: names of options end openly too
+)
 
 _BULLET = re.compile(r"\s*(?:[•▪◦●‣·–—-]\s|\d{1,2}[.)]\s)")
 _NOTE = re.compile(r"(?:\d{1,3}|[*†‡¹²³⁴-⁹]+)[.)]?\s*\S|(?:figure|fig\.|tableau|table|source)\b", re.IGNORECASE)
+_CAPTION = re.compile(r"(?:figure|fig\.|tableau|table|schéma|photo)\s*\d", re.IGNORECASE)
+_SECTION = re.compile(r"(?:\d{1,2}(?:\.\d{1,2})*|[IVX]{1,5})[.)]?\s")  # no sentence goes on after its heading
 _LEADERS = re.compile(r"(?:\s?[.·]){4,}")
+_CLOSED = re.compile(r"\s*([–—-])\s(?=[a-zà-ÿ])[^.;:]*?\s?\1[\s,]")
 _DASH = re.compile(r"\s*[–—-]\s")
 # After the sign that ends a sentence; a number or a single letter before the full stop ends none ("p. 3", "M. Petit").
 _SENTENCE_END = re.compile(r"(?<=[^\W\d_]{2}[.!?…])\s+(?=[«\"(]?\s?[A-ZÀ-ÖØ-Þ0-9])|(?<=[)»%!?…\d][.!?…])\s+|\n+")
@@ -121,8 +127,11 @@ def _heading(text: str, page: int | None, spelling: Spelling) -> Piece:
 
 
 def _begins_item(before: str, text: str) -> bool:
-    """Whether a line begins an item of a list; a dash after a figure goes on from it (`17⏎– 30 mg`)."""
-    if _DASH.match(text) and before[-1:].isdigit():
+    """Whether a line begins an item of a list; a dash after a figure goes on from it (`17⏎– 30 mg`), and so does one
+    after a word if a second dash closes what it opens (`le terme⏎– rare – est bénin`).
+    """
+    dash = _DASH.match(text)
+    if dash is not None and (before[-1:].isdigit() or (before[-1:].isalpha() and _CLOSED.match(text) is not None)):
         return False
     return bool(_BULLET.match(text))
 
@@ -158,35 +167,77 @@ def _close_sentences(paragraphs: Sequence[list[Piece]], spelling: Spelling) -> l
     for number, paragraph in enumerate(waiting):
         if number in taken:
             continue
-        at = number
-        whole = paragraph
-        while (following := _find_rest(waiting, at, whole, taken)) is not None:
+        at, whole = number, paragraph[:-1]
+        end = _OpenEnd(paragraph[-1])
+        while (following := _find_rest(waiting, at, end, taken, is_alone=not whole)) is not None:
             taken.add(following)
-            whole = [*whole[:-1], _glue(whole[-1], waiting[following][0], spelling), *waiting[following][1:]]
+            first, *others = waiting[following]
+            end.add(first, spelling)
+            if others:
+                whole += [end.piece(), *others[:-1]]
+                end = _OpenEnd(others[-1])
             at = following
-        closed.append(whole)
+        closed.append([*whole, end.piece()])
     return closed
 
 
-def _find_rest(paragraphs: Sequence[list[Piece]], number: int, whole: list[Piece], taken: set[int]) -> int | None:
-    """Where the sentence goes on that this paragraph breaks off in."""
-    last = whole[-1]
-    if not _is_open(last) or (len(whole) == 1 and len(last.text) < MIN_OPEN and not _BULLET.match(last.text)):
+class _OpenEnd:
+    """The last piece of a paragraph while its sentence goes on: in parts, so that each is copied once."""
+
+    def __init__(self, piece: Piece) -> None:
+        self._piece = piece
+        self._parts = [piece.text]
+        self.length = len(piece.text)
+        self.page = piece.last_page or piece.page
+
+    @property
+    def last(self) -> Piece:
+        """The piece as it ends: its last part alone."""
+        return replace(self._piece, text=self._parts[-1])
+
+    def add(self, piece: Piece, spelling: Spelling) -> None:
+        glued = _glue_text(self._parts[-1], piece.text, spelling)
+        self.length += 1 + len(piece.text)
+        self.page = piece.last_page or piece.page
+        if glued is None:
+            self._parts += [" ", piece.text]
+        else:
+            self._parts[-1:] = glued
+
+    def piece(self) -> Piece:
+        if len(self._parts) == 1:
+            return self._piece
+        return replace(self._piece, text="".join(self._parts), last_page=self.page)
+
+
+def _find_rest(
+    paragraphs: Sequence[list[Piece]], number: int, end: _OpenEnd, taken: set[int], *, is_alone: bool
+) -> int | None:
+    """Where the sentence goes on that this paragraph breaks off in; `is_alone`: it holds nothing before."""
+    last = end.last
+    if not _is_open(last) or (is_alone and _is_label(last, end.length)):
         return None
     leads_on = bool(LEADS_ON.search(last.text[-10:])) or last.text[-1:] in _HYPHENS
-    end = last.last_page or last.page
     for index in range(number + 1, min(number + 2 + MOST_BETWEEN, len(paragraphs))):
         first = paragraphs[index][0]
         if index in taken:
             continue
-        if end is not None and first.page is not None and first.page > end + 1:
+        if end.page is not None and first.page is not None and first.page > end.page + 1:
             return None
         if _goes_on(first, from_next=index == number + 1 and leads_on):
-            return index
+            is_far = index > number + 1 and first.page == end.page
+            return None if is_far and is_alone and end.length < MIN_OPEN_BEFORE_INSERTION else index
         # On the page itself, only notes and what is whole may stand between the halves.
-        if first.page == end and not (_is_insertion(paragraphs[index]) or _NOTE.match(first.text)):
+        if first.page == end.page and not (_is_insertion(paragraphs[index]) or _NOTE.match(first.text)):
+            return None
+        if first.is_heading and _SECTION.match(first.text):
             return None
     return None
+
+
+def _is_label(piece: Piece, length: int) -> bool:
+    """What stands alone, and is no sentence that breaks off: too short, or the words below a figure."""
+    return (length < MIN_OPEN and not _BULLET.match(piece.text)) or bool(_CAPTION.match(piece.text))
 
 
 def _is_insertion(paragraph: Sequence[Piece]) -> bool:
@@ -207,12 +258,16 @@ def _goes_on(piece: Piece, *, from_next: bool) -> bool:
 
 
 def _glue(before: Piece, after: Piece, spelling: Spelling) -> Piece:
-    if _is_cut(before.text, after.text):
-        start = max(before.text.rfind(" ") + 1, len(before.text) - LONGEST_WORD)
-        text = before.text[:start] + spelling.mend(f"{before.text[start:]}\n{after.text}").replace("\n", " ")
-    else:
-        text = f"{before.text} {after.text}"
-    return replace(before, text=text, last_page=after.last_page or after.page)
+    glued = _glue_text(before.text, after.text, spelling) or (before.text, " ", after.text)
+    return replace(before, text="".join(glued), last_page=after.last_page or after.page)
+
+
+def _glue_text(before: str, after: str, spelling: Spelling) -> tuple[str, str] | None:
+    """What stays of a text, and its cut word with what follows; None where no word is cut."""
+    if not _is_cut(before, after):
+        return None
+    start = max(before.rfind(" ") + 1, len(before) - LONGEST_WORD)
+    return before[:start], spelling.mend(f"{before[start:]}\n{after}").replace("\n", " ")
 
 
 def _join_halves(pieces: Sequence[Piece], spelling: Spelling) -> list[Piece]:

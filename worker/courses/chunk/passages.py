@@ -46,20 +46,20 @@ def _pack(pieces: Sequence[Piece]) -> list[list[Piece]]:
     """Fill each passage to 1,200 characters at most; a heading closes one that has 800."""
     packed: list[list[Piece]] = []
     current: list[Piece] = []
+    size = 0  # characters of `current`: counted once for each piece
     waiting = list(reversed(pieces))
     while waiting:
         piece = waiting.pop()
         if not current:
             current = _head_of(piece)
-        size, added = _size(current), _size([*current, piece])
-        if current and piece.is_heading and size >= MIN_CHARACTERS:
-            packed.append(_without_last_heading(current, waiting, piece))
+            size = _size(current)
+        added = size + len(piece.text) + (len(piece.joint) if current else 0)
+        if current and size >= MIN_CHARACTERS and (piece.is_heading or added > MAX_CHARACTERS):
+            packed.append(_without_last_heading(current, size, waiting, piece))
             current = []
         elif added <= MAX_CHARACTERS:
             current.append(piece)
-        elif size >= MIN_CHARACTERS:
-            packed.append(_without_last_heading(current, waiting, piece))
-            current = []
+            size = added
         else:
             head, tail = _split(piece, MAX_CHARACTERS - size - 1)
             waiting += [tail, head] if head else [tail]
@@ -78,11 +78,14 @@ def _head_of(piece: Piece) -> list[Piece]:
     return [Piece(piece.head, piece.page, joint="\n", is_repeated=True)]
 
 
-def _without_last_heading(current: list[Piece], waiting: list[Piece], piece: Piece) -> list[Piece]:
+def _without_last_heading(current: list[Piece], size: int, waiting: list[Piece], piece: Piece) -> list[Piece]:
     """A heading belongs to what follows it: it moves on with `piece`."""
     waiting.append(piece)
     kept = list(current)
-    while len(kept) > 1 and kept[-1].is_heading and _size(kept[:-1]) >= MIN_CHARACTERS:
+    while len(kept) > 1 and kept[-1].is_heading:
+        size -= len(kept[-1].text) + len(kept[-1].joint)
+        if size < MIN_CHARACTERS:
+            break
         waiting.append(kept.pop())
     return kept
 
@@ -131,10 +134,18 @@ def _balance(packed: list[list[Piece]]) -> list[list[Piece]]:
     before, last = packed[-2], [piece for piece in packed[-1] if not piece.is_repeated]
     if _size([*before, *last]) <= MAX_CHARACTERS:
         return [*packed[:-2], [*before, *last]]
-    while len(before) > 1 and _size(last) < MIN_CHARACTERS <= _size(before[:-1]):
-        last = [before[-1], *last]
-        before = before[:-1]
-    return [*packed[:-2], before, [*_head_of(last[0]), *last]]
+    size, left = _size(last), _size(before)
+    end = len(before)
+    while end > 1 and size < MIN_CHARACTERS:
+        left -= len(before[end - 1].text) + len(before[end - 1].joint)
+        if left < MIN_CHARACTERS:
+            break
+        # The piece that was first in `last` gets its joint back.
+        first = before[end:][:1] or last[:1]
+        size += len(before[end - 1].text) + sum(len(one.joint) for one in first)
+        end -= 1
+    last = [*before[end:], *last]
+    return [*packed[:-2], before[:end], [*_head_of(last[0]), *last]]
 
 
 def _size(pieces: Sequence[Piece]) -> int:

@@ -75,7 +75,7 @@ class _RunningLines:
             return True
         if any(self._recurs(self._places[key], index) for key in keys):
             return len(text) <= SHORT or self._is_single(index, text)
-        return self._counts_pages(text, index)
+        return line.size < LARGEST and self._counts_pages(text, index)
 
     def _is_single(self, index: int, text: str) -> bool:
         """Whether a page holds a line once: what a page says again and again is its text."""

@@ -15,6 +15,16 @@ _CUT_WORD = re.compile(
 # `impor- tance`: the end of a line that a program turned into a space.
 _LOOSE_CUT = re.compile(r"(?<![^\W\d_-])([^\W\d_]{2,})[-\u2010\ufffe\x02] ([^\W\d_]{2,})")
 
+# What breaks at the end of a line only after a sign, and what no sentence begins with after it.
+_ADDRESS = re.compile(r"(?:https?://|www\.)\S*[/?=&_%#~]|https?://|www\.")
+_HALF_A_HOST = re.compile(r"(?:https?://|www\.)\S*\.|[\w.-]+@[\w.-]*\.")
+_GOES_ON, _HOST_GOES_ON = re.compile(r"[a-z\d]"), re.compile(r"[a-z\d-]+[./]")
+_FILE = re.compile(r"[\w-]+\.")
+_DOTTED = re.compile(r"(?<![\w-])[\w-]++\.[a-z][\w-]++")
+_FIRST_WORD = re.compile(r"[a-z][\w-]+")
+_EXTENSION = re.compile(r"(?:txt|pdf|html?|docx?|pptx?|xlsx?|csv|xml|tex|sty|cfg|conf|log|jpe?g|png|py|sh)\b")
+LONGEST_ADDRESS = 200
+
 # What French writes with a hyphen whatever a text's other words are, and what it writes in one from two words.
 _HYPHENED = re.compile(
     r".+-mêmes?|(?:celui|celle|ceux|celles)-(?:ci|là)|peut-être|à-dire|(?:est|sont|qu)-ce|.*[td]-(?:ils?|elles?|on)|"
@@ -49,13 +59,33 @@ class Spelling:
 
     def __init__(self, texts: Iterable[str]) -> None:
         self._words: Counter[str] = Counter()
+        self._dotted: set[str] = set()  # `sources.list`
         for text in texts:
             self._words.update(word.lower() for word in _LETTERS.findall(text))
+            self._dotted.update(_DOTTED.findall(text))
 
     def mend(self, text: str) -> str:
         """Words that are cut at the end of a line (`hyper-⏎tension`) or before a space (`impor- tance`)."""
+        text = self._join_addresses(text)
         text = _CUT_WORD.sub(lambda m: self.join(m[1], m[2]), text)
         return _LOOSE_CUT.sub(self._join_loose, text)
+
+    def _join_addresses(self, text: str) -> str:
+        """Addresses and the names of files that go on in the next line (`https://www.⏎debian.org`) in one."""
+        lines = text.split("\n")
+        parts, word = [lines[0]], _last_word("", lines[0])
+        for line in lines[1:]:
+            goes_on = (_goes_on(word, line)) or self._is_file(word, line)
+            parts.append(line if goes_on else f"\n{line}")
+            word = _last_word(word if goes_on else "", line)
+        return "".join(parts)
+
+    def _is_file(self, word: str, line: str) -> bool:
+        """Whether `sources.` and `list …` are the name of a file: by its ending, or because it stands elsewhere."""
+        if not _FILE.fullmatch(word):
+            return False
+        first = _FIRST_WORD.match(line)
+        return bool(_EXTENSION.match(line)) or (first is not None and word + first[0] in self._dotted)
 
     def join(self, head: str, tail: str) -> str:
         """Two halves of a line's end in one word or with a hyphen: as the document, else as French writes them."""
@@ -76,6 +106,20 @@ class Spelling:
         if one or two:
             return in_one if one >= two else hyphened
         return cut[0]
+
+
+def _goes_on(word: str, line: str) -> bool:
+    """Whether the address that a line ends with goes on in the next one: a host by a name with a dot or a path."""
+    if _ADDRESS.fullmatch(word):
+        return _GOES_ON.match(line) is not None
+    return _HALF_A_HOST.fullmatch(word) is not None and _HOST_GOES_ON.match(line) is not None
+
+
+def _last_word(before: str, line: str) -> str:
+    """The last word of a line, with what of it the line before holds; no more of either than an address is long."""
+    end = line[-LONGEST_ADDRESS:].rsplit(None, 1)
+    word = (before if len(end) == 1 else "") + end[-1] if end else ""
+    return word[-LONGEST_ADDRESS:].lstrip("(<[«“")
 
 
 def are_accents_apart(texts: Iterable[str]) -> bool:

@@ -14,7 +14,22 @@ from worker.text.decoding import WINDOWS
 
 # Not `form` and `aside`: old pages stand in one form as a whole, and courses put what is to be remembered aside.
 UNSEEN = frozenset(
-    ("script", "style", "noscript", "template", "head", "nav", "footer", "button", "select", "textarea", "svg")
+    (
+        *(
+            "script",
+            "style",
+            "noscript",
+            "template",
+            "head",
+            "nav",
+            "footer",
+            "address",
+            "button",
+            "select",
+            "textarea",
+        ),
+        "svg",
+    )
 )
 HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
 BLOCKS = HEADINGS | frozenset(
@@ -44,9 +59,11 @@ _NAVIGATION = re.compile(
 _ROLES = frozenset(("navigation", "contentinfo", "search", "banner"))
 _CONTAINERS = frozenset(("div", "ul", "ol", "dl", "table", "section", "aside", "header", "p", "span"))
 MIN_LINKS = 4  # of a list that is nothing else
+MIN_ICONS, MAX_BESIDE_ICONS = 2, 100  # links that are pictures, and characters beside them
 MIN_CELLS = 2
 MAX_ROW = 900  # characters; a row that is longer lays out a page
 _HIDDEN = re.compile(r"(?<![\w-])(?:display\s*+:\s*+none|visibility\s*+:\s*+hidden)", re.IGNORECASE)
+_PICTURE = re.compile(r"\.(?:png|jpe?g|gif|svg|webp|tiff?|bmp|pdf)$", re.IGNORECASE)
 _SIMPLE = re.compile(r"[.#][\w-]+")
 _DECLARED = re.compile(rb"<meta[^<>]+charset=[\"']?([\w-]+)", re.IGNORECASE)
 
@@ -89,21 +106,24 @@ def _navigation(root: html.HtmlElement) -> frozenset[html.HtmlElement]:
     What holds a heading, or half of the page's words, is the page itself.
     """
     found = []
-    words: dict[html.HtmlElement, list[int]] = {}  # characters, of them in links, links, headings
+    words: dict[
+        html.HtmlElement, list[int]
+    ] = {}  # characters, of them in links, links, headings, links to pages by a picture
     for event, element in etree.iterwalk(root, events=("start", "end")):
         if event == "start":
-            words[element] = [len((element.text or "").strip()), 0, 0, element.tag in HEADINGS]
+            words[element] = [len((element.text or "").strip()), 0, 0, element.tag in HEADINGS, 0]
             continue
         own = words[element]
         if element.tag == "a" and element.get("href") is not None:
             own[1], own[2] = own[0], 1
+            own[4] = int(not own[0] and _is_icon(element))
         if element.tag in _CONTAINERS and not own[3] and (_is_named_navigation(element) or _is_links(element, own)):
             found.append(element)
         parent = element.getparent()
         if parent is not None and parent in words:
             told = words[parent]
             told[0] += own[0] + len((element.tail or "").strip())
-            for place in (1, 2, 3):
+            for place in (1, 2, 3, 4):
                 told[place] += own[place]
         if element is not root and element not in found[-1:]:
             del words[element]
@@ -122,8 +142,15 @@ def _is_named_navigation(element: html.HtmlElement) -> bool:
 
 def _is_links(element: html.HtmlElement, told: list[int]) -> bool:
     """Whether a list holds links and hardly anything else."""
-    characters, linked, links, _ = told
+    characters, linked, links, _, icons = told
+    if element.tag == "table" and icons == links >= MIN_ICONS:
+        return characters <= MAX_BESIDE_ICONS  # arrows to the next page and the last
     return element.tag in ("ul", "ol", "dl", "table") and links >= MIN_LINKS and linked >= 0.85 * characters
+
+
+def _is_icon(link: html.HtmlElement) -> bool:
+    """Whether a link leads to a page by a picture; one to a picture shows it larger."""
+    return next(link.iter("img"), None) is not None and not _PICTURE.search(link.get("href", ""))
 
 
 def _is_row(element: html.HtmlElement) -> bool:
@@ -133,21 +160,29 @@ def _is_row(element: html.HtmlElement) -> bool:
     return next(element.iter("table", *HEADINGS, "pre"), None) is None and len(element.text_content()) <= MAX_ROW
 
 
+def _is_opening_picture(cell: html.HtmlElement) -> bool:
+    """Whether a row begins with a cell that holds a picture alone, as what stands over a box does."""
+    return cell.getprevious() is None and next(cell.iter("img"), None) is not None and not cell.text_content().strip()
+
+
 def _lines(root: html.HtmlElement, hidden: frozenset[str]) -> Iterator[Line]:
     words: list[str] = []
     heading = False
     unseen = 0  # elements around this place that no reader sees
+    typed = 0  # elements around this place whose lines are kept as they were typed
     row: html.HtmlElement | None = None
 
     def flush() -> Iterator[Line]:
         # `&#156;` is œ in every browser, and a control character by the letter.
-        text = restore_symbols(" ".join("".join(words).translate(WINDOWS).split()))
+        whole = "".join(words).translate(WINDOWS)
         words.clear()
-        if row is not None:
-            text = text.removesuffix("|").rstrip()
-        if text.strip("| "):
-            names = row is not None and not any(child.tag == "td" for child in row)
-            yield Line(text, is_heading=heading and row is None, is_row=row is not None, is_head=names)
+        for part in whole.split("\n") if typed and row is None else (whole,):
+            text = restore_symbols(" ".join(part.split()))
+            if row is not None:
+                text = text.removesuffix("|").rstrip()
+            if text.strip("| "):
+                names = row is not None and not any(child.tag == "td" for child in row)
+                yield Line(text, is_heading=heading and row is None, is_row=row is not None, is_head=names)
 
     apart = _navigation(root)
     for event, element in etree.iterwalk(root, events=("start", "end", "comment", "pi")):
@@ -167,6 +202,7 @@ def _lines(root: html.HtmlElement, hidden: frozenset[str]) -> Iterator[Line]:
         if element is row and event == "end":
             yield from flush()
             row = None
+        typed += (event == "start") - (event == "end") if tag == "pre" else 0
         if event == "start":
             heading = heading or tag in HEADINGS
             inside = element.text or ""
@@ -174,6 +210,6 @@ def _lines(root: html.HtmlElement, hidden: frozenset[str]) -> Iterator[Line]:
         else:
             heading = False if tag in HEADINGS else heading
             words.append("" if unseen else element.tail or "")
-            if tag in ("td", "th"):
+            if row is not None and tag in ("td", "th") and not _is_opening_picture(element):
                 words.append(" | ")
     yield from flush()

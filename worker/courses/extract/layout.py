@@ -5,39 +5,62 @@ A page's own order is kept where its places do not speak against it: most progra
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from statistics import median
 
 from worker.courses.document import Line
-from worker.courses.extract.columns import move_edges, order_by_columns
+from worker.courses.extract.columns import move_edges, order_by_columns, part_margins
 from worker.courses.extract.rows import Row, Span, join_printed, make_row
 from worker.courses.extract.tables import find_tables, is_head
 
 PARAGRAPH_PITCH = 1.25  # of the usual distance between lines
+LARGE_PITCH = 1.35  # of its letters: how far the lines of a large heading stand from one another
+CUT = "\ufffe"  # at the end of a line whose last word goes on
 _ENDS = (".", "!", "?", ":", ";", "…", "»")
 
 
 def arrange(printed: Sequence[Sequence[Span]]) -> Iterator[Line]:
     """Lines in reading order, an empty one between paragraphs. `Line.size` is a height in points here."""
-    ordered = move_edges(order_by_columns(join_printed(printed)))
-    rows = find_tables([make_row(spans) for spans in ordered])
+    text, notes = part_margins(move_edges(order_by_columns(join_printed(printed))))
+    rows = find_tables([make_row(spans) for spans in text])
     pitch = _usual_pitch(rows)
     right = max((row.right for row in rows), default=0.0)
-    before: Row | None = None
+    starts = [
+        number == 0 or _begins_paragraph(rows[number - 1], rows[number], pitch, right) for number in range(len(rows))
+    ]
+    beside = _by_paragraph(starts, rows, [make_row(note) for note in notes])
     for number, row in enumerate(rows):
-        if before is not None and _begins_paragraph(before, row, pitch, right):
+        if starts[number] and number:
             yield Line("")
-        starts = row.is_table and not (before is not None and before.is_table)
-        yield Line(
-            (" | " if row.is_table else " ").join(row.cells),
-            size=row.size,
-            is_bold=row.is_bold,
-            is_row=row.is_table,
-            is_head=starts and is_head(rows, number),
-            foot=round(row.bottom, 1),
-        )
-        before = row
+        if number in beside:
+            yield from (_line(note, is_head=False) for note in beside[number])
+            yield Line("")
+        is_first = row.is_table and not (number and rows[number - 1].is_table)
+        yield _line(row, is_head=is_first and is_head(rows, number))
+
+
+def _line(row: Row, *, is_head: bool) -> Line:
+    return Line(
+        (" | " if row.is_table else " ").join(row.cells),
+        size=row.size,
+        is_bold=row.is_bold,
+        is_row=row.is_table,
+        is_head=is_head,
+        foot=round(row.bottom, 1),
+    )
+
+
+def _by_paragraph(starts: Sequence[bool], rows: Sequence[Row], notes: Sequence[Row]) -> dict[int, list[Row]]:
+    """Notes in the margin by the first line of the paragraph that they stand beside: they are read before it."""
+    found: dict[int, list[Row]] = defaultdict(list)
+    for note in notes:
+        nearest = min(range(len(rows)), key=lambda number: abs(rows[number].bottom - note.bottom))
+        while not starts[nearest]:
+            nearest -= 1
+        found[nearest].append(note)
+    return found
 
 
 def _usual_pitch(rows: Sequence[Row]) -> float:
@@ -46,10 +69,18 @@ def _usual_pitch(rows: Sequence[Row]) -> float:
     return median(steps) if steps else 0.0
 
 
+def _is_same_title(before: Row, row: Row, pitch: float) -> bool:
+    """Whether two lines next to one another are of one heading: larger than what the page's distance is made for."""
+    is_alike = row.is_bold == before.is_bold and 0.94 < row.size / before.size < 1.06
+    return (is_alike and row.size > pitch) or before.cells[-1].endswith(CUT)
+
+
 def _begins_paragraph(before: Row, row: Row, pitch: float, right: float) -> bool:
     if before.is_table or row.is_table:
         return not (before.is_table and row.is_table)
     step = before.bottom - row.bottom
+    if 0 < step < LARGE_PITCH * row.size and _is_same_title(before, row, pitch):
+        return False
     if step <= -0.5 * row.height or step > PARAGRAPH_PITCH * pitch:
         return step > 0.5 * row.height or step < 0
     # Letters of another size or weight begin a heading, or the text below one, unless they stand in a full line.
@@ -57,6 +88,7 @@ def _begins_paragraph(before: Row, row: Row, pitch: float, right: float) -> bool
     if not full and (row.is_bold != before.is_bold or not 0.89 < row.size / before.size < 1.12):
         return True
     ended = before.cells[-1].endswith(_ENDS)
-    indent = abs(row.left - before.left) > 0.8 * row.height
+    # A full line that is indented was the first of its paragraph: the next one stands left of it.
+    indent = row.left - before.left > 0.8 * row.height or (not full and before.left - row.left > 0.8 * row.height)
     short = before.right < right - 0.2 * (right - before.left)
     return ended and (indent or short)

@@ -31,6 +31,9 @@ WIDE_GAP = 0.8  # of a line's height: wider than the space between words, as nar
 _BOLD = re.compile(r"bold|black|heavy|demi(?!l)|cmbx|cmssbx|ecbx|sfbx|-bd", re.IGNORECASE)
 _BOLD_WEIGHT, BOLDER = 600, 1.3  # and so many times the weight of most letters
 SAMPLED = 20  # pages, and letters of each
+_SCORE = re.compile(rb"emmentaler|feta\d|parmesan|bravura|maestro|sonata", re.IGNORECASE)  # music
+_SIGNS = re.compile(rb"(?:^|\+)CM(?:B)?SY\d|MSAM|LMMathSymbols", re.IGNORECASE)  # TeX's
+_OPENING, _CLOSING = re.compile(r"\bh(?=\w)"), re.compile(r"(?<=[^\W_])i\b")
 _POWER = re.compile(r"(?<![\d.,])10 ?(\d{1,2})(?!\d)")
 _WORD = re.compile(r"\S+")
 # PDFium goes on with the next printed line after a hyphen at the end of one, whatever stands there: a note, a footer.
@@ -38,6 +41,7 @@ _LINE = re.compile("[^\r\n\ufffe\x02]+[\ufffe\x02]?|[\ufffe\x02]")
 
 _Box = tuple[float, float, float, float]  # left, right, bottom, top in points, counted upwards
 _Boxes = Callable[[int], _Box]
+_Fonts = Callable[[int], bytes]  # the font's name
 
 
 def read_pdf(data: bytes) -> ExtractedDocument:
@@ -93,7 +97,7 @@ def _read_page(document: pypdfium2.PdfDocument, index: int, bold_weight: float) 
 
 def _has_words(lines: Sequence[Line]) -> bool:
     """Whether a page's letters are letters: old fonts do not say which, and a page of theirs reads `G G B (`."""
-    tokens = [token for line in lines for token in line.text.split()]
+    tokens = [token for line in lines for token in line.text.split() if token.strip(".·")]  # leaders are no letters
     return len(tokens) < FEW_TOKENS or sum(token[:3].isalpha() and len(token) > 2 for token in tokens) * 20 > len(
         tokens
     )
@@ -104,16 +108,19 @@ def _printed_lines(page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage, bold_we
     whole = text.get_text_range()
     index_of = _char_indices(text, whole)
     box_of = _box_reader(text, page.get_rotation(), index_of)
-    is_bold, size_of = _weight_reader(text, bold_weight), _size_reader(text)
+    font_of, size_of = _font_reader(text), _size_reader(text)
+    is_bold = _weight_reader(text, bold_weight, font_of)
     seen: set[tuple[str, int, int]] = set()
     for line in _LINE.finditer(whole):
         spans = []
         start, end = line.span()
         first, last = index_of(start), index_of(end - 1)
+        if _SCORE.search(font_of(first)) and _SCORE.search(font_of(last)):
+            continue  # notes and clefs of a score, whose letters say nothing
         bold = is_bold(first) and is_bold(last)
         # The one in between: a first letter may be set large, and marks of notes small.
         size = sorted((size_of(first), size_of((first + last) // 2), size_of(last)))[1]
-        for span in _spans(whole, start, end, box_of):
+        for span in _spans(whole, start, end, box_of, lambda at: font_of(index_of(at))):
             span = span._replace(is_bold=bold, size=size)  # noqa: PLW2901 (as the line is set)
             place = (span.text, round(span.left / 3), round(span.bottom / 3))
             if place not in seen or len(span.text) == 1:
@@ -123,7 +130,7 @@ def _printed_lines(page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage, bold_we
             yield spans
 
 
-def _spans(whole: str, start: int, end: int, box_of: _Boxes) -> Iterator[Span]:
+def _spans(whole: str, start: int, end: int, box_of: _Boxes, font_of: _Fonts) -> Iterator[Span]:
     """Stretches of words without a wide gap between them, of the line from `start` to `end`."""
     begun: int | None = None
     left = right = bottom = top = height = 0.0
@@ -133,20 +140,35 @@ def _spans(whole: str, start: int, end: int, box_of: _Boxes) -> Iterator[Span]:
         first = box_of(at)
         last = box_of(stop_now - 1) if stop_now - at > 1 else first
         if begun is not None and not -1 < (first[0] - right) / (top - bottom) < WIDE_GAP:
-            yield Span(_span_text(whole, begun, stop, box_of), left, right, bottom, min(top, bottom + height))
+            yield Span(_span_text(whole, begun, stop, box_of, font_of), left, right, bottom, min(top, bottom + height))
             begun = None
         if begun is None:
             begun, (left, _, bottom, top) = at, first
         right, stop, height = last[1], stop_now, last[3] - last[2]
     if begun is not None:
-        yield Span(_span_text(whole, begun, stop, box_of), left, right, bottom, min(top, bottom + height))
+        yield Span(_span_text(whole, begun, stop, box_of, font_of), left, right, bottom, min(top, bottom + height))
 
 
-def _span_text(whole: str, start: int, end: int, box_of: _Boxes) -> str:
+def _span_text(whole: str, start: int, end: int, box_of: _Boxes, font_of: _Fonts) -> str:
     text = whole[start:end].replace("\x02", HYPHEN)
+    if "h" in text:
+        text = _name_brackets(text, lambda at: font_of(start + at))
     if "10" in text:
         text = _raise_powers(text, lambda at: box_of(start + at))
     return restore_symbols(text)
+
+
+def _name_brackets(text: str, font_of: _Fonts) -> str:
+    """`hdimensioni` is `⟨dimension⟩` where the outer letters are of TeX's font of signs, whose codes mean others."""
+    for opening in list(_OPENING.finditer(text)):
+        if _SIGNS.search(font_of(opening.start())):
+            closing = next(
+                (m for m in _CLOSING.finditer(text, opening.end()) if _SIGNS.search(font_of(m.start()))), None
+            )
+            text = f"{text[: opening.start()]}⟨{text[opening.end() :]}"
+            if closing is not None:
+                text = f"{text[: closing.start()]}⟩{text[closing.end() :]}"
+    return text
 
 
 def _raise_powers(text: str, box_of: _Boxes) -> str:
@@ -188,15 +210,25 @@ def _box_reader(text: pypdfium2.PdfTextPage, rotation: int, index_of: Callable[[
     return box_of
 
 
-def _weight_reader(text: pypdfium2.PdfTextPage, bold_weight: float) -> Callable[[int], bool]:
-    """Whether the letter with an index is bold, by its font's name or weight."""
+def _font_reader(text: pypdfium2.PdfTextPage) -> _Fonts:
+    """The name of the font of the letter with an index."""
     raw, name, flags = text.raw, ctypes.create_string_buffer(64), ctypes.c_int()
     pointer = ctypes.byref(flags)
+
+    def font_of(index: int) -> bytes:
+        pdfium.FPDFText_GetFontInfo(raw, index, name, 64, pointer)
+        return name.value
+
+    return font_of
+
+
+def _weight_reader(text: pypdfium2.PdfTextPage, bold_weight: float, font_of: _Fonts) -> Callable[[int], bool]:
+    """Whether the letter with an index is bold, by its font's name or weight."""
+    raw = text.raw
     known: dict[bytes, bool] = {}
 
     def is_bold(index: int) -> bool:
-        pdfium.FPDFText_GetFontInfo(raw, index, name, 64, pointer)
-        font = name.value
+        font = font_of(index)
         if font not in known:
             weight = pdfium.FPDFText_GetFontWeight(raw, index)
             known[font] = weight >= bold_weight or _BOLD.search(font.decode("latin-1")) is not None

@@ -43,20 +43,26 @@ class Row(NamedTuple):
 
 
 def join_printed(printed: Sequence[Sequence[Span]]) -> list[list[Span]]:
-    """Lines that go on at the same height, as after an exponent, are one."""
+    """Lines that go on at the same height, as after an exponent or the mark of a note, are one."""
     lines: list[list[Span]] = []
     for spans in printed:
         before = lines[-1][-1] if lines else None
         first = spans[0]
         if (
             before is not None
-            and abs(lines[-1][0].bottom - first.bottom) < 0.3 * first.height
+            and (abs(lines[-1][0].bottom - first.bottom) < 0.3 * first.height or _is_beside(before, first))
             and -0.2 < (first.left - before.right) / first.height < CELL_GAP
         ):
             lines[-1] += spans
         else:
             lines.append(list(spans))
     return lines
+
+
+def _is_beside(before: Span, first: Span) -> bool:
+    """Whether what begins with the raised mark of a note stands in the line before it."""
+    shared = min(before.top, first.top) - max(before.bottom, first.bottom)
+    return shared > 0.5 * min(before.height, first.height)
 
 
 def make_row(spans: Sequence[Span]) -> Row:

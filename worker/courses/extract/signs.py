@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 _RAISED = str.maketrans("0123456789+-−n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻ⁿ")
 _RAISABLE = re.compile(r"[0-9+−-]+n?|n")
@@ -18,6 +19,8 @@ _SYMBOL_HIGH = dict(
 ) | {0xBC: "…", 0xD6: "√", 0xD8: "¬", 0xDB: "⇔", 0xDC: "⇐", 0xDD: "⇑", 0xDE: "⇒", 0xDF: "⇓", 0xE5: "∑"}
 _WINGDINGS = {0xDF: "←", 0xE0: "→", 0xE1: "↑", 0xE2: "↓", 0xE8: "→", 0xF0: "⇒", 0xFC: "✓", 0xFB: "✗"}
 _PRIVATE = re.compile("[\uf020-\uf0ff]")
+_PIECES = re.compile("[\uf8e5-\uf8fe]")  # of brackets that are higher than a line, in Adobe's Symbol
+_STRUCK = re.compile("\u0338 ?([=<>≤≥≡∼∈⊂⊃])")  # TeX prints the stroke of ≠ before its sign
 
 
 def raise_digits(text: str) -> str:
@@ -37,7 +40,10 @@ def read_symbol(code: int, font: str = "Symbol") -> str:
 
 def restore_symbols(text: str) -> str:
     """Private-use characters, as symbol fonts leave them in a text, into the signs they show. The first is a bullet."""
+    if "\u0338" in text:
+        text = _STRUCK.sub(lambda m: unicodedata.normalize("NFC", m[1] + "\u0338"), text)
     if not _PRIVATE.search(text):
-        return text
+        return _PIECES.sub(" ", text)
+    text = _PIECES.sub(" ", text)
     first = len(text) - len(text.lstrip())
     return _PRIVATE.sub(lambda m: "•" if m.start() == first else read_symbol(ord(m[0])), text)

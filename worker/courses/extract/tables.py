@@ -9,6 +9,8 @@ from itertools import groupby
 
 from worker.courses.extract.rows import Row
 
+MANY_GAPS = 4  # columns whose gaps are all the same are rare
+ALIGNED = 3  # points
 MAX_CELL_LINES = 12
 MAX_WRAPPED = 3  # lines of one cell below those of a row
 _LEADERS = re.compile(r"(?:\.\s?){4,}|(?:·\s?){4,}")
@@ -118,7 +120,8 @@ def _tabular_groups(found: Sequence[Sequence[Sequence[Row]]]) -> Iterator[list[R
     for number, row in enumerate(found):
         neighbours = [found[i] for i in (number - 1, number + 1) if 0 <= i < len(found)]
         is_table = len(row) > 1 and any(
-            len(other) > 1 and abs(other[0][0].left - row[0][0].left) < row[0][0].height for other in neighbours
+            len(other) > 1 and abs(other[0][0].left - row[0][0].left) < row[0][0].height and _are_aligned(row, other)
+            for other in neighbours
         )
         if not is_table:
             yield [line for cell in row for line in cell]
@@ -174,7 +177,13 @@ def _has_cells(row: Row) -> bool:
     """Whether the gaps of a line part cells: not those of contents, nor the one after a number or a bullet."""
     if len(row.cells) == 2 and _ENUMERATOR.fullmatch(row.cells[0]) and not row.cells[1][0].isdigit():
         return False
-    return len(row.cells) > 1 and not any(_LEADERS.search(cell) for cell in row.cells)
+    return len(row.cells) > 1 and not any(_LEADERS.search(cell) for cell in row.cells) and not _is_stretched(row)
+
+
+def _is_stretched(row: Row) -> bool:
+    """Whether a line of text was drawn out to the width of its column: the gaps between its words are all the same."""
+    gaps = [left - right for left, right in zip(row.lefts[1:], row.rights[:-1], strict=True)]
+    return len(gaps) >= MANY_GAPS and max(gaps) - min(gaps) < 0.1 * row.height
 
 
 def _are_rows(above: Row, below: Row, distance: int) -> bool:
@@ -182,8 +191,27 @@ def _are_rows(above: Row, below: Row, distance: int) -> bool:
     return (
         abs(len(above.cells) - len(below.cells)) <= 1
         and 0 < above.bottom - below.bottom < 4 * above.height * distance
-        and (distance == 1 or any(abs(a - b) < 3 for a in above.lefts[1:] for b in below.lefts[1:]))
+        and _share_column(above, below, is_near=distance == 1)
     )
+
+
+def _share_column(above: Row, below: Row, *, is_near: bool) -> bool:
+    """Whether a column but the first begins at one place; of lines that are neighbours, ends or stands around one."""
+    if any(abs(a - b) < ALIGNED for a in above.lefts[1:] for b in below.lefts[1:]):
+        return True
+    cells = [list(zip(row.lefts, row.rights, strict=True))[1:] for row in (above, below)]
+    return is_near and any(_is_column(a, b) for a in cells[0] for b in cells[1])
+
+
+def _are_aligned(row: Sequence[Sequence[Row]], other: Sequence[Sequence[Row]]) -> bool:
+    """Whether two rows of cells, each of some lines, have a column but the first in common."""
+    cells = [[(cell[0].left, cell[0].right) for cell in cells[1:]] for cells in (row, other)]
+    return any(_is_column(a, b) for a in cells[0] for b in cells[1])
+
+
+def _is_column(a: tuple[float, float], b: tuple[float, float]) -> bool:
+    """Whether two cells, by their left and right, begin or end at one place, or stand around one."""
+    return min(abs(a[0] - b[0]), abs(a[1] - b[1]), abs(a[0] + a[1] - b[0] - b[1]) / 2) < ALIGNED
 
 
 def _column_of(row: Row, above: Row) -> int | None:

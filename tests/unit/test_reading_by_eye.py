@@ -1,0 +1,409 @@
+"""What 160 passages read beside their pages showed to be broken: each kind as a small document."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.support.pdfs import Placed, make_placed_pdf
+from worker.courses.chunk import MAX_CHARACTERS, chunk_document
+from worker.courses.chunk.paragraphs import Piece, read_pieces
+from worker.courses.document import Chunk, ExtractedDocument, Line, Page
+from worker.courses.extract import extract_document
+from worker.courses.extract.layout import arrange
+from worker.courses.extract.rows import Span
+from worker.courses.extract.signs import restore_symbols
+
+BODY = (
+    "La fièvre dépasse souvent 38,5 °C chez le nourrisson de moins de trois mois, et",
+    "impose deux hémocultures avant toute antibiothérapie, quelle que soit la saison.",
+)
+
+
+def chunks(data: bytes, name: str = "a.pdf") -> tuple[Chunk, ...]:
+    return chunk_document(extract_document(Path(name), data))
+
+
+def text(data: bytes, name: str = "a.pdf") -> str:
+    return "\n".join(chunk.text for chunk in chunks(data, name))
+
+
+def typeset(*pages: Sequence[str | Line]) -> ExtractedDocument:
+    return ExtractedDocument(
+        tuple(
+            Page(number, tuple(line if isinstance(line, Line) else Line(line) for line in lines))
+            for number, lines in enumerate(pages, start=1)
+        ),
+        is_typeset=True,
+    )
+
+
+def headings(*pages: Sequence[str | Line]) -> list[str]:
+    return [piece.text for piece in read_pieces(typeset(*pages)) if piece.is_heading]
+
+
+def passage(*lines: str | Line) -> str:
+    return "\n".join(chunk.text for chunk in chunk_document(typeset(lines)))
+
+
+def column(left: float, top: float, lines: Sequence[str], *, size: float = 9, bold: bool = False) -> list[Placed]:
+    return [(left, top - 12 * number, size, line, bold) for number, line in enumerate(lines)]
+
+
+def body(mark: str) -> list[str | Line]:
+    """Lines that stand on no other page, more than a header or footer has."""
+    return [f"{line} {mark}{part}x" for part in "abc" for line in BODY]
+
+
+def bold(text: str) -> Line:
+    return Line(text, is_bold=True)
+
+
+def large(text: str) -> Line:
+    return Line(text, size=1.4, is_bold=True)
+
+
+# --- words ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("lines", "whole"),
+    [
+        (["Voir https://www.", "has-sante.fr/guide pour la suite."], "https://www.has-sante.fr/guide"),
+        (["Voir https://", "www.has-sante.fr/guide pour la suite."], "https://www.has-sante.fr/guide"),
+        (["Voir (https://www.has-sante.fr/", "guides/2021) pour la suite."], "https://www.has-sante.fr/guides/2021)"),
+        (["Voir https://archive.org/web/http://news.", "lily.net/?a=1 ensuite."], "http://news.lily.net/?a=1"),
+        (["Écrire à centre@chu.", "tours.fr avant le départ."], "centre@chu.tours.fr"),
+        (["Le fichier modele.", "docx est joint."], "modele.docx est joint"),
+        (["Le fichier sources.list est lu. Dans sources.", "list, tout est dit."], "Dans sources.list, tout"),
+        (["Voir https://www.has-sante.fr.", "Ensuite, prescrire."], "https://www.has-sante.fr. Ensuite"),
+        (["Le patient va mieux.", "lundi, il sort."], "mieux. lundi"),
+    ],
+)
+def test_an_address_that_goes_on_in_the_next_line_is_whole(lines: list[str], whole: str) -> None:
+    assert whole in passage(*lines).replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    ("printed", "read"), [("A \u0338= B", "A ≠ B"), ("\uf8ee 3 \uf8f9", "  3  "), ("x = y", "x = y")]
+)
+def test_signs_that_print_takes_apart_are_whole(printed: str, read: str) -> None:
+    assert restore_symbols(printed) == read
+
+
+def in_font(name: bytes, lines: Sequence[Placed]) -> bytes:
+    """A page whose bold texts are set in another font."""
+    pdf = make_placed_pdf([lines])
+    assert len(name) <= len(b"Helvetica-Bold")
+    return pdf.replace(b"/Helvetica-Bold", b"/" + name.ljust(len(b"Helvetica-Bold")))
+
+
+def test_brackets_of_texs_font_of_signs_are_no_letters() -> None:
+    dose: list[Placed] = [(40, 700, 9, "Prendre", False), (78, 700, 9, "h", True), (83, 700, 9, "dose", False)]
+    page = [*dose, (102.5, 700, 9, "i", True), (108, 700, 9, "par jour, ici et hier aussi.", False)]
+    assert "⟨dose⟩ par jour, ici et hier aussi" in text(in_font(b"CMSY10", [*page, *column(40, 680, BODY)]))
+    assert "⟨" not in text(in_font(b"Arial", [*page, *column(40, 680, BODY)]))
+
+
+def test_notes_of_a_score_are_no_letters() -> None:
+    page = [*column(40, 700, BODY), *column(60, 640, ["hhh N h"], bold=True), *column(40, 600, ["Ensuite, on chante."])]
+    assert "hhh" not in text(in_font(b"Emmentaler-20", page))
+    assert "Ensuite, on chante." in text(in_font(b"Emmentaler-20", page))
+
+
+# --- sentences ------------------------------------------------------------------------------------------------------
+
+
+def test_the_raised_mark_of_a_note_does_not_break_its_line() -> None:
+    printed = [
+        [Span("police au codage T1 et au format « type 1 »", 89, 314, 587, 598)],
+        [Span("30. C’est pourquoi ont été récemment", 316, 506, 592, 600)],
+        [Span("dessinées les polices de caractères que voici, qui sont conformes.", 89, 506, 573, 584)],
+    ]
+    assert [line.text for line in arrange(printed) if line.text] == [
+        "police au codage T1 et au format « type 1 » 30. C’est pourquoi ont été récemment",
+        "dessinées les polices de caractères que voici, qui sont conformes.",
+    ]
+
+
+def test_names_of_options_are_not_sentences_that_go_on_below() -> None:
+    read = passage(
+        "amoxicilline (défaut : 1 g)",
+        "",
+        "Dose de la première prise.",
+        "",
+        "gentamicine (défaut : 3 mg)",
+        "",
+        "Dose du jour.",
+    )
+    assert read.split("\n") == [
+        "amoxicilline (défaut : 1 g)",
+        "Dose de la première prise.",
+        "gentamicine (défaut : 3 mg)",
+        "Dose du jour.",
+    ]
+
+
+def test_a_caption_does_not_go_on_in_the_paragraph_below_it() -> None:
+    read = passage(
+        "Tableau 1 – Les formes de la maladie et leurs traitements",
+        "",
+        bold("2.2 Formes"),
+        "",
+        "adulte et enfant diffèrent par leur dose, et le vieillard aussi.",
+        "",
+        *BODY,
+    )
+    assert "leurs traitements\n2.2 Formes\nadulte et enfant" in read
+
+
+def test_a_dash_that_opens_what_a_second_one_closes_begins_no_item() -> None:
+    read = passage(
+        "Le traitement permet de couvrir toutes les formes que l'on rencontre chez l'enfant",
+        "– notamment les plus graves – et de rendre les autres bénignes.",
+    )
+    assert "chez l'enfant – notamment les plus graves – et de rendre" in read
+    assert "suivantes\n– la fièvre" in passage("On recherche les formes suivantes", "– la fièvre", "– la toux")
+
+
+def test_the_first_line_of_a_paragraph_that_is_indented_goes_on_below() -> None:
+    lines: list[Placed] = [
+        (
+            52,
+            700,
+            9,
+            "L'examen cherche les signes qui sont dits plus haut, et que l'on cite encore une fois ici.",
+            False,
+        ),
+        (
+            40,
+            688,
+            9,
+            "puis ceux que la famille rapporte, dans l'ordre où ils sont venus au cours de la nuit d'hier",
+            False,
+        ),
+    ]
+    assert "ici. puis ceux" in text(make_placed_pdf([[*lines, *column(40, 676, BODY)]]))
+
+
+def test_what_stands_in_the_margin_is_read_before_its_paragraph() -> None:
+    lines = [
+        "Le traitement repose d'abord sur la compression, que l'on garde six mois, puis sur",
+        "les anticoagulants, dont la dose dépend du poids et de la fonction rénale, et que l'on",
+        "arrête au bout de trois mois si aucun facteur ne persiste, sauf chez la femme enceinte",
+        "où ils se donnent jusqu'au terme, et encore six semaines après lui quoi qu'il advienne.",
+    ]
+    page = column(120, 700, lines)
+    page.insert(2, (40, 688, 9, "Anticoagulants", False))
+    read = text(make_placed_pdf([[*page, *column(120, 640, [*BODY, *lines])]]))
+    assert "puis sur les anticoagulants, dont" in read
+    assert read.startswith("Anticoagulants\nLe traitement")
+
+
+# --- tables ---------------------------------------------------------------------------------------------------------
+
+
+def test_lines_that_pictures_stand_in_are_no_rows() -> None:
+    def line(left: float, bottom: float, gap: float) -> list[Placed]:
+        return [
+            (40, bottom, 9, "La touche que l'on presse", False),
+            (left, bottom, 6, "2nde", False),
+            (left + gap, bottom, 9, "donne la fonction qui y est dite", False),
+        ]
+
+    read = text(make_placed_pdf([[*line(165, 700, 31), *line(172, 688, 37), *column(40, 676, BODY)]]))
+    assert " | " not in read
+
+
+def test_a_line_that_is_drawn_out_is_no_row() -> None:
+    def line(words: str, bottom: float, gap: float) -> list[Span]:
+        return [
+            Span(word, 40 + n * (30 + gap), 70 + n * (30 + gap), bottom, bottom + 9)
+            for n, word in enumerate(words.split())
+        ]
+
+    printed = [line("Les tests faits hier soir", 700, 20), line("sont donc dits tous bons", 688, 20)]
+    assert not any(row.is_row for row in arrange(printed))
+
+
+def test_a_table_of_contents_is_not_lost_for_its_leaders() -> None:
+    lines = [f"{n}.1 Signes {'. ' * 60}{n}" for n in range(1, 9)]
+    assert "3.1 Signes" in text(make_placed_pdf([column(40, 700, lines), column(40, 700, BODY * 4)]))
+
+
+# --- headings -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("title", ["5 Les signes", "6 Ce que dit l'examen", "7 L'évolution", "8 En pratique"])
+def test_a_number_before_a_short_word_numbers_a_heading(title: str) -> None:
+    assert headings([bold(title), "", *BODY]) == [title]
+
+
+@pytest.mark.parametrize("line", ["5 UI par jour", "10 Gy en séances", "3 MUI matin et soir"])
+def test_a_measure_in_bold_is_no_heading(line: str) -> None:
+    assert headings([bold(line), "", *BODY]) == []
+
+
+def test_a_number_in_its_order_numbers_a_heading_whatever_follows_it() -> None:
+    titles = ["6.5 Formes de l'adulte", "6.6 p53 et cancers", "6.7 Formes de l'enfant"]
+    lines: list[str | Line] = [part for title in titles for part in (large(title), "", *BODY, "")]
+    assert headings(lines) == titles
+    assert headings([large("2.5 mg matin et soir"), "", *BODY]) == []
+
+
+def test_a_heading_below_a_table_of_contents_is_one() -> None:
+    contents: list[str | Line] = [Line(f"{n} Signes et formes …{n}") for n in range(1, 7)]
+    found = headings([large("Table des matières"), "", *contents, bold("Index 16"), "", large("1 Signes"), "", *BODY])
+    assert found == ["Table des matières", "1 Signes"]
+
+
+def test_the_number_of_a_chapter_stands_in_one_with_its_title() -> None:
+    page: list[str | Line] = [bold("Chapitre 3"), "", large("Insuffisance cardiaque"), "", *BODY]
+    assert headings(page) == ["Chapitre 3 Insuffisance cardiaque"]
+    assert headings([large("4"), "", large("Diagnostic positif"), "", *BODY]) == ["4 Diagnostic positif"]
+
+
+def test_a_large_title_that_begins_with_the_pages_number_is_no_header() -> None:
+    def page(number: int) -> list[str | Line]:
+        return [f"{number} Cours de cardiologie", "", *(f"{one} {number}a" for one in BODY)]
+
+    pages = [page(number) for number in range(1, 9)]
+    pages[2][:1] = [large("3 Traitement")]
+    assert "3 Traitement" in headings(*pages)
+
+
+def test_what_stands_over_each_box_is_no_heading() -> None:
+    def page(number: int) -> list[str | Line]:
+        return [
+            *body(f"{number}a"),
+            "",
+            bold("Calcul"),
+            "",
+            *body(f"{number}b"),
+            "",
+            bold("Calcul"),
+            "",
+            *body(f"{number}c"),
+        ]
+
+    assert headings([large("Le score de Wells"), "", *body("a")], *(page(number) for number in range(2, 6))) == [
+        "Le score de Wells"
+    ]
+    once = [bold("Calcul"), "", *body("b")]
+    assert headings([large("Le score de Wells"), "", *body("a")], once) == ["Le score de Wells", "Calcul"]
+
+
+def test_beside_numbered_sections_a_word_in_bold_is_no_heading() -> None:
+    def page(n: int, m: int) -> list[str | Line]:
+        return [*body(f"{n}{m}a"), "", bold(f"{n}.{m} Formes {n} et {m}"), "", *body(f"{n}{m}b")]
+
+    pages = [page(n, m) for n in (1, 2) for m in (1, 2, 3)]
+    pages[1] += ["", bold("Bonjour le monde"), "", *BODY]
+    found = headings(*pages)
+    assert "Bonjour le monde" not in found
+    assert len(found) == 6
+    assert "Conclusion" in headings(*pages, [bold("Conclusion"), "", *BODY])
+
+
+def test_a_numbered_title_in_capitals_is_a_heading_though_its_text_follows() -> None:
+    lines: list[str | Line] = [large("Cours"), "", "II. TRAITEMENT", *BODY, "", "III. SUIVI", *BODY]
+    assert headings(lines) == ["Cours", "II. TRAITEMENT", "III. SUIVI"]
+
+
+def test_the_title_of_a_numbered_box_is_no_heading() -> None:
+    assert headings([bold("Remarque 3 – Formes rares"), "", *BODY, "", bold("Traitement"), "", *BODY]) == ["Traitement"]
+
+
+def test_a_large_heading_of_two_lines_is_whole() -> None:
+    title: list[Placed] = [
+        (40, 700, 14, "4.1 Sur quels arguments repose le diag-", True),
+        (40, 682, 14, "nostic de la maladie chez l'enfant", True),
+    ]
+    found = chunks(make_placed_pdf([[*title, *column(40, 650, BODY * 3)]]))
+    assert found[0].heading == "4.1 Sur quels arguments repose le diagnostic de la maladie chez l'enfant"
+
+
+# --- web pages ------------------------------------------------------------------------------------------------------
+
+
+def html(body: str) -> str:
+    return text(f"<html><body>{body}</body></html>".encode(), "a.html")
+
+
+def test_lines_that_were_typed_as_they_are_stay_lines() -> None:
+    typed = "<pre>NFS  Hb 9,2 g/dL\n<b>Plq</b>  80 G/L\n\nTP 60 %</pre><p>Le bilan\nest prélevé.</p>"
+    assert html(typed) == "NFS Hb 9,2 g/dL\nPlq 80 G/L\nTP 60 %\nLe bilan est prélevé."
+
+
+def test_a_row_of_arrows_to_other_pages_is_left_out() -> None:
+    icon = '<td><a href="b.html"><img src="next.png" alt="Suite"></a></td>'
+    arrows = f"<table><tr>{icon * 3}<td><b>La toux</b></td></tr></table>"
+    assert (
+        html(f"{arrows}<h1>La toux</h1><p>Elle dure.</p>{arrows}<address>Écrire au service</address>")
+        == "La toux\nElle dure."
+    )
+    shown = '<td><a href="ecg.png"><img src="ecg-small.png"></a></td>'
+    assert "Deux ECG" in html(f"<table><tr>{shown * 2}<td>Deux ECG</td></tr></table><p>Ils diffèrent.</p>")
+
+
+def test_a_picture_before_a_row_is_no_cell() -> None:
+    icon = '<td rowspan="2"><img src="note.png" alt="Note"></td>'
+    box = f"<table><tr>{icon}<th>À retenir</th></tr><tr><td>Boire.</td></tr></table>"
+    assert html(f"<p>La toux.</p>{box}") == "La toux.\nÀ retenir\nBoire."
+
+
+# --- work -----------------------------------------------------------------------------------------------------------
+
+
+def written(work: Callable[[], object]) -> int:
+    """The characters of all texts that the functions of the chunker give back while something works."""
+    count = 0
+
+    def note(_frame: object, event: str, result: object) -> None:
+        nonlocal count
+        if event == "return":
+            given = result if isinstance(result, tuple | list) else (result,)
+            count += sum(
+                len(one.text if isinstance(one, Piece) else one) for one in given[:3] if isinstance(one, Piece | str)
+            )
+
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize("end", ["", "-"])
+def test_a_sentence_over_many_paragraphs_is_copied_once(end: str) -> None:
+    def document(count: int) -> ExtractedDocument:
+        line = "une phrase qui ne finit pas et que rien ne ferme au bout de cette ligne"
+        return typeset([part for _ in range(count) for part in (line + end, "")])
+
+    few, many = (written(lambda count=count: read_pieces(document(count))) for count in (200, 800))  # type: ignore[misc]
+    assert many < 5 * few
+
+
+def test_passages_are_filled_in_steps_that_grow_with_their_pieces() -> None:
+    def steps(count: int) -> int:
+        document = ExtractedDocument((Page(None, tuple(Line("a") for _ in range(count))),))
+        taken = 0
+
+        def note(_frame: object, _event: str, _argument: object) -> None:
+            nonlocal taken
+            taken += 1
+
+        sys.setprofile(note)
+        try:
+            found = chunk_document(document)
+        finally:
+            sys.setprofile(None)
+        assert all(len(chunk.text) <= MAX_CHARACTERS for chunk in found)
+        return taken
+
+    # A passage holds 600 pieces of one letter: counted anew for each of them it takes thousands of steps for each.
+    assert steps(1200) < 300 * 1200
