@@ -14,6 +14,7 @@ from worker.courses.chunk.paragraphs import Piece, read_pieces
 from worker.courses.document import Chunk, ExtractedDocument, Line, Page
 from worker.courses.extract import extract_document
 from worker.courses.extract.layout import arrange
+from worker.courses.extract.pdf import split_spans
 from worker.courses.extract.rows import Span
 from worker.courses.extract.signs import restore_symbols
 
@@ -79,6 +80,7 @@ def large(text: str) -> Line:
         (["Écrire à centre@chu.", "tours.fr avant le départ."], "centre@chu.tours.fr"),
         (["Le fichier modele.", "docx est joint."], "modele.docx est joint"),
         (["Le fichier sources.list est lu. Dans sources.", "list, tout est dit."], "Dans sources.list, tout"),
+        (["Voir https://www.has-sante.fr/-", "guides pour la suite."], "https://www.has-sante.fr/guides pour"),
         (["Voir https://www.has-sante.fr.", "Ensuite, prescrire."], "https://www.has-sante.fr. Ensuite"),
         (["Le patient va mieux.", "lundi, il sort."], "mieux. lundi"),
     ],
@@ -88,7 +90,14 @@ def test_an_address_that_goes_on_in_the_next_line_is_whole(lines: list[str], who
 
 
 @pytest.mark.parametrize(
-    ("printed", "read"), [("A \u0338= B", "A ≠ B"), ("\uf8ee 3 \uf8f9", "  3  "), ("x = y", "x = y")]
+    ("printed", "read"),
+    [
+        ("A \u0338= B", "A ≠ B"),
+        ("\uf735 Buts", "5 Buts"),
+        ("\uf761\uf762", "AB"),
+        ("\uf8ee 3 \uf8f9", "  3  "),
+        ("x = y", "x = y"),
+    ],
 )
 def test_signs_that_print_takes_apart_are_whole(printed: str, read: str) -> None:
     assert restore_symbols(printed) == read
@@ -106,6 +115,12 @@ def test_brackets_of_texs_font_of_signs_are_no_letters() -> None:
     page = [*dose, (102.5, 700, 9, "i", True), (108, 700, 9, "par jour, ici et hier aussi.", False)]
     assert "⟨dose⟩ par jour, ici et hier aussi" in text(in_font(b"CMSY10", [*page, *column(40, 680, BODY)]))
     assert "⟨" not in text(in_font(b"Arial", [*page, *column(40, 680, BODY)]))
+
+
+def test_joined_letters_where_others_have_spaces_are_letters() -> None:
+    line = "Il su\x1et de dé\x1cnir la dose."
+    read = split_spans(line, 0, len(line), lambda at: (5.0 * at, 5.0 * at + 5, 0, 9), lambda _at: b"Times")
+    assert [span.text for span in read] == [line]
 
 
 def test_notes_of_a_score_are_no_letters() -> None:
@@ -218,6 +233,30 @@ def test_lines_that_pictures_stand_in_are_no_rows() -> None:
     assert " | " not in read
 
 
+def test_lines_that_only_end_together_are_no_rows() -> None:
+    printed = [
+        [
+            Span("Entrées analogiques, dites A1 et A2 :", 40, 230, 700, 709),
+            Span("Celles-ci peuvent", 250, 330, 700, 709),
+        ],
+        [Span("mesurer toutes les tensions.", 40, 180, 688, 697), Span("La résolution est fine", 205, 330, 688, 697)],
+    ]
+    assert not any(row.is_row for row in arrange(printed))
+
+
+def test_a_cell_does_not_reach_under_the_one_at_its_left() -> None:
+    def option(name: str, right: int, bottom: float) -> list[list[Span]]:
+        return [
+            [Span(name, 57, right, bottom, bottom + 9), Span("(défaut : 1)", 450, 539, bottom, bottom + 9)],
+            [Span("Donne un nom à l’écran, pour qu’on le trouve.", 77, 539, bottom - 10, bottom - 1)],
+        ]
+
+    printed = [*option("nom=", 100, 500), *option("largeur=", 130, 480), *option("hauteur=", 131, 460)]
+    lines = [line.text for line in arrange(printed) if line.text]
+    told = "Donne un nom à l’écran, pour qu’on le trouve."
+    assert lines == [part for name in ("nom=", "largeur=", "hauteur=") for part in (f"{name} (défaut : 1)", told)]
+
+
 def test_a_line_that_is_drawn_out_is_no_row() -> None:
     def line(words: str, bottom: float, gap: float) -> list[Span]:
         return [
@@ -326,6 +365,35 @@ def test_a_large_heading_of_two_lines_is_whole() -> None:
     assert found[0].heading == "4.1 Sur quels arguments repose le diagnostic de la maladie chez l'enfant"
 
 
+# --- headers --------------------------------------------------------------------------------------------------------
+
+
+def test_a_header_that_stands_apart_on_most_pages_is_gone_whatever_it_says() -> None:
+    def page(number: int) -> list[Placed]:
+        header: list[Placed] = [(40, 796, 9, f"CHAPITRE {'I' * number} FORMES {'AB' * number}", False)]
+        return [*header, *column(40, 754, [f"{line} {'x' * number}" for line in BODY * 3])]
+
+    pages = [page(number) for number in range(1, 13)]
+    pages[4][:1] = [(40, 796, 9, "Chapitre 5", False)]
+    read = text(make_placed_pdf(pages))
+    assert "CHAPITRE" not in read
+    assert "Chapitre 5" in read
+    assert read.count("La fièvre dépasse") == 36
+
+
+def test_text_at_the_head_of_all_pages_is_no_header() -> None:
+    pages = [column(40, 796, [f"{line} {'x' * number}" for line in BODY * 3]) for number in range(1, 13)]
+    assert text(make_placed_pdf(pages)).count("La fièvre dépasse") == 36
+
+
+def test_a_page_number_alone_at_the_foot_of_a_chapters_first_page_is_gone() -> None:
+    def page(number: int) -> list[str | Line]:
+        lines = body(f"{number}y")
+        return [*lines, "", str(number + 16)] if number == 1 else [f"CAUCHY {number + 16}", "", *lines]
+
+    assert "17" not in "".join(piece.text for piece in read_pieces(typeset(*(page(number) for number in range(1, 6)))))
+
+
 # --- web pages ------------------------------------------------------------------------------------------------------
 
 
@@ -347,6 +415,14 @@ def test_a_row_of_arrows_to_other_pages_is_left_out() -> None:
     )
     shown = '<td><a href="ecg.png"><img src="ecg-small.png"></a></td>'
     assert "Deux ECG" in html(f"<table><tr>{shown * 2}<td>Deux ECG</td></tr></table><p>Ils diffèrent.</p>")
+
+
+def test_what_is_clicked_on_around_a_page_is_left_out() -> None:
+    header = '<header><a href="i.html">Aide</a><button>Module</button></header>'
+    panel = '<aside><input type="search"><label>Contenu</label></aside>'
+    assert (
+        html(f"{header}{panel}<h1>La toux</h1><p>Elle dure.</p><aside>Boire.</aside>") == "La toux\nElle dure.\nBoire."
+    )
 
 
 def test_a_picture_before_a_row_is_no_cell() -> None:

@@ -8,6 +8,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
+from worker.courses.chunk.sections import CHAPTER
 from worker.courses.document import Line, Page
 
 # A running line is where readers do not look: among the first or last lines of a page.
@@ -16,6 +17,7 @@ SHORT = 80  # characters; a full line of text is longer
 LONGEST_COUNTING = 120  # of a line with a section's name and the page's number
 REPEATED_SHARE = 0.4  # of the pages; right and left pages often have headers of their own
 REPEATED_PAGES = 3
+MANY_PAGES, APART_SHARE, APART_ALWAYS = 8, 0.6, 0.9  # of pages that begin or end with a line that stands apart
 LARGEST = 1.12  # times the body's letters
 NEAR_PAGES = 4  # before and after: a chapter's header stands on its own pages alone
 
@@ -69,13 +71,14 @@ class _RunningLines:
         number = _PAGE_NUMBER.fullmatch(text)
         keys = _running_keys(text, index)
         if number is not None:
-            told = number["page"] or number["of"] or int(number["number"]) == index + 1
+            told = number["page"] or number["of"] or int(number["number"]) - index in {1, *self._ahead}
             return bool(told) or any(len(self._places[key]) > 1 for key in keys[1:]) or self._counts_on(number, index)
         if self._names_its_section(line, index) or self._is_in_band(line):
             return True
         if any(self._recurs(self._places[key], index) for key in keys):
             return len(text) <= SHORT or self._is_single(index, text)
-        return line.size < LARGEST and self._counts_pages(text, index)
+        is_title = line.size >= LARGEST and not text[-1].isdigit()
+        return not is_title and self._counts_pages(text, index)
 
     def _is_single(self, index: int, text: str) -> bool:
         """Whether a page holds a line once: what a page says again and again is its text."""
@@ -91,7 +94,25 @@ class _RunningLines:
             for line in (page.lines[number] for number in _edges(page)):
                 if _is_plain(line) and self._is_repeated(line.text, index):
                     sizes[round(line.foot)].append(line.size)
-        return {place: max(told) for place, told in sizes.items() if len(told) >= enough}
+        bands = {place: max(told) for place, told in sizes.items() if len(told) >= enough}
+        return self._bands_apart() | bands
+
+    def _bands_apart(self) -> dict[int, float]:
+        """Where most pages begin or end with a line that stands apart from their text: the text itself does not."""
+        apart: dict[int, list[float]] = defaultdict(list)
+        all_lines: Counter[int] = Counter()
+        for page in self._pages:
+            for lines in (page.lines, page.lines[::-1]):
+                outer, following = (*lines[:2], Line(""), Line(""))[:2]
+                all_lines[round(outer.foot)] += 1
+                if _is_plain(outer) and not following.text:
+                    apart[round(outer.foot)].append(outer.size)
+        enough = max(MANY_PAGES, APART_SHARE * self._count)
+        return {
+            place: max(told)
+            for place, told in apart.items()
+            if len(told) >= max(enough, APART_ALWAYS * all_lines[place])
+        }
 
     def _is_repeated(self, text: str, index: int) -> bool:
         if _PAGE_NUMBER.fullmatch(text) is None and self._counts_pages(text, index):
@@ -99,7 +120,7 @@ class _RunningLines:
         return any(self._recurs(self._places[key], index) for key in _running_keys(text, index))
 
     def _is_in_band(self, line: Line) -> bool:
-        if not _is_plain(line) or len(line.text) > LONGEST_COUNTING:
+        if not _is_plain(line) or len(line.text) > LONGEST_COUNTING or CHAPTER.fullmatch(line.text):
             return False
         return any(line.size <= self._bands.get(round(line.foot) + step, 0.0) + 0.03 for step in (-1, 0, 1))
 

@@ -23,7 +23,7 @@ NUMBERED = re.compile(
 TITLED = re.compile(r"(?:chapitre|partie|annexe|item|section|leçon|cours)\s+(?:n°\s*)?[\dIVX]", re.IGNORECASE)
 _SECTION = re.compile(r"(\d{1,2}(?:\.\d{1,2})*)\.?\s+\S")
 _APPENDED = re.compile(r"[A-Z](?:\.\d{1,2})+\.?\s")
-_CHAPTER = re.compile(
+CHAPTER = re.compile(
     r"(?:chapitre|chapter|partie|module|leçon|cours|section|annexe)\s+(?:n°\s*)?(?:\d{1,3}|[IVXLC]{1,5}|[A-H])\s*[.:–—-]?"
     r"|(?:\d{1,2}|[IVX]{1,5})[.)]?",
     re.IGNORECASE,
@@ -86,12 +86,12 @@ def with_chapters(lines: Sequence[Line]) -> Iterator[Line]:
     for line in lines:
         if label is not None and line.text:
             names = (label.text[:1].isalpha() and len(label.text.split()) > 1) or (is_larger(label) and is_larger(line))
-            if names and line.is_heading and not read_number(line.text) and not _CHAPTER.fullmatch(line.text):
+            if names and line.is_heading and not read_number(line.text) and not CHAPTER.fullmatch(line.text):
                 yield replace(line, text=f"{label.text} {line.text}")
             else:
                 yield from (label, Line(""), line)
             label = None
-        elif label is None and stands_out(line) and _CHAPTER.fullmatch(line.text):
+        elif label is None and stands_out(line) and CHAPTER.fullmatch(line.text):
             label = line
         elif label is None:
             yield line

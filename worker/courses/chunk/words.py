@@ -16,7 +16,7 @@ _CUT_WORD = re.compile(
 _LOOSE_CUT = re.compile(r"(?<![^\W\d_-])([^\W\d_]{2,})[-\u2010\ufffe\x02] ([^\W\d_]{2,})")
 
 # What breaks at the end of a line only after a sign, and what no sentence begins with after it.
-_ADDRESS = re.compile(r"(?:https?://|www\.)\S*[/?=&_%#~]|https?://|www\.")
+_ADDRESS = re.compile(r"(?:https?://|www\.)\S*(?:[/?=&_%#~]|/-)|https?://|www\.")
 _HALF_A_HOST = re.compile(r"(?:https?://|www\.)\S*\.|[\w.-]+@[\w.-]*\.")
 _GOES_ON, _HOST_GOES_ON = re.compile(r"[a-z\d]"), re.compile(r"[a-z\d-]+[./]")
 _FILE = re.compile(r"[\w-]+\.")
@@ -76,6 +76,8 @@ class Spelling:
         parts, word = [lines[0]], _last_word("", lines[0])
         for line in lines[1:]:
             goes_on = (_goes_on(word, line)) or self._is_file(word, line)
+            if goes_on and word.endswith("/-"):
+                parts[-1] = parts[-1][:-1]  # print put the hyphen there
             parts.append(line if goes_on else f"\n{line}")
             word = _last_word(word if goes_on else "", line)
         return "".join(parts)

@@ -59,6 +59,7 @@ _NAVIGATION = re.compile(
 _ROLES = frozenset(("navigation", "contentinfo", "search", "banner"))
 _CONTAINERS = frozenset(("div", "ul", "ol", "dl", "table", "section", "aside", "header", "p", "span"))
 MIN_LINKS = 4  # of a list that is nothing else
+MAX_PANEL = 200  # characters around a page that are no text of it
 MIN_ICONS, MAX_BESIDE_ICONS = 2, 100  # links that are pictures, and characters beside them
 MIN_CELLS = 2
 MAX_ROW = 900  # characters; a row that is longer lays out a page
@@ -117,7 +118,11 @@ def _navigation(root: html.HtmlElement) -> frozenset[html.HtmlElement]:
         if element.tag == "a" and element.get("href") is not None:
             own[1], own[2] = own[0], 1
             own[4] = int(not own[0] and _is_icon(element))
-        if element.tag in _CONTAINERS and not own[3] and (_is_named_navigation(element) or _is_links(element, own)):
+        if (
+            element.tag in _CONTAINERS
+            and not own[3]
+            and (_is_named_navigation(element) or _is_links(element, own) or _is_panel(element, own))
+        ):
             found.append(element)
         parent = element.getparent()
         if parent is not None and parent in words:
@@ -146,6 +151,14 @@ def _is_links(element: html.HtmlElement, told: list[int]) -> bool:
     if element.tag == "table" and icons == links >= MIN_ICONS:
         return characters <= MAX_BESIDE_ICONS  # arrows to the next page and the last
     return element.tag in ("ul", "ol", "dl", "table") and links >= MIN_LINKS and linked >= 0.85 * characters
+
+
+def _is_panel(element: html.HtmlElement, told: list[int]) -> bool:
+    """Whether what stands around a page holds what is clicked on, and some words."""
+    controls = ("nav", "input", "select", "button")
+    return (
+        element.tag in ("header", "aside") and told[0] <= MAX_PANEL and next(element.iter(*controls), None) is not None
+    )
 
 
 def _is_icon(link: html.HtmlElement) -> bool:

@@ -33,9 +33,9 @@ _BOLD_WEIGHT, BOLDER = 600, 1.3  # and so many times the weight of most letters
 SAMPLED = 20  # pages, and letters of each
 _SCORE = re.compile(rb"emmentaler|feta\d|parmesan|bravura|maestro|sonata", re.IGNORECASE)  # music
 _SIGNS = re.compile(rb"(?:^|\+)CM(?:B)?SY\d|MSAM|LMMathSymbols", re.IGNORECASE)  # TeX's
-_OPENING, _CLOSING = re.compile(r"\bh(?=\w)"), re.compile(r"(?<=[^\W_])i\b")
+_OPENING, _CLOSING = re.compile(r"\bh(?=\w)|h(?=\[)"), re.compile(r"(?<=[^\W_])i\b|(?<=[\] ])i(?!\w)")
 _POWER = re.compile(r"(?<![\d.,])10 ?(\d{1,2})(?!\d)")
-_WORD = re.compile(r"\S+")
+_WORD = re.compile(r"[\S\x1c-\x1f]+")  # old fonts have joined letters where others have spaces
 # PDFium goes on with the next printed line after a hyphen at the end of one, whatever stands there: a note, a footer.
 _LINE = re.compile("[^\r\n\ufffe\x02]+[\ufffe\x02]?|[\ufffe\x02]")
 
@@ -120,7 +120,7 @@ def _printed_lines(page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage, bold_we
         bold = is_bold(first) and is_bold(last)
         # The one in between: a first letter may be set large, and marks of notes small.
         size = sorted((size_of(first), size_of((first + last) // 2), size_of(last)))[1]
-        for span in _spans(whole, start, end, box_of, lambda at: font_of(index_of(at))):
+        for span in split_spans(whole, start, end, box_of, lambda at: font_of(index_of(at))):
             span = span._replace(is_bold=bold, size=size)  # noqa: PLW2901 (as the line is set)
             place = (span.text, round(span.left / 3), round(span.bottom / 3))
             if place not in seen or len(span.text) == 1:
@@ -130,7 +130,7 @@ def _printed_lines(page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage, bold_we
             yield spans
 
 
-def _spans(whole: str, start: int, end: int, box_of: _Boxes, font_of: _Fonts) -> Iterator[Span]:
+def split_spans(whole: str, start: int, end: int, box_of: _Boxes, font_of: _Fonts) -> Iterator[Span]:
     """Stretches of words without a wide gap between them, of the line from `start` to `end`."""
     begun: int | None = None
     left = right = bottom = top = height = 0.0

@@ -19,6 +19,8 @@ _SYMBOL_HIGH = dict(
 ) | {0xBC: "…", 0xD6: "√", 0xD8: "¬", 0xDB: "⇔", 0xDC: "⇐", 0xDD: "⇑", 0xDE: "⇒", 0xDF: "⇓", 0xE5: "∑"}
 _WINGDINGS = {0xDF: "←", 0xE0: "→", 0xE1: "↑", 0xE2: "↓", 0xE8: "→", 0xF0: "⇒", 0xFC: "✓", 0xFB: "✗"}
 _PRIVATE = re.compile("[\uf020-\uf0ff]")
+_EXPERT = {0xF730 + figure: str(figure) for figure in range(10)} | {0xF761 + at: chr(0x41 + at) for at in range(26)}
+_IS_EXPERT = re.compile("[\uf730-\uf739\uf761-\uf77a]")  # Adobe's old-style figures and small capitals
 _PIECES = re.compile("[\uf8e5-\uf8fe]")  # of brackets that are higher than a line, in Adobe's Symbol
 _STRUCK = re.compile("\u0338 ?([=<>≤≥≡∼∈⊂⊃])")  # TeX prints the stroke of ≠ before its sign
 
@@ -42,6 +44,8 @@ def restore_symbols(text: str) -> str:
     """Private-use characters, as symbol fonts leave them in a text, into the signs they show. The first is a bullet."""
     if "\u0338" in text:
         text = _STRUCK.sub(lambda m: unicodedata.normalize("NFC", m[1] + "\u0338"), text)
+    if _IS_EXPERT.search(text):
+        text = text.translate(_EXPERT)
     if not _PRIVATE.search(text):
         return _PIECES.sub(" ", text)
     text = _PIECES.sub(" ", text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from itertools import groupby
 from worker.courses.extract.rows import Row
 
 MANY_GAPS = 4  # columns whose gaps are all the same are rare
+_Place = tuple[str, float, float]  # a cell's text, and where it begins and ends
 ALIGNED = 3  # points
 MAX_CELL_LINES = 12
 MAX_WRAPPED = 3  # lines of one cell below those of a row
@@ -29,6 +31,7 @@ class _Cell:
     rows: list[Row]
     left: float
     right: float
+    edge: float = -math.inf  # where the cell at its left ends, of which it cannot reach under
 
     def takes(self, row: Row) -> bool:
         last = self.rows[-1]
@@ -36,7 +39,7 @@ class _Cell:
             not row.is_table
             and not last.is_table
             and row.top <= last.bottom + 0.5 * row.height
-            and row.left < self.right
+            and self.edge - 1 <= row.left < self.right
             and row.right > self.left
         )
 
@@ -70,11 +73,14 @@ class _Side:
 def _join_cells(rows: Sequence[Row]) -> list[Row]:
     """Rows whose cells are told one after the other, each with its lines: what goes up to the right is a cell."""
     cells: list[_Cell] = []
-    for row in (part for line in rows for part in _parts(line)):
-        if cells and cells[-1].takes(row):
-            cells[-1].add(row)
-        else:
-            cells.append(_Cell([row], row.left, row.right))
+    for line in rows:
+        edge = -math.inf
+        for row in _parts(line):
+            if cells and cells[-1].takes(row):
+                cells[-1].add(row)
+            else:
+                cells.append(_Cell([row], row.left, row.right, edge))
+            edge = row.right
     found: list[_Side] = []
     for cell in cells:
         if found and found[-1].takes(cell):
@@ -199,19 +205,31 @@ def _share_column(above: Row, below: Row, *, is_near: bool) -> bool:
     """Whether a column but the first begins at one place; of lines that are neighbours, ends or stands around one."""
     if any(abs(a - b) < ALIGNED for a in above.lefts[1:] for b in below.lefts[1:]):
         return True
-    cells = [list(zip(row.lefts, row.rights, strict=True))[1:] for row in (above, below)]
-    return is_near and any(_is_column(a, b) for a in cells[0] for b in cells[1])
+    return is_near and _are_columns(
+        *(list(zip(row.cells, row.lefts, row.rights, strict=True)) for row in (above, below))
+    )
 
 
 def _are_aligned(row: Sequence[Sequence[Row]], other: Sequence[Sequence[Row]]) -> bool:
     """Whether two rows of cells, each of some lines, have a column but the first in common."""
-    cells = [[(cell[0].left, cell[0].right) for cell in cells[1:]] for cells in (row, other)]
-    return any(_is_column(a, b) for a in cells[0] for b in cells[1])
+    return _are_columns(
+        *([(cell[0].cells[0], cell[0].left, cell[0].right) for cell in cells] for cells in (row, other))
+    )
 
 
-def _is_column(a: tuple[float, float], b: tuple[float, float]) -> bool:
-    """Whether two cells, by their left and right, begin or end at one place, or stand around one."""
-    return min(abs(a[0] - b[0]), abs(a[1] - b[1]), abs(a[0] + a[1] - b[0] - b[1]) / 2) < ALIGNED
+def _are_columns(row: Sequence[_Place], other: Sequence[_Place]) -> bool:
+    """Whether cells, but the first of each row, begin or end at one place, or stand around one.
+
+    That the last ones end at one place says nothing of words: full lines do.
+    """
+    for at, (text, left, right) in enumerate(row[1:], start=2):
+        for place, (words, begin, end) in enumerate(other[1:], start=2):
+            are_last = at == len(row) and place == len(other) and not (_has_digit(text) or _has_digit(words))
+            if abs(left - begin) < ALIGNED or abs(left + right - begin - end) < 2 * ALIGNED:
+                return True
+            if abs(right - end) < ALIGNED and not are_last:
+                return True
+    return False
 
 
 def _column_of(row: Row, above: Row) -> int | None:
