@@ -74,6 +74,7 @@ def large(text: str) -> Line:
     ("lines", "whole"),
     [
         (["Voir https://www.", "has-sante.fr/guide pour la suite."], "https://www.has-sante.fr/guide"),
+        (["Voir http:", "//www.has-sante.fr/guide pour la suite."], "http://www.has-sante.fr/guide"),
         (["Voir https://", "www.has-sante.fr/guide pour la suite."], "https://www.has-sante.fr/guide"),
         (["Voir (https://www.has-sante.fr/", "guides/2021) pour la suite."], "https://www.has-sante.fr/guides/2021)"),
         (["Voir https://archive.org/web/http://news.", "lily.net/?a=1 ensuite."], "http://news.lily.net/?a=1"),
@@ -94,6 +95,7 @@ def test_an_address_that_goes_on_in_the_next_line_is_whole(lines: list[str], who
     [
         ("A \u0338= B", "A ≠ B"),
         ("\uf735 Buts", "5 Buts"),
+        ("2\uf6ec", "2e"),
         ("\uf761\uf762", "AB"),
         ("\uf8ee 3 \uf8f9", "  3  "),
         ("x = y", "x = y"),
@@ -121,6 +123,35 @@ def test_joined_letters_where_others_have_spaces_are_letters() -> None:
     line = "Il su\x1et de dé\x1cnir la dose."
     read = split_spans(line, 0, len(line), lambda at: (5.0 * at, 5.0 * at + 5, 0, 9), lambda _at: b"Times")
     assert [span.text for span in read] == [line]
+
+
+def test_relations_of_texs_fonts_of_signs_are_no_figures() -> None:
+    page: list[Placed] = [
+        (40, 700, 9, "Une tension", False),
+        (95, 700, 9, "6", True),
+        (105, 700, 9, "140 mmHg, et une", False),
+    ]
+    page += [(183, 700, 9, "dose", False), (206, 700, 9, ">", True), (215, 700, 9, "6 g.", False)]
+    assert "Une tension ⩽ 140 mmHg, et une dose ⩾ 6 g." in text(in_font(b"MSAM10", [*page, *column(40, 680, BODY)]))
+    assert "tension 6 140" in text(in_font(b"Arial", [*page, *column(40, 680, BODY)]))
+
+
+def test_the_halves_that_print_leaves_of_a_word_are_no_words() -> None:
+    cut = [
+        "Un signe rela-",
+        "tivement rare.",
+        "Il est rela-",
+        "tivement constant.",
+        "On le dit rela-",
+        "tivement sensible.",
+    ]
+    assert "rela-tivement" not in passage(*cut)
+    assert "le METAPOST de" in passage("On lit METAPOST et METAPOST.", "Voici le META-", "POST de Knuth.")
+
+
+def test_a_page_of_commands_is_a_page_of_letters() -> None:
+    lines = [f"\\smc@write@indent{{#{n}}} \\-- \\TNM{n}" for n in range(40)]
+    assert "smc@write@indent{#7}" in text(make_placed_pdf([column(40, 780, lines), column(40, 700, BODY)]))
 
 
 def test_notes_of_a_score_are_no_letters() -> None:
@@ -257,6 +288,16 @@ def test_a_cell_does_not_reach_under_the_one_at_its_left() -> None:
     assert lines == [part for name in ("nom=", "largeur=", "hauteur=") for part in (f"{name} (défaut : 1)", told)]
 
 
+def test_a_paragraph_below_a_table_is_in_no_cell() -> None:
+    def row(name: str, value: str, bottom: float) -> list[list[Span]]:
+        return [[Span(name, 40, 120, bottom, bottom + 9)], [Span(value, 300, 320, bottom, bottom + 9)]]
+
+    below = [Span("Si l'on veut donner un nom à ce qui suit, on le dit ici, en toutes lettres.", 40, 400, 668, 677)]
+    lines = list(arrange([*row("Signe de f", "0", 692), *row("Variations", "4", 680), below]))
+    assert [line.text for line in lines if line.is_row] == ["Signe de f | 0", "Variations | 4"]
+    assert lines[-1].text == below[0].text
+
+
 def test_a_line_that_is_drawn_out_is_no_row() -> None:
     def line(words: str, bottom: float, gap: float) -> list[Span]:
         return [
@@ -279,6 +320,16 @@ def test_a_table_of_contents_is_not_lost_for_its_leaders() -> None:
 @pytest.mark.parametrize("title", ["5 Les signes", "6 Ce que dit l'examen", "7 L'évolution", "8 En pratique"])
 def test_a_number_before_a_short_word_numbers_a_heading(title: str) -> None:
     assert headings([bold(title), "", *BODY]) == [title]
+
+
+def test_a_bold_sentence_that_leads_to_what_follows_is_no_heading() -> None:
+    assert headings([bold("Les valeurs passées en options sont les suivantes :"), "", *BODY]) == []
+    assert headings([bold("Traitement :"), "", *BODY]) == ["Traitement :"]
+
+
+def test_the_words_of_a_figure_are_not_in_the_heading_above_it() -> None:
+    lines: list[str | Line] = [bold("4.8 Options"), bold("Figure 14.143. Les options de l'outil"), "", *BODY]
+    assert headings(lines) == ["4.8 Options"]
 
 
 @pytest.mark.parametrize("line", ["5 UI par jour", "10 Gy en séances", "3 MUI matin et soir"])

@@ -23,6 +23,7 @@ from worker.courses.chunk.sections import (
 from worker.courses.document import Line, Page
 
 MAX_HEADING = 150
+LONGEST_LEAD = 40  # characters of a heading with a colon at its end: `Les valeurs sont les suivantes :` is none
 NOTE_SIZE = 0.92
 
 
@@ -80,12 +81,13 @@ def _by_type(block: Sequence[Line], numbers: Numbers) -> Iterator[Line]:
     """Larger or bold lines that begin a block, or fill it."""
     count = 0
     for line in block[:MAX_LINES]:
-        if not (stands_out(line) and (count == 0 or _same_type(block[0], line)) and not (count and starts_anew(line))):
+        is_first = count == 0
+        if not (stands_out(line) and (is_first or (_same_type(block[0], line) and not _begins_anew(line)))):
             break
         count += 1
     text = " ".join(line.text for line in block[:count])
     rest = block[count:]
-    goes_on = bool(rest) and (stands_out(rest[0]) and _same_type(block[0], rest[0]) and not starts_anew(rest[0]))
+    goes_on = bool(rest) and (stands_out(rest[0]) and _same_type(block[0], rest[0]) and not _begins_anew(rest[0]))
     if count and not goes_on and _may_be_heading(text, numbers) and not _is_sentence(text):
         yield replace(block[0], text=text, is_heading=True)
         if rest:
@@ -106,6 +108,11 @@ def _by_type(block: Sequence[Line], numbers: Numbers) -> Iterator[Line]:
         yield from block
 
 
+def _begins_anew(line: Line) -> bool:
+    """What is no rest of the heading above it: one with a number of its own, or the words of a figure."""
+    return starts_anew(line) or _CAPTION.match(line.text) is not None
+
+
 def _is_run_in(line: Line, following: Line) -> bool:
     """`II. TRAITEMENT` in letters like those of its text, which begins in the next line."""
     return (
@@ -120,7 +127,7 @@ def _is_run_in(line: Line, following: Line) -> bool:
 
 
 def _is_sentence(text: str) -> bool:
-    return text.endswith((".", ",", ";")) or (text.endswith(":") and len(text) > 60)
+    return text.endswith((".", ",", ";")) or (text.endswith(":") and len(text) > LONGEST_LEAD)
 
 
 def _same_type(first: Line, line: Line) -> bool:

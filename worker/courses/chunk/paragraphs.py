@@ -7,9 +7,10 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from worker.courses.chunk.accents import are_accents_apart, compose_accents
 from worker.courses.chunk.headings import LEADS_ON, MAX_HEADING, mark_headings
 from worker.courses.chunk.running import drop_running_lines
-from worker.courses.chunk.words import Spelling, are_accents_apart, compose_accents
+from worker.courses.chunk.words import Spelling
 from worker.courses.document import ExtractedDocument, Line, Page
 from worker.text.characters import CONTROL
 

@@ -11,7 +11,8 @@ from itertools import pairwise
 from statistics import median
 
 from worker.courses.document import Line
-from worker.courses.extract.columns import move_edges, order_by_columns, part_margins
+from worker.courses.extract.columns import move_edges, order_by_columns
+from worker.courses.extract.margins import part_margins
 from worker.courses.extract.rows import Row, Span, join_printed, make_row
 from worker.courses.extract.tables import find_tables, is_head
 

@@ -32,9 +32,12 @@ _BOLD = re.compile(r"bold|black|heavy|demi(?!l)|cmbx|cmssbx|ecbx|sfbx|-bd", re.I
 _BOLD_WEIGHT, BOLDER = 600, 1.3  # and so many times the weight of most letters
 SAMPLED = 20  # pages, and letters of each
 _SCORE = re.compile(rb"emmentaler|feta\d|parmesan|bravura|maestro|sonata", re.IGNORECASE)  # music
-_SIGNS = re.compile(rb"(?:^|\+)CM(?:B)?SY\d|MSAM|LMMathSymbols", re.IGNORECASE)  # TeX's
-_OPENING, _CLOSING = re.compile(r"\bh(?=\w)|h(?=\[)"), re.compile(r"(?<=[^\W_])i\b|(?<=[\] ])i(?!\w)")
+_SIGNS = re.compile(rb"(?:^|\+)CM(?:B)?SY\d|MSAM\d|LMMathSymbols", re.IGNORECASE)  # TeX's
+_OPENING = re.compile(r"\bh(?=\w)|h(?=[\[*∗A-Z])")
+_CLOSING = re.compile(r"(?<=[^\W_])i\b|(?<=[\] *∗])i(?!\w)")
+_RELATION = re.compile(r"6 ?=|6|>")
 _POWER = re.compile(r"(?<![\d.,])10 ?(\d{1,2})(?!\d)")
+_THREE_LETTERS = re.compile(r"[^\W\d_]{3}")
 _WORD = re.compile(r"[\S\x1c-\x1f]+")  # old fonts have joined letters where others have spaces
 # PDFium goes on with the next printed line after a hyphen at the end of one, whatever stands there: a note, a footer.
 _LINE = re.compile("[^\r\n\ufffe\x02]+[\ufffe\x02]?|[\ufffe\x02]")
@@ -98,7 +101,7 @@ def _read_page(document: pypdfium2.PdfDocument, index: int, bold_weight: float) 
 def _has_words(lines: Sequence[Line]) -> bool:
     """Whether a page's letters are letters: old fonts do not say which, and a page of theirs reads `G G B (`."""
     tokens = [token for line in lines for token in line.text.split() if token.strip(".·")]  # leaders are no letters
-    return len(tokens) < FEW_TOKENS or sum(token[:3].isalpha() and len(token) > 2 for token in tokens) * 20 > len(
+    return len(tokens) < FEW_TOKENS or sum(_THREE_LETTERS.search(token) is not None for token in tokens) * 20 > len(
         tokens
     )
 
@@ -153,6 +156,8 @@ def _span_text(whole: str, start: int, end: int, box_of: _Boxes, font_of: _Fonts
     text = whole[start:end].replace("\x02", HYPHEN)
     if "h" in text:
         text = _name_brackets(text, lambda at: font_of(start + at))
+    if "6" in text or ">" in text:
+        text = _RELATION.sub(lambda m: _name_relation(m, lambda at: font_of(start + at)), text)
     if "10" in text:
         text = _raise_powers(text, lambda at: box_of(start + at))
     return restore_symbols(text)
@@ -169,6 +174,13 @@ def _name_brackets(text: str, font_of: _Fonts) -> str:
             if closing is not None:
                 text = f"{text[: closing.start()]}⟩{text[closing.end() :]}"
     return text
+
+
+def _name_relation(match: re.Match[str], font_of: _Fonts) -> str:
+    """`f 6 g` is `f ⩽ g`, `6=` is `≠`, where the sign is of TeX's fonts of signs."""
+    if not _SIGNS.search(font_of(match.start())):
+        return match[0]
+    return {"6": "⩽", ">": "⩾"}.get(match[0], "≠")
 
 
 def _raise_powers(text: str, box_of: _Boxes) -> str:

@@ -20,7 +20,8 @@ _SYMBOL_HIGH = dict(
 _WINGDINGS = {0xDF: "←", 0xE0: "→", 0xE1: "↑", 0xE2: "↓", 0xE8: "→", 0xF0: "⇒", 0xFC: "✓", 0xFB: "✗"}
 _PRIVATE = re.compile("[\uf020-\uf0ff]")
 _EXPERT = {0xF730 + figure: str(figure) for figure in range(10)} | {0xF761 + at: chr(0x41 + at) for at in range(26)}
-_IS_EXPERT = re.compile("[\uf730-\uf739\uf761-\uf77a]")  # Adobe's old-style figures and small capitals
+_EXPERT |= {0xF6E9 + at: letter for at, letter in enumerate("abdeilmorst")}
+_IS_EXPERT = re.compile("[\uf6e9-\uf6f3\uf730-\uf739\uf761-\uf77a]")  # Adobe's figures, raised letters, small capitals
 _PIECES = re.compile("[\uf8e5-\uf8fe]")  # of brackets that are higher than a line, in Adobe's Symbol
 _STRUCK = re.compile("\u0338 ?([=<>≤≥≡∼∈⊂⊃])")  # TeX prints the stroke of ≠ before its sign
 

@@ -12,6 +12,7 @@ from worker.courses.extract.rows import Row
 
 MANY_GAPS = 4  # columns whose gaps are all the same are rare
 _Place = tuple[str, float, float]  # a cell's text, and where it begins and ends
+OUTDENT = 5.0  # of a line's height: how far a line of a cell may begin before the first
 ALIGNED = 3  # points
 MAX_CELL_LINES = 12
 MAX_WRAPPED = 3  # lines of one cell below those of a row
@@ -39,7 +40,7 @@ class _Cell:
             not row.is_table
             and not last.is_table
             and row.top <= last.bottom + 0.5 * row.height
-            and self.edge - 1 <= row.left < self.right
+            and max(self.edge - 1, self.left - OUTDENT * row.height) <= row.left < self.right
             and row.right > self.left
         )
 

@@ -1,0 +1,54 @@
+"""Addresses and the names of files that print breaks at the end of a line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Set
+
+# What breaks at the end of a line only after a sign, and what no sentence begins with after it.
+_ADDRESS = re.compile(r"(?:https?://|www\.)\S*(?:[/?=&_%#~]|/-)|https?:(?://)?|www\.")
+_HALF_A_HOST = re.compile(r"(?:https?://|www\.)\S*\.|[\w.-]+@[\w.-]*\.")
+_GOES_ON, _HOST_GOES_ON = re.compile(r"[a-z\d]|//"), re.compile(r"[a-z\d-]+[./]")
+_FILE = re.compile(r"[\w-]+\.")
+_FIRST_WORD = re.compile(r"[a-z][\w-]+")
+_EXTENSION = re.compile(r"(?:txt|pdf|html?|docx?|pptx?|xlsx?|csv|xml|tex|sty|cfg|conf|log|jpe?g|png|py|sh)\b")
+LONGEST_ADDRESS = 200
+DOTTED = re.compile(r"(?<![\w-])[\w-]++\.[a-z][\w-]++")
+
+
+def join_addresses(text: str, dotted: Set[str]) -> str:
+    """Addresses and the names of files that go on in the next line (`https://www.⏎debian.org`) in one.
+
+    `dotted`: the names with a dot that a document spells in one line.
+    """
+    lines = text.split("\n")
+    parts, word = [lines[0]], _last_word("", lines[0])
+    for line in lines[1:]:
+        goes_on = (_goes_on(word, line)) or _is_file(word, line, dotted)
+        if goes_on and word.endswith("/-"):
+            parts[-1] = parts[-1][:-1]  # print put the hyphen there
+        parts.append(line if goes_on else f"\n{line}")
+        word = _last_word(word if goes_on else "", line)
+    return "".join(parts)
+
+
+def _is_file(word: str, line: str, dotted: Set[str]) -> bool:
+    """Whether `sources.` and `list …` are the name of a file: by its ending, or because it stands elsewhere."""
+    if not _FILE.fullmatch(word):
+        return False
+    first = _FIRST_WORD.match(line)
+    return bool(_EXTENSION.match(line)) or (first is not None and word + first[0] in dotted)
+
+
+def _goes_on(word: str, line: str) -> bool:
+    """Whether the address that a line ends with goes on in the next one: a host by a name with a dot or a path."""
+    if _ADDRESS.fullmatch(word):
+        return _GOES_ON.match(line) is not None
+    return _HALF_A_HOST.fullmatch(word) is not None and _HOST_GOES_ON.match(line) is not None
+
+
+def _last_word(before: str, line: str) -> str:
+    """The last word of a line, with what of it the line before holds; no more of either than an address is long."""
+    end = line[-LONGEST_ADDRESS:].rsplit(None, 1)
+    word = (before if len(end) == 1 else "") + end[-1] if end else ""
+    return word[-LONGEST_ADDRESS:].lstrip("(<[«“")
