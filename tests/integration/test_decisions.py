@@ -15,6 +15,7 @@ from tests.support.scripted_llm import ScriptedLlm
 from tests.support.surroundings import Platform
 from worker.db.engine import Database
 from worker.errors import DecisionConflict, DecisionRefused
+from worker.jobs.invariants import check_invariants
 from worker.questions.decision import Decided, Order
 from worker.review.decide import decide
 from worker.review.decision_store import ItemView, list_items
@@ -201,6 +202,24 @@ def test_rows_in_conflict_get_their_question_by_a_decision_and_lose_it_by_undo(
     decide(database, order(second, "undo", version=None))
     assert people.value('SELECT count(*) FROM "Question"') == 0
     assert all(item.is_open for item in items_of(people, job_id))
+
+
+def test_rows_in_conflict_are_decided_one_after_the_other_and_one_of_them_is_accepted(
+    people: Platform, llm: ScriptedLlm, database: Database
+) -> None:
+    # Given a question without an official key, and a file whose rows give it two
+    analyse(people, llm, [("Question une ?", "", "", "")], known="BD")
+    job_id = analyse(people, llm, [("Question une ?", key, "", "") for key in ("AC", "E")], known="BD", name="b")
+    first, second = items_of(people, job_id)
+    assert (first.status, second.status) == ("contested", "contested")
+    # When one is settled, undone, and then the other one is
+    decide(database, order(first, "keep"))
+    decide(database, Order(first.id, "undo", TEACHER, "command"))
+    decided = decide(database, order(items_of(people, job_id)[1], "keep"))
+    # Then its key stands, and no content was accepted twice
+    (question,) = people.rows('SELECT * FROM "Question" WHERE "id" = :id', id=decided.question_id)
+    assert (question["correctAnswer"], question["isValidated"]) == ("E", True)
+    assert check_invariants(people.engine, grace_s=0) == []
 
 
 def test_rows_of_the_same_content_in_other_jobs_are_settled_too(

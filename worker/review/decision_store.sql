@@ -83,8 +83,13 @@ UPDATE "Question" SET "isActive" = false, "isValidated" = false, "validatedAt" =
     "updatedAt" = timezone('UTC', clock_timestamp()) WHERE "id" = :id;
 
 -- name: link_item
--- Say on the item where its question is.
-UPDATE "AiValidationItem" SET "questionId" = :question_id WHERE "id" = :id;
+-- Say on the item where its question is, unless another row of the same content in its job says so: of rows whose keys
+-- were in conflict one is accepted, though each may be decided on after the other's decision was undone.
+UPDATE "AiValidationItem" i SET "questionId" = :question_id
+WHERE i."id" = :id AND NOT EXISTS (
+    SELECT 1 FROM "AiValidationItem" s
+    WHERE s."jobId" = i."jobId" AND s."contentHash" = i."contentHash" AND s."id" <> i."id"
+      AND s."questionId" IS NOT NULL AND medq_is_success(s."status"));
 
 -- name: find_user
 -- The active admin or maintainer with this e-mail or id.
