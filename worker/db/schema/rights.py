@@ -66,7 +66,6 @@ WORKER_FUNCTIONS = (
     "medq_job_figures",
     "medq_now",
     "medq_progress_message",
-    "medq_add_course_trigrams",
     "medq_add_course_vectors",
 )
 # What a web app does with its own tables is the platform's; this is what it needs for jobs.
