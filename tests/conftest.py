@@ -11,6 +11,7 @@ import itertools
 import os
 import random
 import secrets
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -41,7 +42,9 @@ settings.load_profile("any machine")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose the run's seed before other processes are started, which take it over."""
+    """Choose what other processes take over, before they are started: the run's seed, and that Ctrl-C is heard."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in whatever a shell starts in its background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.setdefault(SEED, str(random.SystemRandom().randrange(2**32)))
     if not hasattr(config, "workerinput"):  # of several processes the first one, from which all descend
         leftovers.adopt_orphans()
