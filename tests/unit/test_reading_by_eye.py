@@ -149,6 +149,19 @@ def test_the_halves_that_print_leaves_of_a_word_are_no_words() -> None:
     assert "le METAPOST de" in passage("On lit METAPOST et METAPOST.", "Voici le META-", "POST de Knuth.")
 
 
+@pytest.mark.parametrize(
+    ("lines", "whole"),
+    [
+        (["On dose le CA-", "125 une fois par an."], "le CA-125 une"),
+        (["L'image debian-amd64-", "netinst est lue."], "debian-amd64-netinst est"),
+        (["La dose va de 17-", "30 mg par jour."], "de 17-30 mg"),
+        (["Les items 4 -", "et 5 sont traités."], "4 - et 5"),
+    ],
+)
+def test_a_hyphen_beside_a_figure_is_the_words_own(lines: list[str], whole: str) -> None:
+    assert whole in passage(*lines)
+
+
 def test_a_page_of_commands_is_a_page_of_letters() -> None:
     lines = [f"\\smc@write@indent{{#{n}}} \\-- \\TNM{n}" for n in range(40)]
     assert "smc@write@indent{#7}" in text(make_placed_pdf([column(40, 780, lines), column(40, 700, BODY)]))
@@ -466,6 +479,11 @@ def test_a_row_of_arrows_to_other_pages_is_left_out() -> None:
     )
     shown = '<td><a href="ecg.png"><img src="ecg-small.png"></a></td>'
     assert "Deux ECG" in html(f"<table><tr>{shown * 2}<td>Deux ECG</td></tr></table><p>Ils diffèrent.</p>")
+
+
+def test_the_table_of_contents_around_a_page_is_left_out() -> None:
+    frame = '<div id="tocframe"><p><a href="m.html">Retour</a></p><h4><a href="i.html">Manuel</a></h4></div>'
+    assert html(f"<h1>La toux</h1><p>Elle dure depuis plus de trois semaines.</p>{frame}").endswith("semaines.")
 
 
 def test_what_is_clicked_on_around_a_page_is_left_out() -> None:

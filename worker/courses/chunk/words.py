@@ -13,6 +13,10 @@ _LETTERS = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 _CUT_WORD = re.compile(
     r"(?<![^\W\d_])([^\W\d_]++)(?:[-\u00ad\u2010\ufffe\x02][ \t]*+\n|[\ufffe\x02](?=[ \t]))[ \t]*+([^\W\d_]+)"
 )
+# `CA-⏎125`, `amd64-⏎netinst`: beside a figure the hyphen is the word's own.
+_CUT_NUMBER = re.compile(
+    r"(?:(?<=\w\d)|(?<=[^\W\d_])(?=[-\u2010\ufffe\x02][ \t]*\n\d))[-\u2010\ufffe\x02][ \t]*\n(?=\w)"
+)
 # `impor- tance`: the end of a line that a program turned into a space.
 _LOOSE_CUT = re.compile(r"(?<![^\W\d_-])([^\W\d_]{2,})[-\u2010\ufffe\x02] ([^\W\d_]{2,})")
 
@@ -44,6 +48,7 @@ class Spelling:
 
     def mend(self, text: str) -> str:
         """Words that are cut at the end of a line (`hyper-⏎tension`) or before a space (`impor- tance`)."""
+        text = _CUT_NUMBER.sub("-", text)
         text = join_addresses(text, self._dotted)
         text = _CUT_WORD.sub(lambda m: self.join(m[1], m[2]), text)
         return _LOOSE_CUT.sub(self._join_loose, text)

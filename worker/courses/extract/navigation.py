@@ -9,7 +9,7 @@ from lxml import etree, html
 HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
 # Classes and ids of what leads from page to page, and around the page.
 _NAVIGATION = re.compile(
-    r"(?:nav(?:bar|header|footer|igation|links?)?|breadcrumbs?|menu|sidebar|toc\d?|tableofcontents|pagination|pager|"
+    r"(?:nav(?:bar|header|footer|igation|links?|_table)?|breadcrumbs?|menu|sidebar|toc(?:\d|frame)?|tableofcontents|pagination|pager|"
     r"site-?(?:header|footer)|page-?footer|footer(?:-text)?|skip-?link|cookie-?(?:banner|notice))"
 )
 _ROLES = frozenset(("navigation", "contentinfo", "search", "banner"))
@@ -26,9 +26,8 @@ def find_navigation(root: html.HtmlElement) -> frozenset[html.HtmlElement]:
     What holds a heading, or half of the page's words, is the page itself.
     """
     found = []
-    words: dict[
-        html.HtmlElement, list[int]
-    ] = {}  # characters, of them in links, links, headings, links to pages by a picture
+    # Of each: characters, of them in links, links, headings, links to pages by a picture.
+    words: dict[html.HtmlElement, list[int]] = {}
     for event, element in etree.iterwalk(root, events=("start", "end")):
         if event == "start":
             words[element] = [len((element.text or "").strip()), 0, 0, element.tag in HEADINGS, 0]
@@ -37,6 +36,8 @@ def find_navigation(root: html.HtmlElement) -> frozenset[html.HtmlElement]:
         if element.tag == "a" and element.get("href") is not None:
             own[1], own[2] = own[0], 1
             own[4] = int(not own[0] and _is_icon(element))
+        if element.tag in HEADINGS and 0 < own[0] <= own[1]:
+            own[3] = 0  # a heading that is a link names another page
         if (
             element.tag in _CONTAINERS
             and not own[3]

@@ -32,7 +32,7 @@ _BOLD = re.compile(r"bold|black|heavy|demi(?!l)|cmbx|cmssbx|ecbx|sfbx|-bd", re.I
 _BOLD_WEIGHT, BOLDER = 600, 1.3  # and so many times the weight of most letters
 SAMPLED = 20  # pages, and letters of each
 _SCORE = re.compile(rb"emmentaler|feta\d|parmesan|bravura|maestro|sonata", re.IGNORECASE)  # music
-_SIGNS = re.compile(rb"(?:^|\+)CM(?:B)?SY\d|MSAM\d|LMMathSymbols", re.IGNORECASE)  # TeX's
+_SIGNS = re.compile(rb"(?:^|\+)CM(?:B)?SY\d|MSAM\d|LMMathSymbols|[tp]xsy", re.IGNORECASE)  # TeX's
 _OPENING = re.compile(r"\bh(?=\w)|h(?=[\[*∗A-Z])")
 _CLOSING = re.compile(r"(?<=[^\W_])i\b|(?<=[\] *∗])i(?!\w)")
 _RELATION = re.compile(r"6 ?=|6|>")
