@@ -14,6 +14,7 @@ from worker.courses.chunk.paragraphs import Piece, read_pieces
 from worker.courses.document import Chunk, ExtractedDocument, Line, Page
 from worker.courses.extract import extract_document
 from worker.courses.extract.layout import arrange
+from worker.courses.extract.ligatures import keep_ligatures, name_ligatures
 from worker.courses.extract.pdf import split_spans
 from worker.courses.extract.rows import Span
 from worker.courses.extract.signs import restore_symbols
@@ -121,8 +122,9 @@ def test_brackets_of_texs_font_of_signs_are_no_letters() -> None:
 
 def test_joined_letters_where_others_have_spaces_are_letters() -> None:
     line = "Il su\x1et de dé\x1cnir la dose."
-    read = split_spans(line, 0, len(line), lambda at: (5.0 * at, 5.0 * at + 5, 0, 9), lambda _at: b"Times")
-    assert [span.text for span in read] == [line]
+    read = split_spans(keep_ligatures(line), 0, len(line), lambda at: (5.0 * at, 5.0 * at + 5, 0, 9))
+    lines = tuple(Line(span.text) for span in read)
+    assert [line.text for line in name_ligatures([Page(1, lines)])[0].lines] == ["Il suffit de définir la dose."]
 
 
 def test_relations_of_texs_fonts_of_signs_are_no_figures() -> None:

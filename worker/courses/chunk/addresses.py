@@ -13,6 +13,7 @@ _FILE = re.compile(r"[\w-]+\.")
 _FIRST_WORD = re.compile(r"[a-z][\w-]+")
 _EXTENSION = re.compile(r"(?:txt|pdf|html?|docx?|pptx?|xlsx?|csv|xml|tex|sty|cfg|conf|log|jpe?g|png|py|sh)\b")
 LONGEST_ADDRESS = 200
+_MAY_GO_ON = re.compile(r"\n(?<=[/?=&_%#~.:-]\n)[a-z\d/]")
 DOTTED = re.compile(r"(?<![\w-])[\w-]++\.[a-z][\w-]++")
 
 
@@ -21,6 +22,8 @@ def join_addresses(text: str, dotted: Set[str]) -> str:
 
     `dotted`: the names with a dot that a document spells in one line.
     """
+    if _MAY_GO_ON.search(text) is None:
+        return text
     lines = text.split("\n")
     parts, word = [lines[0]], _last_word("", lines[0])
     for line in lines[1:]:

@@ -91,7 +91,9 @@ def _clean(lines: Sequence[Line]) -> Iterator[Line]:
             cut = kept.rstrip()[-1:]
             kept = _INVISIBLE.sub("", kept)
             kept = kept.strip() + (cut if cut == "\u00ad" else "")
-            yield replace(line, text=kept, is_heading=line.is_heading and number == 0)
+            is_heading = line.is_heading and number == 0
+            is_same = kept == line.text and is_heading == line.is_heading
+            yield line if is_same else replace(line, text=kept, is_heading=is_heading)
 
 
 # --- lines into paragraphs ------------------------------------------------------------------------------------------

@@ -56,9 +56,8 @@ class Numbers:
         found = Counter(
             number
             for page in pages
-            for block in split_blocks(page.lines)
-            for line in block
-            if stands_out(line) and (number := read_number(line.text))
+            for line in page.lines
+            if line.text and stands_out(line) and (number := read_number(line.text))
         )
         self._found = {number for number in found if self._is_in_order(number, found)}
         repeated = sum(found[number] > 1 for number in self._found)
@@ -112,6 +111,9 @@ def without_labels(pages: Sequence[Page], numbers: Numbers) -> list[Page]:
         for text, found in places.items()
         if len(found) >= REPEATED_LABEL and median(after - before for before, after in pairwise(found)) <= 1
     }
+
+    if not labels and not (numbers.name_all and places):
+        return list(pages)
 
     def kept(line: Line) -> Line:
         is_label = _is_weak(line) and (numbers.name_all or line.text.casefold() in labels)

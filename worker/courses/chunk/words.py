@@ -14,9 +14,8 @@ _CUT_WORD = re.compile(
     r"(?<![^\W\d_])([^\W\d_]++)(?:[-\u00ad\u2010\ufffe\x02][ \t]*+\n|[\ufffe\x02](?=[ \t]))[ \t]*+([^\W\d_]+)"
 )
 # `CA-⏎125`, `amd64-⏎netinst`: beside a figure the hyphen is the word's own.
-_CUT_NUMBER = re.compile(
-    r"(?:(?<=\w\d)|(?<=[^\W\d_])(?=[-\u2010\ufffe\x02][ \t]*\n\d))[-\u2010\ufffe\x02][ \t]*\n(?=\w)"
-)
+_CUT_NUMBER = re.compile(r"[-\u2010\ufffe\x02](?:(?<=\w\d.)|(?<=[^\W\d_].)(?=[ \t]*\n\d))[ \t]*\n(?=\w)")
+_DOT = re.compile(r"\.[a-z]")
 # `impor- tance`: the end of a line that a program turned into a space.
 _LOOSE_CUT = re.compile(r"(?<![^\W\d_-])([^\W\d_]{2,})[-\u2010\ufffe\x02] ([^\W\d_]{2,})")
 
@@ -40,11 +39,12 @@ class Spelling:
         self._dotted: set[str] = set()  # `sources.list`
         is_cut = False
         for text in texts:
-            words = [word.lower() for word in _LETTERS.findall(text)]
+            words = _LETTERS.findall(text.lower())
             # What a cut leaves at the end of a line, and at the beginning of the next, are no words.
             first, is_cut = int(is_cut), text[-1:] in _CUTS
             self._words.update(words[first : len(words) - is_cut])
-            self._dotted.update(DOTTED.findall(text))
+            if _DOT.search(text):
+                self._dotted.update(DOTTED.findall(text))
 
     def mend(self, text: str) -> str:
         """Words that are cut at the end of a line (`hyper-⏎tension`) or before a space (`impor- tance`)."""

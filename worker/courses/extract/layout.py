@@ -72,8 +72,9 @@ def _usual_pitch(rows: Sequence[Row]) -> float:
 
 def _is_same_title(before: Row, row: Row, pitch: float) -> bool:
     """Whether two lines next to one another are of one heading: larger than what the page's distance is made for."""
-    is_alike = row.is_bold == before.is_bold and 0.94 < row.size / before.size < 1.06
-    return (is_alike and row.size > pitch) or before.cells[-1].endswith(CUT)
+    if row.size <= pitch:
+        return before.cells[-1].endswith(CUT)
+    return row.is_bold == before.is_bold and 0.94 < row.size / before.size < 1.06
 
 
 def _begins_paragraph(before: Row, row: Row, pitch: float, right: float) -> bool:

@@ -15,8 +15,10 @@ BESIDE, MOST_NOTES = 4, 24  # points between text and margin; lines in the margi
 def part_margins(lines: Sequence[list[Span]]) -> tuple[list[list[Span]], list[list[Span]]]:
     """The lines of a page without what stands beside its text, in the margin, and that: at most some words of it."""
     spans = [span for line in lines for span in line]
-    width = max((s.right for s in spans), default=0.0) - min((s.left for s in spans), default=0.0)
-    wide = [span for span in spans if span.right - span.left > WIDE * width]
+    if not spans:
+        return list(lines), []
+    width = WIDE * (max(s.right for s in spans) - min(s.left for s in spans))
+    wide = [span for span in spans if span.right - span.left > width]
     if len(wide) < MIN_LINES:
         return list(lines), []
     left, right = min(s.left for s in wide) - BESIDE, max(s.right for s in wide) + BESIDE

@@ -7,7 +7,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from functools import lru_cache
 from itertools import accumulate, pairwise
 
 import pypdfium2
@@ -15,9 +15,10 @@ import pypdfium2.raw as pdfium
 
 from worker.courses.document import ExtractedDocument, Line, Page
 from worker.courses.extract.layout import arrange
-from worker.courses.extract.ligatures import name_ligatures
+from worker.courses.extract.ligatures import keep_ligatures, name_ligatures
 from worker.courses.extract.rows import Span
 from worker.courses.extract.signs import raise_digits, restore_symbols
+from worker.courses.extract.tex_signs import name_tex_signs
 from worker.errors import UsageError
 
 MAY_EXTRACT = 1 << 4  # permission bit 5 of ISO 32000-1, table 22
@@ -32,13 +33,9 @@ _BOLD = re.compile(r"bold|black|heavy|demi(?!l)|cmbx|cmssbx|ecbx|sfbx|-bd", re.I
 _BOLD_WEIGHT, BOLDER = 600, 1.3  # and so many times the weight of most letters
 SAMPLED = 20  # pages, and letters of each
 _SCORE = re.compile(rb"emmentaler|feta\d|parmesan|bravura|maestro|sonata", re.IGNORECASE)  # music
-_SIGNS = re.compile(rb"(?:^|\+)CM(?:B)?SY\d|MSAM\d|LMMathSymbols|[tp]xsy", re.IGNORECASE)  # TeX's
-_OPENING = re.compile(r"\bh(?=\w)|h(?=[\[*∗A-Z])")
-_CLOSING = re.compile(r"(?<=[^\W_])i\b|(?<=[\] *∗])i(?!\w)")
-_RELATION = re.compile(r"6 ?=|6|>")
 _POWER = re.compile(r"(?<![\d.,])10 ?(\d{1,2})(?!\d)")
 _THREE_LETTERS = re.compile(r"[^\W\d_]{3}")
-_WORD = re.compile(r"[\S\x1c-\x1f]+")  # old fonts have joined letters where others have spaces
+_WORD = re.compile(r"\S+")
 # PDFium goes on with the next printed line after a hyphen at the end of one, whatever stands there: a note, a footer.
 _LINE = re.compile("[^\r\n\ufffe\x02]+[\ufffe\x02]?|[\ufffe\x02]")
 
@@ -100,10 +97,11 @@ def _read_page(document: pypdfium2.PdfDocument, index: int, bold_weight: float) 
 
 def _has_words(lines: Sequence[Line]) -> bool:
     """Whether a page's letters are letters: old fonts do not say which, and a page of theirs reads `G G B (`."""
-    tokens = [token for line in lines for token in line.text.split() if token.strip(".·")]  # leaders are no letters
-    return len(tokens) < FEW_TOKENS or sum(_THREE_LETTERS.search(token) is not None for token in tokens) * 20 > len(
-        tokens
-    )
+    tokens = [token for line in lines for token in line.text.split()]
+    if len(tokens) < FEW_TOKENS or sum(token[:3].isalpha() and len(token) > 2 for token in tokens) * 20 > len(tokens):
+        return True
+    words = [token for token in tokens if token.strip(".·")]  # leaders are no letters, and commands are
+    return sum(_THREE_LETTERS.search(token) is not None for token in words) * 20 > len(words)
 
 
 def _printed_lines(page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage, bold_weight: float) -> Iterator[list[Span]]:
@@ -112,18 +110,20 @@ def _printed_lines(page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage, bold_we
     index_of = _char_indices(text, whole)
     box_of = _box_reader(text, page.get_rotation(), index_of)
     font_of, size_of = _font_reader(text), _size_reader(text)
-    is_bold = _weight_reader(text, bold_weight, font_of)
+    whole = name_tex_signs(keep_ligatures(whole), lambda at: font_of(index_of(at)))
+    is_bold = _weight_reader(text, bold_weight)
     seen: set[tuple[str, int, int]] = set()
     for line in _LINE.finditer(whole):
         spans = []
         start, end = line.span()
         first, last = index_of(start), index_of(end - 1)
-        if _SCORE.search(font_of(first)) and _SCORE.search(font_of(last)):
-            continue  # notes and clefs of a score, whose letters say nothing
-        bold = is_bold(first) and is_bold(last)
+        font = font_of(first)
+        if _is_of_scores(font) and _is_of_scores(font_of(last)):
+            continue  # notes and clefs, whose letters say nothing
+        bold = is_bold(first, font) and is_bold(last, font_of(last))
         # The one in between: a first letter may be set large, and marks of notes small.
         size = sorted((size_of(first), size_of((first + last) // 2), size_of(last)))[1]
-        for span in split_spans(whole, start, end, box_of, lambda at: font_of(index_of(at))):
+        for span in split_spans(whole, start, end, box_of):
             span = span._replace(is_bold=bold, size=size)  # noqa: PLW2901 (as the line is set)
             place = (span.text, round(span.left / 3), round(span.bottom / 3))
             if place not in seen or len(span.text) == 1:
@@ -133,7 +133,7 @@ def _printed_lines(page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage, bold_we
             yield spans
 
 
-def split_spans(whole: str, start: int, end: int, box_of: _Boxes, font_of: _Fonts) -> Iterator[Span]:
+def split_spans(whole: str, start: int, end: int, box_of: _Boxes) -> Iterator[Span]:
     """Stretches of words without a wide gap between them, of the line from `start` to `end`."""
     begun: int | None = None
     left = right = bottom = top = height = 0.0
@@ -143,44 +143,20 @@ def split_spans(whole: str, start: int, end: int, box_of: _Boxes, font_of: _Font
         first = box_of(at)
         last = box_of(stop_now - 1) if stop_now - at > 1 else first
         if begun is not None and not -1 < (first[0] - right) / (top - bottom) < WIDE_GAP:
-            yield Span(_span_text(whole, begun, stop, box_of, font_of), left, right, bottom, min(top, bottom + height))
+            yield Span(_span_text(whole, begun, stop, box_of), left, right, bottom, min(top, bottom + height))
             begun = None
         if begun is None:
             begun, (left, _, bottom, top) = at, first
         right, stop, height = last[1], stop_now, last[3] - last[2]
     if begun is not None:
-        yield Span(_span_text(whole, begun, stop, box_of, font_of), left, right, bottom, min(top, bottom + height))
+        yield Span(_span_text(whole, begun, stop, box_of), left, right, bottom, min(top, bottom + height))
 
 
-def _span_text(whole: str, start: int, end: int, box_of: _Boxes, font_of: _Fonts) -> str:
+def _span_text(whole: str, start: int, end: int, box_of: _Boxes) -> str:
     text = whole[start:end].replace("\x02", HYPHEN)
-    if "h" in text:
-        text = _name_brackets(text, lambda at: font_of(start + at))
-    if "6" in text or ">" in text:
-        text = _RELATION.sub(lambda m: _name_relation(m, lambda at: font_of(start + at)), text)
     if "10" in text:
         text = _raise_powers(text, lambda at: box_of(start + at))
     return restore_symbols(text)
-
-
-def _name_brackets(text: str, font_of: _Fonts) -> str:
-    """`hdimensioni` is `⟨dimension⟩` where the outer letters are of TeX's font of signs, whose codes mean others."""
-    for opening in list(_OPENING.finditer(text)):
-        if _SIGNS.search(font_of(opening.start())):
-            closing = next(
-                (m for m in _CLOSING.finditer(text, opening.end()) if _SIGNS.search(font_of(m.start()))), None
-            )
-            text = f"{text[: opening.start()]}⟨{text[opening.end() :]}"
-            if closing is not None:
-                text = f"{text[: closing.start()]}⟩{text[closing.end() :]}"
-    return text
-
-
-def _name_relation(match: re.Match[str], font_of: _Fonts) -> str:
-    """`f 6 g` is `f ⩽ g`, `6=` is `≠`, where the sign is of TeX's fonts of signs."""
-    if not _SIGNS.search(font_of(match.start())):
-        return match[0]
-    return {"6": "⩽", ">": "⩾"}.get(match[0], "≠")
 
 
 def _raise_powers(text: str, box_of: _Boxes) -> str:
@@ -234,13 +210,17 @@ def _font_reader(text: pypdfium2.PdfTextPage) -> _Fonts:
     return font_of
 
 
-def _weight_reader(text: pypdfium2.PdfTextPage, bold_weight: float, font_of: _Fonts) -> Callable[[int], bool]:
-    """Whether the letter with an index is bold, by its font's name or weight."""
+@lru_cache(maxsize=256)
+def _is_of_scores(font: bytes) -> bool:
+    return _SCORE.search(font) is not None
+
+
+def _weight_reader(text: pypdfium2.PdfTextPage, bold_weight: float) -> Callable[[int, bytes], bool]:
+    """Whether the letter with an index is bold, by the name or weight of its font."""
     raw = text.raw
     known: dict[bytes, bool] = {}
 
-    def is_bold(index: int) -> bool:
-        font = font_of(index)
+    def is_bold(index: int, font: bytes) -> bool:
         if font not in known:
             weight = pdfium.FPDFText_GetFontWeight(raw, index)
             known[font] = weight >= bold_weight or _BOLD.search(font.decode("latin-1")) is not None
@@ -272,10 +252,15 @@ def _relative(pages: list[Page]) -> list[Page]:
     return [
         Page(
             page.number,
-            tuple(replace(line, size=round(line.size / body, 2)) for line in page.lines),
+            tuple(_resized(line, round(line.size / body, 2)) for line in page.lines),
         )
         for page in pages
     ]
+
+
+def _resized(line: Line, size: float) -> Line:
+    # Not `replace`, which takes three times as long: there are as many lines as a document has.
+    return Line(line.text, line.is_heading, size, line.is_bold, line.is_row, line.is_head, line.foot)
 
 
 def _without_overlays(pages: list[Page], slides: list[bool]) -> Iterator[Page]:

@@ -21,9 +21,11 @@ _WINGDINGS = {0xDF: "←", 0xE0: "→", 0xE1: "↑", 0xE2: "↓", 0xE8: "→", 0
 _PRIVATE = re.compile("[\uf020-\uf0ff]")
 _EXPERT = {0xF730 + figure: str(figure) for figure in range(10)} | {0xF761 + at: chr(0x41 + at) for at in range(26)}
 _EXPERT |= {0xF6E9 + at: letter for at, letter in enumerate("abdeilmorst")}
-_IS_EXPERT = re.compile("[\uf6e9-\uf6f3\uf730-\uf739\uf761-\uf77a]")  # Adobe's figures, raised letters, small capitals
 _PIECES = re.compile("[\uf8e5-\uf8fe]")  # of brackets that are higher than a line, in Adobe's Symbol
 _STRUCK = re.compile("\u0338 ?([=<>≤≥≡∼∈⊂⊃])")  # TeX prints the stroke of ≠ before its sign
+
+
+_UNNAMED = re.compile("[\u0338\uf020-\uf8fe]")
 
 
 def raise_digits(text: str) -> str:
@@ -43,12 +45,11 @@ def read_symbol(code: int, font: str = "Symbol") -> str:
 
 def restore_symbols(text: str) -> str:
     """Private-use characters, as symbol fonts leave them in a text, into the signs they show. The first is a bullet."""
-    if "\u0338" in text:
-        text = _STRUCK.sub(lambda m: unicodedata.normalize("NFC", m[1] + "\u0338"), text)
-    if _IS_EXPERT.search(text):
-        text = text.translate(_EXPERT)
+    if _UNNAMED.search(text) is None:
+        return text
+    text = _STRUCK.sub(lambda m: unicodedata.normalize("NFC", m[1] + "\u0338"), text)
+    text = _PIECES.sub(" ", text).translate(_EXPERT)
     if not _PRIVATE.search(text):
-        return _PIECES.sub(" ", text)
-    text = _PIECES.sub(" ", text)
+        return text
     first = len(text) - len(text.lstrip())
     return _PRIVATE.sub(lambda m: "•" if m.start() == first else read_symbol(ord(m[0])), text)

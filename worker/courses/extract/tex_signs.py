@@ -1,0 +1,46 @@
+"""Signs of TeX's fonts without names: their codes read as letters, `hdosei` for `⟨dose⟩`, `f 6 g` for `f ⩽ g`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+_FONTS = re.compile(rb"(?:^|\+)CM(?:B)?SY\d|MSAM\d|LMMathSymbols|[tp]xsy", re.IGNORECASE)
+# What French has no word for: a page without any has no brackets of these.
+_BRACKETED = re.compile(r"h(?:(?<!\wh)[^\W\d_]{3,}+(?<=i)\b|[\[*∗A-Z][^\n]{0,60}?i(?!\w))")
+_OPENING = re.compile(r"\bh(?=\w)|h(?=[\[*∗A-Z])")
+_CLOSING = re.compile(r"(?:(?<=[^\W_])i\b|(?<=[\] *∗])i(?!\w))|\n")
+_RELATION = re.compile(r"6 ?=|6|>")
+_JOINED = "\u200b"  # in place of a letter that is gone; taken out with all that is not seen
+
+
+def name_tex_signs(text: str, font_at: Callable[[int], bytes]) -> str:
+    """A page's text, as long as before. `font_at`: the name of the font at a place of it."""
+    named = {}
+    for relation in _RELATION.finditer(text):
+        if _FONTS.search(font_at(relation.start())):
+            sign = {"6": "⩽", ">": "⩾"}.get(relation[0], "≠")
+            named[relation.start()] = sign + _JOINED * (len(relation[0]) - 1)
+    if _BRACKETED.search(text):
+        named |= _brackets(text, font_at)
+    if not named:
+        return text
+    parts, at = [], 0
+    for place, sign in sorted(named.items()):
+        parts += [text[at:place], sign]
+        at = place + len(sign)
+    return "".join(parts) + text[at:]
+
+
+def _brackets(text: str, font_at: Callable[[int], bytes]) -> dict[int, str]:
+    named: dict[int, str] = {}
+    for opening in _OPENING.finditer(text):
+        if not _FONTS.search(font_at(opening.start())):
+            continue
+        named[opening.start()] = "⟨"
+        for closing in _CLOSING.finditer(text, opening.end()):
+            if closing[0] == "\n" or _FONTS.search(font_at(closing.start())):
+                if closing[0] == "i":
+                    named[closing.start()] = "⟩"
+                break
+    return named
