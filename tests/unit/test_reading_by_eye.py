@@ -83,6 +83,9 @@ def large(text: str) -> Line:
         (["Le fichier modele.", "docx est joint."], "modele.docx est joint"),
         (["Le fichier sources.list est lu. Dans sources.", "list, tout est dit."], "Dans sources.list, tout"),
         (["Voir https://www.has-sante.fr/-", "guides pour la suite."], "https://www.has-sante.fr/guides pour"),
+        (["Il est sous language/korean/", "CJK/ depuis hier."], "language/korean/CJK/ depuis"),
+        (["La variable \\l_tmpb_", "int est lue."], "\\l_tmpb_int est"),
+        (["La commande \\seq_put", "_left:NV est lue."], "\\seq_put_left:NV est"),
         (["Voir https://www.has-sante.fr.", "Ensuite, prescrire."], "https://www.has-sante.fr. Ensuite"),
         (["Le patient va mieux.", "lundi, il sort."], "mieux. lundi"),
     ],
@@ -148,6 +151,8 @@ def test_the_halves_that_print_leaves_of_a_word_are_no_words() -> None:
         "tivement sensible.",
     ]
     assert "rela-tivement" not in passage(*cut)
+    assert "un anti-HBs-positif de" in passage("On lit anti-HBs-positif.", "Voici un anti-", "HBs-positif de plus.")
+    assert "la post-extra-systole" in passage("On lit post-extra-systole.", "Voici la post-", "extra-systole du jour.")
     assert "le METAPOST de" in passage("On lit METAPOST et METAPOST.", "Voici le META-", "POST de Knuth.")
 
 
@@ -481,6 +486,18 @@ def test_a_row_of_arrows_to_other_pages_is_left_out() -> None:
     )
     shown = '<td><a href="ecg.png"><img src="ecg-small.png"></a></td>'
     assert "Deux ECG" in html(f"<table><tr>{shown * 2}<td>Deux ECG</td></tr></table><p>Ils diffèrent.</p>")
+
+
+def test_the_brackets_of_a_term_over_two_lines_are_no_letters() -> None:
+    first: list[Placed] = [(40, 700, 9, "La", False), (52, 700, 9, "h", True), (57, 700, 9, "liste de", False)]
+    page = [
+        *first,
+        (40, 688, 9, "token", False),
+        (62.5, 688, 9, "i", True),
+        (68, 688, 9, "et la hliste entière", False),
+    ]
+    read = text(in_font(b"CMSY10", [*page, (40, 676, 9, "hdosei", True), *column(40, 640, BODY)]))
+    assert "La ⟨liste de token⟩ et la hliste entière" in read
 
 
 def test_the_table_of_contents_around_a_page_is_left_out() -> None:

@@ -7,13 +7,14 @@ from collections.abc import Set
 
 # What breaks at the end of a line only after a sign, and what no sentence begins with after it.
 _ADDRESS = re.compile(r"(?:https?://|www\.)\S*(?:[/?=&_%#~]|/-)|https?:(?://)?|www\.")
+_PATH = re.compile(r"(?:\w+:)?/?(?:[\w.-]+/){2,}")
 _HALF_A_HOST = re.compile(r"(?:https?://|www\.)\S*\.|[\w.-]+@[\w.-]*\.")
 _GOES_ON, _HOST_GOES_ON = re.compile(r"[a-z\d]|//"), re.compile(r"[a-z\d-]+[./]")
 _FILE = re.compile(r"[\w-]+\.")
 _FIRST_WORD = re.compile(r"[a-z][\w-]+")
 _EXTENSION = re.compile(r"(?:txt|pdf|html?|docx?|pptx?|xlsx?|csv|xml|tex|sty|cfg|conf|log|jpe?g|png|py|sh)\b")
 LONGEST_ADDRESS = 200
-_MAY_GO_ON = re.compile(r"\n(?<=[/?=&_%#~.:-]\n)[a-z\d/]")
+_MAY_GO_ON = re.compile(r"\n(?:(?<=[/?=&_%#~.:-]\n)[\w/]|_)")
 DOTTED = re.compile(r"(?<![\w-])[\w-]++\.[a-z][\w-]++")
 
 
@@ -47,6 +48,10 @@ def _goes_on(word: str, line: str) -> bool:
     """Whether the address that a line ends with goes on in the next one: a host by a name with a dot or a path."""
     if _ADDRESS.fullmatch(word):
         return _GOES_ON.match(line) is not None
+    if _PATH.fullmatch(word):
+        return line[:1].isalnum()
+    if word[-1:] == "_" or line[:1] == "_":
+        return word[-1:].isalnum() or line[:1].isalnum()  # the name of a command
     return _HALF_A_HOST.fullmatch(word) is not None and _HOST_GOES_ON.match(line) is not None
 
 

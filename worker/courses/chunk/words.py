@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from worker.courses.chunk.addresses import DOTTED, join_addresses
 
@@ -31,6 +32,12 @@ _IN_ONE = re.compile(
 )
 
 
+def _pairs(word: str) -> Iterator[str]:
+    """`udes-genie` and `genie-these` of `udes-genie-these`: print may cut it at either hyphen."""
+    parts = word.split("-")
+    return (f"{one}-{two}" for one, two in pairwise(parts)) if len(parts) > 2 else iter(())
+
+
 class Spelling:
     """How often a document writes each word, hyphens included."""
 
@@ -43,6 +50,8 @@ class Spelling:
             # What a cut leaves at the end of a line, and at the beginning of the next, are no words.
             first, is_cut = int(is_cut), text[-1:] in _CUTS
             self._words.update(words[first : len(words) - is_cut])
+            if text.count("-") > 1:
+                self._words.update(pair for word in words for pair in _pairs(word))
             if _DOT.search(text):
                 self._dotted.update(DOTTED.findall(text))
 

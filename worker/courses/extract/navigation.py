@@ -9,7 +9,7 @@ from lxml import etree, html
 HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
 # Classes and ids of what leads from page to page, and around the page.
 _NAVIGATION = re.compile(
-    r"(?:nav(?:bar|header|footer|igation|links?|_table)?|breadcrumbs?|menu|sidebar|toc(?:\d|frame)?|tableofcontents|pagination|pager|"
+    r"(?:docnav|nav(?:bar|header|footer|igation|links?|_table)?|breadcrumbs?|menu|sidebar|toc(?:\d|frame)?|tableofcontents|pagination|pager|"
     r"site-?(?:header|footer)|page-?footer|footer(?:-text)?|skip-?link|cookie-?(?:banner|notice))"
 )
 _ROLES = frozenset(("navigation", "contentinfo", "search", "banner"))

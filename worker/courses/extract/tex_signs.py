@@ -9,7 +9,8 @@ _FONTS = re.compile(rb"(?:^|\+)CM(?:B)?SY\d|MSAM\d|LMMathSymbols|[tp]xsy", re.IG
 # What French has no word for: a page without any has no brackets of these.
 _BRACKETED = re.compile(r"h(?:(?<!\wh)[^\W\d_]{3,}+(?<=i)\b|[\[*∗A-Z][^\n]{0,60}?i(?!\w))")
 _OPENING = re.compile(r"\bh(?=\w)|h(?=[\[*∗A-Z])")
-_CLOSING = re.compile(r"(?:(?<=[^\W_])i\b|(?<=[\] *∗])i(?!\w))|\n")
+_CLOSING = re.compile(r"(?<=[^\W_])i\b|(?<=[\] *∗])i(?!\w)")
+LONGEST = 80  # characters between brackets
 _RELATION = re.compile(r"6 ?=|6|>")
 _JOINED = "\u200b"  # in place of a letter that is gone; taken out with all that is not seen
 
@@ -38,9 +39,8 @@ def _brackets(text: str, font_at: Callable[[int], bytes]) -> dict[int, str]:
         if not _FONTS.search(font_at(opening.start())):
             continue
         named[opening.start()] = "⟨"
-        for closing in _CLOSING.finditer(text, opening.end()):
-            if closing[0] == "\n" or _FONTS.search(font_at(closing.start())):
-                if closing[0] == "i":
-                    named[closing.start()] = "⟩"
+        for closing in _CLOSING.finditer(text, opening.end(), opening.end() + LONGEST):
+            if _FONTS.search(font_at(closing.start())):
+                named[closing.start()] = "⟩"
                 break
     return named
