@@ -26,6 +26,9 @@ _BULLET = re.compile(r"\s*(?:[•▪◦●‣·–—-]\s|\d{1,2}[.)]\s)")
 _NOTE = re.compile(r"(?:\d{1,3}|[*†‡¹²³⁴-⁹]+)[.)]?\s*\S|(?:figure|fig\.|tableau|table|source)\b", re.IGNORECASE)
 _CAPTION = re.compile(r"(?:figure|fig\.|tableau|table|schéma|photo)\s*\d", re.IGNORECASE)
 _SECTION = re.compile(r"(?:\d{1,2}(?:\.\d{1,2})*|[IVX]{1,5})[.)]?\s")  # no sentence goes on after its heading
+# Characters that stay as they are: composed, seen, and no sign for two letters.
+_PLAIN = re.compile("[ -~\u00a0-\u00ac\u00ae-\u00b6\u00b8-\u017f‘’“”…–—•≤≥→]*")
+MIN_LEADERS = 4
 _LEADERS = re.compile(r"(?:\s?[.·]){4,}")
 _CLOSED = re.compile(r"\s*([–—-])\s(?=[a-zà-ÿ])[^.;:]*?\s?\1[\s,]")
 _DASH = re.compile(r"\s*[–—-]\s")
@@ -82,9 +85,17 @@ def _composed(page: Page) -> Page:
     return Page(page.number, tuple(replace(line, text=compose_accents(line.text)) for line in page.lines))
 
 
+def _is_clean(text: str) -> bool:
+    """Whether nothing of a line is to be changed, told at once for most: letters of French, no leaders, no edges."""
+    return _PLAIN.fullmatch(text) is not None and text.count(".") < MIN_LEADERS and text == text.strip()
+
+
 def _clean(lines: Sequence[Line]) -> Iterator[Line]:
     """NFC, without control and invisible characters. The marks of a word cut at a line's end stay for now."""
     for line in lines:
+        if _is_clean(line.text):
+            yield line
+            continue
         text = unicodedata.normalize("NFC", _BREAK.sub("\n", line.text).translate(_LIGATURES))
         for number, part in enumerate(text.split("\n")):
             kept = _LEADERS.sub(" …", _CONTROL.sub("", part))
