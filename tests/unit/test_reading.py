@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import docx
 import pptx
 import pytest
 
+from tests.support.counting import count_steps
 from tests.support.pdfs import Placed, make_pdf, make_placed_pdf
 from worker.courses.chunk import MAX_CHARACTERS, chunk_document
 from worker.courses.document import Chunk, ExtractedDocument, Line, Page
@@ -410,23 +410,7 @@ def test_a_page_of_very_many_words_is_arranged_in_time(shape: str) -> None:
         }[shape]
 
     # Four times the words take about four times the steps
-    assert steps(lambda: list(arrange(page(4_000)))) < 6 * steps(lambda: list(arrange(page(1_000))))
-
-
-def steps(work: Callable[[], object]) -> int:
-    """How many functions are called and generators gone on with: what a loop in a loop multiplies."""
-    count = 0
-
-    def note(_frame: object, _event: str, _argument: object) -> None:
-        nonlocal count
-        count += 1
-
-    sys.setprofile(note)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
-    return count
+    assert count_steps(lambda: list(arrange(page(4_000)))) < 6 * count_steps(lambda: list(arrange(page(1_000))))
 
 
 def test_what_is_printed_twice_at_one_place_is_read_once() -> None:

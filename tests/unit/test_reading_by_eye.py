@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.counting import count_steps
 from tests.support.pdfs import Placed, make_placed_pdf
 from worker.courses.chunk import MAX_CHARACTERS, chunk_document
 from worker.courses.chunk.paragraphs import Piece, read_pieces
@@ -555,17 +556,8 @@ def test_a_sentence_over_many_paragraphs_is_copied_once(end: str) -> None:
 def test_passages_are_filled_in_steps_that_grow_with_their_pieces() -> None:
     def steps(count: int) -> int:
         document = ExtractedDocument((Page(None, tuple(Line("a") for _ in range(count))),))
-        taken = 0
-
-        def note(_frame: object, _event: str, _argument: object) -> None:
-            nonlocal taken
-            taken += 1
-
-        sys.setprofile(note)
-        try:
-            found = chunk_document(document)
-        finally:
-            sys.setprofile(None)
+        found: list[Chunk] = []
+        taken = count_steps(lambda: found.extend(chunk_document(document)))
         assert all(len(chunk.text) <= MAX_CHARACTERS for chunk in found)
         return taken
 

@@ -14,6 +14,8 @@ from worker.questions.question import Question
 # What a spreadsheet, an export or a hand that pastes may change in a text without changing what it says.
 _QUOTES = ("'", "’", "‘", '"', "“", "”", "«", "»")
 _BETWEEN_DIGITS = re.compile(r"(?<=\d)\s+(?=\d)")
+_MINUTES = re.compile(r"(?<=\d)\s?(?:['’‘′](?!['’‘′\w])|['’‘′](?=\d))")
+_SECONDS = re.compile(r"(?<=\d)\s?(?:[\"“”″]|['’‘′]{2})")
 
 
 def loosen(text: str) -> str:
@@ -27,9 +29,13 @@ def loosen(text: str) -> str:
 def official_form(official: str | None) -> str:
     """What two official keys or answers have in common when they say the same; "" for none.
 
-    As `loosen`, but a space between digits counts: `12 5` is not `125`.
+    As `loosen`, but two things count that belong to figures: a space between digits (`12 5` is not `125`), and the sign
+    of minutes or seconds (`5'` is neither `5"` nor `5`). Of a text in quotation marks they are its own.
     """
-    return loosen(_BETWEEN_DIGITS.sub("_", official or ""))
+    text = (official or "").strip()
+    if len(text) > 1 and text[0] in _QUOTES and text[-1] in _QUOTES:
+        text = text[1:-1]
+    return loosen(_SECONDS.sub(" s", _MINUTES.sub(" min", _BETWEEN_DIGITS.sub("_", text))))
 
 
 def text_hash(text: str) -> str:
