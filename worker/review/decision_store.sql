@@ -83,13 +83,13 @@ UPDATE "Question" SET "isActive" = false, "isValidated" = false, "validatedAt" =
     "updatedAt" = timezone('UTC', clock_timestamp()) WHERE "id" = :id;
 
 -- name: link_item
--- Say on the item where its question is, unless another row of the same content in its job says so: of rows whose keys
--- were in conflict one is accepted, though each may be decided on after the other's decision was undone.
-UPDATE "AiValidationItem" i SET "questionId" = :question_id
-WHERE i."id" = :id AND NOT EXISTS (
-    SELECT 1 FROM "AiValidationItem" s
-    WHERE s."jobId" = i."jobId" AND s."contentHash" = i."contentHash" AND s."id" <> i."id"
-      AND s."questionId" IS NOT NULL AND medq_is_success(s."status"));
+-- Say on the item where its question is, and on no other row of the same content in its job: of rows whose keys were in
+-- conflict one is accepted, though each may be decided on after the other's decision was undone.
+UPDATE "AiValidationItem" i SET "questionId" = CASE WHEN i."id" = d."id" THEN CAST(:question_id AS text) END
+FROM "AiValidationItem" d
+WHERE d."id" = :id AND i."jobId" = d."jobId"
+  AND (i."id" = d."id" OR (i."contentHash" = d."contentHash" AND i."questionId" IS NOT NULL
+                           AND medq_is_success(i."status")));
 
 -- name: find_user
 -- The active admin or maintainer with this e-mail or id.
