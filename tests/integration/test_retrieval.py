@@ -454,6 +454,17 @@ def test_two_ingests_at_once_store_each_document_once(database: Database, tmp_pa
     assert_vocabulary_is_right(database)
 
 
+def test_one_file_is_read_while_the_one_before_is_stored(database: Database, courses: Path) -> None:
+    files = find_files([courses])
+    asked: list[Path] = []
+    going = ingest_files(database, (asked.append(path) or path for path in files), NO_LABELS)  # type: ignore[func-returns-value]
+
+    done = [(file.path, len(asked)) for file in going]
+
+    # No more than one ahead: its bytes are in memory
+    assert done == [(path, min(number + 1, len(files))) for number, path in enumerate(files, 1)]
+
+
 def test_an_interrupted_ingest_leaves_whole_documents_and_goes_on(database: Database, courses: Path) -> None:
     # Given an ingest that stops between two files, and one that stops inside a transaction
     going = ingest_files(database, find_files([courses]), NO_LABELS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from concurrent.futures import CancelledError
 from pathlib import Path
 
 import docx
@@ -335,6 +336,17 @@ def test_a_file_that_is_never_read_to_its_end_is_given_up() -> None:
         reader.read(Path("b.pdf"), make_bomb(8, 20))
 
     assert str(caught.value) == LATE
+
+
+def test_who_closes_the_reader_does_not_wait_for_what_it_reads() -> None:
+    reader = DocumentReader()
+    readings = [reader.begin(Path(name), make_bomb(8, 20)) for name in ("a.pdf", "b.pdf")]
+
+    reader.close()
+
+    for reading in readings:
+        with pytest.raises((UsageError, CancelledError)):
+            reading.result(timeout=0)
 
 
 def test_what_the_child_reads_is_what_is_read_here() -> None:

@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import stat
-import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 import sqlalchemy as sa
 
 from worker.courses import document_store, held
 from worker.courses.chunk import chunk_document
-from worker.courses.document import CourseLabels, HeldPassage, NewDocument
+from worker.courses.document import CourseLabels, ExtractedDocument, HeldPassage, NewDocument
 from worker.courses.extract import NO_TEXT, SCAN, DocumentReader, check_size
+from worker.courses.labels import read_file_name, read_labels, read_title
 from worker.courses.orders import find_orders
 from worker.courses.search import drop_empty_names, fold_specialty, index_terms
 from worker.db.engine import Database
 from worker.errors import UsageError
-from worker.upload.parsing.values import find_level, read_level
 
 EMBEDDED_AT_ONCE = 16
 MAX_DIMENSIONS = 2_000  # of a vector in an HNSW index of pgvector
 EMBEDDING_TIMEOUT_S = 120.0  # a model of one's own may be slow; nobody waits for it
 
+T = TypeVar("T")
 FileStatus = Literal["added", "replaced", "unchanged", "relabelled", "duplicate", "refused"]
 
 
@@ -65,16 +66,14 @@ def ingest_files(database: Database, files: Iterable[Path], given: CourseLabels)
     The same content again changes nothing but its labels; a changed file replaces its passages; of several files with
     the same content the first counts. What is `given` wins over what folders tell (`DCEM2/Cardiologie/…`).
     """
-    seen: dict[str, Path] = {}
+    first: dict[str, Path] = {}
     with DocumentReader() as reader:
-        for path in files:
-            try:
-                yield _ingest_file(database, reader, path, given, seen)
-            except UsageError as error:
-                yield IngestedFile(path, "refused", reason=str(error))
-            except OSError as error:
-                reason = f"it cannot be opened ({error.strerror or type(error).__name__})"
-                yield IngestedFile(path, "refused", reason=reason)
+        opened = (_or_refused(path, partial(_open_file, database, reader, path, first)) for path in files)
+        for file in _one_ahead(opened):
+            if isinstance(file, _OpenFile):
+                yield _or_refused(file.path, partial(_ingest_file, database, reader, file, given))
+            else:
+                yield file
     _flush(database)
 
 
@@ -149,43 +148,6 @@ def remove_courses(database: Database, ids: Sequence[str]) -> int:
     return database.transact(lambda c: sum(document_store.remove_document(c, document_id) for document_id in ids))
 
 
-def read_labels(path: Path, given: CourseLabels) -> CourseLabels:
-    """What is given, else what the folders tell: the level, below it the specialty, below that the course."""
-    folders = [_clean_name(name) for name in _place(path).parent.parts[-4:]]
-    at = max((i for i, name in enumerate(folders) if find_level(name)), default=None)
-    below = folders[at + 1 :] if at is not None else []
-    found = CourseLabels(
-        level=find_level(folders[at]) if at is not None else find_level(path.stem),
-        specialty=below[0] if below else None,
-        course=below[1] if len(below) > 1 else None,
-    )
-    return CourseLabels(
-        level=read_level(given.level) if given.level else found.level,
-        specialty=_clean_name(given.specialty or "") or found.specialty,
-        course=_clean_name(given.course or "") or found.course,
-        source=_clean_name(given.source or "") or None,
-    )
-
-
-def _place(path: Path) -> Path:
-    """Where the operator put the file: links are not followed, or a library of links would have no labels."""
-    return Path(os.path.abspath(path))  # noqa: PTH100 (`resolve` follows them)
-
-
-def _clean_name(name: str) -> str:
-    """A file's or folder's name as text: composed accents (macOS takes them apart), cp1252 where it is no UTF-8."""
-    try:
-        text = os.fsencode(name).decode("utf-8")
-    except UnicodeDecodeError:
-        text = os.fsencode(name).decode("cp1252", errors="replace")
-    except UnicodeEncodeError:
-        text = name.encode("utf-8", errors="replace").decode("utf-8")
-    shown = "".join(
-        c if unicodedata.category(c) not in ("Cc", "Cf", "Cs") else " " for c in unicodedata.normalize("NFC", text)
-    )
-    return " ".join(shown.split())
-
-
 def _read_file(path: Path) -> bytes:
     """Raises `UsageError` for what is no file to be read, before it fills the memory or is waited for."""
     told = path.stat()
@@ -195,21 +157,53 @@ def _read_file(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _ingest_file(
-    database: Database, reader: DocumentReader, path: Path, given: CourseLabels, seen: dict[str, Path]
-) -> IngestedFile:
+@dataclass(frozen=True, slots=True)
+class _OpenFile:
+    """A file's bytes. `first`: the file of this call that holds the same; `reading`: begun, unless the store has it."""
+
+    path: Path
+    data: bytes
+    content_hash: str
+    first: Path
+    reading: Future[ExtractedDocument] | None
+
+
+def _one_ahead(items: Iterator[T]) -> Iterator[T]:
+    """Each of them, once the one behind it has been made: a file is read while the one before is stored."""
+    waiting: list[T] = []
+    for item in items:
+        waiting.append(item)
+        if len(waiting) > 1:
+            yield waiting.pop(0)
+    yield from waiting
+
+
+def _or_refused(path: Path, step: Callable[[], T]) -> T | IngestedFile:
+    try:
+        return step()
+    except UsageError as error:
+        return IngestedFile(path, "refused", reason=str(error))
+    except OSError as error:
+        return IngestedFile(path, "refused", reason=f"it cannot be opened ({error.strerror or type(error).__name__})")
+
+
+def _open_file(database: Database, reader: DocumentReader, path: Path, first: dict[str, Path]) -> _OpenFile:
     data = _read_file(path)
-    labels = read_labels(path, given)
     content_hash = hashlib.sha256(data).hexdigest()
-    name = "/".join(map(_clean_name, _place(path).parts[-3:])).lstrip("/")
-    first = seen.setdefault(content_hash, path)
-    if first != path:
+    is_new = content_hash not in first and not database.transact(lambda c: document_store.find_same(c, content_hash))
+    reading = reader.begin(path, data) if is_new else None
+    return _OpenFile(path, data, content_hash, first.setdefault(content_hash, path), reading)
+
+
+def _ingest_file(database: Database, reader: DocumentReader, file: _OpenFile, given: CourseLabels) -> IngestedFile:
+    path, content_hash = file.path, file.content_hash
+    labels, name = read_labels(path, given), read_file_name(path)
+    if file.first != path:
         database.transact(
             lambda c: document_store.remove_named(c, name, but=document_store.find_same(c, content_hash))
         )  # what it held before it became a copy
-        return IngestedFile(path, "duplicate", reason=f"it is the same as {first}", labels=labels)
-    title = _clean_name(path.stem.replace("_", " "))
-    key = fold_specialty(labels.specialty)
+        return IngestedFile(path, "duplicate", reason=f"it is the same as {file.first}", labels=labels)
+    title, key = read_title(path), fold_specialty(labels.specialty)
 
     def relabel(connection: sa.Connection) -> FileStatus | None:
         known = document_store.find_same(connection, content_hash)
@@ -225,7 +219,7 @@ def _ingest_file(
 
     if status := database.transact(relabel):
         return IngestedFile(path, status, labels=labels, held=_held_of(database, content_hash))
-    extracted = reader.read(path, data)
+    extracted = (file.reading or reader.begin(path, file.data)).result()
     chunks = chunk_document(extracted)
     if not chunks:
         # What there was stands on every page alike: the mark of a scanner, or page numbers.

@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from subprocess import Popen
@@ -30,11 +31,14 @@ LATE = f"it is not read within {TIMEOUT_S} seconds: save it anew, or cut it into
 
 
 class DocumentReader:
-    """Reads course files, one at a time. Not to be shared by threads; to be closed."""
+    """Reads course files one after another, while its owner does something else. To be closed."""
 
     def __init__(self, *, timeout_s: float = TIMEOUT_S) -> None:
         self._timeout_s = timeout_s
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="course-reader")
+        self._lock = threading.Lock()  # around which child there is, and whether there may be another
         self._child: Popen[bytes] | None = None
+        self._is_closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -44,14 +48,26 @@ class DocumentReader:
     ) -> None:
         self.close()
 
-    def read(self, path: Path, data: bytes) -> ExtractedDocument:
-        """The text of a file, by its extension.
+    def begin(self, path: Path, data: bytes) -> Future[ExtractedDocument]:
+        """The text of a file, by its extension, once the files before it are read.
 
-        Raises `UsageError` with one sentence for whatever cannot be read, also where it ended its reader.
+        Its result raises `UsageError` with one sentence for whatever cannot be read, also where it ended its reader.
         """
-        if self._child is None:
-            self._child = start_reader(__name__)
-        child, was_late = self._child, threading.Event()
+        return self._thread.submit(self._read, path, data)
+
+    def read(self, path: Path, data: bytes) -> ExtractedDocument:
+        """The text of a file, as `begin` gives it."""
+        return self.begin(path, data).result()
+
+    def close(self) -> None:
+        """End the child, whatever it reads."""
+        with self._lock:
+            self._is_closed = True
+        self._end_child()
+        self._thread.shutdown(cancel_futures=True)
+
+    def _read(self, path: Path, data: bytes) -> ExtractedDocument:
+        child, was_late = self._take_child(), threading.Event()
 
         def give_up() -> None:
             was_late.set()
@@ -69,14 +85,22 @@ class DocumentReader:
         finally:
             timer.cancel()
             if document is None or was_late.is_set():
-                self.close()
+                self._end_child()
         if document is None:
             raise UsageError(LATE if was_late.is_set() else ENDED)
         return document
 
-    def close(self) -> None:
-        """End the child."""
-        child, self._child = self._child, None
+    def _take_child(self) -> Popen[bytes]:
+        with self._lock:
+            if self._is_closed:
+                raise CancelledError
+            if self._child is None:
+                self._child = start_reader(__name__)
+            return self._child
+
+    def _end_child(self) -> None:
+        with self._lock:
+            child, self._child = self._child, None
         if child is None:
             return
         child.kill()  # it holds nothing: whatever it read was handed over
