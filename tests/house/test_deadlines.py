@@ -18,6 +18,8 @@ BOUNDED_OTHERWISE = {
     "runtime/sandbox.py: child.wait()": "just killed",
     "embedded/llm.py: child.wait()": "just killed",
     "courses/extract/child.py: child.wait()": "it was killed just before",
+    "courses/extract/child.py: self.begin(path, data).result()": "a timer ends what it reads after TIMEOUT_S",
+    "courses/ingest.py: reading.result()": "as before; one other file at most stands before it",
     "courses/extract/child.py: sys.stdin.buffer.readline()": "in the child: a closed pipe ends it",
     "upload/reading/child.py: child.wait()": "a timer kills it after TIMEOUT_S",
     "upload/reading/child.py: sys.stdin.buffer.readline()": "in the child, which a timer kills; its parent sends it",

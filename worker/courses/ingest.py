@@ -219,7 +219,8 @@ def _ingest_file(database: Database, reader: DocumentReader, file: _OpenFile, gi
 
     if status := database.transact(relabel):
         return IngestedFile(path, status, labels=labels, held=_held_of(database, content_hash))
-    extracted = (file.reading or reader.begin(path, file.data)).result()
+    reading = file.reading or reader.begin(path, file.data)
+    extracted = reading.result()
     chunks = chunk_document(extracted)
     if not chunks:
         # What there was stands on every page alike: the mark of a scanner, or page numbers.

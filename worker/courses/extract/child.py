@@ -63,8 +63,10 @@ class DocumentReader:
         """End the child, whatever it reads."""
         with self._lock:
             self._is_closed = True
+            if self._child is not None:
+                self._child.kill()
+        self._thread.shutdown(cancel_futures=True)  # which meets the end of the pipe, if it still reads from it
         self._end_child()
-        self._thread.shutdown(cancel_futures=True)
 
     def _read(self, path: Path, data: bytes) -> ExtractedDocument:
         child, was_late = self._take_child(), threading.Event()
