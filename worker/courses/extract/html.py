@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from lxml import etree, html
 
 from worker.courses.document import ExtractedDocument, Line, Page
+from worker.courses.extract.edges import LINK, LinkedLine, trim_edges
 from worker.courses.extract.navigation import HEADINGS, find_navigation
 from worker.courses.extract.signs import raise_digits, restore_symbols
 from worker.courses.extract.text import decode
@@ -66,7 +67,7 @@ def read_html(data: bytes) -> ExtractedDocument:
     text = re.sub(r"^\s*<\?xml[^>]*\?>", "", text.lstrip("\ufeff")).replace("\0", "")
     # Without `huge_tree`, what lies deeper than 256 elements, or is longer than 10 MB, is dropped without a word.
     root = html.document_fromstring(text or "<p></p>", parser=html.HTMLParser(huge_tree=True))
-    return ExtractedDocument((Page(None, tuple(_lines(root, _hidden_by_style(root)))),))
+    return ExtractedDocument((Page(None, tuple(trim_edges(list(_lines(root, _hidden_by_style(root)))))),))
 
 
 def _hidden_by_style(root: html.HtmlElement) -> frozenset[str]:
@@ -102,7 +103,7 @@ def _is_opening_picture(cell: html.HtmlElement) -> bool:
     return cell.getprevious() is None and next(cell.iter("img"), None) is not None and not cell.text_content().strip()
 
 
-def _lines(root: html.HtmlElement, hidden: frozenset[str]) -> Iterator[Line]:
+def _lines(root: html.HtmlElement, hidden: frozenset[str]) -> Iterator[LinkedLine]:
     reader = _Reader(find_navigation(root), hidden)
     for event, element in etree.iterwalk(root, events=("start", "end", "comment", "pi")):
         if event == "start":
@@ -110,7 +111,7 @@ def _lines(root: html.HtmlElement, hidden: frozenset[str]) -> Iterator[Line]:
         elif event == "end":
             yield from reader.close(element)
         else:
-            reader.words.append(element.tail or "")
+            reader.add(element.tail or "")
     yield from reader.flush()
 
 
@@ -118,52 +119,73 @@ class _Reader:
     """The words since the last line, and what stands around this place."""
 
     def __init__(self, navigation: frozenset[html.HtmlElement], hidden: frozenset[str]) -> None:
-        self.words: list[str] = []
+        self._words: list[str] = []
+        self._outside: list[str] = []  # of links
         self._navigation, self._hidden = navigation, hidden
         self._is_heading = False
         self._unseen = 0  # elements around this place that no reader sees
         self._typed = 0  # elements around this place whose lines are kept as they were typed
+        self._linked = 0
+        self._items = 0  # of lists
         self._row: html.HtmlElement | None = None
 
-    def open(self, element: html.HtmlElement) -> Iterator[Line]:
+    def add(self, text: str) -> None:
+        """The next words."""
+        if text:
+            self._words.append(text)
+            self._outside.append(LINK if self._linked else text)
+
+    def open(self, element: html.HtmlElement) -> Iterator[LinkedLine]:
+        """An element begins, with its first words."""
         self._unseen += self._is_unseen(element)
         if element.tag == "tr" and self._row is None and _is_row(element):
             yield from self.flush()
             self._row = element
         yield from self._break(element)
-        self._typed += element.tag == "pre"
+        self._count(element, 1)
         self._is_heading = self._is_heading or element.tag in HEADINGS
         inside = element.text or ""
-        self.words.append("" if self._unseen else raise_digits(inside) if element.tag == "sup" else inside)
+        self.add("" if self._unseen else raise_digits(inside) if element.tag == "sup" else inside)
 
-    def close(self, element: html.HtmlElement) -> Iterator[Line]:
+    def close(self, element: html.HtmlElement) -> Iterator[LinkedLine]:
+        """An element ends, and the words after it follow."""
         self._unseen -= self._is_unseen(element)
         yield from self._break(element)
         if element is self._row:
             yield from self.flush()
             self._row = None
-        self._typed -= element.tag == "pre"
+        self._count(element, -1)
         self._is_heading = self._is_heading and element.tag not in HEADINGS
-        self.words.append("" if self._unseen else element.tail or "")
+        self.add("" if self._unseen else element.tail or "")
         if self._row is not None and element.tag in ("td", "th") and not _is_opening_picture(element):
-            self.words.append(" | ")
+            self.add(" | ")
+
+    def _count(self, element: html.HtmlElement, step: int) -> None:
+        if element.tag == "pre":
+            self._typed += step
+        elif element.tag == "li":
+            self._items += step
+        elif element.tag == "a" and element.get("href") is not None:
+            self._linked += step
 
     def _is_unseen(self, element: html.HtmlElement) -> bool:
         return element.tag in UNSEEN or element in self._navigation or _is_hidden(element, self._hidden)
 
-    def _break(self, element: html.HtmlElement) -> Iterator[Line]:
+    def _break(self, element: html.HtmlElement) -> Iterator[LinkedLine]:
         """A block begins or ends; inside a row, a line of a cell does."""
         if element.tag not in BLOCKS and element.tag != "br":
             return
         if self._row is None:
             yield from self.flush()
         else:
-            self.words.append(" ")
+            self.add(" ")
 
-    def flush(self) -> Iterator[Line]:
+    def flush(self) -> Iterator[LinkedLine]:
+        """The words as a line, or as lines where they were typed so."""
         # `&#156;` is œ in every browser, and a control character by the letter.
-        whole = "".join(self.words).translate(WINDOWS)
-        self.words.clear()
+        whole, outside = "".join(self._words).translate(WINDOWS), "".join(self._outside)
+        self._words.clear()
+        self._outside.clear()
         is_row = self._row is not None
         for part in whole.split("\n") if self._typed and not is_row else (whole,):
             text = restore_symbols(" ".join(part.split()))
@@ -171,4 +193,5 @@ class _Reader:
                 text = text.removesuffix("|").rstrip()
             if text.strip("| "):
                 names = self._row is not None and not any(child.tag == "td" for child in self._row)
-                yield Line(text, is_heading=self._is_heading and not is_row, is_row=is_row, is_head=names)
+                line = Line(text, is_heading=self._is_heading and not is_row, is_row=is_row, is_head=names)
+                yield LinkedLine(line, "" if self._typed else outside, self._items > 0)

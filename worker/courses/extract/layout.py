@@ -31,12 +31,12 @@ def arrange(printed: Sequence[Sequence[Span]]) -> Iterator[Line]:
     starts = [
         number == 0 or _begins_paragraph(rows[number - 1], rows[number], pitch, right) for number in range(len(rows))
     ]
-    beside = _by_paragraph(starts, rows, [make_row(note) for note in notes])
+    beside = _by_paragraph(starts, rows, [[make_row(line) for line in note] for note in notes])
     for number, row in enumerate(rows):
         if starts[number] and number:
             yield Line("")
-        if number in beside:
-            yield from (_line(note, is_head=False) for note in beside[number])
+        for note in beside.get(number, ()):
+            yield from (_line(line, is_head=False) for line in note)
             yield Line("")
         is_first = row.is_table and not (number and rows[number - 1].is_table)
         yield _line(row, is_head=is_first and is_head(rows, number))
@@ -53,11 +53,13 @@ def _line(row: Row, *, is_head: bool) -> Line:
     )
 
 
-def _by_paragraph(starts: Sequence[bool], rows: Sequence[Row], notes: Sequence[Row]) -> dict[int, list[Row]]:
+def _by_paragraph(
+    starts: Sequence[bool], rows: Sequence[Row], notes: Sequence[list[Row]]
+) -> dict[int, list[list[Row]]]:
     """Notes in the margin by the first line of the paragraph that they stand beside: they are read before it."""
-    found: dict[int, list[Row]] = defaultdict(list)
+    found: dict[int, list[list[Row]]] = defaultdict(list)
     for note in notes:
-        nearest = min(range(len(rows)), key=lambda number: abs(rows[number].bottom - note.bottom))
+        nearest = min(range(len(rows)), key=lambda number: abs(rows[number].bottom - note[0].bottom))
         while not starts[nearest]:
             nearest -= 1
         found[nearest].append(note)

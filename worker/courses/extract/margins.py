@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 
 from worker.courses.extract.rows import Span
 
 MIN_LINES = 6  # of a page that has a margin
 WIDE = 0.5  # of the page's text: a full line of its main column
-BESIDE, MOST_NOTES = 4, 24  # points between text and margin; lines in the margin of one page
+BESIDE, MOST_NOTES = 4, 24  # points between text and margin; lines in the margin of a page that has few of its own
+MIN_TERMS, MOST_TERMS = 3, 0.6  # lines, and of all lines of a margin
+MOST_BELOW = 4  # spans of text for each term, or they are names beside a text that runs on
+SHORT = 0.2  # of the text's width: by which the last line of a paragraph falls short of it
+NOTE_PITCH = 1.8  # of a line's height: how far the lines of one note stand from one another
+
+ALIGNED = 1.0  # points
+ENDS = (".", "!", "?", ":", ";", "…", "»")
+
+Note = list[list[Span]]  # its lines
 
 
-def part_margins(lines: Sequence[list[Span]]) -> tuple[list[list[Span]], list[list[Span]]]:
-    """The lines of a page without what stands beside its text, in the margin, and that: at most some words of it."""
+def part_margins(lines: Sequence[list[Span]]) -> tuple[list[list[Span]], list[Note]]:
+    """The lines of a page without what stands beside its text, in the margin, and that, note by note.
+
+    A note is whole: its lines stand where they will between those of the text, and some hold a short word alone.
+    """
     spans = [span for line in lines for span in line]
     if not spans:
         return list(lines), []
@@ -23,20 +35,62 @@ def part_margins(lines: Sequence[list[Span]]) -> tuple[list[list[Span]], list[li
         return list(lines), []
     left, right = min(s.left for s in wide) - BESIDE, max(s.right for s in wide) + BESIDE
     wide.sort(key=lambda span: span.bottom)
-    notes = [s for s in spans if (s.right < left or s.left > right) and _has_word(s.text) and _is_beside(s, wide)]
-    if not 0 < len(notes) <= MOST_NOTES:
+    text_spans = sorted((s for s in spans if s.right >= left and s.left <= right), key=lambda span: -span.bottom)
+    notes: list[Note] = []
+    for side in ([s for s in spans if s.right < left], [s for s in spans if s.left > right]):
+        found = [note for note in _notes(side) if _has_word(note) and _is_beside(note, wide)]
+        if not _are_terms(found, text_spans, right - SHORT * (right - left)):
+            notes += found
+    if not 0 < sum(map(len, notes)) <= max(MOST_NOTES, len(wide)):
         return list(lines), []
-    apart = set(map(id, notes))
+    apart = {id(span) for note in notes for line in note for span in line}
     text = [[span for span in line if id(span) not in apart] for line in lines]
-    return [line for line in text if line], [[span] for span in notes]
+    return [line for line in text if line], notes
 
 
-def _has_word(text: str) -> bool:
-    return sum(map(str.isalpha, text)) > 3
+def _notes(spans: Sequence[Span]) -> Iterator[Note]:
+    """What stands in one margin, parted where more than the space between lines lies between."""
+    note: Note = []
+    for span in sorted(spans, key=lambda span: (-span.bottom, span.left)):
+        step = note[-1][0].bottom - span.bottom if note else 0.0
+        if note and step < 0.3 * span.height:
+            note[-1].append(span)
+            continue
+        if note and step > NOTE_PITCH * max(span.height, note[-1][0].height):
+            yield _in_order(note)
+            note = []
+        note.append([span])
+    if note:
+        yield _in_order(note)
 
 
-def _is_beside(note: Span, wide: Sequence[Span]) -> bool:
-    """Whether one of the lines, the lowest first, goes on at a note's height."""
-    middle = (note.bottom + note.top) / 2
-    at = bisect_right(wide, middle, key=lambda span: span.bottom)
-    return any(middle <= span.top for span in wide[max(0, at - 2) : at])
+def _in_order(note: Note) -> Note:
+    return [sorted(line, key=lambda span: span.left) for line in note]
+
+
+def _are_terms(notes: Sequence[Note], text: Sequence[Span], short: float) -> bool:
+    """Whether most lines of a margin stand beside the first line of a paragraph: the terms of a list, or its values.
+
+    `text`: the highest first; `short`: where the last line of a paragraph ends at most.
+    """
+    heights = [-span.bottom for span in text]
+    lines = [line[0] for note in notes for line in note]
+    terms = 0
+    for line in lines:
+        at = bisect_left(heights, -line.bottom - ALIGNED)
+        if at < len(text) and text[at].bottom > line.bottom - ALIGNED:
+            above = text[at - 1] if at else None
+            terms += above is None or above.right < short or above.text.endswith(ENDS)
+    beside = bisect_left(heights, -lines[-1].bottom) - bisect_left(heights, -lines[0].bottom) if lines else 0
+    return terms >= max(MIN_TERMS, MOST_TERMS * len(lines), beside / MOST_BELOW)
+
+
+def _has_word(note: Note) -> bool:
+    return sum(c.isalpha() for line in note for span in line for c in span.text) > 3
+
+
+def _is_beside(note: Note, wide: Sequence[Span]) -> bool:
+    """Whether one of the lines, the lowest first, goes on at the height of a note."""
+    bottom, top = note[-1][0].bottom, note[0][0].top
+    at = bisect_left(wide, bottom, key=lambda span: span.top)
+    return at < len(wide) and wide[at].bottom < top

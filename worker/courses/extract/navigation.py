@@ -3,82 +3,183 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from lxml import etree, html
 
 HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
-# Classes and ids of what leads from page to page, and around the page.
+# Classes and ids of what leads from page to page: it holds links, or what is clicked on.
 _NAVIGATION = re.compile(
-    r"(?:docnav|nav(?:bar|header|footer|igation|links?|_table)?|breadcrumbs?|menu|sidebar|toc(?:\d|frame)?|tableofcontents|pagination|pager|"
-    r"site-?(?:header|footer)|page-?footer|footer(?:-text)?|skip-?link|cookie-?(?:banner|notice))"
+    r"(?:docnav|nav(?:bar|header|footer|igation|links?|table)?|breadcrumbs?|menu|sidebar|toc(?:\d|frame)?|tableofcontents\w*|pagination|pager)"
 )
-_ROLES = frozenset(("navigation", "contentinfo", "search", "banner"))
-_CONTAINERS = frozenset(("div", "ul", "ol", "dl", "table", "section", "aside", "header", "p", "span"))
+# And of what stands around it, whatever it says.
+_AROUND = re.compile(r"(?:site(?:header|footer)|pagefooter|footer(?:text)?|skiplink|cookie(?:banner|notice))")
+_WORD = re.compile(r"[A-Za-z][a-z]*")  # of a name: `md-skip`, `skipToContent`, `rst-versions`
+# Words in names of what leads elsewhere, and of what is there for the page, if it is short.
+_NAVIGATION_PARTS = frozenset(
+    (
+        *("nav", "navbar", "navigation", "breadcrumb", "breadcrumbs", "pagination", "pager", "sidebar", "menu", "toc"),
+        *("related", "versions", "search", "searchbox", "share", "sharing", "sharedaddy", "social"),
+        *("comments", "feedback", "widget", "meta", "catlinks", "skiplinks"),
+    )
+)
+_AROUND_PARTS = frozenset(
+    (
+        *("footer", "printfooter", "colophon", "cookie", "consent", "respond", "noprint"),
+        *("updated", "modified"),
+    )
+)
+_WITH = frozenset(("has", "with", "without"))  # of a page that has a menu: no menu
+_INLINE_PARTS = frozenset(("skip", "jump", "headerlink", "editsection"))
+_ROLES = frozenset(("navigation", "contentinfo", "search"))
+_CONTAINERS = frozenset(("div", "ul", "ol", "dl", "table", "section", "aside", "header", "p", "span", "form"))
+_CONTROLS = ("nav", "input", "select", "button", "textarea")
+_RELATED = frozenset(("prev", "previous", "next", "up", "contents", "index", "start", "first", "last", "home"))
 MIN_LINKS = 4  # of a list that is nothing else
 MAX_PANEL = 200  # characters around a page that are no text of it
-MIN_ICONS, MAX_BESIDE_ICONS = 2, 100  # links that are pictures, and characters beside them
+MIN_ICONS, MAX_BESIDE = 2, 100  # links that are pictures, and characters beside what leads to the pages around
 _PICTURE = re.compile(r"\.(?:png|jpe?g|gif|svg|webp|tiff?|bmp|pdf)$", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class _Told:
+    """What an element holds: characters, and of them in links; headings that are no links; links of some kinds."""
+
+    characters: int = 0
+    linked: int = 0
+    links: int = 0
+    headings: int = 0
+    titles: int = 0  # h1
+    icons: int = 0  # links to pages by a picture
+    related: int = 0  # links to the page before, the next one, the one above
+
+    @property
+    def free(self) -> int:
+        return self.characters - self.linked
+
+    def add(self, inner: _Told, after: int) -> None:
+        self.characters += inner.characters + after
+        self.linked += inner.linked
+        self.links += inner.links
+        self.headings += inner.headings
+        self.titles += inner.titles
+        self.icons += inner.icons
+        self.related += inner.related
 
 
 def find_navigation(root: html.HtmlElement) -> frozenset[html.HtmlElement]:
     """What leads to other pages, or around this one: by what it is called, or because it is a list of links alone.
 
-    What holds a heading, or half of the page's words, is the page itself.
+    What holds the page's title, or half of its words, is the page itself.
     """
     found = []
-    # Of each: characters, of them in links, links, headings, links to pages by a picture.
-    words: dict[html.HtmlElement, list[int]] = {}
+    words: dict[html.HtmlElement, _Told] = {}
     for event, element in etree.iterwalk(root, events=("start", "end")):
         if event == "start":
-            words[element] = [len((element.text or "").strip()), 0, 0, element.tag in HEADINGS, 0]
+            words[element] = _Told(len((element.text or "").strip()), headings=element.tag in HEADINGS)
             continue
         own = words[element]
-        if element.tag == "a" and element.get("href") is not None:
-            own[1], own[2] = own[0], 1
-            own[4] = int(not own[0] and _is_icon(element))
-        if element.tag in HEADINGS and 0 < own[0] <= own[1]:
-            own[3] = 0  # a heading that is a link names another page
-        if (
-            element.tag in _CONTAINERS
-            and not own[3]
-            and (_is_named_navigation(element) or _is_links(element, own) or _is_panel(element, own))
-        ):
+        _close(element, own)
+        if _is_around(element, own):
             found.append(element)
         parent = element.getparent()
         if parent is not None and parent in words:
-            told = words[parent]
-            told[0] += own[0] + len((element.tail or "").strip())
-            for place in (1, 2, 3, 4):
-                told[place] += own[place]
+            words[parent].add(own, len((element.tail or "").strip()))
         if element is not root and element not in found[-1:]:
             del words[element]
-    whole = words[root][0]
+    whole = words[root].characters
     return frozenset(
-        element for element in found if 2 * words[element][0] < whole or _is_links(element, words[element])
+        element for element in found if 2 * words[element].characters < whole or _is_links(element, words[element])
     )
 
 
-def _is_named_navigation(element: html.HtmlElement) -> bool:
-    if element.get("role") in _ROLES:
+def _close(element: html.HtmlElement, own: _Told) -> None:
+    """What an element is itself, when all that it holds is known."""
+    if element.tag == "a" and element.get("href") is not None:
+        own.linked, own.links = own.characters, 1
+        own.icons = int(not own.characters and _is_icon(element))
+        own.related = int(_is_related(element))
+    if element.tag in HEADINGS:
+        # A heading that is a link names another page.
+        own.headings = int(own.characters == 0 or own.characters > own.linked)
+        own.titles = own.headings if element.tag == "h1" else 0
+
+
+def _is_around(element: html.HtmlElement, own: _Told) -> bool:
+    if element.tag == "a":
+        return _is_anchor(element) or bool(_INLINE_PARTS & _parts(element))
+    if element.tag not in _CONTAINERS or own.titles:
+        return False
+    if _is_called_so(element, own):
         return True
-    names = f"{element.get('class') or ''} {element.get('id') or ''}".casefold().split()
-    return any(_NAVIGATION.fullmatch(name) for name in names)
+    return not own.headings and (_is_links(element, own) or _is_panel(element, own) or _leads_around(own))
 
 
-def _is_links(element: html.HtmlElement, told: list[int]) -> bool:
-    """Whether a list holds links and hardly anything else."""
-    characters, linked, links, _, icons = told
-    if element.tag == "table" and icons == links >= MIN_ICONS:
-        return characters <= MAX_BESIDE_ICONS  # arrows to the next page and the last
-    return element.tag in ("ul", "ol", "dl", "table") and links >= MIN_LINKS and linked >= 0.85 * characters
-
-
-def _is_panel(element: html.HtmlElement, told: list[int]) -> bool:
-    """Whether what stands around a page holds what is clicked on, and some words."""
-    controls = ("nav", "input", "select", "button")
-    return (
-        element.tag in ("header", "aside") and told[0] <= MAX_PANEL and next(element.iter(*controls), None) is not None
+def _is_called_so(element: html.HtmlElement, own: _Told) -> bool:
+    """By its role, its class or its id. What has headings of its own, or is called so in part, is short besides."""
+    is_short = own.free <= MAX_PANEL
+    if _has_role(element) and (is_short or not own.headings):
+        return True
+    names, parts = re.sub(r"[-_]", "", _names(element).casefold()).split(), _parts(element)
+    if _INLINE_PARTS & parts:
+        return is_short
+    if element.tag == "span" or _WITH & parts or (own.headings and not is_short):
+        return False
+    if any(map(_AROUND.fullmatch, names)) or (is_short and _AROUND_PARTS & parts):
+        return True
+    if not own.links and next(element.iter(*_CONTROLS), None) is None:
+        return False
+    return (any(map(_NAVIGATION.fullmatch, names)) and own.free <= max(MAX_PANEL, 2 * own.linked)) or bool(
+        is_short and _NAVIGATION_PARTS & parts
     )
+
+
+def _names(element: html.HtmlElement) -> str:
+    return f"{element.get('class') or ''} {element.get('id') or ''}"
+
+
+def _parts(element: html.HtmlElement) -> set[str]:
+    return {part.casefold() for part in _WORD.findall(_names(element))}
+
+
+def _has_role(element: html.HtmlElement) -> bool:
+    role = element.get("role")
+    return role in _ROLES or (role == "banner" and next(element.iter(*HEADINGS), None) is None)
+
+
+def _is_links(element: html.HtmlElement, told: _Told) -> bool:
+    """Whether a list holds links and hardly anything else."""
+    if element.tag == "table" and told.icons == told.links >= MIN_ICONS:
+        return told.characters <= MAX_BESIDE  # arrows to the next page and the last
+    is_list = element.tag in ("ul", "ol", "dl", "table")
+    return is_list and told.links >= MIN_LINKS and told.linked >= 0.85 * told.characters
+
+
+def _leads_around(told: _Told) -> bool:
+    """Whether a block is there for the links that the page itself calls the ones before and after it."""
+    return told.related >= 1 and told.free <= (MAX_BESIDE if told.related > 1 else MAX_BESIDE // 4)
+
+
+def _is_panel(element: html.HtmlElement, told: _Told) -> bool:
+    """Whether what stands around a page holds what is clicked on, and some words; a question's boxes are no such."""
+    if element.tag not in ("header", "aside", "form") or told.characters > MAX_PANEL:
+        return False
+    if next(element.iter(*_CONTROLS), None) is None:
+        return False
+    return all(field.get("type") not in ("radio", "checkbox") for field in element.iter("input"))
+
+
+def _is_related(link: html.HtmlElement) -> bool:
+    """By `rel`, or by the keys that DocBook and Texinfo give to these links."""
+    if _RELATED & set((link.get("rel") or "").casefold().split()):
+        return True
+    return (link.get("accesskey") or "").casefold() in ("n", "p", "u", "h")
+
+
+def _is_anchor(link: html.HtmlElement) -> bool:
+    """A sign that leads to a place of the page itself: `¶` after a heading, `↩` after a note."""
+    text = link.text_content()
+    return (link.get("href") or "").startswith("#") and bool(text.strip()) and not any(map(str.isalnum, text))
 
 
 def _is_icon(link: html.HtmlElement) -> bool:
