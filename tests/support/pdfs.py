@@ -20,8 +20,31 @@ def make_pdf(pages: Sequence[Sequence[str]]) -> bytes:
     return _make(streams, 595, 842)
 
 
-def make_placed_pdf(pages: Sequence[Sequence[Placed]], *, width: int = 595, height: int = 842) -> bytes:
-    """A PDF whose pages hold texts, each as (left, bottom, size, text, whether it is bold), written in this order."""
+def make_placed_pdf(
+    pages: Sequence[Sequence[Placed]],
+    *,
+    width: int = 595,
+    height: int = 842,
+    drawn: bytes = b"",
+    is_sideways: bool = False,
+) -> bytes:
+    """A PDF whose pages hold texts, each as (left, bottom, size, text, whether it is bold), written in this order.
+
+    `drawn`: what each page draws below them. `is_sideways`: all is turned to the left, as if the page lay on its side.
+    """
+    if is_sideways:
+        turned = _make_streams(pages, drawn)
+        return _make([b"q 0 1 -1 0 %d 0 cm\n%sQ" % (width, stream) for stream in turned], width, height)
+    return _make(_make_streams(pages, drawn), width, height)
+
+
+def rule_grid(xs: Sequence[float], ys: Sequence[float]) -> bytes:
+    """The lines of a table between these columns and rows, each drawn by itself."""
+    across = [b"%.1f %.1f m %.1f %.1f l S\n" % (xs[0], y, xs[-1], y) for y in ys]
+    return b"0.5 w\n" + b"".join(across + [b"%.1f %.1f m %.1f %.1f l S\n" % (x, ys[0], x, ys[-1]) for x in xs])
+
+
+def _make_streams(pages: Sequence[Sequence[Placed]], drawn: bytes) -> list[bytes]:
     streams = []
     for page in pages:
         parts = []
@@ -29,8 +52,8 @@ def make_placed_pdf(pages: Sequence[Sequence[Placed]], *, width: int = 595, heig
             font = b"/F2" if bold and bold[0] else b"/F1"
             place = b"%.2f Tf 1 0 0 1 %.2f %.2f Tm " % (size, left, bottom)
             parts.append(b"BT " + font + b" " + place + _show(text).replace(b"T*", b"") + b" ET\n")
-        streams.append(b"".join(parts))
-    return _make(streams, width, height)
+        streams.append(drawn + b"".join(parts))
+    return streams
 
 
 def _make(streams: Sequence[bytes], width: int, height: int) -> bytes:

@@ -16,9 +16,9 @@ from worker.courses.document import Chunk, ExtractedDocument, Line, Page
 from worker.courses.extract import extract_document
 from worker.courses.extract.layout import arrange
 from worker.courses.extract.ligatures import keep_ligatures, name_ligatures
-from worker.courses.extract.pdf import split_spans
 from worker.courses.extract.rows import Span
 from worker.courses.extract.signs import restore_symbols
+from worker.courses.extract.spans import split_spans
 
 BODY = (
     "La fièvre dépasse souvent 38,5 °C chez le nourrisson de moins de trois mois, et",

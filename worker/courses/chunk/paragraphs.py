@@ -120,13 +120,16 @@ def _paragraphs(pages: Sequence[Page], spelling: Spelling, *, is_typeset: bool) 
                 yield list(_sentences(lines, page.number, spelling))
                 lines = []
             if line.is_row and line.text:
+                if is_typeset and line.text == head:
+                    continue  # the head of a table that goes on over pages
                 yield [_row(line, page.number, head if not line.is_head else None, spelling)]
                 head = line.text if line.is_head else head
             elif line.is_heading and line.text:
                 yield [_heading(line.text, page.number, spelling)]
             elif line.text:
                 lines.append(line.text)
-            head = head if line.is_row else None
+            # An empty line stands before the number of a page, over which a table may go on.
+            head = head if line.is_row or (is_typeset and not line.text) else None
         if lines:
             yield list(_sentences(lines, page.number, spelling))
 

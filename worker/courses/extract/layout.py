@@ -43,8 +43,9 @@ def arrange(printed: Sequence[Sequence[Span]]) -> Iterator[Line]:
 
 
 def _line(row: Row, *, is_head: bool) -> Line:
+    filled = max((number for number, cell in enumerate(row.cells, start=1) if cell), default=0)
     return Line(
-        (" | " if row.is_table else " ").join(row.cells),
+        (" | " if row.is_table else " ").join(row.cells[:filled]),
         size=row.size,
         is_bold=row.is_bold,
         is_row=row.is_table,

@@ -2,46 +2,46 @@
 
 from __future__ import annotations
 
-import ctypes
-import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
-from itertools import accumulate, pairwise
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import NamedTuple
 
 import pypdfium2
 import pypdfium2.raw as pdfium
 
 from worker.courses.document import ExtractedDocument, Line, Page
+from worker.courses.extract.drawn import read_rules
+from worker.courses.extract.grids import Grid, find_grids
 from worker.courses.extract.layout import arrange
+from worker.courses.extract.letters import (
+    box_reader,
+    char_indices,
+    font_reader,
+    is_of_scores,
+    size_reader,
+    turn_box,
+    weight_reader,
+)
 from worker.courses.extract.ligatures import keep_ligatures, name_ligatures
 from worker.courses.extract.rows import Span
-from worker.courses.extract.signs import raise_digits, restore_symbols
+from worker.courses.extract.ruled import cell_around, gather_cells, goes_through
+from worker.courses.extract.spans import split_spans
 from worker.courses.extract.tex_signs import name_tex_signs
 from worker.errors import UsageError
 
 MAY_EXTRACT = 1 << 4  # permission bit 5 of ISO 32000-1, table 22
 MAX_PAGES = 5_000
-HYPHEN = "\ufffe"  # what PDFium puts for a hyphen at the end of a line
 FORM = "it is a form that only Adobe's programs show (XFA), without its text: print it into a new PDF"
 UNNAMED = "its fonts do not say which letters they show: run a text recognition over it (OCR) first"
 FEW_TOKENS = 60  # a page of formulas or figures
-WIDE_GAP = 0.8  # of a line's height: wider than the space between words, as narrow as between columns
 
-_BOLD = re.compile(r"bold|black|heavy|demi(?!l)|cmbx|cmssbx|ecbx|sfbx|-bd", re.IGNORECASE)
 _BOLD_WEIGHT, BOLDER = 600, 1.3  # and so many times the weight of most letters
 SAMPLED = 20  # pages, and letters of each
-_SCORE = re.compile(rb"emmentaler|feta\d|parmesan|bravura|maestro|sonata", re.IGNORECASE)  # music
-_POWER = re.compile(r"(?<![\d.,])10 ?(\d{1,2})(?!\d)")
 _THREE_LETTERS = re.compile(r"[^\W\d_]{3}")
-_WORD = re.compile(r"\S+")
 # PDFium goes on with the next printed line after a hyphen at the end of one, whatever stands there: a note, a footer.
 _LINE = re.compile("[^\r\n\ufffe\x02]+[\ufffe\x02]?|[\ufffe\x02]")
-
-_Box = tuple[float, float, float, float]  # left, right, bottom, top in points, counted upwards
-_Boxes = Callable[[int], _Box]
-_Fonts = Callable[[int], bytes]  # the font's name
 
 
 def read_pdf(data: bytes) -> ExtractedDocument:
@@ -86,12 +86,11 @@ def _read_page(document: pypdfium2.PdfDocument, index: int, bold_weight: float) 
     page = document[index]
     text = page.get_textpage()
     try:
-        printed = list(_printed_lines(page, text, bold_weight))
+        lines = tuple(_read_lines(page, text, bold_weight))
         width, height = page.get_size()
     finally:
         text.close()
         page.close()
-    lines = tuple(arrange(printed))
     return Page(index + 1, lines if _has_words(lines) else (Line(""),)), width > height
 
 
@@ -104,142 +103,95 @@ def _has_words(lines: Sequence[Line]) -> bool:
     return sum(_THREE_LETTERS.search(token) is not None for token in words) * 20 > len(words)
 
 
-def _printed_lines(page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage, bold_weight: float) -> Iterator[list[Span]]:
-    """The lines as PDFium tells them, cut at wide gaps; what is printed twice at one place (a shadow) once."""
-    whole = text.get_text_range()
-    index_of = _char_indices(text, whole)
-    box_of = _box_reader(text, page.get_rotation(), index_of)
-    font_of, size_of = _font_reader(text), _size_reader(text)
-    whole = name_tex_signs(keep_ligatures(whole), lambda at: font_of(index_of(at)))
-    is_bold = _weight_reader(text, bold_weight)
-    seen: set[tuple[str, int, int]] = set()
-    for line in _LINE.finditer(whole):
-        spans = []
-        start, end = line.span()
-        first, last = index_of(start), index_of(end - 1)
-        font = font_of(first)
-        if _is_of_scores(font) and _is_of_scores(font_of(last)):
-            continue  # notes and clefs, whose letters say nothing
-        bold = is_bold(first, font) and is_bold(last, font_of(last))
-        # The one in between: a first letter may be set large, and marks of notes small.
-        size = sorted((size_of(first), size_of((first + last) // 2), size_of(last)))[1]
-        for span in split_spans(whole, start, end, box_of):
-            span = span._replace(is_bold=bold, size=size)  # noqa: PLW2901 (as the line is set)
-            place = (span.text, round(span.left / 3), round(span.bottom / 3))
-            if place not in seen or len(span.text) == 1:
-                seen.add(place)
-                spans.append(span)
-        if spans:
-            yield spans
+class _PrintedLine(NamedTuple):
+    """From where to where it goes in the page's text, how far its letters are turned, and its stretches of words."""
+
+    start: int
+    end: int
+    turn: int
+    spans: list[Span]
 
 
-def split_spans(whole: str, start: int, end: int, box_of: _Boxes) -> Iterator[Span]:
-    """Stretches of words without a wide gap between them, of the line from `start` to `end`."""
-    begun: int | None = None
-    left = right = bottom = top = height = 0.0
-    stop = start
-    for word in _WORD.finditer(whole, start, end):
-        at, stop_now = word.span()
-        first = box_of(at)
-        last = box_of(stop_now - 1) if stop_now - at > 1 else first
-        if begun is not None and not -1 < (first[0] - right) / (top - bottom) < WIDE_GAP:
-            yield Span(_span_text(whole, begun, stop, box_of), left, right, bottom, min(top, bottom + height))
-            begun = None
-        if begun is None:
-            begun, (left, _, bottom, top) = at, first
-        right, stop, height = last[1], stop_now, last[3] - last[2]
-    if begun is not None:
-        yield Span(_span_text(whole, begun, stop, box_of), left, right, bottom, min(top, bottom + height))
+class _PrintedText:
+    """A page's lines as PDFium tells them, cut at wide gaps; what is printed twice at one place (a shadow) once."""
+
+    def __init__(self, text: pypdfium2.PdfTextPage, bold_weight: float) -> None:
+        whole = text.get_text_range()
+        self._text = text
+        self._index_of = index_of = char_indices(text, whole)
+        self._font_of, self._size_of = font_of, _ = font_reader(text), size_reader(text)
+        self._whole = name_tex_signs(keep_ligatures(whole), lambda at: font_of(index_of(at)))
+        self._is_bold = weight_reader(text, bold_weight)
+
+    def lines(self, rotation: int) -> Iterator[_PrintedLine]:
+        """Each line, where it stands on the page as `rotation` shows it."""
+        box_of = box_reader(self._text, rotation, self._index_of)
+        seen: set[tuple[str, int, int]] = set()
+        index_of, font_of, size_of, is_bold = self._index_of, self._font_of, self._size_of, self._is_bold
+        for line in _LINE.finditer(self._whole):
+            spans = []
+            start, end = line.span()
+            first, last = index_of(start), index_of(end - 1)
+            font = font_of(first)
+            if is_of_scores(font) and is_of_scores(font_of(last)):
+                continue  # notes and clefs, whose letters say nothing
+            bold = is_bold(first, font) and is_bold(last, font_of(last))
+            # The one in between: a first letter may be set large, and marks of notes small.
+            size, turn = sorted((size_of(first), size_of((first + last) // 2), size_of(last)))[1]
+            for span in split_spans(self._whole, start, end, box_of):
+                span = span._replace(is_bold=bold, size=size)  # noqa: PLW2901 (as the line is set)
+                place = (span.text, round(span.left / 3), round(span.bottom / 3))
+                if place not in seen or len(span.text) == 1:
+                    seen.add(place)
+                    spans.append(span)
+            if spans:
+                yield _PrintedLine(start, end, turn, spans)
+
+    def cut(
+        self, lines: Sequence[_PrintedLine], rotation: int, grids: Sequence[Grid]
+    ) -> Iterator[tuple[list[Span], list[Span]]]:
+        """Lines as they are, and with their stretches cut where they go on in the next cell of a ruled table."""
+        box_of = box_reader(self._text, rotation, self._index_of)
+        for line in lines:
+            spans = line.spans
+            if any(goes_through(grids, span) for span in spans):
+                cells = split_spans(self._whole, line.start, line.end, box_of, lambda box: cell_around(grids, box))
+                spans = [span._replace(is_bold=spans[0].is_bold, size=spans[0].size) for span in cells]
+            yield line.spans, spans
 
 
-def _span_text(whole: str, start: int, end: int, box_of: _Boxes) -> str:
-    text = whole[start:end].replace("\x02", HYPHEN)
-    if "10" in text:
-        text = _raise_powers(text, lambda at: box_of(start + at))
-    return restore_symbols(text)
+def _read_lines(page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage, bold_weight: float) -> Iterator[Line]:
+    """The lines of a page in reading order; where most of it is printed sideways, that is read by itself."""
+    printed = _PrintedText(text, bold_weight)
+    rotation: int = page.get_rotation()
+    lines = list(printed.lines(rotation))
+    turned, count = Counter(line.turn for line in lines).most_common(1)[0] if lines else (rotation, 0)
+    if turned in {rotation, -1} or count * 2 < len(lines):
+        yield from arrange(_with_cells(page, printed, rotation, lines))
+        return
+    sideways = [line for line in printed.lines(turned) if line.turn == turned]
+    before = [line.turn for line in lines].index(turned)
+    above, below = ([line.spans for line in part if line.turn != turned] for part in (lines[:before], lines[before:]))
+    for part in (above, _with_cells(page, printed, turned, sideways), below):
+        yield from arrange(part)
+        yield Line("")
 
 
-def _raise_powers(text: str, box_of: _Boxes) -> str:
-    """`109` whose 9 stands above the line is `10⁹`."""
-
-    def raised(match: re.Match[str]) -> str:
-        base, power = box_of(match.start()), box_of(match.end() - 1)
-        is_raised = power[2] > base[2] + 0.15 * (base[3] - base[2])
-        return "10" + raise_digits(match[1]) if is_raised else match[0]
-
-    return _POWER.sub(raised, text)
+def _with_cells(
+    page: pypdfium2.PdfPage, printed: _PrintedText, rotation: int, lines: Sequence[_PrintedLine]
+) -> list[list[Span]]:
+    """Lines with the cells of ruled tables gathered to rows. What a page draws is asked for where cells may stand."""
+    spans = [line.spans for line in lines]
+    grids = find_grids(turn_box(rule, rotation) for rule in read_rules(page)) if _may_hold_cells(spans) else []
+    return gather_cells(list(printed.cut(lines, rotation, grids)), grids) if grids else spans
 
 
-def _char_indices(text: pypdfium2.PdfTextPage, whole: str) -> Callable[[int], int]:
-    """From places in the text to PDFium's own count, which leaves out what has no letter and counts pairs twice."""
-    if text.count_chars() == len(whole):
-        return lambda at: at
-    units = [0, *accumulate(2 if ord(c) > 0xFFFF else 1 for c in whole)]
-    return lambda at: max(pdfium.FPDFText_GetCharIndexFromTextIndex(text.raw, units[at]), 0)
-
-
-def _box_reader(text: pypdfium2.PdfTextPage, rotation: int, index_of: Callable[[int], int]) -> _Boxes:
-    """The box of the letter at a place in the text, as the page is shown."""
-    raw, rect = text.raw, pdfium.FS_RECTF()
-    pointer, read = ctypes.byref(rect), pdfium.FPDFText_GetLooseCharBox
-    values = memoryview(rect).cast("B").cast("f")  # left, top, right, bottom
-
-    def box_of(at: int) -> _Box:
-        read(raw, index_of(at), pointer)
-        left, top, right, bottom = values
-        if rotation == 90:
-            left, bottom, right, top = bottom, -right, top, -left
-        elif rotation == 180:
-            left, bottom, right, top = -right, -top, -left, -bottom
-        elif rotation == 270:
-            left, bottom, right, top = -top, left, -bottom, right
-        return left, right, bottom, top if top > bottom else bottom + 0.1
-
-    return box_of
-
-
-def _font_reader(text: pypdfium2.PdfTextPage) -> _Fonts:
-    """The name of the font of the letter with an index."""
-    raw, name, flags = text.raw, ctypes.create_string_buffer(64), ctypes.c_int()
-    pointer = ctypes.byref(flags)
-
-    def font_of(index: int) -> bytes:
-        pdfium.FPDFText_GetFontInfo(raw, index, name, 64, pointer)
-        return name.value
-
-    return font_of
-
-
-@lru_cache(maxsize=256)
-def _is_of_scores(font: bytes) -> bool:
-    return _SCORE.search(font) is not None
-
-
-def _weight_reader(text: pypdfium2.PdfTextPage, bold_weight: float) -> Callable[[int, bytes], bool]:
-    """Whether the letter with an index is bold, by the name or weight of its font."""
-    raw = text.raw
-    known: dict[bytes, bool] = {}
-
-    def is_bold(index: int, font: bytes) -> bool:
-        if font not in known:
-            weight = pdfium.FPDFText_GetFontWeight(raw, index)
-            known[font] = weight >= bold_weight or _BOLD.search(font.decode("latin-1")) is not None
-        return known[font]
-
-    return is_bold
-
-
-def _size_reader(text: pypdfium2.PdfTextPage) -> Callable[[int], float]:
-    """The size in points that the letter with an index is set in. Boxes tell it of no font but their own."""
-    raw, matrix = text.raw, pdfium.FS_MATRIX()
-    pointer = ctypes.byref(matrix)
-
-    def size_of(index: int) -> float:
-        size: float = pdfium.FPDFText_GetFontSize(raw, index)
-        pdfium.FPDFText_GetMatrix(raw, index, pointer)
-        return size * math.hypot(matrix.c, matrix.d)
-
-    return size_of
+def _may_hold_cells(lines: Sequence[Sequence[Span]]) -> bool:
+    """Whether some lines have gaps, or stand no lower than the one before: of text each stands below it."""
+    beside = sum(len(spans) > 1 for spans in lines)
+    if beside < 2:
+        beside += sum(line[0].bottom > before[0].bottom - 0.3 * line[0].height for before, line in pairwise(lines))
+    return beside > 1
 
 
 def _relative(pages: list[Page]) -> list[Page]:

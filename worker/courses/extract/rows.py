@@ -20,6 +20,7 @@ class Span(NamedTuple):
     top: float
     is_bold: bool = False
     size: float = 0.0  # of its letters in points; 0 where only its box is known
+    cells: tuple[Span, ...] = ()  # of a whole row of a ruled table
 
     @property
     def height(self) -> float:
@@ -50,7 +51,8 @@ def join_printed(printed: Sequence[Sequence[Span]]) -> list[list[Span]]:
         first = spans[0]
         if (
             before is not None
-            and (abs(lines[-1][0].bottom - first.bottom) < 0.3 * first.height or _is_beside(before, first))
+            and not (before.cells or first.cells)
+            and (abs(lines[-1][0].bottom - first.bottom) < 0.3 * first.height or is_beside(before, first))
             and -0.2 < (first.left - before.right) / first.height < CELL_GAP
         ):
             lines[-1] += spans
@@ -59,7 +61,7 @@ def join_printed(printed: Sequence[Sequence[Span]]) -> list[list[Span]]:
     return lines
 
 
-def _is_beside(before: Span, first: Span) -> bool:
+def is_beside(before: Span, first: Span) -> bool:
     """Whether what begins with the raised mark of a note stands in the line before it."""
     shared = min(before.top, first.top) - max(before.bottom, first.bottom)
     return shared > 0.5 * min(before.height, first.height)
@@ -67,6 +69,8 @@ def _is_beside(before: Span, first: Span) -> bool:
 
 def make_row(spans: Sequence[Span]) -> Row:
     """One printed line; spans that stand near one another are one cell."""
+    if spans[0].cells:
+        return _ruled_row(spans[0])
     parts, lefts, rights = [[spans[0].text]], [spans[0].left], [spans[0].right]
     for before, span in pairwise(spans):
         gap = span.left - before.right
@@ -89,4 +93,22 @@ def make_row(spans: Sequence[Span]) -> Row:
         widest.height,
         all(span.is_bold for span in spans),
         widest.size or widest.height,
+    )
+
+
+def _ruled_row(row: Span) -> Row:
+    """A row of a ruled table; one that is a single cell from side to side is a row as well."""
+    lefts = tuple(cell.left for cell in row.cells)
+    return Row(
+        tuple(cell.text for cell in row.cells),
+        lefts,
+        (*lefts[1:], row.right),
+        row.left,
+        row.right,
+        row.bottom,
+        row.top,
+        row.height,
+        row.is_bold,
+        row.size,
+        is_table=True,
     )

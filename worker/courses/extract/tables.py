@@ -153,7 +153,7 @@ def _tabular_groups(found: Sequence[Sequence[Sequence[Row]]]) -> Iterator[list[R
 
 def _tables(rows: Sequence[Row]) -> list[Row]:
     """Printed lines with wide gaps below one another are the rows of a table; what wraps in a cell goes on in it."""
-    wide = [_has_cells(row) for row in rows]
+    wide = [not row.is_table and _has_cells(row) for row in rows]  # ruled ones are known
     found: list[Row] = []
     last: int | None = None  # the row of a table that is being read
     for number, row in enumerate(rows):
@@ -162,7 +162,11 @@ def _tables(rows: Sequence[Row]) -> list[Row]:
         if wide[number] and (goes_on or (last is not None and _are_rows(rows[last], row, number - last))):
             found.append(row._replace(is_table=True))
             last = number
-        elif last is not None and not wide[number] and (column := _column_of(row, rows[last])) is not None:
+        elif (
+            last is not None
+            and not (wide[number] or row.is_table)
+            and (column := _column_of(row, rows[last])) is not None
+        ):
             found[-1] = _with_wrapped(found[-1], row, column)
         else:
             found.append(row)

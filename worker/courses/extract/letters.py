@@ -1,0 +1,125 @@
+"""Where the letters of a page stand, in which font, how large and heavy: asked of PDFium one by one."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from itertools import accumulate
+from typing import Any
+
+import pypdfium2
+import pypdfium2.raw as pdfium
+
+_BOLD = re.compile(r"bold|black|heavy|demi(?!l)|cmbx|cmssbx|ecbx|sfbx|-bd", re.IGNORECASE)
+_SCORE = re.compile(rb"emmentaler|feta\d|parmesan|bravura|maestro|sonata", re.IGNORECASE)  # music
+
+Box = tuple[float, float, float, float]  # left, right, bottom, top in points, counted upwards
+Boxes = Callable[[int], Box]
+Fonts = Callable[[int], bytes]  # the font's name
+
+
+def _direct(function: Any, result: Any, *arguments: Any) -> Any:
+    """A function of PDFium that takes pointers as numbers: to check their types takes as long as the call itself."""
+    address = ctypes.cast(function, ctypes.c_void_p).value or 0
+    return ctypes.PYFUNCTYPE(result, ctypes.c_void_p, ctypes.c_int, *arguments)(address)
+
+
+_get_box = _direct(pdfium.FPDFText_GetLooseCharBox, ctypes.c_int, ctypes.c_void_p)
+_get_size = _direct(pdfium.FPDFText_GetFontSize, ctypes.c_double)
+_get_matrix = _direct(pdfium.FPDFText_GetMatrix, ctypes.c_int, ctypes.c_void_p)
+_get_font = _direct(pdfium.FPDFText_GetFontInfo, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_void_p)
+
+
+def _address(text: pypdfium2.PdfTextPage) -> int | None:
+    return ctypes.cast(text.raw, ctypes.c_void_p).value
+
+
+def char_indices(text: pypdfium2.PdfTextPage, whole: str) -> Callable[[int], int]:
+    """From places in the text to PDFium's own count, which leaves out what has no letter and counts pairs twice."""
+    if text.count_chars() == len(whole):
+        return lambda at: at
+    units = [0, *accumulate(2 if ord(c) > 0xFFFF else 1 for c in whole)]
+    return lambda at: max(pdfium.FPDFText_GetCharIndexFromTextIndex(text.raw, units[at]), 0)
+
+
+def box_reader(text: pypdfium2.PdfTextPage, rotation: int, index_of: Callable[[int], int]) -> Boxes:
+    """The box of the letter at a place in the text, as the page is shown."""
+    raw, rect, read = _address(text), pdfium.FS_RECTF(), _get_box
+    pointer = ctypes.addressof(rect)
+    values = memoryview(rect).cast("B").cast("f")  # left, top, right, bottom
+
+    def box_of(at: int) -> Box:
+        read(raw, index_of(at), pointer)
+        left, top, right, bottom = values
+        if rotation:
+            left, right, bottom, top = turn_box((left, right, bottom, top), rotation)
+        return left, right, bottom, top if top > bottom else bottom + 0.1
+
+    return box_of
+
+
+def turn_box(box: Box, rotation: int) -> Box:
+    """A box as it stands on a page that is shown turned by so many degrees to the right."""
+    left, right, bottom, top = box
+    if rotation == 90:
+        return bottom, top, -right, -left
+    if rotation == 180:
+        return -right, -left, -top, -bottom
+    return (-top, -bottom, left, right) if rotation == 270 else box
+
+
+def font_reader(text: pypdfium2.PdfTextPage) -> Fonts:
+    """The name of the font of the letter with an index."""
+    raw, name = _address(text), ctypes.create_string_buffer(64)
+    pointer = ctypes.addressof(name)
+
+    def font_of(index: int) -> bytes:
+        _get_font(raw, index, pointer, 64, None)
+        return name.value
+
+    return font_of
+
+
+@lru_cache(maxsize=256)
+def is_of_scores(font: bytes) -> bool:
+    return _SCORE.search(font) is not None
+
+
+def weight_reader(text: pypdfium2.PdfTextPage, bold_weight: float) -> Callable[[int, bytes], bool]:
+    """Whether the letter with an index is bold, by the name or weight of its font."""
+    raw = text.raw
+    known: dict[bytes, bool] = {}
+
+    def is_bold(index: int, font: bytes) -> bool:
+        if font not in known:
+            weight = pdfium.FPDFText_GetFontWeight(raw, index)
+            known[font] = weight >= bold_weight or _BOLD.search(font.decode("latin-1")) is not None
+        return known[font]
+
+    return is_bold
+
+
+def size_reader(text: pypdfium2.PdfTextPage) -> Callable[[int], tuple[float, int]]:
+    """The size in points that the letter with an index is set in, and how far it is turned: 0, 90, 180 or 270 degrees
+    to the left, -1 where it is slanted. Boxes tell the size of no font but their own."""
+    raw, matrix = _address(text), pdfium.FS_MATRIX()
+    pointer = ctypes.addressof(matrix)
+    values = memoryview(matrix).cast("B").cast("f")
+
+    def size_of(index: int) -> tuple[float, int]:
+        size: float = _get_size(raw, index)
+        _get_matrix(raw, index, pointer)
+        across, up, c, d, _, _ = values
+        height = math.hypot(c, d)
+        if up == 0 and across > 0:
+            return size * height, 0
+        if abs(up) < 0.1 * abs(across):
+            return size * height, 0 if across > 0 else 180
+        if abs(across) < 0.1 * abs(up):
+            return size * height, 90 if up > 0 else 270
+        return size * height, -1
+
+    return size_of

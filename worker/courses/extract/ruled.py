@@ -1,0 +1,213 @@
+"""Tables whose cells are ruled: what stands between the same lines is one cell, however near the next one is."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from worker.courses.extract.grids import NEAR, Grid, Rule
+from worker.courses.extract.rows import Row, Span, is_beside, make_row
+
+MOST_CELL_LINES = 40  # of text: a cell of more holds the page, not a value
+LEAST_FILLED = 0.4  # of the cells: a drawing's are empty
+MOST_CROSSING = 0.1  # of the words: those of a drawing stand over its lines
+SAME_BASELINE = 0.4  # of a line's height: what stands no further below it is a sign of its own line
+REPEATED = 60  # letters: a cell of no more that is merged over rows is read in each of them
+MANY_LINES, MOST_SHARE = 3, 0.8  # of lines in a cell; of those beside which the other cells have one too
+
+_FIGURE = re.compile(r"[\W\d_]*\d[\W\d_]*.{0,3}")  # with its unit
+
+_Cells = dict[int, list[Row]]  # the lines of each cell
+
+
+def cell_around(grids: Sequence[Grid], box: Rule) -> tuple[int, int] | None:
+    """The grid and the cell that a letter stands in."""
+    x, y = (box[0] + box[1]) / 2, (box[2] + box[3]) / 2
+    for number, grid in enumerate(grids):
+        if (cell := grid.cell_at(x, y)) is not None:
+            return number, cell
+    return None
+
+
+def goes_through(grids: Sequence[Grid], span: Span) -> bool:
+    """Whether a stretch of words begins in one cell and ends in another."""
+    letter = min(span.height, span.right - span.left)
+    first = cell_around(grids, (span.left, span.left + letter, span.bottom, span.top))
+    return first != cell_around(grids, (span.right - letter, span.right, span.bottom, span.top))
+
+
+def gather_cells(lines: Sequence[tuple[list[Span], list[Span]]], grids: Sequence[Grid]) -> list[list[Span]]:
+    """The lines of a page, with each row of a ruled table as one span that holds its cells, where it is first told.
+
+    `lines`: each as it is, and cut where it goes on in the next cell.
+    """
+    places = [[_place_of(span, grids) for span in cut] for _, cut in lines]
+    found: list[dict[int, list[Span]]] = [defaultdict(list) for _ in grids]
+    for (_, cut), of_line in zip(lines, places, strict=True):
+        for span, place in zip(cut, of_line, strict=True):
+            if place is not None:
+                found[place[0]][place[1]].append(span)
+    # Words in frames stand among others: a line goes on from the frame, or into it.
+    going_on = Counter(of for of_line in places if None in of_line for of in {place[0] for place in of_line if place})
+    tables = {
+        number: rows
+        for number, grid in enumerate(grids)
+        if going_on[number] * 2 < len(grid.cells) and (rows := _read_table(grid, found[number]))
+    }
+    gathered: list[list[Span]] = []
+    told: set[int] = set()
+    for (whole, cut), of_line in zip(lines, places, strict=True):
+        inside = [place[0] if place is not None and place[0] in tables else None for place in of_line]
+        if not any(number is not None for number in inside):
+            gathered.append(whole)
+            continue
+        for number in dict.fromkeys(inside):
+            if number is None:
+                gathered.append([span for span, of in zip(cut, inside, strict=True) if of is None])
+            elif number not in told:
+                told.add(number)
+                gathered += [[row] for row in tables[number]]
+    return gathered
+
+
+def _place_of(span: Span, grids: Sequence[Grid]) -> tuple[int, int] | None:
+    """The grid and the cell of a stretch of words: by its first letters, for it may be too long for its cell."""
+    return cell_around(grids, (span.left, min(span.right, span.left + span.height), span.bottom, span.top))
+
+
+def _read_table(grid: Grid, found: dict[int, list[Span]]) -> list[Span]:
+    """A grid's rows, each as one span; none where it is no table: a drawing, frames around words or around the page."""
+    spans = [span for of_cell in found.values() for span in of_cell]
+    crossing = sum(goes_through([grid], span) for span in spans)
+    if crossing > MOST_CROSSING * len(spans) or len(found) < LEAST_FILLED * len({c for row in grid.cells for c in row}):
+        return []
+    cells = {cell: [make_row(line) for line in _lines_of(of_cell)] for cell, of_cell in found.items()}
+    filled = [sum(cell in cells for cell in set(row)) for row in grid.cells]
+    if sum(count > 1 for count in filled) < 2 or any(len(lines) > MOST_CELL_LINES for lines in cells.values()):
+        return []
+    for edge, band in ((0, grid.cells[0]), (1, grid.cells[-1])):
+        if len({ruled[edge] for ruled, cell in zip(grid.is_ruled, band, strict=True) if cell in cells}) > 1:
+            return []
+    return [row for band in range(len(grid.cells)) for row in _rows_of(grid, band, cells)]
+
+
+def _lines_of(spans: Sequence[Span]) -> list[list[Span]]:
+    """The lines of a cell, however wide their gaps are."""
+    lines: list[list[Span]] = []
+    for span in spans:
+        before = lines[-1][-1] if lines else None
+        if before is not None and is_beside(before, span) and span.left > before.right - 0.2 * span.height:
+            lines[-1].append(span)
+        else:
+            lines.append([span])
+    return lines
+
+
+def _rows_of(grid: Grid, band: int, cells: _Cells) -> Iterator[Span]:
+    """The rows between two lines across: one, or as many as lines of text where no lines part these."""
+    order = list(dict.fromkeys(grid.cells[band]))
+    lefts = [grid.xs[grid.cells[band].index(cell)] for cell in order]
+    own = [_lines_in(grid, band, cell, cells.get(cell, [])) for cell in order]
+    is_merged = any(order_cell in row for row in _beside(grid, band) for order_cell in order)
+    rows = [own] if is_merged else _parted(own, [*lefts[1:], grid.xs[-1]])
+    for row in rows:
+        if any(row):
+            yield _row_span(row, lefts, grid, band)
+
+
+def _beside(grid: Grid, band: int) -> list[list[int]]:
+    return grid.cells[max(0, band - 1) : band] + grid.cells[band + 1 : band + 2]
+
+
+def _lines_in(grid: Grid, band: int, cell: int, lines: list[Row]) -> list[Row]:
+    """What of a cell is read in a row: all of one that is merged over rows, or the lines that stand beside each."""
+    bands = [number for number, row in enumerate(grid.cells) if cell in row]
+    if len(bands) == 1 or not lines:
+        return lines
+    if len(lines) > 1 and len(lines) >= MOST_SHARE * len(bands):
+        return [line for line in lines if grid.ys[band + 1] < (line.bottom + line.top) / 2 <= grid.ys[band]]
+    is_short = sum(len(text) for line in lines for text in line.cells) <= REPEATED
+    return lines if band == bands[0] or is_short else []
+
+
+def _row_span(row: Sequence[Sequence[Row]], lefts: Sequence[float], grid: Grid, band: int) -> Span:
+    lines = [line for cell in row for line in cell]
+    size = max(lines, key=lambda line: line.right - line.left).size
+    height = lines[0].height
+    # What stands apart in a single line is cells that no line parts.
+    sign = " | " if all(len(cell) < 2 for cell in row) else " "
+    spans = tuple(
+        Span(sign.join(text for line in cell for text in line.cells), left, left, grid.ys[band + 1], grid.ys[band])
+        for cell, left in zip(row, lefts, strict=True)
+    )
+    bottom = min(line.bottom for line in lines)
+    is_bold = all(line.is_bold for line in lines)
+    text = " ".join(span.text for span in spans)
+    return Span(text, grid.xs[0], grid.xs[-1], bottom, bottom + height, is_bold, size, spans)
+
+
+def _parted(cells: Sequence[list[Row]], rights: Sequence[float]) -> list[list[list[Row]]]:
+    """Lines of cells side by side as rows of their own, where they break off before the cell is full."""
+    baselines = _baselines(cells)
+    is_list = len(baselines) >= MANY_LINES and _is_list(baselines, rights)
+    rows: list[list[list[Row]]] = []
+    for here in baselines:
+        begins = bool(here[0]) if is_list else rows and _begins_row(rows[-1], here, rights)
+        if begins or not rows:
+            rows.append([[] for _ in cells])
+        for cell, lines in zip(rows[-1], here, strict=True):
+            cell.extend(lines)
+    return rows
+
+
+def _is_list(baselines: Sequence[Sequence[list[Row]]], rights: Sequence[float]) -> bool:
+    """Whether each line is a row: it stands beside others, and breaks off early, or is a figure or no rest of words."""
+    side_by_side = sum(bool(here[0]) and sum(map(bool, here)) > 1 for here in baselines)
+    if side_by_side < MOST_SHARE * len(baselines):
+        return False
+    broken = sum(any(_breaks(before, here, rights)) for before, here in pairwise(baselines))
+    columns = [[column[0].cells[0] for column in columns if column] for columns in zip(*baselines, strict=True)]
+    return (
+        broken * 2 > len(baselines) - 1
+        or any(all(map(_FIGURE.fullmatch, column)) for column in columns)
+        or not any(text[0].islower() for column in columns for text in column)
+    )
+
+
+def _baselines(cells: Sequence[list[Row]]) -> list[list[list[Row]]]:
+    """For each height at which something stands what each cell has there."""
+    found: list[list[list[Row]]] = []
+    height = math.inf
+    for line, column in sorted(
+        ((line, at) for at, cell in enumerate(cells) for line in cell), key=lambda o: -o[0].bottom
+    ):
+        if line.bottom < height - SAME_BASELINE * line.height:
+            found.append([[] for _ in cells])
+            height = line.bottom
+        found[-1][column].append(line)
+    return found
+
+
+def _breaks(before: Sequence[list[Row]], here: Sequence[list[Row]], rights: Sequence[float]) -> list[bool]:
+    """Of each cell that goes on in the next line whether that line's first word had room in the one before."""
+    return [
+        cell[-1].right + _first_word(lines[0]) < right - NEAR
+        for cell, lines, right in zip(before, here, rights, strict=True)
+        if cell and lines
+    ]
+
+
+def _begins_row(row: Sequence[list[Row]], here: Sequence[list[Row]], rights: Sequence[float]) -> bool:
+    """Whether most cells, two at least and the first one among them, go on in a line that they had room for before."""
+    broken = _breaks(row, here, rights)
+    return bool(row[0] and here[0]) and sum(broken) > 1 and sum(broken) * 2 > len(broken)
+
+
+def _first_word(line: Row) -> float:
+    """How wide the first word of a line is, with the space before it."""
+    text = line.cells[0]
+    length = len(text.split(" ", 1)[0]) + 1
+    return (line.rights[0] - line.left) * length / max(len(text), 1)

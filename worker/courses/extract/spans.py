@@ -1,0 +1,59 @@
+"""A printed line into the stretches of words that it is made of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from worker.courses.extract.letters import Box, Boxes
+from worker.courses.extract.rows import Span
+from worker.courses.extract.signs import raise_digits, restore_symbols
+
+HYPHEN = "\ufffe"  # what PDFium puts for a hyphen at the end of a line
+WIDE_GAP = 0.8  # of a line's height: wider than the space between words, as narrow as between columns
+_POWER = re.compile(r"(?<![\d.,])10 ?(\d{1,2})(?!\d)")
+_WORD = re.compile(r"\S+")
+
+Cells = Callable[[Box], object]
+
+
+def split_spans(whole: str, start: int, end: int, box_of: Boxes, cell_of: Cells | None = None) -> Iterator[Span]:
+    """Stretches of words without a wide gap between them, of the line from `start` to `end`.
+
+    `cell_of`: the cell of a ruled table that a word stands in: what goes on in the next cell is another stretch.
+    """
+    begun: int | None = None
+    cell: object = None
+    left = right = bottom = top = height = 0.0
+    stop = start
+    for word in _WORD.finditer(whole, start, end):
+        at, stop_now = word.span()
+        first = box_of(at)
+        last = box_of(stop_now - 1) if stop_now - at > 1 else first
+        before, cell = cell, cell_of and cell_of(first)
+        if begun is not None and (cell != before or not -1 < (first[0] - right) / (top - bottom) < WIDE_GAP):
+            yield Span(_span_text(whole, begun, stop, box_of), left, right, bottom, min(top, bottom + height))
+            begun = None
+        if begun is None:
+            begun, (left, _, bottom, top) = at, first
+        right, stop, height = last[1], stop_now, last[3] - last[2]
+    if begun is not None:
+        yield Span(_span_text(whole, begun, stop, box_of), left, right, bottom, min(top, bottom + height))
+
+
+def _span_text(whole: str, start: int, end: int, box_of: Boxes) -> str:
+    text = whole[start:end].replace("\x02", HYPHEN)
+    if "10" in text:
+        text = _raise_powers(text, lambda at: box_of(start + at))
+    return restore_symbols(text)
+
+
+def _raise_powers(text: str, box_of: Boxes) -> str:
+    """`109` whose 9 stands above the line is `10⁹`."""
+
+    def raised(match: re.Match[str]) -> str:
+        base, power = box_of(match.start()), box_of(match.end() - 1)
+        is_raised = power[2] > base[2] + 0.15 * (base[3] - base[2])
+        return "10" + raise_digits(match[1]) if is_raised else match[0]
+
+    return _POWER.sub(raised, text)
