@@ -441,7 +441,7 @@ def test_every_page_is_fit_for_everybody_at_every_width(
     )
     look("reponse-courte")
     browser.press("a")
-    browser.wait_for_text("enregistrée", "[data-fait]")
+    browser.wait_for_text("acceptée", "[data-fait]")  # "enregistrée" may stand there for a moment before
     look("suite")
     browser.open(f"{web.url}/verifier")
     browser.drop(tmp_path / "Contrôle S1.xlsx", "[data-depot]")
