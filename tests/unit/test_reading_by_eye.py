@@ -16,7 +16,7 @@ from worker.courses.document import Chunk, ExtractedDocument, Line, Page
 from worker.courses.extract import extract_document
 from worker.courses.extract.layout import arrange
 from worker.courses.extract.ligatures import keep_ligatures, name_ligatures
-from worker.courses.extract.rows import Span
+from worker.courses.extract.rows import Span, join_printed
 from worker.courses.extract.signs import restore_symbols
 from worker.courses.extract.spans import split_spans
 
@@ -87,6 +87,9 @@ def large(text: str) -> Line:
         (["Il est sous language/korean/", "CJK/ depuis hier."], "language/korean/CJK/ depuis"),
         (["La variable \\l_tmpb_", "int est lue."], "\\l_tmpb_int est"),
         (["La commande \\seq_put", "_left:NV est lue."], "\\seq_put_left:NV est"),
+        (["Écrire à nephro@chu-", "hopitaux.fr avant."], "nephro@chu-hopitaux.fr avant"),
+        (["Voir https://www.has-sante.fr/suivi\ufffe", "patients ensuite."], "has-sante.fr/suivi-patients ensuite"),
+        (["Les β-", "bloquants sont poursuivis."], "β-bloquants sont"),
         (["Voir https://www.has-sante.fr.", "Ensuite, prescrire."], "https://www.has-sante.fr. Ensuite"),
         (["Le patient va mieux.", "lundi, il sort."], "mieux. lundi"),
     ],
@@ -100,6 +103,10 @@ def test_an_address_that_goes_on_in_the_next_line_is_whole(lines: list[str], who
     [
         ("A \u0338= B", "A ≠ B"),
         ("\uf735 Buts", "5 Buts"),
+        ("37,5 ◦C", "37,5 °C"),
+        ("un angle de 90◦", "un angle de 90°"),
+        ("◦C, puis", "°C, puis"),
+        ("◦ un tiret", "◦ un tiret"),
         ("2\uf6ec", "2e"),
         ("\uf761\uf762", "AB"),
         ("\uf8ee 3 \uf8f9", "  3  "),
@@ -140,6 +147,49 @@ def test_relations_of_texs_fonts_of_signs_are_no_figures() -> None:
     page += [(183, 700, 9, "dose", False), (206, 700, 9, ">", True), (215, 700, 9, "6 g.", False)]
     assert "Une tension ⩽ 140 mmHg, et une dose ⩾ 6 g." in text(in_font(b"MSAM10", [*page, *column(40, 680, BODY)]))
     assert "tension 6 140" in text(in_font(b"Arial", [*page, *column(40, 680, BODY)]))
+
+
+def letters(text: str, left: float, bottom: float, *, apart: float, column: float = 0.0) -> list[Placed]:
+    """A text of Helvetica whose letters stand this far apart, or each in the middle of a column."""
+    placed: list[Placed] = []
+    for letter in text:
+        width = 10 * WIDTHS.get(letter, 0.556)
+        if letter != " ":
+            placed.append((left + max(0.0, column - width) / 2, bottom, 10, letter))
+        left += column or width + apart
+    return placed
+
+
+WIDTHS = dict.fromkeys("Iftr; ", 0.278) | dict.fromkeys("il", 0.222) | dict.fromkeys("()", 0.333)
+WIDTHS |= dict.fromkeys("ABEPSXVK", 0.667) | dict.fromkeys("CDHNRU", 0.722) | dict.fromkeys("OGQ", 0.778)
+WIDTHS |= {"=": 0.584, "s": 0.5, "r": 0.333}
+
+
+@pytest.mark.parametrize(
+    ("line", "apart", "column", "read"),
+    [
+        ("PHYSIOLOGIE DU REIN", 3.5, 0.0, "PHYSIOLOGIE DU REIN"),
+        ("LES DIURÉTIQUES", 4.0, 0.0, "LES DIURÉTIQUES"),
+        ("if (utiles = total) ;", 0.0, 6.0, "if (utiles = total) ;"),
+        ("ABCDE", 3.5, 0.0, "A B C D E"),
+        ("aAbBcC", 3.5, 0.0, "a A b B c C"),
+        ("c o d e", 0.0, 6.0, "c o d e"),
+        ("x = y = z", 3.5, 0.0, "x = y = z"),
+    ],
+)
+def test_letters_that_print_sets_apart_are_words(line: str, apart: float, column: float, read: str) -> None:
+    page = letters(line, 40, 700, apart=apart, column=column)
+    assert read in text(make_placed_pdf([[*page, *([(40.0, 660.0, 9.0, part) for part in BODY])]])).split("\n")
+
+
+def test_the_charge_of_an_ion_stands_with_it() -> None:
+    def span(text: str, place: tuple[float, float, float, float], size: float) -> Span:
+        return Span(text, *place, size=size)
+
+    ion = span("Na+, HCO3", (425, 522.6, 694.1, 701.1), 10.9), span("–", (524.1, 528.4, 699.1, 706.1), 8)
+    after = span(", Cl", (529.9, 545, 694.1, 704.1), 10.9)
+    assert join_printed([[ion[0]], [ion[1]], [after]]) == [[*ion, after]]
+    assert len(join_printed([[ion[0]], [span("1 Note", (524.1, 560, 720, 727), 8)]])) == 2
 
 
 def test_the_halves_that_print_leaves_of_a_word_are_no_words() -> None:

@@ -13,8 +13,10 @@ _GOES_ON, _HOST_GOES_ON = re.compile(r"[a-z\d]|//"), re.compile(r"[a-z\d-]+[./]"
 _FILE = re.compile(r"[\w-]+\.")
 _FIRST_WORD = re.compile(r"[a-z][\w-]+")
 _EXTENSION = re.compile(r"(?:txt|pdf|html?|docx?|pptx?|xlsx?|csv|xml|tex|sty|cfg|conf|log|jpe?g|png|py|sh)\b")
+# Print puts no hyphen of its own into an address: the one at the end of a line is part of it.
+_HYPHENED = re.compile(r"(?:(?:https?://|www\.)[^\s@]*\w|[\w.+-]+@[\w.-]*\w)[-\u2010\ufffe\x02]")
 LONGEST_ADDRESS = 200
-_MAY_GO_ON = re.compile(r"\n(?:(?<=[/?=&_%#~.:-]\n)[\w/]|_)")
+_MAY_GO_ON = re.compile(r"\n(?:(?<=[/?=&_%#~.:\ufffe\x02\u2010-]\n)[\w/]|_)")
 DOTTED = re.compile(r"(?<![\w-])[\w-]++\.[a-z][\w-]++")
 
 
@@ -31,6 +33,8 @@ def join_addresses(text: str, dotted: Set[str]) -> str:
         goes_on = (_goes_on(word, line)) or _is_file(word, line, dotted)
         if goes_on and word.endswith("/-"):
             parts[-1] = parts[-1][:-1]  # print put the hyphen there
+        elif goes_on and _HYPHENED.fullmatch(word):
+            parts[-1] = f"{parts[-1][:-1]}-"
         parts.append(line if goes_on else f"\n{line}")
         word = _last_word(word if goes_on else "", line)
     return "".join(parts)
@@ -46,6 +50,8 @@ def _is_file(word: str, line: str, dotted: Set[str]) -> bool:
 
 def _goes_on(word: str, line: str) -> bool:
     """Whether the address that a line ends with goes on in the next one: a host by a name with a dot or a path."""
+    if _HYPHENED.fullmatch(word):
+        return line[:1].isalnum()
     if _ADDRESS.fullmatch(word):
         return _GOES_ON.match(line) is not None
     if _PATH.fullmatch(word):

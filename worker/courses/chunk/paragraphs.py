@@ -120,10 +120,11 @@ def _paragraphs(pages: Sequence[Page], spelling: Spelling, *, is_typeset: bool) 
                 yield list(_sentences(lines, page.number, spelling))
                 lines = []
             if line.is_row and line.text:
-                if is_typeset and line.text == head:
+                row = _row(line, page.number, head if not line.is_head else None, spelling)
+                if is_typeset and row.text == head:
                     continue  # the head of a table that goes on over pages
-                yield [_row(line, page.number, head if not line.is_head else None, spelling)]
-                head = line.text if line.is_head else head
+                yield [row]
+                head = row.text if line.is_head else head
             elif line.is_heading and line.text:
                 yield [_heading(line.text, page.number, spelling)]
             elif line.text:

@@ -65,6 +65,8 @@ class Spelling:
     def join(self, head: str, tail: str) -> str:
         """Two halves of a line's end in one word or with a hyphen: as the document, else as French writes them."""
         in_one, hyphened = head + tail, f"{head}-{tail}"
+        if len(head) == 1 and not self._words[in_one.lower()]:
+            return hyphened  # no print cuts a word after its first letter: `β-⏎bloquant`
         if tail[0].isupper() and not self._words[in_one.lower()] > self._words[hyphened.lower()]:
             return hyphened  # the hyphen was the word's own (`Saint-⏎Louis`), or that of an ion (`Na-⏎K`)
         one, two = self._words[in_one.lower()], self._words[hyphened.lower()]

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 CELL_GAP = 1.0  # of a line's height
+MOST_RAISED = 3  # characters of an exponent or a charge
 LETTER_GAP = 0.12  # so near, the next letter belongs to the same word
 
 
@@ -52,7 +53,11 @@ def join_printed(printed: Sequence[Sequence[Span]]) -> list[list[Span]]:
         if (
             before is not None
             and not (before.cells or first.cells)
-            and (abs(lines[-1][0].bottom - first.bottom) < 0.3 * first.height or is_beside(before, first))
+            and (
+                abs(lines[-1][0].bottom - first.bottom) < 0.3 * first.height
+                or is_beside(before, first)
+                or _is_raised(lines[-1][0], first)
+            )
             and -0.2 < (first.left - before.right) / first.height < CELL_GAP
         ):
             lines[-1] += spans
@@ -65,6 +70,12 @@ def is_beside(before: Span, first: Span) -> bool:
     """Whether what begins with the raised mark of a note stands in the line before it."""
     shared = min(before.top, first.top) - max(before.bottom, first.bottom)
     return shared > 0.5 * min(before.height, first.height)
+
+
+def _is_raised(line: Span, first: Span) -> bool:
+    """Whether a small sign stands above the foot of a line, as the charge of an ion does over its figure."""
+    above = first.bottom - line.bottom
+    return len(first.text) <= MOST_RAISED and first.size < 0.85 * line.size and 0 < above < 0.6 * line.size
 
 
 def make_row(spans: Sequence[Span]) -> Row:

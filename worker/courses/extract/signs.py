@@ -25,7 +25,9 @@ _PIECES = re.compile("[\uf8e5-\uf8fe]")  # of brackets that are higher than a li
 _STRUCK = re.compile("\u0338 ?([=<>≤≥≡∼∈⊂⊃])")  # TeX prints the stroke of ≠ before its sign
 
 
-_UNNAMED = re.compile("[\u0338\uf020-\uf8fe]")
+_UNNAMED = re.compile("[\u0338\u25e6\uf020-\uf8fe]")
+# TeX's ring is the degree of `37 ◦C`.
+_DEGREE = re.compile(r"(?:(?<=\d)( ?)\u25e6(?=$| ?[CF]\b|[^\w ])|^\u25e6(?= ?C\b))")
 
 
 def raise_digits(text: str) -> str:
@@ -47,6 +49,7 @@ def restore_symbols(text: str) -> str:
     """Private-use characters, as symbol fonts leave them in a text, into the signs they show. The first is a bullet."""
     if _UNNAMED.search(text) is None:
         return text
+    text = _DEGREE.sub(lambda m: f"{m[1] or ''}°", text)
     text = _STRUCK.sub(lambda m: unicodedata.normalize("NFC", m[1] + "\u0338"), text)
     text = _PIECES.sub(" ", text).translate(_EXPERT)
     if not _PRIVATE.search(text):

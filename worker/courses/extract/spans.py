@@ -8,9 +8,13 @@ from collections.abc import Callable, Iterator
 from worker.courses.extract.letters import Box, Boxes
 from worker.courses.extract.rows import Span
 from worker.courses.extract.signs import raise_digits, restore_symbols
+from worker.courses.extract.spaced import close_up
 
 HYPHEN = "\ufffe"  # what PDFium puts for a hyphen at the end of a line
 WIDE_GAP = 0.8  # of a line's height: wider than the space between words, as narrow as between columns
+SPACED_GAP = 2.5  # and between words whose letters are set apart
+MANY_LETTERS = 5  # that stand apart from one another
+SPACED = 2.7  # characters of a word with the space behind it, on average: less in no text
 _POWER = re.compile(r"(?<![\d.,])10 ?(\d{1,2})(?!\d)")
 _WORD = re.compile(r"\S+")
 
@@ -24,6 +28,7 @@ def split_spans(whole: str, start: int, end: int, box_of: Boxes, cell_of: Cells 
     """
     begun: int | None = None
     cell: object = None
+    words = 0  # of the stretch
     left = right = bottom = top = height = 0.0
     stop = start
     for word in _WORD.finditer(whole, start, end):
@@ -31,18 +36,32 @@ def split_spans(whole: str, start: int, end: int, box_of: Boxes, cell_of: Cells 
         first = box_of(at)
         last = box_of(stop_now - 1) if stop_now - at > 1 else first
         before, cell = cell, cell_of and cell_of(first)
-        if begun is not None and (cell != before or not -1 < (first[0] - right) / (top - bottom) < WIDE_GAP):
-            yield Span(_span_text(whole, begun, stop, box_of), left, right, bottom, min(top, bottom + height))
+        gap = (first[0] - right) / (top - bottom) if begun is not None else 0.0
+        if begun is not None and (
+            cell != before
+            or not -1 < gap < (WIDE_GAP if stop - begun >= 2 * words else _gap_of(whole, begun, stop_now, words))
+        ):
+            yield Span(_span_text(whole, begun, stop, words, box_of), left, right, bottom, min(top, bottom + height))
             begun = None
         if begun is None:
             begun, (left, _, bottom, top) = at, first
+            words = 0
         right, stop, height = last[1], stop_now, last[3] - last[2]
+        words += 1
     if begun is not None:
-        yield Span(_span_text(whole, begun, stop, box_of), left, right, bottom, min(top, bottom + height))
+        yield Span(_span_text(whole, begun, stop, words, box_of), left, right, bottom, min(top, bottom + height))
 
 
-def _span_text(whole: str, start: int, end: int, box_of: Boxes) -> str:
+def _gap_of(whole: str, start: int, end: int, words: int) -> float:
+    """How wide a gap parts a stretch of single letters from the next one: letters set apart have wide ones."""
+    is_spaced = words > 1 and whole[end - 2] == " " and whole[start:end].replace(" ", "").isalpha()
+    return SPACED_GAP if is_spaced else WIDE_GAP
+
+
+def _span_text(whole: str, start: int, end: int, words: int, box_of: Boxes) -> str:
     text = whole[start:end].replace("\x02", HYPHEN)
+    if words >= MANY_LETTERS and end - start < SPACED * words:
+        return restore_symbols(close_up(text, lambda at: box_of(start + at)))
     if "10" in text:
         text = _raise_powers(text, lambda at: box_of(start + at))
     return restore_symbols(text)
