@@ -35,11 +35,15 @@ def split_spans(whole: str, start: int, end: int, box_of: Boxes, cell_of: Cells 
         at, stop_now = word.span()
         first = box_of(at)
         last = box_of(stop_now - 1) if stop_now - at > 1 else first
-        before, cell = cell, cell_of and cell_of(first)
-        gap = (first[0] - right) / (top - bottom) if begun is not None else 0.0
+        before = cell
+        if cell_of is not None:
+            cell = cell_of(first)
         if begun is not None and (
             cell != before
-            or not -1 < gap < (WIDE_GAP if stop - begun >= 2 * words else _gap_of(whole, begun, stop_now, words))
+            or not (
+                -1 < (gap := (first[0] - right) / (top - bottom)) < WIDE_GAP
+                or (stop - begun < 2 * words and -1 < gap < _gap_of(whole, begun, stop_now, words))
+            )
         ):
             yield Span(_span_text(whole, begun, stop, words, box_of), left, right, bottom, min(top, bottom + height))
             begun = None
