@@ -13,7 +13,7 @@ from lxml import html as markup_of
 
 from tests.support.pdfs import Placed, make_placed_pdf
 from worker.courses.chunk.paragraphs import read_pieces
-from worker.courses.document import Line
+from worker.courses.document import ExtractedDocument, Line, Page
 from worker.courses.extract import extract_document
 
 BODY = (
@@ -193,3 +193,77 @@ def test_terms_beside_their_paragraphs_are_rows() -> None:
         page += column(120, height - 12, ["La note qui suit le dit en entier à qui la lit, et dans quel cas."])
     pieces = printed(page)
     assert [piece.split(" | ")[0] for piece in pieces if " | " in piece] == terms
+
+
+# --- headers and footers --------------------------------------------------------------------------------------------
+
+
+def typeset(*pages: Sequence[Line]) -> list[str]:
+    document = ExtractedDocument(tuple(Page(n, tuple(p)) for n, p in enumerate(pages, start=1)), is_typeset=True)
+    return [piece.text for piece in read_pieces(document)]
+
+
+def texts(mark: str, top: float = 700) -> list[Line]:
+    return [Line(f"{line} {mark}{part}x", foot=top - 12 * n) for part in "abc" for n, line in enumerate(BODY)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_what_a_browser_prints_around_a_page_is_gone(count: int) -> None:
+    """It is printed last, small, near the text, and on few pages."""
+    pages: list[list[Placed]] = []
+    for number in range(1, count + 1):
+        body = column(
+            40, 790, [f"{line} {part}{'uvw'[number - 1]}x" for part in "abcdef" for line in BODY], step=14, size=12
+        )
+        head = [(24.0, 806.0, 8.0, "29/11/2026 19:32", False), (300.0, 806.0, 8.0, "La fièvre", False)]
+        foot = [
+            (24.0, 17.0, 8.0, "https://exemple.org/cours/fievre.html", False),
+            (560.0, 17.0, 8.0, f"{number}/{count}", False),
+        ]
+        pages.append([*body, *head, *foot])
+    read_whole = " ".join(printed(*pages))
+    assert "19:32" not in read_whole
+    assert "exemple.org" not in read_whole
+    assert read_whole.count("La fièvre") == 6 * count
+
+
+def test_a_header_that_stands_apart_is_gone_from_two_pages() -> None:
+    head = [Line("Université – DCEM2 – 2021/2022", foot=800), Line("")]
+    assert not any("Université" in text for text in typeset([*head, *texts("u")], [*head, *texts("v")]))
+
+
+def test_a_bar_of_sections_beside_slides_is_gone() -> None:
+    """Small lines between those of the text, at one place of each slide."""
+    bar = [Line(name, size=0.6, foot=240 - 10 * n) for n, name in enumerate(("Signes", "Formes", "Soins"))]
+    slides = [[*texts("u")[:3], bar[0], Line(""), bar[1], Line(""), *texts(mark)[3:], bar[2]] for mark in "abcdef"]
+    assert not {"Signes", "Formes", "Soins"} & set(typeset(*slides))
+
+
+def test_a_line_of_text_that_comes_again_at_other_heights_is_kept() -> None:
+    pages = [[*texts(mark), Line("Voir aussi", foot=600 - 40 * n)] for n, mark in enumerate("abcdef")]
+    assert " ".join(typeset(*pages)).count("Voir aussi") == 6
+
+
+def test_links_between_the_chapters_of_a_printed_web_page_are_gone() -> None:
+    leads = [Line("Précédent Suivant", linked=0.9), Line("")]
+    table = [
+        Line("Précédent | Suivant", linked=0.9, is_row=True, foot=60),
+        Line("Rhume | Toux", linked=0.4, is_row=True, foot=40),
+        Line(""),
+    ]
+    title = [Line("Signes", size=1.6), Line("")]
+    chapter = [Line(""), *table, *leads, *title]
+    pages = [[*texts(mark), *chapter, *texts(f"{mark}q"), *chapter, *texts(f"{mark}z")] for mark in "abcd"]
+    read_lines = typeset(*pages)
+    assert not any("Suivant" in text or "Rhume" in text for text in read_lines)
+    assert sum("aqax" in text for text in read_lines) == 1
+
+
+def test_links_inside_a_printed_text_are_kept() -> None:
+    see = [Line("Cette dose se réduit, comme le dit la"), Line("section des formes graves.", linked=1.0), Line("")]
+    sources = [Line("Sources", size=1.4, is_bold=True), Line(""), Line("Haute Autorité de santé", linked=1.0)]
+    read_lines = typeset(
+        *[[*texts(mark), Line(""), *see, *texts(f"{mark}q")] for mark in "abcd"], [*texts("e"), Line(""), *sources]
+    )
+    assert sum("section des formes graves." in text for text in read_lines) == 4
+    assert "Haute Autorité de santé" in read_lines

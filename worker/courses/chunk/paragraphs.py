@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from worker.courses.chunk.accents import are_accents_apart, compose_accents
 from worker.courses.chunk.headings import LEADS_ON, MAX_HEADING, mark_headings
+from worker.courses.chunk.linked import drop_links
 from worker.courses.chunk.running import drop_running_lines
 from worker.courses.chunk.words import Spelling
 from worker.courses.document import ExtractedDocument, Line, Page
@@ -73,7 +74,7 @@ def read_pieces(document: ExtractedDocument) -> list[Piece]:
     if document.is_typeset:
         if are_accents_apart(line.text for page in pages for line in page.lines):
             pages = [_composed(page) for page in pages]
-        pages = mark_headings(drop_running_lines(pages))
+        pages = mark_headings(drop_links(drop_running_lines(pages)))
     spelling = Spelling(line.text for page in pages for line in page.lines)
     paragraphs = list(_paragraphs(pages, spelling, is_typeset=document.is_typeset))
     if document.is_typeset:

@@ -19,12 +19,19 @@ REPEATED_SHARE = 0.4  # of the pages; right and left pages often have headers of
 REPEATED_PAGES = 3
 MANY_PAGES, APART_SHARE, APART_ALWAYS = 8, 0.6, 0.9  # of pages that begin or end with a line that stands apart
 LARGEST = 1.12  # times the body's letters
+FEW_PAGES = 4  # of a document in which a line cannot recur often: two at the same height are enough
+MOST_APART = 2  # lines of a header or a footer
+SAME_HEIGHT = 2  # points
+FIXED = 0.9  # times the body's letters, at most, of what stands at one place of most pages though inside of them
 NEAR_PAGES = 4  # before and after: a chapter's header stands on its own pages alone
 
 _PAGE_NUMBER = re.compile(
     r"[-–—|•\s]*+(?P<page>page|p\.)?+\s*+(?P<number>\d{1,4}+)\s*+(?P<of>(?:/|sur|of)\s*+\d{1,4}+)?+[-–—|•\s]*+",
     re.IGNORECASE,
 )
+# What browsers print below a page, and above it.
+_BROWSER_FOOT = re.compile(r"(?:https?|file)://\S+\s+\d{1,4}/\d{1,4}")
+_BROWSER_HEAD = re.compile(r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4},?\s+\d{1,2}[:h]\d{2}\b")
 _NUMBER = re.compile(r"\d{1,6}")
 _OUTER_NUMBER = re.compile(r"(\d{1,4})\b|.*?\b(\d{1,4})(?:\s*(?:/|sur|of)\s*\d{1,4})?")
 
@@ -35,10 +42,32 @@ def drop_running_lines(pages: Sequence[Page]) -> list[Page]:
     How long they are does not matter.
     """
     running = _RunningLines(pages)
+    fixed = _fixed_lines(pages)
     return [
-        Page(page.number, tuple(_trim(page.lines, lambda line, index=index: running.has(line, index))))  # type: ignore[misc]
+        Page(
+            page.number,
+            tuple(
+                line
+                for line in _trim(page.lines, lambda line, index=index: running.has(line, index))  # type: ignore[misc]
+                if not fixed or _place(line) not in fixed
+            ),
+        )
         for index, page in enumerate(pages)
     ]
+
+
+def _fixed_lines(pages: Sequence[Page]) -> set[tuple[str, int]]:
+    """Small lines that stand at one place of most pages, though inside of them: a bar of sections beside slides."""
+    found: Counter[tuple[str, int]] = Counter()
+    for page in pages:
+        found.update(
+            {_place(ln) for ln in page.lines if ln.size <= FIXED and ln.text and _is_plain(ln) and not ln.is_row}
+        )
+    return {place for place, times in found.items() if times >= max(REPEATED_PAGES, REPEATED_SHARE * len(pages))}
+
+
+def _place(line: Line) -> tuple[str, int]:
+    return line.text, round(line.foot)
 
 
 class _RunningLines:
@@ -52,13 +81,23 @@ class _RunningLines:
         self._pages = pages
         self._count = len(pages)
         self._places: dict[str, list[int]] = defaultdict(list)
+        self._apart: set[tuple[int, str]] = set()  # lines that a page begins or ends with and that stand apart
+        self._feet: dict[str, list[tuple[int, float]]] = defaultdict(list)  # page and height, of the same
+        self._printed: set[int] = set()  # pages that a browser printed
         self._numbers: dict[int, set[int]] = defaultdict(set)  # those that stand alone at the edges of each page
         outer: Counter[int] = Counter()
         for index, page in enumerate(pages):
-            edges = [page.lines[line].text for line in _edges(page)]
-            for key in {key for text in edges for key in _running_keys(text, index)}:
-                self._places[key].append(index)
+            lines = [page.lines[line] for line in _edges(page)]
+            edges = [line.text for line in lines]
+            for line in lines:
+                for key in _running_keys(line.text, index):
+                    self._feet[key].append((index, line.foot))
+                    if self._places[key][-1:] != [index]:
+                        self._places[key].append(index)
             outer.update({ahead for text in edges for ahead in _outer_numbers(text, index)})
+            if any(map(_BROWSER_FOOT.fullmatch, edges)):
+                self._printed.add(index)
+            self._apart.update((index, line.text) for line in _outer_blocks(page))
             self._numbers[index].update(int(n["number"]) for text in edges if (n := _PAGE_NUMBER.fullmatch(text)))
         # By how much the printed page numbers are ahead of the count: pages before the first chapter, say.
         enough = max(REPEATED_PAGES, REPEATED_SHARE * self._count)
@@ -73,12 +112,29 @@ class _RunningLines:
         if number is not None:
             told = number["page"] or number["of"] or int(number["number"]) - index in {1, *self._ahead}
             return bool(told) or any(len(self._places[key]) > 1 for key in keys[1:]) or self._counts_on(number, index)
-        if self._names_its_section(line, index) or self._is_in_band(line):
+        if self._names_its_section(line, index) or self._is_in_band(line) or self._is_browsers(text, index):
             return True
-        if any(self._recurs(self._places[key], index) for key in keys):
+        if any(self._recurs(self._places[key], index, self._at_height(key, line)) for key in keys) or (
+            self._count <= FEW_PAGES and self._stands_again(line, keys, index)
+        ):
             return len(text) <= SHORT or self._is_single(index, text)
         is_title = line.size >= LARGEST and not text[-1].isdigit()
         return not is_title and self._counts_pages(text, index)
+
+    def _is_browsers(self, text: str, index: int) -> bool:
+        """What a browser prints around a page: its address and number, and over them the date and the title."""
+        if index not in self._printed:
+            return False
+        return _BROWSER_FOOT.fullmatch(text) is not None or _BROWSER_HEAD.match(text) is not None
+
+    def _at_height(self, key: str, line: Line) -> int:
+        """On how many pages the same line stands at this one's height."""
+        return len({index for index, foot in self._feet[key] if abs(foot - line.foot) <= SAME_HEIGHT})
+
+    def _stands_again(self, line: Line, keys: Sequence[str], index: int) -> bool:
+        """Whether a line that stands apart stands so on another page too, in a document of few."""
+        is_apart = line.foot > 0 and (index, line.text) in self._apart
+        return is_apart and any(self._at_height(key, line) > 1 for key in keys)
 
     def _is_single(self, index: int, text: str) -> bool:
         """Whether a page holds a line once: what a page says again and again is its text."""
@@ -148,7 +204,10 @@ class _RunningLines:
             and any(ahead in self._ahead for ahead in _outer_numbers(text, index))
         )
 
-    def _recurs(self, places: Sequence[int], index: int) -> bool:
+    def _recurs(self, places: Sequence[int], index: int, at_height: int = REPEATED_PAGES) -> bool:
+        """Whether a line comes again often enough, and once more where it stands: text is printed at any height."""
+        if at_height < 2:
+            return False
         if len(places) >= max(REPEATED_PAGES, REPEATED_SHARE * self._count):
             return True
         # On some pages that follow one another: a chapter's. The first of them keeps it, in case it is a title.
@@ -172,6 +231,14 @@ def _trim(lines: Sequence[Line], is_running: Callable[[Line], bool]) -> Iterator
     bottom = list(itertools.takewhile(lambda i: is_running(lines[i]), filled[: -EDGE_LINES - 1 : -1]))
     gone = {*top, *bottom}
     return (line for index, line in enumerate(lines) if index not in gone)
+
+
+def _outer_blocks(page: Page) -> Iterator[Line]:
+    """The lines that a page begins and ends with, where an empty one parts them from its text: a few at most."""
+    for lines in (page.lines, page.lines[::-1]):
+        block = list(itertools.takewhile(lambda line: line.text, lines[: MOST_APART + 1]))
+        if len(block) <= MOST_APART and len(block) < len(lines):
+            yield from block
 
 
 def _edges(page: Page) -> set[int]:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate, pairwise, takewhile
 
 from worker.courses.extract.rows import Span
 
 MIN_SIDE = 6  # lines that make a column
 MIN_COLUMN_TEXT = 20  # letters of a line of text, on average; cells are shorter
+MOST_SIDE_BY_SIDE = 4  # parts of one header or footer
+SMALL, SMALL_GAP = (
+    0.8,
+    0.25,
+)  # of the height of the next line's letters, and of its own: of a small one that stands apart
 EDGE_GAP = 1.5  # of a line's height: what stands so far from the rest of the page
 
 
@@ -69,13 +74,29 @@ def _alternates(spans: Sequence[Span], gutter: float) -> bool:
 
 
 def move_edges(lines: list[list[Span]]) -> list[list[Span]]:
-    """What stands alone at the top of a page is read first, at its foot last, in whatever order it was printed."""
+    """What stands alone at the top of a page is read first, at its foot last, in whatever order it was printed.
+
+    It may have parts side by side: the date, the title.
+    """
     if len(lines) < 3:
         return lines
     heights = sorted(lines, key=lambda line: -line[0].bottom)
-    for at, (outer, inner) in ((0, heights[:2]), (len(lines) - 1, (heights[-1], heights[-2]))):
-        gap = abs(outer[0].bottom - inner[0].bottom)
-        if gap > (1 + EDGE_GAP) * min(outer[0].height, inner[0].height) and lines[at] is not outer:
-            lines = [line for line in lines if line is not outer]
-            lines.insert(at, outer)
+    for is_foot, outwards in ((False, heights), (True, heights[::-1])):
+        first = outwards[0][0]
+        outer = list(takewhile(lambda line, at=first: abs(line[0].bottom - at.bottom) < 0.5 * at.height, outwards))  # type: ignore[misc]
+        if len(outer) > MOST_SIDE_BY_SIDE or len(outer) == len(outwards):
+            continue
+        if _stands_apart(first, outwards[len(outer)][0]):
+            moved = set(map(id, outer))
+            outer.sort(key=lambda line: line[0].left)
+            rest = [line for line in lines if id(line) not in moved]
+            lines = [*rest, *outer] if is_foot else [*outer, *rest]
     return lines
+
+
+def _stands_apart(outer: Span, inner: Span) -> bool:
+    """Whether a line is far from the one next to it; one in small letters need not be as far."""
+    if abs(outer.bottom - inner.bottom) > (1 + EDGE_GAP) * min(outer.height, inner.height):
+        return True
+    space = max(outer.bottom - inner.top, inner.bottom - outer.top)
+    return outer.height < SMALL * inner.height and space > SMALL_GAP * outer.height

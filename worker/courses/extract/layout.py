@@ -12,6 +12,7 @@ from statistics import median
 
 from worker.courses.document import Line
 from worker.courses.extract.columns import move_edges, order_by_columns
+from worker.courses.extract.links import Links, linked_share
 from worker.courses.extract.margins import part_margins
 from worker.courses.extract.rows import Row, Span, join_printed, make_row
 from worker.courses.extract.tables import find_tables, is_head
@@ -22,7 +23,7 @@ CUT = "\ufffe"  # at the end of a line whose last word goes on
 _ENDS = (".", "!", "?", ":", ";", "…", "»")
 
 
-def arrange(printed: Sequence[Sequence[Span]]) -> Iterator[Line]:
+def arrange(printed: Sequence[Sequence[Span]], links: Links | None = None) -> Iterator[Line]:
     """Lines in reading order, an empty one between paragraphs. `Line.size` is a height in points here."""
     text, notes = part_margins(move_edges(order_by_columns(join_printed(printed))))
     rows = find_tables([make_row(spans) for spans in text])
@@ -36,13 +37,13 @@ def arrange(printed: Sequence[Sequence[Span]]) -> Iterator[Line]:
         if starts[number] and number:
             yield Line("")
         for note in beside.get(number, ()):
-            yield from (_line(line, is_head=False) for line in note)
+            yield from (_line(line, links, is_head=False) for line in note)
             yield Line("")
         is_first = row.is_table and not (number and rows[number - 1].is_table)
-        yield _line(row, is_head=is_first and is_head(rows, number))
+        yield _line(row, links, is_head=is_first and is_head(rows, number))
 
 
-def _line(row: Row, *, is_head: bool) -> Line:
+def _line(row: Row, links: Links | None, *, is_head: bool) -> Line:
     filled = max((number for number, cell in enumerate(row.cells, start=1) if cell), default=0)
     return Line(
         (" | " if row.is_table else " ").join(row.cells[:filled]),
@@ -51,6 +52,7 @@ def _line(row: Row, *, is_head: bool) -> Line:
         is_row=row.is_table,
         is_head=is_head,
         foot=round(row.bottom, 1),
+        linked=linked_share(row, links) if links else 0.0,
     )
 
 

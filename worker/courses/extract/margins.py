@@ -34,10 +34,13 @@ def part_margins(lines: Sequence[list[Span]]) -> tuple[list[list[Span]], list[No
     if len(wide) < MIN_LINES:
         return list(lines), []
     left, right = min(s.left for s in wide) - BESIDE, max(s.right for s in wide) + BESIDE
+    sides = ([s for s in spans if s.right < left], [s for s in spans if s.left > right])
+    if not any(sides):
+        return list(lines), []
     wide.sort(key=lambda span: span.bottom)
     text_spans = sorted((s for s in spans if s.right >= left and s.left <= right), key=lambda span: -span.bottom)
     notes: list[Note] = []
-    for side in ([s for s in spans if s.right < left], [s for s in spans if s.left > right]):
+    for side in sides:
         found = [note for note in _notes(side) if _has_word(note) and _is_beside(note, wide)]
         if not _are_terms(found, text_spans, right - SHORT * (right - left)):
             notes += found

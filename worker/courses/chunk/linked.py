@@ -1,0 +1,108 @@
+"""Lines of a printed web page that only lead elsewhere: links alone, at its ends or again and again."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import takewhile
+
+from worker.courses.chunk.sections import is_larger, stands_out
+from worker.courses.document import Line, Page
+
+ALL = 0.8  # of a line's width; spaces between links are none
+LONGEST = 100  # characters
+REPEATED = 3  # times in a document
+_NOTICE = ("©", "(c)", "copyright")
+AT_END = 3  # lines; a longer list of links names sources
+NEAR = 36  # points: from a row of links to the one that says where they lead
+_READ = re.compile(r"://|www\.|\w/\w|\d$")  # an address is there to be read, and a line of contents
+
+
+def drop_links(pages: Sequence[Page]) -> list[Page]:
+    """Take out what leads to other pages: `Précédent Suivant` between chapters, and at both ends.
+
+    It stands next to a heading, again and again, or begins or ends the document. Any other link is text.
+    """
+    if not any(line.linked >= ALL for page in pages for line in page.lines):
+        return list(pages)
+    places = [(p, n) for p, page in enumerate(pages) for n, line in enumerate(page.lines) if line.text]
+    lines = [pages[p].lines[n] for p, n in places]
+    leading = [_leads(pages[p].lines, n) for p, n in places]
+    gone = set(_between_chapters(lines, leading))
+    gone |= set(_ends(lines, leading, gone))
+    if len(gone) == len(lines):
+        return list(pages)
+    left_out = {places[at] for at in gone}
+    return [
+        Page(page.number, tuple(line for n, line in enumerate(page.lines) if (p, n) not in left_out))
+        for p, page in enumerate(pages)
+    ]
+
+
+def _leads(lines: Sequence[Line], number: int) -> bool:
+    """Whether a line is all links and a paragraph by itself, or with others that are: no end of a sentence."""
+    return _is_linked(lines[number]) and all(
+        not near.text or _is_linked(near) or near.is_row
+        for near in (*lines[max(0, number - 1) : number], *lines[number + 1 : number + 2])
+    )
+
+
+def _is_linked(line: Line) -> bool:
+    return line.linked >= ALL and len(line.text) <= LONGEST and not is_larger(line) and _READ.search(line.text) is None
+
+
+def _between_chapters(lines: Sequence[Line], leading: Sequence[bool]) -> Iterator[int]:
+    """Lines of links that come again and again, from each heading outwards, with rows that say where they lead."""
+    counts = Counter(line.text for line, leads in zip(lines, leading, strict=True) if leads)
+    again = [leads and counts[line.text] >= REPEATED for line, leads in zip(lines, leading, strict=True)]
+    for heading, line in enumerate(lines):
+        if not is_larger(line):
+            continue
+        for step in (-1, 1):
+            at = heading + step
+            while 0 <= at < len(lines) and (again[at] or _tells_beside(lines, again, at)):
+                yield at
+                at += step
+    end = len(lines) - 1
+    while end >= 0 and (again[end] or _tells_beside(lines, again, end)):
+        yield end
+        end -= 1
+
+
+def _tells_beside(lines: Sequence[Line], again: Sequence[bool], at: int) -> bool:
+    """Whether a row says where the links of the next one lead: the chapters' names below `Précédent | Suivant`."""
+    line = lines[at]
+    return (
+        line.is_row
+        and line.linked > 0
+        and len(line.text) <= LONGEST
+        and any(
+            again[near] and lines[near].is_row and abs(lines[near].foot - line.foot) < NEAR
+            for near in (at - 1, at + 1)
+            if 0 <= near < len(lines)
+        )
+    )
+
+
+def _ends(lines: Sequence[Line], leading: Sequence[bool], gone: set[int]) -> Iterator[int]:
+    """Links alone, and a notice of copyright, that the document begins or ends with.
+
+    Those at the end are text below a heading or after a colon, and so are many: sources.
+    """
+    left = [at for at in range(len(lines)) if at not in gone]
+    top = list(takewhile(lambda at: leading[at], left))
+    if len(top) < len(left) and (len(top) <= AT_END or is_larger(lines[left[len(top)]])):
+        yield from top
+    notices = list(takewhile(lambda at: _is_notice(lines[at].text), reversed(left)))
+    yield from notices
+    left = left[: len(left) - len(notices)]
+    end = list(takewhile(lambda at: leading[at], reversed(left)))
+    if 0 < len(end) <= AT_END and len(end) < len(left):
+        before = lines[left[-len(end) - 1]]
+        if not stands_out(before) and not before.text.endswith(":"):
+            yield from end
+
+
+def _is_notice(text: str) -> bool:
+    return len(text) <= LONGEST and text.casefold().startswith(_NOTICE)
