@@ -94,9 +94,10 @@ def test_how_often_a_word_stands_in_a_passage_is_kept() -> None:
 
 
 STEMS_OF_THIS_VERSION = {
-    3: (
+    4: (
         "hypertens arter cardiaqu infect bacter vaccin hepatit hepat renal myocard allerg generalis traumat "
-        "physiopatholog nouveau 0.5 t4 oedem chirurgical nourrisson tissu reguli massif"
+        "physiopatholog nouveau 0.5 t4 oedem chirurgical nourrisson tissu reguli massif "
+        "frequenc gastro oesophagien radiograph gastrooesophagien"
     )
 }
 
@@ -106,7 +107,7 @@ def test_other_stems_are_another_version_of_the_index() -> None:
     text = (
         "hypertension artérielle cardiaque infectieuses bactéries vaccinés hépatite hépatique rénaux myocarde "
         "allergies généralisée traumatique physiopathologie nouveau-né 0,5 T4 œdème chirurgicaux "
-        "nourrissons tissus régulières massives"
+        "nourrissons tissus régulières massives FC gastro-œsophagien radio"
     )
 
     assert list(index_terms(text)) == STEMS_OF_THIS_VERSION[INDEX_VERSION].split()
@@ -245,6 +246,7 @@ def passage(name: str, coverage: float, **changes: Any) -> FoundPassage:
         "coverage": coverage,
         "breadth": 5.0,
         "names_subject": True,
+        "has_known_words": False,
         "scope": 0,
         **changes,
     }
@@ -272,6 +274,13 @@ def test_a_passage_that_does_not_name_the_subject_must_share_more() -> None:
     assert texts(passage("p1", enough, breadth=8.0, names_subject=True)) == ["Texte p1."]
     assert texts(passage("p1", enough, breadth=8.0, names_subject=False)) == []
     assert texts(passage("p1", more, breadth=8.0, names_subject=False)) == ["Texte p1."]
+
+
+def test_of_a_question_with_options_whose_own_words_are_known_less_is_enough() -> None:
+    enough = least_coverage(8.0, has_known_words=True)
+
+    assert texts(passage("p1", enough, breadth=8.0, has_known_words=True)) == ["Texte p1."]
+    assert texts(passage("p1", enough, breadth=8.0, has_known_words=False)) == []
 
 
 @given(st.floats(1, 60), st.floats(1, 60))

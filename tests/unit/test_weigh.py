@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -19,16 +20,18 @@ from worker.courses.weigh import (
     GAINS,
     IDEAL_TERMS,
     LONGEST_LIST,
+    PART_WEIGHT,
     POSTINGS_PER_QUERY,
     Judged,
     WeighedQuery,
+    join_compounds,
     weigh_query,
 )
 
 CORPUS = 10_000
 
 
-def weighed(passages: Mapping[str, int], spelling: Spelling | None = None, **changes: frozenset[str]) -> WeighedQuery:
+def weighed(passages: Mapping[str, int], spelling: Spelling | None = None, **changes: Any) -> WeighedQuery:
     """A question of these words, all its own and of weight 1."""
     fields = {"subject": frozenset(passages), **changes}
     query = CourseQuery("q", dict.fromkeys(passages, 1.0), "", None, None, **fields)
@@ -38,6 +41,32 @@ def weighed(passages: Mapping[str, int], spelling: Spelling | None = None, **cha
 def judged(found: WeighedQuery, *stems: str, times: int = 2, length: int = 100) -> Judged:
     """A passage that holds each of these so often; passages have a hundred stems."""
     return found.judge(dict.fromkeys(stems, times), length=length, average=100.0)
+
+
+def test_a_compound_is_asked_for_as_courses_write_it() -> None:
+    query = CourseQuery(
+        "q",
+        {"vertig": 1.0, "altern": 1.0, "bariqu": 1.0},
+        "",
+        None,
+        None,
+        subject=frozenset({"vertig", "altern", "bariqu"}),
+        compounds={"alternobar": ("altern", "bariqu")},
+    )
+
+    # No passage holds the second part alone
+    joined = join_compounds(query, {"vertig": 3, "alternobar": 2, "altern": 9})
+    assert joined.terms == {"vertig": 1.0, "alternobar": 1.0, "altern": PART_WEIGHT}
+    assert joined.subject == {"vertig", "alternobar"}
+    assert join_compounds(query, {"vertig": 3, "altern": 9}) == query
+
+
+def test_a_question_with_options_whose_own_words_are_all_held_has_known_words() -> None:
+    held = {"vertig": 3, "plongeur": 8}
+
+    assert weighed(held, has_options=True).has_known_words
+    assert not weighed(held).has_known_words
+    assert not weighed({**held, "inconnu": 0}, has_options=True).has_known_words
 
 
 def test_a_passage_is_worth_what_bm25_says() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 # Which stems the store holds. To be raised with every change of what `courses.search.stem_words` gives, a newer
 # snowball among them: then `medq courses reindex` makes the new stems beside the old ones, for which older workers
 # look.
-INDEX_VERSION = 3
+INDEX_VERSION = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,8 @@ class CourseQuery:
     """What to look for on behalf of one item: stems with their weight (0–1), the same in words, and where first.
 
     `asking`: those of the stems that are asked of any subject; `subject`: the others of the question's own words;
-    `spelled_out`: those that abbreviations stand for.
+    `spelled_out`: those that abbreviations stand for; `compounds`: what a word with a hyphen is as one word → its parts
+    among the stems.
     """
 
     item_id: str
@@ -132,6 +133,8 @@ class CourseQuery:
     asking: frozenset[str] = frozenset()
     subject: frozenset[str] = frozenset()
     spelled_out: frozenset[str] = frozenset()
+    has_options: bool = False
+    compounds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +144,8 @@ class FoundPassage:
     `score` is BM25's. `coverage` is what the query's stems that stand in it are worth, over what the query's best ones
     are (0–1 and a little above); `breadth` over how many stems, as if all were worth the same, the query is spread;
     `names_subject`: a subject stem stands in it that is about as rare as the query's rarest, or the query has none (a
-    word that no passage holds, under no spelling, is the rarest there is);
+    word that no passage holds, under no spelling, is the rarest there is); `has_known_words`: the query has options,
+    and several passages hold each of its own words;
     `scope` 0 = same level and specialty, 1 = same specialty, 2 = no specialty given, 3 = elsewhere;
     `similarity` the cosine of the vectors, None without.
     """
@@ -158,5 +162,6 @@ class FoundPassage:
     coverage: float
     breadth: float
     names_subject: bool
+    has_known_words: bool
     scope: int
     similarity: float | None = None

@@ -17,7 +17,7 @@ from worker.courses.document import INDEX_VERSION, Corpus, CourseLabels, CourseQ
 from worker.courses.index_terms import own_stem, stored_stem, vector_text
 from worker.courses.orders import ORDERS_VERSION
 from worker.courses.search.spelling import Neighbourhood, Spelling, neighbourhood, spell
-from worker.courses.weigh import WeighedQuery, weigh_query
+from worker.courses.weigh import WeighedQuery, join_compounds, weigh_query
 from worker.db.statements import load_statements
 
 CANDIDATES_PER_SCOPE = 24
@@ -78,10 +78,11 @@ def search_passages(
 
 def weigh_queries(connection: sa.Connection, queries: Sequence[CourseQuery], corpus: Corpus) -> list[WeighedQuery]:
     """What the words of each query are worth here; misspelled ones as the words of the courses that are meant."""
-    terms = {stored_stem(term) for query in queries for term in query.terms}
+    terms = {stored_stem(term) for query in queries for term in (*query.terms, *query.compounds)}
     limits = {"milliseconds": str(STATEMENT_TIMEOUT_MS), "terms": sorted(terms)}
     told = connection.execute(SQL["find_terms"], limits)
     passages = {own_stem(row[0]): row[1] for row in told if row[0] is not None}
+    queries = [join_compounds(query, passages) for query in queries]
     spelling = _spell(connection, queries, passages)
     return [weigh_query(query, passages, spelling, corpus=corpus.chunks) for query in queries]
 
@@ -195,6 +196,7 @@ def _passage(row: Mapping[Any, Any], weighed: WeighedQuery, average: float, simi
         coverage=judged.coverage,
         breadth=weighed.breadth,
         names_subject=judged.names_subject,
+        has_known_words=weighed.has_known_words,
         scope=row["scope"],
         similarity=similarity,
     )

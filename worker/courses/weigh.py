@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from worker.courses.document import CourseQuery
 from worker.courses.index_terms import LEVELS, stored_stem
@@ -26,6 +26,8 @@ ASKING = 0.35
 # A passage names the subject that holds one of its words as rare, or nearly so, as the rarest of the question's own:
 # of `insuffisance rénale chronique` a passage on another insufficiency does not.
 SUBJECT_SHARE = 0.73
+TREATED = 2  # passages that hold a word at least: what one alone holds is mentioned there
+PART_WEIGHT = 0.3  # of a compound that is asked for as one word
 # Of BM25, Lucene's (Robertson and Zaragoza, The probabilistic relevance framework, 2009).
 K1, B = 1.2, 0.75
 WHOLE = 2  # so often a stem stands in a passage of common length that counts wholly for what it is about
@@ -77,7 +79,8 @@ class WeighedQuery:
 
     `about`: what the best imaginable passage is worth, which holds the words that say most; `breadth`: over how many
     words that is spread, as if all were worth the same; `subject`: the worth of the rarest word of its own that is
-    surely one (None: it has none, infinite: of none is it sure); `least`: how many of its words a candidate shares.
+    surely one (None: it has none, infinite: of none is it sure); `has_known_words`: it has options, and several
+    passages hold each of its own words; `least`: how many of its words a candidate shares.
     """
 
     terms: tuple[WeighedTerm, ...]
@@ -85,6 +88,7 @@ class WeighedQuery:
     about: float
     breadth: float
     subject: float | None
+    has_known_words: bool
     least: int
 
     def judge(self, times: Mapping[str, int], *, length: int, average: float) -> Judged:
@@ -98,6 +102,22 @@ class WeighedQuery:
             coverage=about / self.about if self.about else 0.0,
             names_subject=self.subject is None or rarest >= SUBJECT_SHARE * self.subject,
         )
+
+
+def join_compounds(query: CourseQuery, passages: Mapping[str, int]) -> CourseQuery:
+    """The query with those of its compounds as one word that passages hold, however these write them.
+
+    Their parts count as much as a course's name then, and not at all where no passage holds them.
+    """
+    joined = {stem: parts for stem, parts in query.compounds.items() if stem in passages}
+    if not joined:
+        return query
+    whole = {stem: max(query.terms[part] for part in parts) for stem, parts in joined.items()}
+    subject = {stem for stem, parts in joined.items() if not query.subject.isdisjoint(parts)}
+    inside = frozenset(part for parts in joined.values() for part in parts)
+    others = {stem: weight for stem, weight in query.terms.items() if stem not in inside}
+    rest = {stem: min(weight, PART_WEIGHT) for stem, weight in query.terms.items() if stem in inside & passages.keys()}
+    return replace(query, terms={**others, **rest, **whole}, subject=(query.subject - inside) | subject)
 
 
 def weigh_query(query: CourseQuery, passages: Mapping[str, int], spelling: Spelling, *, corpus: int) -> WeighedQuery:
@@ -119,6 +139,7 @@ def weigh_query(query: CourseQuery, passages: Mapping[str, int], spelling: Spell
         about=sum(best),
         breadth=sum(best) ** 2 / squares if squares else 0.0,
         subject=max(sure, default=math.inf) if own else None,
+        has_known_words=query.has_options and bool(own) and all(term.passages >= TREATED for term in own),
         least=2 if len(held) > FEW_TERMS else 1,
     )
 

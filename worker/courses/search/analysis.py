@@ -8,6 +8,7 @@ index that stays as it was written.
 from __future__ import annotations
 
 import csv
+import itertools
 import re
 import threading
 import unicodedata
@@ -23,6 +24,7 @@ _LETTERS = {"œ": "oe", "æ": "ae", "ß": "ss", "ø": "o", "ð": "d", "þ": "th"
 # Numbers keep their decimals; β-lactamines, T4 and CO2 are words.
 _WORD = re.compile(r"\d+(?:[.,]\d+)+|[^\W_]+")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_COMPOUND = re.compile(r"(?<![\w-])[^\W\d_]{2,}(?:[-‐‑][^\W\d_]{2,})+(?![\w-])")
 # "v2", "s1", "ue3", "2e", "1ere": what files and folders are counted by.
 _COUNTED = re.compile(r"(?:v|s|t|n|no|ue|dcem|pcem|dfgsm|dfasm|fr|item)\d+|\d+(?:e|er|ere|eme|[a-z])|[ivx]+")
 # A plural is its singular, whatever snowball takes its end for: `nourrissons` for a verb, `tissus` and `portraits` for
@@ -47,8 +49,22 @@ def fold(text: str) -> str:
 
 
 def index_terms(text: str) -> Counter[str]:
-    """The stems of a passage, and how often each stands there."""
-    return Counter(stem_words(text))
+    """The stems of a passage, compounds as one word among them, and how often each stands there."""
+    return Counter(itertools.chain(stem_words(text), (joined for joined, _ in compounds(text))))
+
+
+def compounds(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Of words with a hyphen: the stem that they have as one word, and those of their parts.
+
+    `alterno-barique` is written `alternobarique` too. `peut-être`, `faut-il`, `celui-ci` are no compounds.
+    """
+    for found in _COMPOUND.finditer(text):
+        words = re.split("[-‐‑]", found[0])
+        parts = [_stems_of(word) for word in words]
+        if all(len(part) == 1 for part in parts):  # neither an empty word among them nor an abbreviation
+            joined = _stems_of("".join(words))
+            if len(joined) == 1:
+                yield joined[0], tuple(part[0] for part in parts)
 
 
 def stem_words(text: str) -> Iterator[str]:

@@ -10,9 +10,13 @@ from worker.questions.excerpt import Excerpt
 # A passage must cover so much of what its question is worth, and besides what one of the question's words is worth on
 # average: one word is a coincidence, and of a short question one word is much. See docs/retrieval.md for the figures.
 MIN_SHARE = 0.17
-CHANCE_WORDS = 0.87
-WITHOUT_SUBJECT = 1.5  # times as much, where no word of its subject is there: its options may still be the passage's
-MOST_ASKED = 0.95  # of a question of one word, which the passage must be about
+CHANCE_WORDS = 0.83
+# Less of a question with options whose own words are all known here: its other options are about other things, often of
+# no course, and nearly every question about a foreign subject has a word of its own that no course holds.
+KNOWN_SHARE = 0.12
+KNOWN_CHANCE_WORDS = 0.6
+WITHOUT_SUBJECT = 1.2  # times as much, where no word of its subject is there: its options may still be the passage's
+MOST_ASKED = 0.94  # of a question of one word, which the passage must be about
 BEST_SHARE = 0.4  # of the best passage's score; the tail only dilutes
 SIMILAR = 0.5  # a passage that only vectors bring needs half the coverage and this cosine
 MAX_EXCERPTS = 5
@@ -68,14 +72,17 @@ def describe_place(passage: FoundPassage) -> str:
     return ", ".join([*told, pages])
 
 
-def least_coverage(breadth: float, *, names_subject: bool = True) -> float:
+def least_coverage(breadth: float, *, names_subject: bool = True, has_known_words: bool = False) -> float:
     """The share of a question's worth that a passage must cover; the shorter the question, the larger."""
-    least = MIN_SHARE + CHANCE_WORDS / max(breadth, 1.0)
+    share, words = (KNOWN_SHARE, KNOWN_CHANCE_WORDS) if has_known_words else (MIN_SHARE, CHANCE_WORDS)
+    least = share + words / max(breadth, 1.0)
     return min(MOST_ASKED, least if names_subject else least * WITHOUT_SUBJECT)
 
 
 def _is_relevant(passage: FoundPassage) -> bool:
-    least = least_coverage(passage.breadth, names_subject=passage.names_subject)
+    least = least_coverage(
+        passage.breadth, names_subject=passage.names_subject, has_known_words=passage.has_known_words
+    )
     if passage.coverage >= least:
         return True
     return (passage.similarity or 0.0) >= SIMILAR and passage.coverage >= least / 2

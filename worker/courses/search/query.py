@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from worker.courses.document import CourseQuery
-from worker.courses.search.analysis import asking_stems, drop_empty_names, spelled_out, stem_words
+from worker.courses.search.analysis import asking_stems, compounds, drop_empty_names, spelled_out, stem_words
 from worker.questions.question import Question, fold_name
 
 # The question itself tells most; a case holds much that the question does not turn on.
@@ -37,6 +37,13 @@ def compose_query(item_id: str, question: Question) -> CourseQuery:
         asking=frozenset(term for term, weight in kept if weight > CASE_WEIGHT) & asking_stems(),
         subject=frozenset(term for term, weight in kept if weight == TEXT_WEIGHT) - asking_stems(),
         spelled_out=frozenset(spelled_out(question.text)),
+        has_options=bool(question.options),
+        compounds={
+            joined: parts
+            for text, _ in _parts(question)
+            for joined, parts in compounds(text)
+            if joined not in weights and all(part in dict(kept) for part in parts)
+        },
     )
 
 
