@@ -613,3 +613,44 @@ def test_passages_are_filled_in_steps_that_grow_with_their_pieces() -> None:
 
     # A passage holds 600 pieces of one letter: counted anew for each of them it takes thousands of steps for each.
     assert steps(1200) < 300 * 1200
+
+
+# --- where a passage ends -------------------------------------------------------------------------------------------
+
+
+SENTENCE = "Le dosage de la troponine est répété trois heures plus tard, quel que soit le premier résultat"
+LONG = "La ventilation " + ", puis la ventilation ".join(["non invasive de courte durée"] * 12) + ", est efficace."
+
+
+@pytest.mark.parametrize("filled", range(4, 11))
+def test_a_passage_ends_where_a_sentence_does(filled: int) -> None:
+    # Given sentences so long that one begins before a passage has 800 characters and ends after its 1,200
+    lines = [f"{SENTENCE} {'x' * number}." for number in range(filled)]
+
+    found = chunk_document(typeset([*lines, LONG, "", *lines, LONG]))
+
+    # Then none is cut, and no passage has less than 400 characters for it
+    assert all(chunk.text.endswith(".") for chunk in found)
+    assert all(400 <= len(chunk.text) <= MAX_CHARACTERS for chunk in found)
+
+
+def test_a_heading_and_a_lead_in_stand_in_the_passage_of_what_follows_them() -> None:
+    # Given headings and a lead-in where a passage that is filled to its last character would end with them
+    body = [f"{SENTENCE} {'x' * number}." for number in range(7)]
+    long_item = "— " + LONG
+
+    section: list[str | Line] = ["", bold("Quand traiter"), "", LONG]
+    headed = chunk_document(typeset([*body, *section, "", bold("Qui opérer"), *section]))
+    led = chunk_document(typeset([*body, "", "Les traitements sont les suivants :", long_item, long_item]))
+
+    assert all(chunk.text.endswith(".") for chunk in headed)
+    assert not any(chunk.text.endswith(":") for chunk in led)
+
+
+def test_a_table_of_contents_fills_its_passages() -> None:
+    # Given what has no sentences: entries of contents, which are longer than a passage
+    entries = " ".join(f"{number}.1 Prise en charge des formes graves … {number}" for number in range(90))
+
+    found = chunk_document(typeset(["Contenu du cours.", "", entries]))
+
+    assert all(len(chunk.text) > 800 for chunk in found[:-1])

@@ -56,6 +56,7 @@ class Piece:
     """A heading, a sentence or a row, and what stood between it and the piece before.
 
     `last_page`: where a sentence ends that goes over a page's end. `head`: what names the columns of a row.
+    `is_part`: it goes on within the sentence of the piece before.
     """
 
     text: str
@@ -66,6 +67,7 @@ class Piece:
     is_row: bool = False
     head: str | None = None
     is_repeated: bool = False
+    is_part: bool = False
 
 
 def read_pieces(document: ExtractedDocument) -> list[Piece]:

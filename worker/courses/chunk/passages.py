@@ -6,8 +6,10 @@ Nothing is put in either, but the head of a table before those of its rows that 
 from __future__ import annotations
 
 import unicodedata
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import accumulate, pairwise
 
 from worker.courses.chunk.paragraphs import Piece, read_pieces
 from worker.courses.document import Chunk, ExtractedDocument
@@ -15,28 +17,45 @@ from worker.courses.document import Chunk, ExtractedDocument
 MIN_CHARACTERS, MAX_CHARACTERS = 800, 1200
 MOST_MARKS = 100
 LONGEST_PIECE = 12_000  # of what has no sentences
+LONGEST_PART = SHORTEST = MAX_CHARACTERS - MIN_CHARACTERS  # of a sentence; of a passage that is short for its sake
+
+_GOOD, _AFTER_COLON, _AFTER_HEADING, _WITHIN_SENTENCE, _WITHIN_WORD = range(5)
 
 
 def chunk_document(document: ExtractedDocument) -> tuple[Chunk, ...]:
     """Cut a document into passages, in order and without overlap.
 
-    Each is 800 to 1,200 characters long but the last, and any that the document is too short for; it begins with a
-    heading where one stands near, else with a sentence. Text is in NFC; letters, digits and signs are all kept, save
+    Each is 800 to 1,200 characters long but the last, and any that the document is too short for, or 400 and more where
+    it would else end within a sentence, after a colon or after a heading; it begins with a heading where one stands
+    near, else with a sentence. Text is in NFC; letters, digits and signs are all kept, save
     running headers, footers and page numbers of typeset pages.
     """
-    pieces = [part for piece in read_pieces(document) for part in _segments(piece)]
+    pieces = [part for piece in read_pieces(document) for part in _parts(piece)]
     return tuple(_build_chunks(_pack(pieces)))
 
 
-def _segments(piece: Piece) -> Iterator[Piece]:
-    """A sentence as it is; one that goes on for pages in several pieces, so that cutting it stays quick."""
+def _parts(piece: Piece) -> Iterator[Piece]:
+    """A piece as it is; a long one in the parts between which a passage may end if nothing else is within reach."""
     start, text, joint = 0, piece.text, piece.joint
     while len(text) - start > LONGEST_PIECE:
         at = text.rfind(" ", start + 1, start + LONGEST_PIECE)
         cut = at if at > start else _before_marks(text, start + LONGEST_PIECE)
-        yield replace(piece, text=text[start:cut], joint=joint)
+        yield from _clauses(replace(piece, text=text[start:cut], joint=joint))
         joint, start = (" ", at + 1) if at > start else ("", cut)
-    yield replace(piece, text=text[start:], joint=joint) if start else piece
+    yield from _clauses(replace(piece, text=text[start:], joint=joint) if start else piece)
+
+
+def _clauses(piece: Piece) -> Iterator[Piece]:
+    """What is longer than any passage is no sentence (contents, an index): it fills passages wherever it is cut."""
+    is_sentence = len(piece.text) <= MAX_CHARACTERS
+    longest = LONGEST_PART if is_sentence else MAX_CHARACTERS // 4
+    while len(piece.text) > longest:
+        head, tail = _split(piece, longest)
+        if head is None:
+            break
+        yield head
+        piece = replace(tail, is_part=is_sentence)
+    yield piece
 
 
 # --- pieces into passages ---------------------------------------------------------------------------------------
@@ -44,31 +63,70 @@ def _segments(piece: Piece) -> Iterator[Piece]:
 
 def _pack(pieces: Sequence[Piece]) -> list[list[Piece]]:
     """Fill each passage to 1,200 characters at most; a heading closes one that has 800."""
-    packed: list[list[Piece]] = []
-    current: list[Piece] = []
-    size = 0  # characters of `current`: counted once for each piece
-    waiting = list(reversed(pieces))
-    while waiting:
-        piece = waiting.pop()
-        if not current:
-            current = _head_of(piece)
-            size = _size(current)
-        added = size + len(piece.text) + (len(piece.joint) if current else 0)
-        if current and size >= MIN_CHARACTERS and (piece.is_heading or added > MAX_CHARACTERS):
-            packed.append(_without_last_heading(current, size, waiting, piece))
-            current = []
-        elif added <= MAX_CHARACTERS:
-            current.append(piece)
-            size = added
-        else:
-            head, tail = _split(piece, MAX_CHARACTERS - size - 1)
-            waiting += [tail, head] if head else [tail]
-            if not head:
-                packed.append(current)
-                current = []
-    if any(not piece.is_repeated for piece in current):
-        packed.append(current)
-    return _balance(packed)
+    if not pieces:
+        return []
+    places = _Places(pieces)
+    starts = [0]
+    while (end := places.end_from(starts[-1])) < len(pieces):
+        starts.append(end)
+    if len(starts) > 1:
+        starts[-1:] = places.balanced(starts[-2], starts[-1])
+    return [[*_head_of(pieces[one]), *pieces[one:other]] for one, other in pairwise([*starts, len(pieces)])]
+
+
+class _Places:
+    """Where passages may begin and end: before which pieces, and how long each is then."""
+
+    def __init__(self, pieces: Sequence[Piece]) -> None:
+        self._pieces = pieces
+        self._ends = [0, *accumulate(len(piece.text) + len(piece.joint) for piece in pieces)]
+        self._cuts = [_GOOD, *(_how_bad(before, after) for before, after in pairwise(pieces)), _GOOD]
+
+    def end_from(self, first: int) -> int:
+        """Where the passage ends that begins with a piece: with 800 to 1,200 characters where one of them ends well,
+        else with 400 at least; within a sentence, or after a heading, only where there is no other."""
+        ends, cuts, offset = self._ends, self._cuts, self._offset(first)
+        over = max(bisect_right(ends, offset + MAX_CHARACTERS, first + 1), first + 2)
+        if over > len(self._pieces):
+            return len(self._pieces)
+        last = least = max(bisect_left(ends, offset + MIN_CHARACTERS, first + 1), first + 1)
+        while last < over and not self._pieces[last].is_heading:
+            last += 1
+        over = min(last + 1, over)
+        short = max(bisect_left(ends, offset + SHORTEST, first + 1), first + 1)
+        good = next((at for at in range(over - 1, short - 1, -1) if cuts[at] == _GOOD), None)
+        if good is not None:
+            return good
+        return min(range(over - 1, least - 1, -1), key=lambda at: cuts[at], default=over - 1)
+
+    def balanced(self, before: int, last: int) -> list[int]:
+        """Where the last passage begins: a short one joins the one before, or takes of it what both can spare."""
+        ends, count = self._ends, len(self._pieces)
+        if ends[-1] - self._offset(last) >= MIN_CHARACTERS:
+            return [last]
+        if ends[-1] - self._offset(before) <= MAX_CHARACTERS:
+            return []
+        least = bisect_left(ends, self._offset(before) + MIN_CHARACTERS, before + 1)
+        for at in range(last, min(least, count) - 1, -1):
+            if self._cuts[at] == _GOOD:
+                last = at
+                if ends[-1] - self._offset(at) >= MIN_CHARACTERS:
+                    break
+        return [last]
+
+    def _offset(self, first: int) -> int:
+        """What to take from `_ends` for the length of a passage that begins with a piece."""
+        head = _head_of(self._pieces[first])
+        return self._ends[first] + (-len(head[0].text) if head else len(self._pieces[first].joint))
+
+
+def _how_bad(before: Piece, after: Piece) -> int:
+    """How bad it is to end a passage between two pieces."""
+    if after.is_part:
+        return _WITHIN_SENTENCE if after.joint else _WITHIN_WORD
+    if before.is_heading:
+        return _AFTER_HEADING
+    return _AFTER_COLON if before.text.endswith(":") else _GOOD
 
 
 def _head_of(piece: Piece) -> list[Piece]:
@@ -76,18 +134,6 @@ def _head_of(piece: Piece) -> list[Piece]:
     if piece.head is None or len(piece.head) > MAX_CHARACTERS // 4:
         return []
     return [Piece(piece.head, piece.page, joint="\n", is_repeated=True)]
-
-
-def _without_last_heading(current: list[Piece], size: int, waiting: list[Piece], piece: Piece) -> list[Piece]:
-    """A heading belongs to what follows it: it moves on with `piece`."""
-    waiting.append(piece)
-    kept = list(current)
-    while len(kept) > 1 and kept[-1].is_heading:
-        size -= len(kept[-1].text) + len(kept[-1].joint)
-        if size < MIN_CHARACTERS:
-            break
-        waiting.append(kept.pop())
-    return kept
 
 
 def _before_marks(text: str, at: int) -> int:
@@ -116,7 +162,8 @@ def _split(piece: Piece, room: int) -> tuple[Piece | None, Piece]:
     joint = " " if text[at - 1 : at + 1].strip() != text[at - 1 : at + 1] else ""
     if not head or not tail:
         return None, piece
-    return replace(piece, text=head), replace(piece, text=tail, joint=joint, page=piece.last_page or piece.page)
+    rest = replace(piece, text=tail, joint=joint, page=piece.last_page or piece.page)
+    return replace(piece, text=head), rest
 
 
 def _before_measure(text: str, at: int) -> int:
@@ -125,31 +172,6 @@ def _before_measure(text: str, at: int) -> int:
     while before > 0 and (text[before - 1].isdigit() or text[before + 1 : before + 2] in ("%", "°")):
         before = text.rfind(" ", 1, before)
     return before if before > at // 2 else at
-
-
-def _balance(packed: list[list[Piece]]) -> list[list[Piece]]:
-    """A short end joins the passage before it, or takes sentences from it until both are long enough."""
-    if len(packed) < 2 or _size(packed[-1]) >= MIN_CHARACTERS:
-        return packed
-    before, last = packed[-2], [piece for piece in packed[-1] if not piece.is_repeated]
-    if _size([*before, *last]) <= MAX_CHARACTERS:
-        return [*packed[:-2], [*before, *last]]
-    size, left = _size(last), _size(before)
-    end = len(before)
-    while end > 1 and size < MIN_CHARACTERS:
-        left -= len(before[end - 1].text) + len(before[end - 1].joint)
-        if left < MIN_CHARACTERS:
-            break
-        # The piece that was first in `last` gets its joint back.
-        first = before[end:][:1] or last[:1]
-        size += len(before[end - 1].text) + sum(len(one.joint) for one in first)
-        end -= 1
-    last = [*before[end:], *last]
-    return [*packed[:-2], before[:end], [*_head_of(last[0]), *last]]
-
-
-def _size(pieces: Sequence[Piece]) -> int:
-    return sum(len(piece.text) + (len(piece.joint) if number else 0) for number, piece in enumerate(pieces))
 
 
 def _build_chunks(packed: Sequence[Sequence[Piece]]) -> Iterator[Chunk]:
