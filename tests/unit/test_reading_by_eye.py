@@ -654,3 +654,71 @@ def test_a_table_of_contents_fills_its_passages() -> None:
     found = chunk_document(typeset(["Contenu du cours.", "", entries]))
 
     assert all(len(chunk.text) > 800 for chunk in found[:-1])
+
+
+# --- what stands at the end of a page, or beside its text -----------------------------------------------------------
+
+
+def small(text: str) -> Line:
+    return Line(text, size=0.83)
+
+
+@pytest.mark.parametrize("mark", ["1. ", "i. ", "1 ", "* ", "1"])
+def test_footnotes_stand_behind_the_sentence_that_goes_on_in_the_next_page(mark: str) -> None:
+    below = [small(f"{mark}Les données plus anciennes sont celles du registre"), small("national des cancers.")]
+    pages = [
+        [*body("a"), "Ne l’oublions pas, ce sont d’anciennes", "", *below],
+        ["bactéries, qui y vivent.", *body("b")],
+    ]
+
+    whole = "\n".join(chunk.text for chunk in chunk_document(typeset(*pages)))
+
+    assert "d’anciennes bactéries, qui y vivent." in whole
+    assert whole.index("qui y vivent.") < whole.index("Les données plus anciennes") < len(whole)
+    assert "registre national des cancers." in whole
+
+
+def test_footnotes_stand_neither_between_a_lead_in_and_its_list_nor_among_its_items() -> None:
+    notes = [small("1. Organisation des Nations unies"), small("2. Organisation mondiale de la santé")]
+    led = typeset(
+        [*body("a"), "Plusieurs formes existent :", "", *notes], ["— la forme aiguë ;", "— la chronique.", "La suite."]
+    )
+    listed = typeset(
+        [*body("a"), "Souvent, ces", "", *notes], ["gens sont pauvres (Ville, 2014)", "— la forme aiguë ;", "La suite."]
+    )
+
+    for document in (led, listed):
+        (text,) = ["\n".join(chunk.text for chunk in chunk_document(document))]
+        assert text.index("la forme aiguë") < text.index("1. Organisation des") < text.index("2. Organisation mondiale")
+
+
+def test_a_page_in_small_letters_has_no_footnotes() -> None:
+    page = [small("1 Interroger le patient sur ses antécédents."), small("2 Examiner, debout puis couché.")]
+
+    read = [piece.text for piece in read_pieces(typeset(page, body("b")))]
+
+    assert read[0].startswith("1 Interroger")
+
+
+@pytest.mark.parametrize(
+    ("lines", "apart"),
+    [
+        # The words below a figure end without a sign, and what comes next begins in small letters
+        ([["Figure – Diagramme des exigences"], ["fonctionnelles, économiques et techniques."]], "fonctionnelles,"),
+        (
+            [["Figure 7.4 – Un moteur thermique. Schéma libre de", "", "Les deux sources."], ["pour tout moteur."]],
+            "pour tout",
+        ),
+        # A box at the top of the next page, and what a colon announces there
+        (
+            [["— Direction y : du derrière de la tête vers le nez"], ["Indice :", "", "rappelez-vous la fréquence."]],
+            "rappelez",
+        ),
+        ([["C’est bien la masse indiquée dans le tableau périodique"], ["m(proton) = 1,0073 u"]], "m(proton)"),
+        ([["On note pour le système la valeur suivante de la constante"], ["k = 12 par minute"]], "k = 12"),
+    ],
+)
+def test_a_sentence_does_not_go_on_in_what_is_none_of_it(lines: list[list[str]], apart: str) -> None:
+    read = [piece.text for piece in read_pieces(typeset(*lines))]
+
+    assert any(text.startswith(apart) for text in read)

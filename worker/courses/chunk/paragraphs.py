@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from worker.courses.chunk.accents import are_accents_apart, compose_accents
 from worker.courses.chunk.headings import LEADS_ON, MAX_HEADING, mark_headings
 from worker.courses.chunk.linked import drop_links
+from worker.courses.chunk.notes import part_notes, place_notes
 from worker.courses.chunk.running import drop_running_lines
 from worker.courses.chunk.words import Spelling
 from worker.courses.document import ExtractedDocument, Line, Page
@@ -25,7 +26,8 @@ MIN_OPEN_BEFORE_INSERTION = (
 
 _BULLET = re.compile(r"\s*(?:[•▪◦●‣·–—-]\s|\d{1,2}[.)]\s)")
 _NOTE = re.compile(r"(?:\d{1,3}|[*†‡¹²³⁴-⁹]+)[.)]?\s*\S|(?:figure|fig\.|tableau|table|source)\b", re.IGNORECASE)
-_CAPTION = re.compile(r"(?:figure|fig\.|tableau|table|schéma|photo)\s*\d", re.IGNORECASE)
+_CAPTION = re.compile(r"(?:figure|fig\.|tableau|table|schéma|photo)\s*(?:\(?\d|[–—:-]\s)", re.IGNORECASE)
+_FORMULA = re.compile(r"[a-zα-ω](?:\(|\s*[=<>≤≥≈∼+×])|[a-z]+\([\w-]*\)\s*=")  # `m(proton) = 1,0073u` begins anew
 _SECTION = re.compile(r"(?:\d{1,2}(?:\.\d{1,2})*|[IVX]{1,5})[.)]?\s")  # no sentence goes on after its heading
 # Characters that stay as they are: composed, seen, and no sign for two letters.
 _PLAIN = re.compile("[ -~\u00a0-\u00ac\u00ae-\u00b6\u00b8-\u017f‘’“”…–—•≤≥→]*")
@@ -73,14 +75,17 @@ class Piece:
 def read_pieces(document: ExtractedDocument) -> list[Piece]:
     """The pieces of a document; of typeset pages, without running headers, footers and page numbers."""
     pages = [Page(page.number, tuple(_clean(page.lines))) for page in document.pages]
+    notes: list[Page] = []
     if document.is_typeset:
         if are_accents_apart(line.text for page in pages for line in page.lines):
             pages = [_composed(page) for page in pages]
-        pages = mark_headings(drop_links(drop_running_lines(pages)))
-    spelling = Spelling(line.text for page in pages for line in page.lines)
+        pages, notes = part_notes(drop_links(drop_running_lines(pages)))
+        pages = mark_headings(pages)
+    spelling = Spelling(line.text for page in (*pages, *notes) for line in page.lines)
     paragraphs = list(_paragraphs(pages, spelling, is_typeset=document.is_typeset))
     if document.is_typeset:
-        paragraphs = _close_sentences(paragraphs, spelling)
+        below = _close_sentences(list(_paragraphs(notes, spelling, is_typeset=True)), spelling)
+        paragraphs = list(place_notes(_close_sentences(paragraphs, spelling), below))
     return _join_halves([piece for paragraph in paragraphs for piece in paragraph], spelling)
 
 
@@ -236,14 +241,15 @@ def _find_rest(
 ) -> int | None:
     """Where the sentence goes on that this paragraph breaks off in; `is_alone`: it holds nothing before."""
     last = end.last
-    if not _is_open(last) or (is_alone and _is_label(last, end.length)):
+    if not _is_open(last) or (is_alone and _is_label(last, end.length)) or _CAPTION.match(paragraphs[number][0].text):
         return None
     leads_on = bool(LEADS_ON.search(last.text[-10:])) or last.text[-1:] in _HYPHENS
     for index in range(number + 1, min(number + 2 + MOST_BETWEEN, len(paragraphs))):
         first = paragraphs[index][0]
         if index in taken:
             continue
-        if end.page is not None and first.page is not None and first.page > end.page + 1:
+        # What a colon announces is the rest of that.
+        if _is_beyond(first, end) or (index > number + 1 and paragraphs[index - 1][-1].text.endswith(":")):
             return None
         if _goes_on(first, from_next=index == number + 1 and leads_on):
             is_far = index > number + 1 and first.page == end.page
@@ -254,6 +260,11 @@ def _find_rest(
         if first.is_heading and _SECTION.match(first.text):
             return None
     return None
+
+
+def _is_beyond(first: Piece, end: _OpenEnd) -> bool:
+    """Whether a paragraph stands further away than on the next page."""
+    return end.page is not None and first.page is not None and first.page > end.page + 1
 
 
 def _is_label(piece: Piece, length: int) -> bool:
@@ -273,7 +284,7 @@ def _is_open(piece: Piece) -> bool:
 
 
 def _goes_on(piece: Piece, *, from_next: bool) -> bool:
-    if piece.is_heading or piece.is_row or _ENUMERATOR.match(piece.text):
+    if piece.is_heading or piece.is_row or _ENUMERATOR.match(piece.text) or _FORMULA.match(piece.text):
         return False
     return piece.text[0].islower() or (from_next and (piece.text[0].isalnum() or piece.text[0] in "«(<>≥≤"))
 
