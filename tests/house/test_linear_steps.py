@@ -14,7 +14,8 @@ import pytest
 from tests.house.growth import find_growth
 from worker.courses.chunk import chunk_document
 from worker.courses.extract.html import read_html
-from worker.courses.extract.text import read_markdown, read_text
+from worker.courses.extract.markdown import read_markdown
+from worker.courses.extract.text import read_text
 from worker.courses.orders import find_orders
 from worker.courses.search.query import compose_query
 from worker.llm.calls import Endpoint

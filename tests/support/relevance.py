@@ -13,7 +13,7 @@ from worker.courses import document_store, passage_search
 from worker.courses.chunk import chunk_document
 from worker.courses.document import Corpus, CourseLabels, NewDocument
 from worker.courses.embeddings import EmbeddingClient
-from worker.courses.extract.text import read_markdown
+from worker.courses.extract.markdown import read_markdown
 from worker.courses.passage_search import Vectors
 from worker.courses.search import choose_excerpts, compose_query, fold_specialty, index_terms
 from worker.db.engine import Database

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from worker.courses.chunk import MAX_CHARACTERS, MIN_CHARACTERS, chunk_document
 from worker.courses.document import ExtractedDocument, Line, Page
-from worker.courses.extract.text import read_markdown, read_text
+from worker.courses.extract.markdown import read_markdown
+from worker.courses.extract.text import read_text
 
 SENTENCE = (
     "La créatininémie (µmol/L) est dosée à 37 °C chez 5 % des sujets de plus de 65 ans ; un seuil ≥ 140 est retenu."

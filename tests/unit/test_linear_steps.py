@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.courses.extract.text import read_markdown
+from worker.courses.extract.markdown import read_markdown
 from worker.questions.letters import named_letters
 from worker.upload.parsing.values import _without_hidden, read_semester
 
@@ -30,7 +30,7 @@ def test_semesters_are_read_in_every_form(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "heading"), [("# Titre", "Titre"), ("## Titre ##", "Titre"), ("# C#", "C"), ("# a # b", "a # b")]
+    ("line", "heading"), [("# Titre", "Titre"), ("## Titre ##", "Titre"), ("# C#", "C#"), ("# a # b", "a # b")]
 )
 def test_headings_lose_the_signs_around_them(line: str, heading: str) -> None:
     (page,) = read_markdown(line.encode()).pages

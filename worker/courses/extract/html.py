@@ -9,6 +9,7 @@ from lxml import etree, html
 
 from worker.courses.document import ExtractedDocument, Line, Page
 from worker.courses.extract.edges import LINK, LinkedLine, trim_edges
+from worker.courses.extract.formulas import read_delimited, read_math
 from worker.courses.extract.navigation import HEADINGS, find_navigation
 from worker.courses.extract.signs import raise_digits, restore_symbols
 from worker.courses.extract.text import decode
@@ -55,6 +56,10 @@ BLOCKS = HEADINGS | frozenset(
 MIN_CELLS = 2
 MAX_ROW = 900  # characters; a row that is longer lays out a page
 _HIDDEN = re.compile(r"(?<![\w-])(?:display\s*+:\s*+none|visibility\s*+:\s*+hidden)", re.IGNORECASE)
+MAX_COPIES = 4  # of a formula, in what holds them
+_FORMULA = re.compile(r"(?<![\w-])(?:math|arithmatex|tex)(?![\w-])", re.IGNORECASE)
+# Around a formula that stands twice: as MathML for programs that read aloud, and once more for the eye.
+_TYPESET = re.compile(r"katex|mathjax|mjx", re.IGNORECASE)
 _SIMPLE = re.compile(r"[.#][\w-]+")
 _DECLARED = re.compile(rb"<meta[^<>]+charset=[\"']?([\w-]+)", re.IGNORECASE)
 
@@ -62,12 +67,22 @@ _DECLARED = re.compile(rb"<meta[^<>]+charset=[\"']?([\w-]+)", re.IGNORECASE)
 def read_html(data: bytes) -> ExtractedDocument:
     """One page without a number. The declared encoding counts, else UTF-8, else cp1252."""
     declared = _DECLARED.search(data[:4096])
-    text = decode(data, declared[1].decode("ascii") if declared else None)
+    root = _parse(decode(data, declared[1].decode("ascii") if declared else None))
+    lines = _lines(root, find_navigation(root), _hidden_by_style(root))
+    return ExtractedDocument((Page(None, tuple(trim_edges(list(lines)))),))
+
+
+def read_blocks(text: str) -> list[Line]:
+    """The lines of a text in HTML that is no page: nothing stands around it."""
+    root = _parse(text)
+    return [one.line for one in _lines(root, frozenset(), _hidden_by_style(root))]
+
+
+def _parse(text: str) -> html.HtmlElement:
     # lxml refuses a text that declares an encoding, and NUL ends its texts.
     text = re.sub(r"^\s*<\?xml[^>]*\?>", "", text.lstrip("\ufeff")).replace("\0", "")
     # Without `huge_tree`, what lies deeper than 256 elements, or is longer than 10 MB, is dropped without a word.
-    root = html.document_fromstring(text or "<p></p>", parser=html.HTMLParser(huge_tree=True))
-    return ExtractedDocument((Page(None, tuple(trim_edges(list(_lines(root, _hidden_by_style(root)))))),))
+    return html.document_fromstring(text or "<p></p>", parser=html.HTMLParser(huge_tree=True))
 
 
 def _hidden_by_style(root: html.HtmlElement) -> frozenset[str]:
@@ -103,8 +118,10 @@ def _is_opening_picture(cell: html.HtmlElement) -> bool:
     return cell.getprevious() is None and next(cell.iter("img"), None) is not None and not cell.text_content().strip()
 
 
-def _lines(root: html.HtmlElement, hidden: frozenset[str]) -> Iterator[LinkedLine]:
-    reader = _Reader(find_navigation(root), hidden)
+def _lines(
+    root: html.HtmlElement, navigation: frozenset[html.HtmlElement], hidden: frozenset[str]
+) -> Iterator[LinkedLine]:
+    reader = _Reader(navigation, hidden)
     for event, element in etree.iterwalk(root, events=("start", "end", "comment", "pi")):
         if event == "start":
             yield from reader.open(element)
@@ -113,6 +130,31 @@ def _lines(root: html.HtmlElement, hidden: frozenset[str]) -> Iterator[LinkedLin
         else:
             reader.add(element.tail or "")
     yield from reader.flush()
+
+
+def _first_words(element: html.HtmlElement) -> str:
+    """The words before what an element holds; of a formula, all of it."""
+    inside = element.text or ""
+    if element.tag == "math":
+        return read_math(element)
+    if element.tag == "sup":
+        return raise_digits(inside)
+    if len(element) == 0 and _FORMULA.search(element.get("class") or ""):
+        formula = read_delimited(inside)
+        return inside if formula is None else formula
+    return inside
+
+
+def _is_second_copy(element: html.HtmlElement) -> bool:
+    """Whether this is a formula for the eye beside its MathML, or what stands there until it is set."""
+    if element.get("class") in ("MathJax_Preview", "katex-error-preview"):
+        return True
+    if element.get("aria-hidden") != "true":
+        return False
+    around = element.getparent()
+    if around is None or len(around) > MAX_COPIES or not _TYPESET.search(f"{around.tag} {around.get('class') or ''}"):
+        return False
+    return any(inner.tag == "math" for beside in around for inner in (beside, *beside[:1]))
 
 
 class _Reader:
@@ -144,12 +186,13 @@ class _Reader:
         yield from self._break(element)
         self._count(element, 1)
         self._is_heading = self._is_heading or element.tag in HEADINGS
-        inside = element.text or ""
-        self.add("" if self._unseen else raise_digits(inside) if element.tag == "sup" else inside)
+        if not self._unseen:
+            self.add(_first_words(element))
+        self._unseen += element.tag == "math"
 
     def close(self, element: html.HtmlElement) -> Iterator[LinkedLine]:
         """An element ends, and the words after it follow."""
-        self._unseen -= self._is_unseen(element)
+        self._unseen -= self._is_unseen(element) + (element.tag == "math")
         yield from self._break(element)
         if element is self._row:
             yield from self.flush()
@@ -169,13 +212,15 @@ class _Reader:
             self._linked += step
 
     def _is_unseen(self, element: html.HtmlElement) -> bool:
-        return element.tag in UNSEEN or element in self._navigation or _is_hidden(element, self._hidden)
+        if element.tag in UNSEEN or element in self._navigation or _is_hidden(element, self._hidden):
+            return True
+        return _is_second_copy(element)
 
     def _break(self, element: html.HtmlElement) -> Iterator[LinkedLine]:
-        """A block begins or ends; inside a row, a line of a cell does."""
+        """A block begins or ends; inside a row, a line of a cell does, inside a heading one of its own."""
         if element.tag not in BLOCKS and element.tag != "br":
             return
-        if self._row is None:
+        if self._row is None and not (element.tag == "br" and self._is_heading):
             yield from self.flush()
         else:
             self.add(" ")

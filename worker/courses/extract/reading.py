@@ -46,7 +46,7 @@ def _read_html(data: bytes) -> ExtractedDocument:
 
 
 def _read_markdown(data: bytes) -> ExtractedDocument:
-    from worker.courses.extract.text import read_markdown
+    from worker.courses.extract.markdown import read_markdown
 
     return read_markdown(data)
 

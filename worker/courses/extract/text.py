@@ -1,24 +1,15 @@
-"""Plain text and Markdown. Markdown is made to be read as it is: only headings and marks of emphasis are taken."""
+"""Plain text: its encoding, and its lines."""
 
 from __future__ import annotations
 
 import codecs
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
 from worker.courses.document import ExtractedDocument, Line, Page
 from worker.text.decoding import decode_utf8, decode_wide, decode_windows
 
-_HEADING = re.compile(r"#{1,6}\s+(.*)")
-_UNDERLINE = re.compile(r"=+|-{3,}")
-_EMPHASIS = re.compile(r"\*\*(?=\S)(.+?)(?<=\S)\*\*|__(?=\S)(.+?)(?<=\S)__")
-_FENCE = re.compile(r"\s*(?:```|~~~)")
 _ITEM = re.compile(r"\s*(?:[-*+•>|]|\d{1,3}[.)])\s?")
-_TABLE_RULE = re.compile(r"[\s:|-]+")
-_FRONT_MATTER = re.compile(
-    r"---[ \t]*\n(?:(?:[\w-]+[ \t]*:|[ \t]+\S|#|-[ \t]).*\n|[ \t]*\n)*(?:---|\.\.\.)[ \t]*(?:\n|$)"
-)
 
 # A line that is this long and ends no sentence was broken by an editor where the next one begins in lower case.
 WRAPPED = 50
@@ -64,44 +55,6 @@ def read_text(data: bytes) -> ExtractedDocument:
     """One page without a number; every line is a paragraph of its own, but those that an editor broke."""
     lines = [Line(line) for line in decode(data).splitlines()]
     return ExtractedDocument((Page(None, tuple(_unwrap(lines))),))
-
-
-def read_markdown(data: bytes) -> ExtractedDocument:
-    """As `read_text`, with its headings; what stands before it about the file itself (front matter) is left out."""
-    lines: list[Line] = []
-    fenced = False
-    text = "\n".join(decode(data).splitlines())
-    front = _FRONT_MATTER.match(text)
-    for line in text[front.end() if front else 0 :].splitlines():
-        if _FENCE.match(line):
-            fenced = not fenced
-            continue
-        heading = None if fenced else _HEADING.fullmatch(line)
-        if heading is not None:
-            lines.append(Line(heading[1].rstrip("#").rstrip(), is_heading=True))
-        elif not fenced and _UNDERLINE.fullmatch(line.strip()) and lines and lines[-1].text:
-            if not _ITEM.match(lines[-1].text):
-                lines[-1] = Line(lines[-1].text, is_heading=True)
-        elif not fenced and _is_table_rule(line):
-            if lines and "|" in lines[-1].text:
-                lines[-1] = replace(lines[-1], is_row=True, is_head=True)
-        elif not fenced and _is_row(line, lines):
-            lines.append(Line(_EMPHASIS.sub(lambda m: m[1] or m[2], line).strip().strip("|").strip(), is_row=True))
-        else:
-            lines.append(Line(line if fenced else _EMPHASIS.sub(lambda m: m[1] or m[2], line)))
-    return ExtractedDocument((Page(None, tuple(_unwrap(lines))),))
-
-
-def _is_table_rule(line: str) -> bool:
-    """`| --- | :--: |`: what a table has below its headers."""
-    return 0 <= line.find("---") < line.rfind("|") and _TABLE_RULE.fullmatch(line) is not None
-
-
-def _is_row(line: str, before: list[Line]) -> bool:
-    """`| a | b |`, or `a | b` below the row of a table."""
-    if line.lstrip().startswith("|"):
-        return line.count("|") > 1
-    return "|" in line and bool(before) and before[-1].is_row
 
 
 def _unwrap(lines: list[Line]) -> Iterator[Line]:
