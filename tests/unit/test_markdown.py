@@ -126,6 +126,18 @@ def test_a_formula_of_a_web_page_stands_once(formula: str) -> None:
     assert read(f"<p>La face a la probabilité {formula} ici.</p>", "a.html") == ["La face a la probabilité 1/6 ici."]
 
 
+@pytest.mark.parametrize(
+    ("page", "shown"),
+    [
+        ("<details><summary>Corrigé</summary>La dose</details>", ["Corrigé", "La dose"]),
+        ("<h1>Un<br>deux</h1><p>a<br>b</p>", ["# Un deux", "a", "b"]),
+        ("<table><tr><td>" + "mot " * 300 + "fin</td><td>Début</td></tr></table>", ["mot " * 300 + "fin Début"]),
+    ],
+)
+def test_words_of_two_blocks_are_two(page: str, shown: list[str]) -> None:
+    assert read(page, "a.html") == shown
+
+
 WORDS = st.lists(st.sampled_from(["rein", "dose", "œdème", "12", "10⁹", "β-bloquant", "été"]), min_size=1, max_size=5)
 MARKS = st.sampled_from(
     (

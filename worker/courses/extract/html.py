@@ -50,6 +50,12 @@ BLOCKS = HEADINGS | frozenset(
             "caption",
             "thead",
             "tbody",
+            "tfoot",
+            "details",
+            "summary",
+            "fieldset",
+            "legend",
+            "center",
         ),
     )
 )
@@ -200,8 +206,8 @@ class _Reader:
         self._count(element, -1)
         self._is_heading = self._is_heading and element.tag not in HEADINGS
         self.add("" if self._unseen else element.tail or "")
-        if self._row is not None and element.tag in ("td", "th") and not _is_opening_picture(element):
-            self.add(" | ")
+        if element.tag in ("td", "th"):
+            self.add(" | " if self._row is not None and not _is_opening_picture(element) else " ")
 
     def _count(self, element: html.HtmlElement, step: int) -> None:
         if element.tag == "pre":
