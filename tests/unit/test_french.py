@@ -70,6 +70,7 @@ READERS = {
     "history.py",
     "quotes.py",
     "letters.py",
+    "flow.py",
     "paragraphs.py",
     "headings.py",
     "short_answers.py",

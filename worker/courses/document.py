@@ -18,7 +18,8 @@ class Line:
     `size` is the height of its letters over that of the document's body text, `is_bold` whether it is bold from end to
     end: what typesetting tells where no style does. A row of a table holds its cells with ` | ` between; `is_head`: the
     row names the columns of those below it. `foot` is how high it stands on its page in points, 0 where nothing tells;
-    `linked` how much of its width are links (0 to 1).
+    `linked` how much of its width are links (0 to 1). `goes_on`: whether it goes on from the line before it, by where
+    both stand; None where that says nothing.
     """
 
     text: str
@@ -29,6 +30,7 @@ class Line:
     is_head: bool = False
     foot: float = 0.0
     linked: float = 0.0
+    goes_on: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,7 +173,7 @@ def _by_form(block: Sequence[Line]) -> Iterator[Line]:
         if waiting and not (_is_shouted(waiting[0].text) and _is_shouted(line.text) and not starts_anew(line)):
             yield _merged(waiting)
             waiting = []
-        if _has_form(line.text, alone=len(block) == 1) and not _goes_on(line.text, following):
+        if not line.goes_on and _has_form(line.text, alone=len(block) == 1) and not _goes_on(line.text, following):
             waiting.append(line)
         else:
             yield line

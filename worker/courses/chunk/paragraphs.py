@@ -12,6 +12,7 @@ from worker.courses.chunk.headings import LEADS_ON, MAX_HEADING, mark_headings
 from worker.courses.chunk.linked import drop_links
 from worker.courses.chunk.notes import part_notes, place_notes
 from worker.courses.chunk.running import drop_running_lines
+from worker.courses.chunk.sections import LEADERS
 from worker.courses.chunk.words import Spelling
 from worker.courses.document import ExtractedDocument, Line, Page
 from worker.text.characters import CONTROL
@@ -24,7 +25,7 @@ MIN_OPEN_BEFORE_INSERTION = (
     45  # and of one that it goes on from beyond what is inserted: names of options end openly too
 )
 
-_BULLET = re.compile(r"\s*(?:[•▪◦●‣·–—-]\s|\d{1,2}[.)]\s)")
+_BULLET = re.compile(r"\s*(?:[•▪◦●‣·–—►▶▸➢➤❖✓✔■◆◼-]\s|\d{1,2}[.)]\s)")
 _NOTE = re.compile(r"(?:\d{1,3}|[*†‡¹²³⁴-⁹]+)[.)]?\s*\S|(?:figure|fig\.|tableau|table|source)\b", re.IGNORECASE)
 _CAPTION = re.compile(r"(?:figure|fig\.|tableau|table|schéma|photo)\s*(?:\(?\d|[–—:-]\s)", re.IGNORECASE)
 _FORMULA = re.compile(r"[a-zα-ω](?:\(|\s*[=<>≤≥≈∼+×])|[a-z]+\([\w-]*\)\s*=")  # `m(proton) = 1,0073u` begins anew
@@ -34,6 +35,8 @@ _PLAIN = re.compile("[ -~\u00a0-\u00ac\u00ae-\u00b6\u00b8-\u017f‘’“”…�
 MIN_LEADERS = 4
 _LEADERS = re.compile(r"(?:\s?[.·]){4,}")
 _CLOSED = re.compile(r"\s*([–—-])\s(?=[a-zà-ÿ])[^.;:]*?\s?\1[\s,]")
+# `Sr–⏎Pb`: a dash that no space parts from its word ties it to the next one.
+_TIED = re.compile(r"(?<=\w[–—])\n(?=\w)")
 _DASH = re.compile(r"\s*[–—-]\s")
 # After the sign that ends a sentence; a number or a single letter before the full stop ends none ("p. 3", "M. Petit").
 _SENTENCE_END = re.compile(r"(?<=[^\W\d_]{2}[.!?…])\s+(?=[«\"(]?\s?[A-ZÀ-ÖØ-Þ0-9])|(?<=[)»%!?…\d][.!?…])\s+|\n+")
@@ -124,7 +127,7 @@ def _paragraphs(pages: Sequence[Page], spelling: Spelling, *, is_typeset: bool) 
         lines: list[str] = []
         for line in page.lines:
             is_own = line.is_heading or line.is_row
-            if lines and (is_own or not line.text or not is_typeset or _begins_item(lines[-1], line.text)):
+            if lines and (is_own or not line.text or not is_typeset or _begins_anew(lines[-1], line)):
                 yield list(_sentences(lines, page.number, spelling))
                 lines = []
             if line.is_row and line.text:
@@ -152,6 +155,19 @@ def _heading(text: str, page: int | None, spelling: Spelling) -> Piece:
     return Piece(text, page, is_heading=len(text) <= MAX_HEADING, joint="\n")
 
 
+def _begins_anew(before: str, line: Line) -> bool:
+    """Whether a line is none of the paragraph before it: an item of a list, or one that was ended, by its place."""
+    if line.goes_on or (line.text[0].isdigit() and line.goes_on is None and _leads_on(before)):
+        return False
+    if LEADERS.search(before) or (line.text[0].isdigit() and LEADERS.search(line.text)):
+        return True  # lines of contents
+    return _begins_item(before, line.text) or (line.goes_on is False and not _leads_on(before))
+
+
+def _leads_on(before: str) -> bool:
+    return LEADS_ON.search(before[-12:]) is not None and not before.endswith((" plus", " moins"))
+
+
 def _begins_item(before: str, text: str) -> bool:
     """Whether a line begins an item of a list; a dash after a figure goes on from it (`17⏎– 30 mg`), and so does one
     after a word if a second dash closes what it opens (`le terme⏎– rare – est bénin`).
@@ -164,7 +180,7 @@ def _begins_item(before: str, text: str) -> bool:
 
 def _sentences(lines: Sequence[str], page: int | None, spelling: Spelling) -> Iterator[Piece]:
     """The sentences of one paragraph; the lines of a typeset one are joined, whole words and cut ones."""
-    mended = spelling.mend("\n".join(lines)).replace("\n", " ")
+    mended = _TIED.sub("", spelling.mend("\n".join(lines))).replace("\n", " ")
     text = _MARKS.sub("", mended[:-1]) + mended[-1:]  # a mark at the end says that the word goes on elsewhere
     joint, waiting = "\n", ""
     for part in _SENTENCE_END.split(text):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from itertools import pairwise
 
 from worker.courses.chunk.addresses import DOTTED, join_addresses
@@ -24,8 +25,10 @@ _CUTS = frozenset("-\u00ad\u2010\ufffe\x02")
 # What French writes with a hyphen whatever a text's other words are, and what it writes in one from two words.
 _HYPHENED = re.compile(
     r".+-mêmes?|(?:celui|celle|ceux|celles)-(?:ci|là)|peut-être|à-dire|(?:est|sont|qu)-ce|.*[td]-(?:ils?|elles?|on)|"
+    r".{2,}(?:ez|ons)-(?:y|en|vous|nous|l[ae]|les|lui|leur|moi)|"
     r"(?:au|ci|là|par)-(?:dessus|dessous|delà|devant|avant|contre|après)|vis-à|à-vis|(?:non|demi|semi|quasi|ci)-.{3,}"
 )
+_ALSO_PREFIXES = re.compile("contre|entre|outre|avant|après|arrière|micro|radio|super")
 _IN_ONE = re.compile(
     "surtout|lorsque|puisque|quoique|pourtant|cependant|toujours|plusieurs|partout|autour|autant|plutôt|bientôt|"
     "aussitôt|malgré|parfois|quelquefois|longtemps|davantage|maintenant|pourquoi|parmi|avantage|pourcentage"
@@ -75,7 +78,15 @@ class Spelling:
         if len(head) <= 2 and head[0].isupper() and self._words[tail.lower()]:
             return f"{head}- {tail}"  # an ion before a word of its own: `le Cl-⏎qui`
         both = self._words[head.lower()] > 1 and self._words[tail.lower()] > 1 and min(len(head), len(tail)) > 3
-        return hyphened if both or _HYPHENED.fullmatch(hyphened.lower()) else in_one
+        return hyphened if both or self._forms_words(head.lower()) or _HYPHENED.fullmatch(hyphened.lower()) else in_one
+
+    def _forms_words(self, head: str) -> bool:
+        """Whether the document writes a word alone, and before another one with a hyphen: `densité-dépendance`."""
+        return len(head) > 4 and self._words[head] > 0 and head in self._heads and not _ALSO_PREFIXES.fullmatch(head)
+
+    @cached_property
+    def _heads(self) -> frozenset[str]:
+        return frozenset(word.split("-", 1)[0] for word in self._words if "-" in word)
 
     def _join_loose(self, cut: re.Match[str]) -> str:
         in_one, hyphened = cut[1] + cut[2], f"{cut[1]}-{cut[2]}"

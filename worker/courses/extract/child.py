@@ -27,6 +27,7 @@ MEMORY_BYTES = 1 << 30  # of the child, the file itself aside
 TIMEOUT_S = 120
 MAX_CHARACTERS = 20_000_000  # 10,000 pages of print
 ENDED = "it ends whatever reads it (damaged, or made to do so): save it anew from the program that it was written with"
+_FIELDS = tuple(Line.__dataclass_fields__)
 LATE = f"it is not read within {TIMEOUT_S} seconds: save it anew, or cut it into parts"
 
 
@@ -168,7 +169,7 @@ def _answers(path: Path, data: bytes) -> Iterator[list[Any]]:
 
 
 def _fields(line: Line) -> list[Any]:
-    return [line.text, line.is_heading, line.size, line.is_bold, line.is_row, line.is_head, line.foot]
+    return [getattr(line, name) for name in _FIELDS]
 
 
 def _write(pipe: IO[bytes], line: list[Any]) -> None:

@@ -6,25 +6,36 @@ A page's own order is kept where its places do not speak against it: most progra
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import pairwise
 from statistics import median
 
 from worker.courses.document import Line
 from worker.courses.extract.columns import move_edges, order_by_columns
+from worker.courses.extract.flow import Flow
 from worker.courses.extract.links import Links, linked_share
 from worker.courses.extract.margins import part_margins
 from worker.courses.extract.rows import Row, Span, join_printed, make_row
 from worker.courses.extract.tables import find_tables, is_head
 
+Marks = Callable[[Sequence[Row]], AbstractSet[int]]
+
+MARK = "•"
 PARAGRAPH_PITCH = 1.25  # of the usual distance between lines
+TITLE_PITCH = 1.8  # of its letters: the same where the second line begins with a small letter
 LARGE_PITCH = 1.35  # of its letters: how far the lines of a large heading stand from one another
 CUT = "\ufffe"  # at the end of a line whose last word goes on
 _ENDS = (".", "!", "?", ":", ";", "…", "»")
 
 
-def arrange(printed: Sequence[Sequence[Span]], links: Links | None = None) -> Iterator[Line]:
-    """Lines in reading order, an empty one between paragraphs. `Line.size` is a height in points here."""
+def arrange(
+    printed: Sequence[Sequence[Span]], links: Links | None = None, width: float = 0.0, marks: Marks | None = None
+) -> Iterator[Line]:
+    """Lines in reading order, an empty one between paragraphs. `Line.size` is a height in points here.
+
+    `width`: of a slide, 0 of another page. `marks`: which of its lines have a drawn mark of a list.
+    """
     text, notes = part_margins(move_edges(order_by_columns(join_printed(printed))))
     rows = find_tables([make_row(spans) for spans in text])
     pitch = _usual_pitch(rows)
@@ -33,6 +44,8 @@ def arrange(printed: Sequence[Sequence[Span]], links: Links | None = None) -> It
         number == 0 or _begins_paragraph(rows[number - 1], rows[number], pitch, right) for number in range(len(rows))
     ]
     beside = _by_paragraph(starts, rows, [[make_row(line) for line in note] for note in notes])
+    flow = Flow(rows, width)
+    marked = marks(rows) if marks else set()
     for number, row in enumerate(rows):
         if starts[number] and number:
             yield Line("")
@@ -40,10 +53,13 @@ def arrange(printed: Sequence[Sequence[Span]], links: Links | None = None) -> It
             yield from (_line(line, links, is_head=False) for line in note)
             yield Line("")
         is_first = row.is_table and not (number and rows[number - 1].is_table)
-        yield _line(row, links, is_head=is_first and is_head(rows, number))
+        goes_on = None if starts[number] else flow.goes_on(number)
+        if number in marked:
+            row = row._replace(cells=(f"{MARK} {row.cells[0]}", *row.cells[1:]))  # noqa: PLW2901 (as it is read)
+        yield _line(row, links, is_head=is_first and is_head(rows, number), goes_on=goes_on)
 
 
-def _line(row: Row, links: Links | None, *, is_head: bool) -> Line:
+def _line(row: Row, links: Links | None, *, is_head: bool, goes_on: bool | None = None) -> Line:
     filled = max((number for number, cell in enumerate(row.cells, start=1) if cell), default=0)
     return Line(
         (" | " if row.is_table else " ").join(row.cells[:filled]),
@@ -53,6 +69,7 @@ def _line(row: Row, links: Links | None, *, is_head: bool) -> Line:
         is_head=is_head,
         foot=round(row.bottom, 1),
         linked=linked_share(row, links) if links else 0.0,
+        goes_on=goes_on,
     )
 
 
@@ -86,7 +103,8 @@ def _begins_paragraph(before: Row, row: Row, pitch: float, right: float) -> bool
     if before.is_table or row.is_table:
         return not (before.is_table and row.is_table)
     step = before.bottom - row.bottom
-    if 0 < step < LARGE_PITCH * row.size and _is_same_title(before, row, pitch):
+    most = TITLE_PITCH if row.cells[0][:1].islower() and not before.cells[-1].endswith(_ENDS) else LARGE_PITCH
+    if 0 < step < most * row.size and _is_same_title(before, row, pitch):
         return False
     if step <= -0.5 * row.height or step > PARAGRAPH_PITCH * pitch:
         return step > 0.5 * row.height or step < 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ from worker.courses.extract.letters import (
 )
 from worker.courses.extract.ligatures import keep_ligatures, name_ligatures
 from worker.courses.extract.links import read_links
+from worker.courses.extract.marks import find_marks
 from worker.courses.extract.rows import Span
 from worker.courses.extract.ruled import cell_around, gather_cells, goes_through
 from worker.courses.extract.spans import split_spans
@@ -168,7 +170,10 @@ def _read_lines(page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage, bold_weigh
     lines = list(printed.lines(rotation))
     turned, count = Counter(line.turn for line in lines).most_common(1)[0] if lines else (rotation, 0)
     if turned in {rotation, -1} or count * 2 < len(lines):
-        yield from arrange(_with_cells(page, printed, rotation, lines), read_links(page))
+        width, height = page.get_size()
+        slide = width if width > height else 0.0
+        marks = partial(find_marks, page, rotation, is_slide=bool(slide))
+        yield from arrange(_with_cells(page, printed, rotation, lines), read_links(page), slide, marks)
         return
     sideways = [line for line in printed.lines(turned) if line.turn == turned]
     before = [line.turn for line in lines].index(turned)
@@ -213,7 +218,17 @@ def _relative(pages: list[Page]) -> list[Page]:
 
 def _resized(line: Line, size: float) -> Line:
     # Not `replace`, which takes three times as long: there are as many lines as a document has.
-    return Line(line.text, line.is_heading, size, line.is_bold, line.is_row, line.is_head, line.foot, line.linked)
+    return Line(
+        line.text,
+        line.is_heading,
+        size,
+        line.is_bold,
+        line.is_row,
+        line.is_head,
+        line.foot,
+        line.linked,
+        line.goes_on,
+    )
 
 
 def _without_overlays(pages: list[Page], slides: list[bool]) -> Iterator[Page]:

@@ -164,7 +164,7 @@ def _tables(rows: Sequence[Row]) -> list[Row]:
             last = number
         elif (
             last is not None
-            and not (wide[number] or row.is_table)
+            and not (wide[number] or row.is_table or any(map(_LEADERS.search, row.cells)))
             and (column := _column_of(row, rows[last])) is not None
         ):
             found[-1] = _with_wrapped(found[-1], row, column)
@@ -246,7 +246,7 @@ def _column_of(row: Row, above: Row) -> int | None:
 
 def _with_wrapped(row: Row, rest: Row, column: int) -> Row:
     cells = list(row.cells)
-    cells[column] += " " + rest.cells[0]
+    cells[column] = " ".join((cells[column], *rest.cells))
     return row._replace(cells=tuple(cells))
 
 

@@ -1,0 +1,102 @@
+"""The marks of lists that a page draws as shapes: squares, triangles, discs and balls in front of a line."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import pypdfium2
+import pypdfium2.raw as pdfium
+
+from worker.courses.extract.letters import Box, turn_box
+from worker.courses.extract.rows import Row
+
+MOST_OBJECTS = 3_000  # of one page: drawings have more
+SMALLEST, LARGEST = 0.15, 1.1  # of a line's height
+LEAST_SQUARE = 0.55  # of a mark's longer side, the shorter one
+FARTHEST = 2.0  # of a line's height: between a mark and its line
+ALONE = 3.0  # of a line's height: how near no other shape stands beside a mark
+WORDS_ALONE = 3  # behind the only mark of a page
+INDENT, ALIGNED = 0.8, 1.0  # of a line's height, and points
+
+_SIGNS = frozenset("•▪◦●‣►▶▸➢➤❖■◆◼")
+_WORD = re.compile(r"[^\W\d_]{2}")
+_MARKED = re.compile(r"[^\w\s(«\"“]|\d{1,2}(?:\.\d{1,2})*[.)]?\s|[A-Za-z][.)]\s")
+
+
+def _direct(function: Any, result: Any, *arguments: Any) -> Any:
+    """A function of PDFium that takes pointers as numbers, as in `letters`."""
+    return ctypes.PYFUNCTYPE(result, *arguments)(ctypes.cast(function, ctypes.c_void_p).value or 0)
+
+
+_get_object = _direct(pdfium.FPDFPage_GetObject, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int)
+_get_type = _direct(pdfium.FPDFPageObj_GetType, ctypes.c_int, ctypes.c_void_p)
+_get_bounds = _direct(pdfium.FPDFPageObj_GetBounds, ctypes.c_int, *[ctypes.c_void_p] * 5)
+
+
+def find_marks(page: pypdfium2.PdfPage, rotation: int, rows: Sequence[Row], *, is_slide: bool) -> set[int]:
+    """The lines that have a drawn mark in front of them. Shapes are asked for where lines are set in as items are."""
+    if not (rows and (is_slide or _has_items(rows))):
+        return set()
+    shapes = [turn_box(box, rotation) for box in _small_shapes(page, LARGEST * max(row.height for row in rows))]
+    if not shapes:
+        return set()
+    lines = [number for number, row in enumerate(rows) if not row.is_table and not _MARKED.match(row.cells[0])]
+    marked = {number: mark for number in lines if (mark := _mark_of(rows[number], shapes)) is not None}
+    lefts = Counter(round(left) for left in marked.values())
+    return {number for number, left in marked.items() if _is_item(rows[number], lefts[round(left)])}
+
+
+def _is_item(row: Row, marks: int) -> bool:
+    """Whether what stands behind a shape is an item, and no word of a drawing. `marks`: how many begin at its place."""
+    return len(_WORD.findall(row.cells[0])) >= (1 if marks > 1 else WORDS_ALONE)
+
+
+def _has_items(rows: Sequence[Row]) -> bool:
+    """Whether two lines that follow one another are set in by the same space, on a page whose marks are no signs."""
+    if any(row.cells[0][:1] in _SIGNS for row in rows):
+        return False
+    edge = min(row.left for row in rows)
+    return any(
+        abs(row.left - before.left) < ALIGNED and row.left - edge > INDENT * row.height and not row.is_table
+        for before, row in pairwise(rows)
+    )
+
+
+def _small_shapes(page: pypdfium2.PdfPage, largest: float) -> Iterator[Box]:
+    raw = page.raw
+    count = pdfium.FPDFPage_CountObjects(raw)
+    if count > MOST_OBJECTS:
+        return
+    address = ctypes.cast(raw, ctypes.c_void_p).value
+    sides = (ctypes.c_float * 4)()
+    start = ctypes.addressof(sides)
+    pointers = [start + 4 * at for at in range(4)]
+    for index in range(count):
+        drawn = _get_object(address, index)
+        if _get_type(drawn) == pdfium.FPDF_PAGEOBJ_TEXT or not _get_bounds(drawn, *pointers):
+            continue
+        left, bottom, right, top = sides
+        longer = max(right - left, top - bottom)
+        if longer <= largest and min(right - left, top - bottom) >= LEAST_SQUARE * longer > 0:
+            yield left, right, bottom, top
+
+
+def _mark_of(row: Row, shapes: Sequence[Box]) -> float | None:
+    """Where the one shape begins that stands in front of a line, at its height; None if others stand beside it."""
+    height = row.height
+    beside = [
+        (left, right, top - bottom)
+        for left, right, bottom, top in shapes
+        if row.bottom < (bottom + top) / 2 < row.top and -ALONE * height < left - row.left < 0.5 * height
+    ]
+    places = {(round(left), round(right)) for left, right, _ in beside}  # a ball is drawn in some layers
+    if not beside or len(places) > 1:
+        return None
+    left, right, size = beside[0]
+    is_near = -0.1 * height < row.left - right < FARTHEST * height
+    return left if is_near and SMALLEST < size / height < LARGEST else None
