@@ -722,3 +722,100 @@ def test_a_sentence_does_not_go_on_in_what_is_none_of_it(lines: list[list[str]],
     read = [piece.text for piece in read_pieces(typeset(*lines))]
 
     assert any(text.startswith(apart) for text in read)
+
+
+# --- what is a heading, and of what ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rest", ["physico-chimiques du sol", "(dans les régions humides)"])
+def test_a_title_whose_lines_stand_far_apart_is_one_heading(rest: str) -> None:
+    title = [Line("Introduction : les propriétés", size=1.6, is_bold=True, foot=740.0), Line("")]
+    assert headings([*title, Line(rest, size=1.6, is_bold=True, foot=718.0), "", *body("a")]) == [
+        f"Introduction : les propriétés {rest}"
+    ]
+
+
+def test_words_in_brackets_are_no_heading() -> None:
+    assert headings([large("Secourir"), "", "Les actions sont les suivantes :", "", "(PREFAS)", "", *body("a")]) == [
+        "Secourir"
+    ]
+
+
+def test_bold_words_below_the_caption_of_a_table_name_its_columns() -> None:
+    caption, head = Line("Table (1.1) Progrès des recherches", size=0.83), bold("Date Avancée")
+    rows = ["1885 Découverte de la réaction", "1947 Nécessité de l’énergie"]
+
+    assert headings([large("Histoire"), "", caption, "", head, "", *rows]) == ["Histoire"]
+    # Below a caption that stands under its table the next section may begin
+    assert headings([large("Histoire"), "", caption, "", bold("Les suites"), "", *body("a")]) == [
+        "Histoire",
+        "Les suites",
+    ]
+
+
+def test_the_lines_of_contents_without_page_numbers_are_no_headings() -> None:
+    contents: list[str | Line] = [
+        "Sommaire",
+        "",
+        large("Introduction"),
+        "",
+        "Les armes",
+        "Les blessés",
+        "",
+        large("Conclusion"),
+    ]
+
+    assert headings(contents, [large("Les armes"), "", *body("a")]) == ["Les armes"]
+    # A page that is called a plan, and tells one
+    plan: list[str | Line] = [
+        large("Plan"),
+        "",
+        "Le plan blanc est déclenché par le directeur.",
+        "",
+        large("Alerte"),
+        "",
+        *body("b"),
+    ]
+    assert headings(plan, body("c")) == ["Plan", "Alerte"]
+
+
+def test_a_first_title_is_the_heading_of_its_passage() -> None:
+    markdown = "***\n# Le marché\n***\n- Un seul vendeur fait face à beaucoup d’acheteurs.\n"
+    (chunk,) = chunks(markdown.encode(), "a.md")
+    assert chunk.heading == "Le marché"
+
+
+# --- the order of a page --------------------------------------------------------------------------------------------
+
+
+def test_a_box_that_a_page_tells_last_is_read_where_it_stands() -> None:
+    # Given a page whose box is drawn after all text, between two sections and beside nothing
+    above, below = column(40, 780, BODY), column(40, 600, ["La suite de la consultation.", *BODY], size=9)
+    box = column(120, 690, ["Atome neutre :", "Z protons, Z électrons"], size=8)
+
+    whole = text(make_placed_pdf([[*above, *below, *box]]))
+
+    assert whole.index("quelle que soit") < whole.index("Atome neutre") < whole.index("La suite de la consultation")
+
+
+def test_columns_that_a_page_tells_one_after_the_other_stay_so() -> None:
+    left = column(40, 780, [f"À gauche, la ligne {letter} du texte." for letter in "abcdefgh"])
+    right = column(320, 800, [f"À droite, la ligne {letter} du texte." for letter in "abcdefgh"])
+
+    whole = text(make_placed_pdf([[*left, *right]]))
+
+    assert whole.index("gauche, la ligne h") < whole.index("droite, la ligne a")
+
+
+def test_a_label_that_stands_on_its_side_is_no_word_of_the_paragraph_before() -> None:
+    # Given a box with its label turned upwards beside it, written among its lines
+    above, box = column(40, 780, BODY), column(60, 730, ["Besoin formulé, implicite ou imposé,", "par écrit."])
+    label = (50, 700, 9, "Exigence" + "x" * 20)
+    data = make_placed_pdf([[*above, box[0], label, *box[1:]]])
+    upright = b"1 0 0 1 50.00 700.00 Tm (Exigence" + b"x" * 20 + b")"
+    turned = b"0 1 -1 0 50.00 700.00 Tm (Exigence)"
+    assert upright in data
+
+    whole = text(data.replace(upright, turned.ljust(len(upright))))
+
+    assert "\nExigence\nBesoin formulé" in whole

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from worker.courses.chunk.sections import (
+    CONTENTS,
     LEADERS,
     MAX_LINES,
     NUMBERED,
@@ -25,11 +26,13 @@ from worker.courses.document import Line, Page
 MAX_HEADING = 150
 LONGEST_LEAD = 40  # characters of a heading with a colon at its end: `Les valeurs sont les suivantes :` is none
 NOTE_SIZE = 0.92
+FARTHEST = 48  # points between two lines of one title
 
 
 _MANY_LEVELS = re.compile(r"\d{1,2}(?:\.\d{1,2})+\.?\s+[A-ZÀ-ÖØ-Þ«\"]")
 _BARE_NUMBER = re.compile(r"\d{1,3}(?:[.,]\d+)?\s")
 _OPENS_TITLE = re.compile(r"L[ae]s?|Les|Un|Une|Des?|Du|En|Au|Aux|À|Ce|Ces|Cet|Cas|Que|Qui|Où|Par|Sur|Vue?|[LDCQ][’'].*")
+_TABLE = re.compile(r"(?:table|tableau)\s*\(?\d", re.IGNORECASE)
 _CAPTION = re.compile(r"(?:figure|fig\.|tableau|table|schéma|photo|encadré|image)\s*\d", re.IGNORECASE)
 _BULLET = re.compile(r"[•▪◦●‣·–—*→✓➢-]\s?")
 _WORD = re.compile(r"[^\W\d_]{4}")
@@ -48,9 +51,6 @@ LEADS_ON = re.compile(
 _ENDLESS_WORD = re.compile(r"[^\W\d_]{26}")  # an alphabet, say: the longest words of French have 25 letters
 
 
-_CONTENTS = re.compile(r"table des matières|sommaire|contents|plan(?: du cours)?", re.IGNORECASE)
-
-
 def mark_headings(pages: Sequence[Page]) -> list[Page]:
     """Pages whose headings are marked, each on one line however many it had."""
     tells_type = any(is_larger(line) or line.is_bold for page in pages for line in page.lines)
@@ -58,23 +58,53 @@ def mark_headings(pages: Sequence[Page]) -> list[Page]:
     marked = []
     for page in pages:
         end = end_of_contents(page.lines)
-        lines = _joined(split_blocks(page.lines[end:]), tells_type, numbers)
+        lines = _joined(_whole_titles(split_blocks(page.lines[end:])), tells_type, numbers)
         contents = (
-            replace(line, is_heading=stands_out(line) and _CONTENTS.fullmatch(line.text) is not None)
+            replace(line, is_heading=stands_out(line) and CONTENTS.fullmatch(line.text) is not None)
             for line in page.lines[:end]
         )
         marked.append(Page(page.number, (*contents, *with_chapters(list(lines)))))
     return without_labels(marked, numbers)
 
 
-def _joined(blocks: Iterator[list[Line]], tells_type: bool, numbers: Numbers) -> Iterator[Line]:
+def _whole_titles(blocks: Iterable[list[Line]]) -> list[list[Line]]:
+    """Blocks of lines, those of one title in one: its second line goes on in small letters, however far below."""
+    whole: list[list[Line]] = []
+    for block in blocks:
+        before = whole[-1] if whole else []
+        if (
+            0 < len(before) < MAX_LINES
+            and (block[0].text[0].islower() or block[0].text[0] == "(")
+            and 0 <= before[-1].foot - block[0].foot < FARTHEST
+            and _WORD.search(before[0].text) is not None
+            and all(stands_out(line) and _same_type(block[0], line) for line in before)
+            and stands_out(block[0])
+            and not _is_sentence(before[-1].text)
+        ):
+            before += block
+        else:
+            whole.append(block)
+    return whole
+
+
+def _joined(blocks: Sequence[list[Line]], tells_type: bool, numbers: Numbers) -> Iterator[Line]:
     for number, block in enumerate(blocks):
         if number:
             yield Line("")
-        if tells_type:
-            yield from _by_type(block, numbers)
-        else:
+        if not tells_type:
             yield from _by_form(block)
+        elif _is_table_head(blocks[max(0, number - 1) : number + 2], block):
+            yield from block
+        else:
+            yield from _by_type(block, numbers)
+
+
+def _is_table_head(around: Sequence[list[Line]], block: list[Line]) -> bool:
+    """Whether bold words name the columns of a table: below its caption, and above rows or what begins with figures."""
+    if len(around) < 3 or around[1] is not block or is_larger(block[0]):
+        return False
+    above, below = around[0][0].text, around[2][0]
+    return _TABLE.match(above) is not None and (below.is_row or below.text[0].isdigit())
 
 
 def _by_type(block: Sequence[Line], numbers: Numbers) -> Iterator[Line]:
@@ -145,7 +175,7 @@ def _may_be_heading(text: str, numbers: Numbers) -> bool:
         and not _BULLET.match(text)
         and not LEADERS.search(text)
         and not text[0].islower()
-        and text[0] not in "%#$>~@&{}\\"
+        and text[0] not in "%#$>~@&{}\\(["
         and _WORD.search(text) is not None
         and _ENDLESS_WORD.search(text) is None
         and not _leads_on(text)
@@ -194,7 +224,14 @@ def _goes_on(text: str, following: str) -> bool:
 
 def _has_form(text: str, *, alone: bool) -> bool:
     """`2.1 Signes cliniques` or `SIGNES CLINIQUES`, on a line of its own."""
-    if len(text) > 80 or text[-1] in ".,;:!?" or LEADERS.search(text) or " | " in text or _leads_on(text):
+    if (
+        len(text) > 80
+        or text[-1] in ".,;:!?"
+        or text[0] in "(["
+        or LEADERS.search(text)
+        or " | " in text
+        or _leads_on(text)
+    ):
         return False
     if TITLED.match(text) and alone:
         return True

@@ -174,11 +174,18 @@ def _before_measure(text: str, at: int) -> int:
     return before if before > at // 2 else at
 
 
+def _has_letters(text: str) -> bool:
+    return any(map(str.isalnum, text))
+
+
 def _build_chunks(packed: Sequence[Sequence[Piece]]) -> Iterator[Chunk]:
     heading: str | None = None
     for position, pieces in enumerate(packed):
         text = "".join((piece.joint if number else "") + piece.text for number, piece in enumerate(pieces))
-        own = pieces[0].text if pieces[0].is_heading else None
+        # Rules and signs before a heading are no text; a document's first heading is its title.
+        headed = next((number for number, piece in enumerate(pieces) if piece.is_heading), None)
+        opens = headed is not None and (heading is None or not any(_has_letters(p.text) for p in pieces[:headed]))
+        own = pieces[headed].text if opens and headed is not None else None
         pages = [page for piece in pieces for page in (piece.page, piece.last_page) if page is not None]
         yield Chunk(
             position=position,

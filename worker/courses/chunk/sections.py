@@ -36,17 +36,29 @@ _UNNUMBERED = re.compile(
 )
 _ENTRY = re.compile(r"\s[\divxl]{1,5}$")  # of contents, without leaders
 LEADERS = re.compile(r"…\s*+[\divxlc]*+$")
+CONTENTS = re.compile(r"table des matières|sommaire|contents|plan(?: du cours)?", re.IGNORECASE)
+MIN_ENTRIES, LONGEST_ENTRY = 3, 100  # of contents without numbers of pages, as slides have them
 
 
 def end_of_contents(lines: Sequence[Line]) -> int:
     """Where a table of contents ends, which names what stands elsewhere; 0 on a page without one."""
     leaders = [number for number, line in enumerate(lines) if LEADERS.search(line.text)]
     if len(leaders) <= MAX_LINES:
-        return 0
+        return len(lines) if _is_of_contents(lines) else 0
     end = leaders[-1] + 1
     while end < len(lines) and (not lines[end].text or _ENTRY.search(lines[end].text)):
         end += 1
     return end
+
+
+def _is_of_contents(lines: Sequence[Line]) -> bool:
+    """Whether a page calls itself contents, and holds short lines alone, of which none ends as a sentence does."""
+    filled = [line for line in lines if line.text]
+    titles = [number for number, line in enumerate(filled[:MAX_LINES]) if CONTENTS.fullmatch(line.text)]
+    entries = filled[titles[0] + 1 :] if titles else []
+    return len(entries) >= MIN_ENTRIES and not any(
+        line.is_row or len(line.text) > LONGEST_ENTRY or line.text.endswith((".", ";", ":", ",")) for line in entries
+    )
 
 
 class Numbers:

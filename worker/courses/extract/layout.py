@@ -30,13 +30,19 @@ _ENDS = (".", "!", "?", ":", ";", "…", "»")
 
 
 def arrange(
-    printed: Sequence[Sequence[Span]], links: Links | None = None, width: float = 0.0, marks: Marks | None = None
+    printed: Sequence[Sequence[Span]],
+    links: Links | None = None,
+    width: float = 0.0,
+    marks: Marks | None = None,
+    turned: Sequence[Sequence[Span]] = (),
 ) -> Iterator[Line]:
     """Lines in reading order, an empty one between paragraphs. `Line.size` is a height in points here.
 
-    `width`: of a slide, 0 of another page. `marks`: which of its lines have a drawn mark of a list.
+    `width`: of a slide, 0 of another page. `marks`: which of its lines have a drawn mark of a list. `turned`: lines
+    that stand on their side, beside the text.
     """
     text, notes = part_margins(move_edges(order_by_columns(join_printed(printed))))
+    notes = [*notes, *([list(line)] for line in turned)]
     rows = find_tables([make_row(spans) for spans in text])
     pitch = _usual_pitch(rows)
     right = max((row.right for row in rows), default=0.0)

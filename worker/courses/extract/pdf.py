@@ -15,6 +15,7 @@ import pypdfium2.raw as pdfium
 from worker.courses.document import ExtractedDocument, Line, Page
 from worker.courses.extract.drawn import read_rules
 from worker.courses.extract.grids import Grid, find_grids
+from worker.courses.extract.heights import order_by_height
 from worker.courses.extract.layout import arrange
 from worker.courses.extract.letters import (
     box_reader,
@@ -170,10 +171,18 @@ def _read_lines(page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage, bold_weigh
     lines = list(printed.lines(rotation))
     turned, count = Counter(line.turn for line in lines).most_common(1)[0] if lines else (rotation, 0)
     if turned in {rotation, -1} or count * 2 < len(lines):
+        cells = _with_cells(page, printed, rotation, lines)
+        beside = [line.spans for line in lines if turned == rotation and line.turn not in {rotation, -1}]
+        apart = {id(spans) for spans in beside}
+        upright = [spans for spans in cells if id(spans) not in apart] if apart else cells
+        left = {id(spans) for spans in cells}  # what is no cell of a table
         width, height = page.get_size()
         slide = width if width > height else 0.0
         marks = partial(find_marks, page, rotation, is_slide=bool(slide))
-        yield from arrange(_with_cells(page, printed, rotation, lines), read_links(page), slide, marks)
+        if not slide:  # a slide that builds up step by step has one order for all of its steps
+            upright = order_by_height(upright)
+        on_side = [spans for spans in beside if id(spans) in left]
+        yield from arrange(upright, read_links(page), slide, marks, on_side)
         return
     sideways = [line for line in printed.lines(turned) if line.turn == turned]
     before = [line.turn for line in lines].index(turned)
