@@ -735,6 +735,11 @@ def test_a_title_whose_lines_stand_far_apart_is_one_heading(rest: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("title", ["Qui ?", "Qui, où ?"])
+def test_a_question_of_short_words_is_the_heading_of_what_answers_it(title: str) -> None:
+    assert headings([large(title), "", *body("a")]) == [title]
+
+
 def test_words_in_brackets_are_no_heading() -> None:
     assert headings([large("Secourir"), "", "Les actions sont les suivantes :", "", "(PREFAS)", "", *body("a")]) == [
         "Secourir"

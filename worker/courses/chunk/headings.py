@@ -176,7 +176,7 @@ def _may_be_heading(text: str, numbers: Numbers) -> bool:
         and not LEADERS.search(text)
         and not text[0].islower()
         and text[0] not in "%#$>~@&{}\\(["
-        and _WORD.search(text) is not None
+        and (_WORD.search(text) is not None or text[-1] == "?")
         and _ENDLESS_WORD.search(text) is None
         and not _leads_on(text)
         and _ADMONITION.fullmatch(text) is None
