@@ -11,7 +11,8 @@ import pytest
 from tests.support.counting import count_steps
 from tests.support.pdfs import Placed, make_placed_pdf
 from worker.courses.chunk import MAX_CHARACTERS, chunk_document
-from worker.courses.chunk.paragraphs import Piece, read_pieces
+from worker.courses.chunk.paragraphs import read_pieces
+from worker.courses.chunk.pieces import Piece
 from worker.courses.document import Chunk, ExtractedDocument, Line, Page
 from worker.courses.extract import extract_document
 from worker.courses.extract.layout import arrange

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
+from worker.courses.chunk.pieces import Piece
 from worker.courses.document import Line, Page
-
-if TYPE_CHECKING:
-    from worker.courses.chunk.paragraphs import Piece
 
 SMALL = 0.92  # times the letters of the text above them
 _MARK = re.compile(r"(?:\d{1,3}|[a-z]|[ivx]{1,5}|[*†‡¹²³⁴-⁹]+)(?:[.)\]]?\s+\S|[A-ZÀ-ÖØ-Þ«\"])")

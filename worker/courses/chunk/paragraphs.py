@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from worker.courses.chunk.accents import are_accents_apart, compose_accents
 from worker.courses.chunk.headings import LEADS_ON, MAX_HEADING, mark_headings
 from worker.courses.chunk.linked import drop_links
 from worker.courses.chunk.notes import part_notes, place_notes
+from worker.courses.chunk.pieces import Piece
 from worker.courses.chunk.running import drop_running_lines
 from worker.courses.chunk.sections import LEADERS
 from worker.courses.chunk.words import Spelling
@@ -54,25 +55,6 @@ _LIGATURES = {
 _CONTROL = re.compile(f"[\n{CONTROL}](?<![\ufffe\x02])")  # but two by which a PDF marks a word that is cut
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
 _MARKS = re.compile(r"[\ufffe\x02\u00ad]")
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A heading, a sentence or a row, and what stood between it and the piece before.
-
-    `last_page`: where a sentence ends that goes over a page's end. `head`: what names the columns of a row.
-    `is_part`: it goes on within the sentence of the piece before.
-    """
-
-    text: str
-    page: int | None
-    is_heading: bool = False
-    joint: str = " "
-    last_page: int | None = None
-    is_row: bool = False
-    head: str | None = None
-    is_repeated: bool = False
-    is_part: bool = False
 
 
 def read_pieces(document: ExtractedDocument) -> list[Piece]:

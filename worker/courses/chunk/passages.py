@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate, pairwise
 
-from worker.courses.chunk.paragraphs import Piece, read_pieces
+from worker.courses.chunk.paragraphs import read_pieces
+from worker.courses.chunk.pieces import Piece
 from worker.courses.document import Chunk, ExtractedDocument
 
 MIN_CHARACTERS, MAX_CHARACTERS = 800, 1200
