@@ -256,6 +256,14 @@ def test_an_exponent_above_the_line_stays_one() -> None:
     assert "10⁹" in text(make_placed_pdf([page]))
 
 
+def test_a_negative_exponent_stays_one_and_a_range_is_none() -> None:
+    raised: list[Placed] = [(40, 700, 10, "soit 1,6.10"), (91, 704, 6, "-19"), (102, 700, 10, "C environ")]
+    level: list[Placed] = [(40, 700, 10, "une marche de 10-15 minutes")]
+
+    assert "1,6.10⁻¹⁹" in text(make_placed_pdf([raised]))
+    assert "de 10-15 minutes" in text(make_placed_pdf([level]))
+
+
 # --- sentences ------------------------------------------------------------------------------------------------------
 
 

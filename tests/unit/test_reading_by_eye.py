@@ -215,6 +215,9 @@ def test_the_halves_that_print_leaves_of_a_word_are_no_words() -> None:
         (["L'image debian-amd64-", "netinst est lue."], "debian-amd64-netinst est"),
         (["La dose va de 17-", "30 mg par jour."], "de 17-30 mg"),
         (["Les items 4 -", "et 5 sont traités."], "4 - et 5"),
+        # So is that of a word before the beginning of a sentence, or before one that French writes so
+        (["Ce sont des bactéries Gram-", "On les traite de même."], "Gram- On les"),
+        (["Placer une main en-", "dessous de la gorge."], "en-dessous de"),
     ],
 )
 def test_a_hyphen_beside_a_figure_is_the_words_own(lines: list[str], whole: str) -> None:

@@ -26,8 +26,10 @@ _CUTS = frozenset("-\u00ad\u2010\ufffe\x02")
 _HYPHENED = re.compile(
     r".+-mêmes?|(?:celui|celle|ceux|celles)-(?:ci|là)|peut-être|à-dire|(?:est|sont|qu)-ce|.*[td]-(?:ils?|elles?|on)|"
     r".{2,}(?:ez|ons)-(?:y|en|vous|nous|l[ae]|les|lui|leur|moi)|"
-    r"(?:au|ci|là|par)-(?:dessus|dessous|delà|devant|avant|contre|après)|vis-à|à-vis|(?:non|demi|semi|quasi|ci)-.{3,}"
+    r"(?:au|ci|en|là|par)-(?:dessus|dessous|dehors|delà|devant|avant|contre|après)|vis-à|à-vis|(?:non|demi|semi|quasi|ci)-.{3,}"
 )
+# With a capital they begin a sentence, and are no second half of a name.
+_BEGINNERS = re.compile("aux?|ces?|cette|dans|de|des|du|elles?|en|et|ils?|l[ae]|les|ne|on|par|pour|sur|une?")
 _ALSO_PREFIXES = re.compile("contre|entre|outre|avant|après|arrière|micro|radio|super")
 _IN_ONE = re.compile(
     "surtout|lorsque|puisque|quoique|pourtant|cependant|toujours|plusieurs|partout|autour|autant|plutôt|bientôt|"
@@ -70,6 +72,8 @@ class Spelling:
         in_one, hyphened = head + tail, f"{head}-{tail}"
         if len(head) == 1 and not self._words[in_one.lower()]:
             return hyphened  # no print cuts a word after its first letter: `β-⏎bloquant`
+        if tail[0].isupper() and _BEGINNERS.fullmatch(tail.lower()) and not self._words[hyphened.lower()]:
+            return f"{head}- {tail}"  # the hyphen ends a word, and its line: `bactéries Gram-⏎On les traite`
         if tail[0].isupper() and not self._words[in_one.lower()] > self._words[hyphened.lower()]:
             return hyphened  # the hyphen was the word's own (`Saint-⏎Louis`), or that of an ion (`Na-⏎K`)
         one, two = self._words[in_one.lower()], self._words[hyphened.lower()]

@@ -15,7 +15,8 @@ WIDE_GAP = 0.8  # of a line's height: wider than the space between words, as nar
 SPACED_GAP = 2.5  # and between words whose letters are set apart
 MANY_LETTERS = 5  # that stand apart from one another
 SPACED = 2.7  # characters of a word with the space behind it, on average: less in no text
-_POWER = re.compile(r"(?<![\d.,])10 ?(\d{1,2})(?!\d)")
+# No note's mark is negative: `1,6.10⁻¹⁹`.
+_POWER = re.compile(r"(?:(?<![\d.,])10 ?(?=\d)|(?<!\d)10 ?(?=[-−]))([-−]?\d{1,2})(?!\d)")
 _WORD = re.compile(r"\S+")
 
 Cells = Callable[[Box], object]
