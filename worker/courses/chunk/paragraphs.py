@@ -246,8 +246,10 @@ def _find_rest(
         first = paragraphs[index][0]
         if index in taken:
             continue
-        # What a colon announces is the rest of that.
-        if _is_beyond(first, end) or (index > number + 1 and paragraphs[index - 1][-1].text.endswith(":")):
+        # What a colon announces is the rest of that; below a heading no item goes on, which needs no full stop.
+        before = paragraphs[index - 1][-1]
+        is_of_another = before.text.endswith(":") or (before.is_heading and _BULLET.match(last.text))
+        if _is_beyond(first, end) or (index > number + 1 and is_of_another):
             return None
         if _goes_on(first, from_next=index == number + 1 and leads_on):
             is_far = index > number + 1 and first.page == end.page
