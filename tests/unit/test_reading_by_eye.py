@@ -731,7 +731,8 @@ def test_a_sentence_does_not_go_on_in_what_is_none_of_it(lines: list[list[str]],
 def test_an_item_without_a_full_stop_does_not_go_on_below_a_heading() -> None:
     first = Page(1, (Line("E est définie ainsi, avec :"), Line("• U la tension électrique en volts")))
     second = (Line("Lien avec la puissance", is_heading=True), Line("si I est le courant, on a ceci."), Line(""))
-    document = ExtractedDocument((first, Page(2, (*second, *map(Line, body("a"))))), is_typeset=True)
+    rest = (Line(f"{line} suite.") for line in BODY)
+    document = ExtractedDocument((first, Page(2, (*second, *rest))), is_typeset=True)
 
     read = [piece.text for piece in read_pieces(document)]
 
