@@ -12,11 +12,23 @@ from worker.courses.chunk import chunk_document
 from worker.courses.extract import extract_document
 from worker.courses.extract.directives import LONGEST, PART
 from worker.courses.extract.formulas import read_tex
+from worker.courses.extract.markdown import TOO_DEEP
+from worker.errors import UsageError
 
 
 def read(text: str, name: str = "a.md") -> list[str]:
     (page,) = extract_document(Path(name), text.encode()).pages
     return [("# " if line.is_heading else "") + line.text for line in page.lines if line.text.strip()]
+
+
+def test_blocks_that_would_be_passed_over_are_refused() -> None:
+    def nested(depth: int) -> str:
+        return "\n".join("  " * level + f"- niveau {level}" for level in range(depth))
+
+    assert len(read(nested(19))) == 19
+    with pytest.raises(UsageError) as caught:
+        read(nested(20))
+    assert str(caught.value) == TOO_DEEP
 
 
 @pytest.mark.parametrize(

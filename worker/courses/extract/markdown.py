@@ -21,6 +21,7 @@ from worker.courses.extract.formulas import read_tex
 from worker.courses.extract.html import read_blocks
 from worker.courses.extract.inline import add_marks, says_something
 from worker.courses.extract.text import decode
+from worker.errors import UsageError
 
 _FRONT_MATTER = re.compile(
     r"---[ \t]*\n(?:(?:[\w-]+[ \t]*:|[ \t]+\S|#|-[ \t]).*\n|[ \t]*\n)*(?:---|\.\.\.)[ \t]*(?:\n|$)"
@@ -31,9 +32,11 @@ _TASK = re.compile(r"\[[ xX-]\][ \t]+")
 _TAG = re.compile(r"<([A-Za-z][\w.-]*)>")
 _CLOSING = re.compile(r"</([A-Za-z][\w.-]*)")
 _REFERENCE = re.compile(r"^ {0,3}\[[^\[\]\n^][^\[\]\n]{0,200}\]:[^\n]*", re.MULTILINE)
+_HOLDERS = frozenset(("blockquote_open", "list_item_open", "dd_open", "footnote_reference_open"))
 _IS_TEX = re.compile(r"[\\^_{}=<>]")
 LONGEST_TITLE = 120  # characters above `---`; what is longer, or has lines, was parted from what follows
 DEEPEST = 40  # blocks in blocks, a list and its items being two; courses have ten
+TOO_DEEP = "its lists and quotations stand 20 deep or more in one another: save it with fewer levels"
 
 
 def read_markdown(data: bytes) -> ExtractedDocument:
@@ -52,7 +55,10 @@ def _render(text: str) -> Iterator[str]:
     references: dict[str, Any] = {}
     md.parse("\n".join(_REFERENCE.findall(text)), references)
     for part in cut_parts(text):
-        tokens = list(_mend(md.parse(part, references), closed, md))
+        parsed = md.parse(part, references)
+        if any(token.type in _HOLDERS and token.level >= DEEPEST - 1 for token in parsed):
+            raise UsageError(TOO_DEEP)  # what such a block holds was passed over
+        tokens = list(_mend(parsed, closed, md))
         yield md.renderer.render(tokens, md.options, references)
 
 
