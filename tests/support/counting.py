@@ -6,6 +6,15 @@ import sys
 from collections.abc import Callable
 
 
+def watch_calls(work: Callable[[], object], note: Callable[[object, str, object], None]) -> None:
+    """Do something, and tell `note` of each call and return of a function: its frame, the event, what came back."""
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+
+
 def count_steps(work: Callable[[], object]) -> int:
     """How many functions are called and generators gone on with: what a loop in a loop multiplies."""
     count = 0
@@ -14,9 +23,5 @@ def count_steps(work: Callable[[], object]) -> int:
         nonlocal count
         count += 1
 
-    sys.setprofile(note)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
+    watch_calls(work, note)
     return count

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.support.counting import count_steps
+from tests.support.counting import count_steps, watch_calls
 from tests.support.pdfs import Placed, make_placed_pdf
 from worker.courses.chunk import MAX_CHARACTERS, chunk_document
 from worker.courses.chunk.paragraphs import read_pieces
@@ -589,11 +588,7 @@ def written(work: Callable[[], object]) -> int:
                 len(one.text if isinstance(one, Piece) else one) for one in given[:3] if isinstance(one, Piece | str)
             )
 
-    sys.setprofile(note)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
+    watch_calls(work, note)
     return count
 
 
