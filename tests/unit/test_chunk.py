@@ -41,7 +41,8 @@ def typeset(*pages: list[str]) -> ExtractedDocument:
 FRENCH = st.text(st.sampled_from("aàâbcçdeéèêëfghiïîlmnoôœpqrstuùûvxyzÉÀ0123456789%<>≥≤µ° .,;:-–'’()\n\u0301"))
 
 
-@given(st.one_of(st.text(), FRENCH, st.lists(FRENCH).map("\n\n".join)))
+# Zeros among few letters are UTF-16's.
+@given(st.one_of(st.text(st.characters(exclude_characters="\x00")), FRENCH, st.lists(FRENCH).map("\n\n".join)))
 @example(SENTENCE * 60)
 @example("e\u0301" * 3000)
 @example("a" * 1199 + "e\u0301\u0301" * 10)

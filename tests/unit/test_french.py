@@ -72,6 +72,7 @@ READERS = {
     "letters.py",
     "flow.py",
     "paragraphs.py",
+    "halves.py",
     "headings.py",
     "short_answers.py",
     "validate.py",

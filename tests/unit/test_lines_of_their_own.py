@@ -88,9 +88,10 @@ def test_what_else_is_drawn_is_no_mark(drawn: bytes) -> None:
 
 
 def test_items_are_lines_by_the_order_of_their_numbers() -> None:
-    lines = column(21, 200, ("1 Hydratation : faire boire", "de l'eau plate", "2 Alerte : les pompiers"), step=14)
+    item = "1 Hydratation : faire boire lentement, à petites gorgées"
+    lines = column(21, 200, (item, "de l'eau plate", "2 Alerte : les pompiers"), step=14)
     full: Placed = (21, 240, 9, "En l'absence de médecin, celui qui plonge prend en charge")
-    assert slide([full, *lines])[1:] == ["1 Hydratation : faire boire de l'eau plate", "2 Alerte : les pompiers"]
+    assert slide([full, *lines])[1:] == [f"{item} de l'eau plate", "2 Alerte : les pompiers"]
 
 
 def test_short_lines_that_begin_with_capitals_are_lines() -> None:
@@ -108,6 +109,95 @@ def test_the_title_of_a_block_is_a_line() -> None:
 def test_the_title_of_a_slide_is_one_whatever_its_lines_distance() -> None:
     title: list[Placed] = [(28, 230, 20, "Le trajet d'un blessé"), (28, 197, 20, "dans son état")]
     assert slide([*title, *column(28, 150, BODY, size=8, step=10)])[0] == "Le trajet d'un blessé dans son état"
+
+
+LONG = "Le tassement se produit surtout sur un sol humide, sous le poids des machines, pendant la récolte"
+
+
+@pytest.mark.parametrize(
+    ("ended", "begins"),
+    [
+        ("David Ricardo", "l'économie devient autonome de la philosophie et de la morale à partir de lui"),
+        ("Découverte de la réaction", "1947 Nécessité de l'adénosine pour la bioluminescence des lucioles"),
+        ("Infection par un virus", "=> vaccination de tous les animaux du troupeau, et isolement des malades"),
+        ("bactériostatiques", "(oxytétracycline, à ne pas mélanger avec la pénicilline dans un même traitement)"),
+        ("capable de consommer les H+", "A un pH bas, on a une altération des argiles et des éléments en excès"),
+        ("Les bactéries à Gram-", "Mycoplasmes, bactéries petites comme les rickettsies, qui vivent dans la cellule"),
+        ("Le juge", "peut aussi être saisi en urgence, par toute personne qui y a un intérêt légitime"),
+        ("sont protégés,", "voir la loi sur le droit d'auteur et les droits voisins de la société de demain"),
+    ],
+)
+def test_a_line_that_leaves_half_its_column_is_ended_whatever_the_next_one_begins_with(ended: str, begins: str) -> None:
+    assert page(column(40, 700, (ended, begins, LONG)))[:2] == [ended, begins]
+
+
+@pytest.mark.parametrize(
+    ("lines", "whole"),
+    [
+        # Beside a picture all lines are short alike.
+        ((LONG, "le sol sec porte mieux que", "la terre humide des labours", "et résiste aux machines, ou"), True),
+        # A word that is cut goes on, and so do a number and its unit, and what leads on.
+        ((LONG, "sans que l'eau s'éva-", "pore en profondeur, quelle que soit la saison ou la culture en place"), True),
+        (
+            ("ne dépasse jamais la dose de 20", "mg par jour, quelle que soit la gravité des symptômes de ce malade"),
+            True,
+        ),
+        (
+            ("La pression se calcule pour", "le bras gauche et le bras droit, toujours à la même heure de la journée"),
+            True,
+        ),
+        # The end of a line of contents was drawn out.
+        (("11.2 Mots des commandes et", "signes . . . . . . . . . . . . . . . . . . . . . . . . . . . . . . 12"), True),
+    ],
+)
+def test_a_short_line_goes_on_where_there_is_a_reason(lines: tuple[str, ...], whole: bool) -> None:
+    assert (len(page(column(40, 700, lines))) == 1) is whole
+
+
+def test_no_line_of_an_item_begins_before_its_mark() -> None:
+    items: list[Placed] = [
+        (52, 700, 9, "• Les tribunaux de grande instance et les tribunaux d'instance"),
+        (40, 688, 9, "1er degré : la première instance. Les juridictions d'appel ont leur propre compétence, et"),
+        (40, 676, 9, "sont saisies par l'une des parties."),
+    ]
+    assert page(items)[0] == items[0][3]
+
+
+COLUMN = (
+    "Le projet a été fondé par un étudiant",
+    "dont le but était de faire un système",
+    "libre, et soigné par des bénévoles.",
+)
+
+
+def two_columns(last: str, first: str) -> list[str]:
+    left, right = (*COLUMN, *COLUMN, *COLUMN, last), (first, *COLUMN, *COLUMN, *COLUMN)
+    return page([*column(40, 700, left), *column(320, 700, right)])
+
+
+@pytest.mark.parametrize(
+    ("last", "first"),
+    [
+        ("comme le dit un livre, The Analysis of", "Biological Data, est plus simple que"),
+        ("sa devise est liberté, et aussi égalité,", "Fraternité de tous, et le respect des"),
+        ("par la première équipe (avec son ami", "Murdock) du tout premier ensemble des"),
+    ],
+)
+def test_a_sentence_goes_on_with_a_capital_in_the_next_column(last: str, first: str) -> None:
+    assert f"{last} {first}" in " ".join(two_columns(last, first))
+    assert not any(line.startswith(first[:8]) for line in two_columns(last, first))
+
+
+@pytest.mark.parametrize("first", ["Une autre partie de ce chapitre dit", "• Une autre partie de ce chapitre"])
+def test_a_short_line_at_the_foot_of_a_column_is_ended(first: str) -> None:
+    assert any(line.startswith(first[:8]) for line in two_columns("le projet", first))
+
+
+@pytest.mark.parametrize("sign", [":", ";", " »"])
+def test_a_sign_within_a_sentence_at_the_end_of_a_full_line_of_a_column_begins_nothing(sign: str) -> None:
+    left = (*COLUMN, f"une des distributions les plus vues{sign}", "malheureusement mal entretenue", *COLUMN)
+    lines = page([*column(40, 700, left), *column(320, 700, (*COLUMN, *COLUMN, *COLUMN))])
+    assert not any(line.startswith("malheureusement") for line in lines)
 
 
 # --- sentences that go on ---------------------------------------------------------------------------------------------

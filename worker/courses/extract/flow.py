@@ -12,17 +12,30 @@ from worker.courses.extract.rows import Row
 NEAR_LINES = 8  # before and after, that tell how wide a column is
 NEAR_LEFT = 3.0  # of a line's height: how far the lines of one column begin from one another
 ALIGNED = 1.5  # points
+ALIKE = (0.89, 1.12)  # how much larger the letters of one text may be
 MOST_BESIDE = 40  # lines at one height
 ENOUGH_ALIGNED = 2  # other lines that end where a line does
-SPACE = 0.6  # of a line's height: between words, and what a setter may have left
+SPACE = 0.6  # of a line's height: between words
+# Of a line's height, beyond the width of what the next line begins with: what a setter leaves at a line's end at most,
+# and what none leaves, whatever that begins with.
+LEFT, FAR = 1.0, 2.0
+RAGGED = 0.5  # of a line's height: how far beyond the longest of many lines their column may go
+MANY_LINES = 10  # of one column
 ENDS = (".", "!", "?", ":", ";", "…", "»")
-LEAD_ON = (",", "(", "’", "'", "-", "\ufffe", "\xad", "–", "=", "+", "/")
+HYPHENS = ("-", "\ufffe", "\xad")
+DIGITS = tuple("0123456789")
+LEAD_ON = (",", "(", "’", "'", *HYPHENS, "–", "=", "+", "/")
 
 # What begins a line that is one of its own: a capital, or the number of an item before it.
 _BEGINNING = re.compile(r"[\W_]{0,3}(?:\d{1,2}(?:\.\d{1,2}){0,3}[.)°]?[ -]{1,3}[«\"(]?)?[A-ZÀ-ÖØ-ÞŒ]")
+# What a setter keeps on one line: a number and what it counts, a mark and the word beside it.
+_UNBROKEN = re.compile(r"«\s\S+|\S*\d\S*(?:\s\d\S*)*(?:\s\S+)?|\S+\s\S*\d\S*|\S+\s[;:!?»]|\S+")
+_FIRST_WORD = re.compile(r"[^ ]*")
 _HAS_WORD = re.compile(r"[^\W\d_]{3}")
 _NUMBER = re.compile(r"(\d{1,2})([.)]?)\s")
 _UNIT = re.compile(r"(?:[A-Z]|[A-Za-z]?(?:Pa|Hz|Wh|UI|Gy|Sv|Bq|Da|[GMKT]o))(?![\w'’])")
+_LEADERS = re.compile(r"(?:\s?[.·]){4}")
+_ITEM = re.compile(r"(?:[•▪◦●‣·–—►▶▸➢➤❖✓✔■◆◼-]|\d{1,2}[.)])(?:\s|$)")
 _MARK = re.compile(r"(?:\d{1,2}[.)]?|[–—-])\s")
 
 
@@ -34,35 +47,101 @@ class Flow:
         self._by_height: list[Row] | None = None
         self._width = width
         self._edges: dict[int, float] = {}  # by the size of letters
+        self._columns: dict[int, float] = {}  # how far they go, by a line's number
 
     def goes_on(self, number: int) -> bool | None:
         """Whether a line goes on from the one before it; None where its place does not tell."""
-        if not number or not self._may_tell(self._rows[number - 1], self._rows[number]):
+        if not number:
             return None
+        if self._is_ended(number) or self._leaves_item(number):
+            return False
+        if not self._may_tell(self._rows[number - 1], self._rows[number]):
+            return None
+        return self._begins_as_its_own(number)
+
+    def _begins_as_its_own(self, number: int) -> bool | None:
+        """Whether a line that begins as an item or a sentence does is the rest of a sentence (True), or one of its own
+        (False)."""
         before, row = self._rows[number - 1], self._rows[number]
-        text, last = row.cells[0], before.cells[-1]
-        is_marked = _MARK.match(text) is not None
+        is_marked = _MARK.match(row.cells[0]) is not None
         if is_marked and self._is_next_item(number):
             return False
-        if not 0.89 < row.size / before.size < 1.12:
+        if not _is_alike(before, row):
             return None
-        is_short = self._space_after(number - 1) - _first_word(row) > SPACE * row.height
-        if is_short:
-            is_own = _BEGINNING.match(text) and _HAS_WORD.search(text) and not self._ends_with_others(number - 1)
-            return False if is_own else None
-        is_sentence = is_marked and abs(row.left - before.left) < ALIGNED and not last.endswith(ENDS)
-        return True if is_sentence and not self._is_item(number) else None
+        if self.has_room(number, LEFT):
+            is_own = _BEGINNING.match(row.cells[0]) and _HAS_WORD.search(row.cells[0])
+            return False if is_own and not self._ends_with_others(number - 1) else None
+        goes_on = is_marked and abs(row.left - before.left) < ALIGNED and not before.cells[-1].endswith(ENDS)
+        return True if goes_on and not self._is_item(number) else None
 
     @staticmethod
     def _may_tell(before: Row, row: Row) -> bool:
         """Whether a line stands below the one before it, and begins as an item or a sentence does."""
         text, last = row.cells[0], before.cells[-1]
         return (
-            not (before.is_table or row.is_table or last.endswith(LEAD_ON))
+            _is_below(before, row)
+            and not last.endswith(LEAD_ON)
             and (_BEGINNING.match(text) or _MARK.match(text)) is not None
-            and before.bottom - row.bottom > 0.6 * row.height
-            and not (last[-1:].isdigit() and _UNIT.match(text))
+            and not _is_measure(last, text)
         )
+
+    def _is_ended(self, number: int) -> bool:
+        """Whether the line before ends so far from where its neighbours do that whoever wrote it ended it there,
+        whatever the next one begins with."""
+        before, row = self._rows[number - 1], self._rows[number]
+        text = row.cells[0]
+        if (
+            not _is_below(before, row)
+            or not _is_alike(before, row)
+            or (text[:1].islower() and before.cells[-1].endswith((*HYPHENS, *DIGITS)))
+            or _is_measure(before.cells[-1], text)
+            or _LEADERS.search(text)  # it was drawn out to the edge
+        ):
+            return False
+        aligned = (
+            other.right
+            for other in self._rows[max(0, number - NEAR_LINES) : number + NEAR_LINES]
+            if not other.is_table and 0.89 < other.size / before.size < 1.12 and abs(other.left - before.left) < ALIGNED
+        )
+        least = before.right + _width(row, _UNBROKEN) + FAR * row.height
+        enough = 1 if text[:1].islower() else ENOUGH_ALIGNED
+        return (
+            max(row.right, *aligned) > least
+            and self.has_room(number, FAR)
+            and not self._ends_with_others(number - 1, enough)
+        )
+
+    def _leaves_item(self, number: int) -> bool:
+        """Whether a line begins to the left of the mark of the item above it: it is none of its lines."""
+        row = self._rows[number]
+        if not _BEGINNING.match(row.cells[0]) or not _is_below(self._rows[number - 1], row):
+            return False
+        for before in reversed(self._rows[max(0, number - NEAR_LINES) : number]):
+            if before.is_table or before.left <= row.left + ALIGNED:
+                return False
+            if _ITEM.match(before.cells[0]):
+                return True
+        return False
+
+    def goes_over(self, number: int) -> bool:
+        """Whether a line at the head of a column goes on from a full one at the foot of the column before."""
+        if not number:
+            return False
+        before, row = self._rows[number - 1], self._rows[number]
+        return (
+            not (before.is_table or row.is_table or before.is_bold or row.is_bold)
+            and row.bottom - before.bottom > NEAR_LINES * row.height / 2
+            and row.left > before.left
+            and _is_alike(before, row)
+            and not before.cells[-1].endswith(ENDS)
+            and _ITEM.match(row.cells[0]) is None
+            and not self.has_room(number, LEFT)
+        )
+
+    def has_room(self, number: int, left: float = 0.0) -> bool:
+        """Whether the column of the line before has room for what a line begins with, and some heights more."""
+        before, row = self._rows[number - 1], self._rows[number]
+        return self.edge(number - 1) - before.right - _width(row, _UNBROKEN) > left * row.height
 
     def _is_next_item(self, number: int) -> bool:
         """Whether a line has the number that follows one above it, at the same edge."""
@@ -86,8 +165,10 @@ class Flow:
             for other in self._rows[max(0, number - NEAR_LINES) : number]
         )
 
-    def _space_after(self, number: int) -> float:
-        """How much of its column a line leaves empty."""
+    def edge(self, number: int) -> float:
+        """How far to the right the column of a line goes."""
+        if (known := self._columns.get(number)) is not None:
+            return known
         row = self._rows[number]
         edge = self._edge_of(row.size)
         for other in self._beside(row):
@@ -95,19 +176,22 @@ class Flow:
                 edge = min(edge, other.left - row.height)
         # A line that goes on in small letters was full: its column ends before the next line's first word would.
         column = self._column(number)
-        reach = max(self._rows[at].right for at in column) - ALIGNED
+        longest = max((self._rows[at].right for at in column), default=row.right)
         for at in column:
             one, following = self._rows[at], self._rows[at + 1] if at + 1 < len(self._rows) else None
             if following is not None and following.cells[0][:1].islower() and one.bottom > following.bottom:
-                end = one.right + _first_word(following) + SPACE * one.height
-                edge = min(edge, end) if end > reach else edge
-        return max(edge, row.right) - row.right
+                end = one.right + _width(following) + SPACE * one.height
+                edge = min(edge, end) if end > longest - ALIGNED else edge
+        if len(column) >= MANY_LINES and not self._width:
+            edge = min(edge, longest + RAGGED * row.height)
+        self._columns[number] = edge = max(edge, row.right)
+        return edge
 
     def _edge_of(self, size: float) -> float:
         """How far to the right the text of a page goes that is set in one size."""
         if (known := self._edges.get(round(size))) is not None:
             return known
-        texts = [row for row in self._rows if not row.is_table and 0.89 < row.size / size < 1.12]
+        texts = [row for row in self._rows if not row.is_table and ALIKE[0] < row.size / size < ALIKE[1]]
         edge = max((row.right for row in texts), default=0.0)
         if self._width and texts:  # a slide has few lines, and as much margin at the right as at the left
             edge = max(edge, self._width - min(row.left for row in texts))
@@ -122,10 +206,10 @@ class Flow:
         last = bisect_left(self._by_height, row.top - 0.2 * row.height, first, key=_bottom)
         return self._by_height[first : min(last, first + MOST_BESIDE)]
 
-    def _ends_with_others(self, number: int) -> bool:
+    def _ends_with_others(self, number: int, enough: int = ENOUGH_ALIGNED) -> bool:
         right = self._rows[number].right
         ending = sum(abs(self._rows[at].right - right) < ALIGNED for at in self._column(number) if at != number)
-        return ending >= ENOUGH_ALIGNED
+        return ending >= enough
 
     def _column(self, number: int) -> list[int]:
         """The lines near one, of its own column."""
@@ -135,7 +219,7 @@ class Flow:
             for at in range(max(0, number - NEAR_LINES), min(len(self._rows), number + NEAR_LINES + 1))
             if not self._rows[at].is_table
             and abs(self._rows[at].left - row.left) < NEAR_LEFT * row.height
-            and 0.89 < self._rows[at].size / row.size < 1.12
+            and _is_alike(row, self._rows[at])
         ]
 
 
@@ -143,7 +227,23 @@ def _bottom(row: Row) -> float:
     return row.bottom
 
 
-def _first_word(row: Row) -> float:
-    """How wide the first word of a line is, by how wide its letters are on average."""
+def _is_below(before: Row, row: Row) -> bool:
+    """Whether a line of text stands below another."""
+    return not (before.is_table or row.is_table) and before.bottom - row.bottom > 0.6 * row.height
+
+
+def _is_measure(before: str, text: str) -> bool:
+    """Whether a number at the end of a line and the unit that begins the next are one measure."""
+    return before[-1:].isdigit() and _UNIT.match(text) is not None
+
+
+def _is_alike(before: Row, row: Row) -> bool:
+    """Whether two lines are set in letters of one size."""
+    return ALIKE[0] < row.size / before.size < ALIKE[1]
+
+
+def _width(row: Row, beginning: re.Pattern[str] = _FIRST_WORD) -> float:
+    """How wide the beginning of a line is, by how wide its letters are on average."""
     text = row.cells[0]
-    return (row.rights[0] - row.lefts[0]) * len(text.split(" ", 1)[0]) / len(text)
+    match = beginning.match(text)
+    return (row.rights[0] - row.lefts[0]) * (match.end() if match else len(text)) / len(text)

@@ -26,7 +26,8 @@ PARAGRAPH_PITCH = 1.25  # of the usual distance between lines
 TITLE_PITCH = 1.8  # of its letters: the same where the second line begins with a small letter
 LARGE_PITCH = 1.35  # of its letters: how far the lines of a large heading stand from one another
 CUT = "\ufffe"  # at the end of a line whose last word goes on
-_ENDS = (".", "!", "?", ":", ";", "…", "»")
+_WITHIN = (":", ";", "»")
+_ENDS = (".", "!", "?", "…", *_WITHIN)
 
 
 def arrange(
@@ -46,11 +47,14 @@ def arrange(
     rows = find_tables([make_row(spans) for spans in text])
     pitch = _usual_pitch(rows)
     right = max((row.right for row in rows), default=0.0)
+    flow = Flow(rows, width)
+    over = [flow.goes_over(number) for number in range(len(rows))]
     starts = [
-        number == 0 or _begins_paragraph(rows[number - 1], rows[number], pitch, right) for number in range(len(rows))
+        number == 0 or (not over[number] and _begins_paragraph(flow, number, rows, pitch, right))
+        for number in range(len(rows))
     ]
     beside = _by_paragraph(starts, rows, [[make_row(line) for line in note] for note in notes])
-    flow = Flow(rows, width)
+    follows = [None if starts[number] else over[number] or flow.goes_on(number) for number in range(len(rows))]
     marked = marks(rows) if marks else set()
     for number, row in enumerate(rows):
         if starts[number] and number:
@@ -59,10 +63,11 @@ def arrange(
             yield from (_line(line, links, is_head=False) for line in note)
             yield Line("")
         is_first = row.is_table and not (number and rows[number - 1].is_table)
-        goes_on = None if starts[number] else flow.goes_on(number)
         if number in marked:
             row = row._replace(cells=(f"{MARK} {row.cells[0]}", *row.cells[1:]))  # noqa: PLW2901 (as it is read)
-        yield _line(row, links, is_head=is_first and is_head(rows, number), goes_on=goes_on)
+        if row.cells[-1].endswith(CUT) and False in follows[number + 1 : number + 2]:
+            row = row._replace(cells=(*row.cells[:-1], row.cells[-1][:-1] + "-"))  # noqa: PLW2901 (`Gram-` ends it)
+        yield _line(row, links, is_head=is_first and is_head(rows, number), goes_on=follows[number])
 
 
 def _line(row: Row, links: Links | None, *, is_head: bool, goes_on: bool | None = None) -> Line:
@@ -105,7 +110,9 @@ def _is_same_title(before: Row, row: Row, pitch: float) -> bool:
     return row.is_bold == before.is_bold and 0.94 < row.size / before.size < 1.06
 
 
-def _begins_paragraph(before: Row, row: Row, pitch: float, right: float) -> bool:
+def _begins_paragraph(flow: Flow, number: int, rows: Sequence[Row], pitch: float, right: float) -> bool:
+    """Whether a line begins a paragraph. `right`: how far the page's text goes."""
+    before, row = rows[number - 1], rows[number]
     if before.is_table or row.is_table:
         return not (before.is_table and row.is_table)
     step = before.bottom - row.bottom
@@ -118,8 +125,19 @@ def _begins_paragraph(before: Row, row: Row, pitch: float, right: float) -> bool
     full = before.right > right - 0.05 * (right - before.left) and step < 1.1 * pitch
     if not full and (row.is_bold != before.is_bold or not 0.89 < row.size / before.size < 1.12):
         return True
-    ended = before.cells[-1].endswith(_ENDS)
+    return before.cells[-1].endswith(_ENDS) and _is_set_apart(flow, number, rows, pitch, right)
+
+
+def _is_set_apart(flow: Flow, number: int, rows: Sequence[Row], pitch: float, right: float) -> bool:
+    """Whether a line behind the end of a sentence begins a paragraph: it is indented, or that end was no full line."""
+    before, row = rows[number - 1], rows[number]
+    last = before.cells[-1]
+    # Within a sentence a line may end with such a sign by chance, if the next word had no room there.
+    is_indented = row.left - before.left > 0.8 * row.height
+    if last.endswith(_WITHIN) and not flow.has_room(number) and not (is_indented and last.endswith(":")):
+        return False
+    right = min(right, flow.edge(number - 1))
+    full = before.right > right - 0.05 * (right - before.left) and before.bottom - row.bottom < 1.1 * pitch
     # A full line that is indented was the first of its paragraph: the next one stands left of it.
-    indent = row.left - before.left > 0.8 * row.height or (not full and before.left - row.left > 0.8 * row.height)
-    short = before.right < right - 0.2 * (right - before.left)
-    return ended and (indent or short)
+    is_back = not full and before.left - row.left > 0.8 * row.height
+    return is_indented or is_back or before.right < right - 0.2 * (right - before.left)

@@ -1,0 +1,178 @@
+"""Sentences that go on beyond the end of a line, a column or a page, or after what is inserted: each whole."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from worker.courses.chunk.headings import LEADS_ON
+from worker.courses.chunk.pieces import BULLET, ENUMERATOR, MARKS, Piece
+from worker.courses.chunk.words import Spelling
+
+MOST_INSERTED = 3  # sentences of a box on the same page
+MOST_BETWEEN = 6  # paragraphs that may stand between two halves of a sentence: notes, a figure's words, a box
+LONGEST_WORD = 60
+MIN_OPEN = 25  # characters of a line that a sentence goes on from
+MIN_OPEN_BEFORE_INSERTION = (
+    45  # and of one that it goes on from beyond what is inserted: names of options end openly too
+)
+_NOTE = re.compile(r"(?:\d{1,3}|[*†‡¹²³⁴-⁹]+)[.)]?\s*\S|(?:figure|fig\.|tableau|table|source)\b", re.IGNORECASE)
+_CAPTION = re.compile(r"(?:figure|fig\.|tableau|table|schéma|photo)\s*(?:\(?\d|[–—:-]\s)", re.IGNORECASE)
+_FORMULA = re.compile(r"[a-zα-ω](?:\(|\s*[=<>≤≥≈∼+×])|[a-z]+\([\w-]*\)\s*=")  # `m(proton) = 1,0073u` begins anew
+_SECTION = re.compile(r"(?:\d{1,2}(?:\.\d{1,2})*|[IVX]{1,5})[.)]?\s")  # no sentence goes on after its heading
+_PAIRS = (("(", ")"), ("«", "»"), ("“", "”"), ("[", "]"))
+_HYPHENS = frozenset("-\u00ad\u2010\ufffe\x02")
+
+
+def close_sentences(paragraphs: Sequence[list[Piece]], spelling: Spelling) -> list[list[Piece]]:
+    """Sentences that go on after the end of a page or a column, or after what is inserted, in one piece.
+
+    What stands between the halves (a note, the words of a figure, a box) follows the whole sentence.
+    """
+    waiting = [paragraph for paragraph in paragraphs if paragraph]
+    closed: list[list[Piece]] = []
+    taken: set[int] = set()
+    for number, paragraph in enumerate(waiting):
+        if number in taken:
+            continue
+        at, whole = number, paragraph[:-1]
+        end = _OpenEnd(paragraph[-1])
+        while (following := _find_rest(waiting, at, end, taken, is_alone=not whole)) is not None:
+            taken.add(following)
+            first, *others = waiting[following]
+            end.add(first, spelling)
+            if others:
+                whole += [end.piece(), *others[:-1]]
+                end = _OpenEnd(others[-1])
+            at = following
+        closed.append([*whole, end.piece()])
+    return closed
+
+
+class _OpenEnd:
+    """The last piece of a paragraph while its sentence goes on: in parts, so that each is copied once."""
+
+    def __init__(self, piece: Piece) -> None:
+        self._piece = piece
+        self._parts = [piece.text]
+        self.length = len(piece.text)
+        self.page = piece.last_page or piece.page
+
+    @property
+    def last(self) -> Piece:
+        """The piece as it ends: its last part alone."""
+        return replace(self._piece, text=self._parts[-1])
+
+    def add(self, piece: Piece, spelling: Spelling) -> None:
+        glued = _glue_text(self._parts[-1], piece.text, spelling)
+        self.length += 1 + len(piece.text)
+        self.page = piece.last_page or piece.page
+        if glued is None:
+            self._parts += [" ", piece.text]
+        else:
+            self._parts[-1:] = glued
+
+    def piece(self) -> Piece:
+        if len(self._parts) == 1:
+            return self._piece
+        return replace(self._piece, text="".join(self._parts), last_page=self.page)
+
+
+def _find_rest(
+    paragraphs: Sequence[list[Piece]], number: int, end: _OpenEnd, taken: set[int], *, is_alone: bool
+) -> int | None:
+    """Where the sentence goes on that this paragraph breaks off in; `is_alone`: it holds nothing before."""
+    last = end.last
+    if not _is_open(last) or (is_alone and _is_label(last, end.length)) or _CAPTION.match(paragraphs[number][0].text):
+        return None
+    leads_on = bool(LEADS_ON.search(last.text[-10:])) or last.text[-1:] in _HYPHENS or last.text.endswith(",")
+    for index in range(number + 1, min(number + 2 + MOST_BETWEEN, len(paragraphs))):
+        first = paragraphs[index][0]
+        if index in taken:
+            continue
+        # What a colon announces is the rest of that; below a heading no item goes on, which needs no full stop.
+        before = paragraphs[index - 1][-1]
+        is_of_another = before.text.endswith(":") or (before.is_heading and BULLET.match(last.text))
+        if _is_beyond(first, end) or (index > number + 1 and is_of_another):
+            return None
+        if _goes_on(first, from_next=index == number + 1 and (leads_on or _closes(last.text, first.text))):
+            is_far = index > number + 1 and first.page == end.page
+            return None if is_far and is_alone and end.length < MIN_OPEN_BEFORE_INSERTION else index
+        # On the page itself, only notes and what is whole may stand between the halves.
+        if first.page == end.page and not (_is_insertion(paragraphs[index]) or _NOTE.match(first.text)):
+            return None
+        if first.is_heading and _SECTION.match(first.text):
+            return None
+    return None
+
+
+def _is_beyond(first: Piece, end: _OpenEnd) -> bool:
+    """Whether a paragraph stands further away than on the next page."""
+    return end.page is not None and first.page is not None and first.page > end.page + 1
+
+
+def _is_label(piece: Piece, length: int) -> bool:
+    """What stands alone, and is no sentence that breaks off: too short, or the words below a figure."""
+    return (length < MIN_OPEN and not BULLET.match(piece.text)) or bool(_CAPTION.match(piece.text))
+
+
+def _is_insertion(paragraph: Sequence[Piece]) -> bool:
+    return paragraph[0].text[0].isupper() and paragraph[-1].text[-1] in ".!?»" and len(paragraph) <= MOST_INSERTED
+
+
+def _is_open(piece: Piece) -> bool:
+    text = piece.text
+    if piece.is_heading or piece.is_row:
+        return False
+    return text[-1].isalnum() or text[-1] in ",)’'%" or text[-1] in _HYPHENS
+
+
+def _goes_on(piece: Piece, *, from_next: bool) -> bool:
+    if piece.is_heading or piece.is_row or piece.is_own:
+        return False
+    if ENUMERATOR.match(piece.text) or _FORMULA.match(piece.text):
+        return False
+    return piece.text[0].islower() or (from_next and (piece.text[0].isalnum() or piece.text[0] in "«(<>≥≤"))
+
+
+def _closes(before: str, after: str) -> bool:
+    """Whether what a text opens is closed in the one after it: `(avec Ian⏎Murdock)`."""
+    for opening, closing in _PAIRS:
+        if before.rfind(opening) > before.rfind(closing):
+            end = after.find(closing)
+            return end >= 0 and opening not in after[:end]
+    return False
+
+
+def _glue(before: Piece, after: Piece, spelling: Spelling) -> Piece:
+    glued = _glue_text(before.text, after.text, spelling) or (before.text, " ", after.text)
+    return replace(before, text="".join(glued), last_page=after.last_page or after.page)
+
+
+def _glue_text(before: str, after: str, spelling: Spelling) -> tuple[str, str] | None:
+    """What stays of a text, and its cut word with what follows; None where no word is cut."""
+    if not _is_cut(before, after):
+        return None
+    start = max(before.rfind(" ") + 1, len(before) - LONGEST_WORD)
+    return before[:start], spelling.mend(f"{before[start:]}\n{after}").replace("\n", " ")
+
+
+def join_halves(pieces: Sequence[Piece], spelling: Spelling) -> list[Piece]:
+    """Mend the words that formats with paragraphs leave cut in two pieces; an enumerator goes before its sentence."""
+    joined: list[Piece] = []
+    for piece in pieces:
+        before = joined[-1] if joined else None
+        if before is None or before.is_heading or before.is_row or piece.is_heading or piece.is_row:
+            joined.append(piece)
+        elif not piece.is_own and _is_cut(before.text, piece.text):
+            joined[-1] = _glue(before, piece, spelling)
+        elif ENUMERATOR.fullmatch(before.text):
+            joined[-1] = replace(before, text=f"{before.text} {piece.text}", last_page=piece.last_page or piece.page)
+        else:
+            joined.append(piece)
+    return [replace(piece, text=kept) for piece in joined if (kept := MARKS.sub("", piece.text))]
+
+
+def _is_cut(before: str, after: str) -> bool:
+    return len(before) > 1 and before[-1] in _HYPHENS and before[-2].isalpha() and after[0].isalpha()
