@@ -73,6 +73,7 @@ READERS = {
     "flow.py",
     "paragraphs.py",
     "halves.py",
+    "pieces.py",
     "headings.py",
     "short_answers.py",
     "validate.py",

@@ -154,6 +154,18 @@ def test_a_short_line_goes_on_where_there_is_a_reason(lines: tuple[str, ...], wh
     assert (len(page(column(40, 700, lines))) == 1) is whole
 
 
+@pytest.mark.parametrize(
+    ("ended", "begins"),
+    [
+        ("Les racines ne passent plus", "Profil cultural : impact des outils et des roues sur la structure du sol"),
+        ("Rappel sur le coefficient D", "Le comportement d'un élément dans le magma dépend de la température du bain"),
+        ("Tribunal de police", "pour les contraventions de la première à la cinquième classe, et leurs suites"),
+    ],
+)
+def test_paragraphs_apart_are_not_joined_where_the_first_one_was_ended(ended: str, begins: str) -> None:
+    assert page([(40, 700, 9, ended), *column(40, 676, (begins, LONG))])[:2] == [ended, begins]
+
+
 def test_no_line_of_an_item_begins_before_its_mark() -> None:
     items: list[Placed] = [
         (52, 700, 9, "• Les tribunaux de grande instance et les tribunaux d'instance"),

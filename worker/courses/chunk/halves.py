@@ -6,8 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from worker.courses.chunk.headings import LEADS_ON
-from worker.courses.chunk.pieces import BULLET, ENUMERATOR, MARKS, Piece
+from worker.courses.chunk.pieces import BULLET, ENUMERATOR, MARKS, Piece, leads_on
 from worker.courses.chunk.words import Spelling
 
 MOST_INSERTED = 3  # sentences of a box on the same page
@@ -86,7 +85,6 @@ def _find_rest(
     last = end.last
     if not _is_open(last) or (is_alone and _is_label(last, end.length)) or _CAPTION.match(paragraphs[number][0].text):
         return None
-    leads_on = bool(LEADS_ON.search(last.text[-10:])) or last.text[-1:] in _HYPHENS or last.text.endswith(",")
     for index in range(number + 1, min(number + 2 + MOST_BETWEEN, len(paragraphs))):
         first = paragraphs[index][0]
         if index in taken:
@@ -96,7 +94,7 @@ def _find_rest(
         is_of_another = before.text.endswith(":") or (before.is_heading and BULLET.match(last.text))
         if _is_beyond(first, end) or (index > number + 1 and is_of_another):
             return None
-        if _goes_on(first, from_next=index == number + 1 and (leads_on or _closes(last.text, first.text))):
+        if _goes_on(last.text, first, is_next=index == number + 1):
             is_far = index > number + 1 and first.page == end.page
             return None if is_far and is_alone and end.length < MIN_OPEN_BEFORE_INSERTION else index
         # On the page itself, only notes and what is whole may stand between the halves.
@@ -128,12 +126,17 @@ def _is_open(piece: Piece) -> bool:
     return text[-1].isalnum() or text[-1] in ",)’'%" or text[-1] in _HYPHENS
 
 
-def _goes_on(piece: Piece, *, from_next: bool) -> bool:
-    if piece.is_heading or piece.is_row or piece.is_own:
+def _goes_on(before: str, piece: Piece, *, is_next: bool) -> bool:
+    """Whether a paragraph goes on from a text: in small letters, or, if it is the next one, as the text leads to."""
+    if piece.is_heading or piece.is_row or ENUMERATOR.match(piece.text) or _FORMULA.match(piece.text):
         return False
-    if ENUMERATOR.match(piece.text) or _FORMULA.match(piece.text):
+    is_led_to = is_next and leads_on(before, piece.text)
+    if piece.is_own and not is_led_to:
         return False
-    return piece.text[0].islower() or (from_next and (piece.text[0].isalnum() or piece.text[0] in "«(<>≥≤"))
+    if piece.text[0].islower():
+        return True
+    is_open = before[-1:] in _HYPHENS or before.endswith(",") or _closes(before, piece.text)
+    return (is_led_to or (is_next and is_open)) and (piece.text[0].isalnum() or piece.text[0] in "«(<>≥≤")
 
 
 def _closes(before: str, after: str) -> bool:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from worker.courses.chunk.pieces import leads_on
 from worker.courses.chunk.sections import (
     CONTENTS,
     LEADERS,
@@ -40,12 +41,6 @@ _WORD = re.compile(r"[^\W\d_]{4}")
 _ADMONITION = re.compile(
     r"(?:notes?|astuces?|attention|avertissement|important|remarques?|conseils?|prudence|exemples?|nb|à retenir|"
     r"information\(?s?\)?|tip|warning|caution)(?:\W*\d*|\s\d.*)",
-    re.IGNORECASE,
-)
-# Words that no sentence and no heading ends with.
-LEADS_ON = re.compile(
-    r"(?:^|[\s’'(])(?:l|d|de|du|des|à|au|aux|la|le|les|un|une|et|ou|en|par|pour|sur|sous|dans|avec|sans|chez|que|qui|"
-    r"est|sont|entre|son|sa|ses|leur|leurs|ce|cette|ces|plus|moins|[<>≥≤=±+])[’']?$",
     re.IGNORECASE,
 )
 _ENDLESS_WORD = re.compile(r"[^\W\d_]{26}")  # an alphabet, say: the longest words of French have 25 letters
@@ -178,15 +173,10 @@ def _may_be_heading(text: str, numbers: Numbers) -> bool:
         and text[0] not in "%#$>~@&{}\\(["
         and (_WORD.search(text) is not None or text[-1] == "?")
         and _ENDLESS_WORD.search(text) is None
-        and not _leads_on(text)
+        and not leads_on(text)
         and _ADMONITION.fullmatch(text) is None
         and (not _BARE_NUMBER.match(text) or _is_titled_number(text) or numbers.have(text))
     )
-
-
-def _leads_on(text: str) -> bool:
-    """Whether a text breaks off before its next word: the line of a sentence that happens to be set bold."""
-    return LEADS_ON.search(text[-12:]) is not None
 
 
 def _is_titled_number(text: str) -> bool:
@@ -230,7 +220,7 @@ def _has_form(text: str, *, alone: bool) -> bool:
         or text[0] in "(["
         or LEADERS.search(text)
         or " | " in text
-        or _leads_on(text)
+        or leads_on(text)
     ):
         return False
     if TITLED.match(text) and alone:

@@ -9,10 +9,10 @@ from dataclasses import replace
 
 from worker.courses.chunk.accents import are_accents_apart, compose_accents
 from worker.courses.chunk.halves import close_sentences, join_halves
-from worker.courses.chunk.headings import LEADS_ON, MAX_HEADING, mark_headings
+from worker.courses.chunk.headings import MAX_HEADING, mark_headings
 from worker.courses.chunk.linked import drop_links
 from worker.courses.chunk.notes import part_notes, place_notes
-from worker.courses.chunk.pieces import BULLET, ENUMERATOR, MARKS, Piece
+from worker.courses.chunk.pieces import BULLET, ENUMERATOR, MARKS, Piece, leads_on
 from worker.courses.chunk.running import drop_running_lines
 from worker.courses.chunk.sections import LEADERS
 from worker.courses.chunk.words import Spelling
@@ -104,7 +104,7 @@ def _paragraphs(pages: Sequence[Page], spelling: Spelling, *, is_typeset: bool) 
             elif line.is_heading and line.text:
                 yield [_heading(line.text, page.number, spelling)]
             elif line.text:
-                is_own = is_own if lines else begins
+                is_own = is_own if lines else begins or line.goes_on is False
                 lines.append(line.text)
             # An empty line stands before the number of a page, over which a table may go on.
             head = head if line.is_row or (is_typeset and not line.text) else None
@@ -123,15 +123,11 @@ def _heading(text: str, page: int | None, spelling: Spelling) -> Piece:
 
 def _begins_anew(before: str, line: Line) -> bool:
     """Whether a line is none of the paragraph before it: an item of a list, or one that was ended, by its place."""
-    if line.goes_on or (line.text[0].isdigit() and line.goes_on is None and _leads_on(before)):
+    if line.goes_on or (line.text[0].isdigit() and line.goes_on is None and leads_on(before, line.text)):
         return False
     if LEADERS.search(before) or (line.text[0].isdigit() and LEADERS.search(line.text)):
         return True  # lines of contents
-    return _begins_item(before, line.text) or (line.goes_on is False and not _leads_on(before))
-
-
-def _leads_on(before: str) -> bool:
-    return LEADS_ON.search(before[-12:]) is not None and not before.endswith((" plus", " moins"))
+    return _begins_item(before, line.text) or (line.goes_on is False and not leads_on(before, line.text))
 
 
 def _begins_item(before: str, text: str) -> bool:

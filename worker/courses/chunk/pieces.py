@@ -10,6 +10,14 @@ ENUMERATOR = re.compile(r"[\[(]?(?:\d{1,3}|[A-Za-z]|[ivxIVX]{1,5})[.)°\]]+|[•
 # By which a PDF, and print, mark a word that goes on in the next line.
 MARKS = re.compile(r"[\ufffe\x02\u00ad]")
 
+# Words that no sentence and no heading ends with, and signs.
+_LEADS_ON = re.compile(
+    r"(?:^|[\s’'(])(?:[ld][’']|(?:de|du|des|à|au|aux|la|le|les|un|une|et|ou|en|par|pour|sur|sous|dans|avec|sans|chez|que|"
+    r"qui|est|sont|entre|son|sa|ses|leur|leurs|ce|cette|ces|plus|moins|[<>≥≤=±+])[’']?)$",
+    re.IGNORECASE,
+)
+_MORE = re.compile(r"(?:plus|moins)$", re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -29,3 +37,9 @@ class Piece:
     is_repeated: bool = False
     is_part: bool = False
     is_own: bool = False
+
+
+def leads_on(text: str, after: str = "") -> bool:
+    """Whether a text breaks off before its next word; `plus` and `moins` may end a sentence, if a capital follows."""
+    end = text[-12:]
+    return _LEADS_ON.search(end) is not None and not (after[:1].isupper() and _MORE.search(end))

@@ -23,7 +23,6 @@ RAGGED = 0.5  # of a line's height: how far beyond the longest of many lines the
 MANY_LINES = 10  # of one column
 ENDS = (".", "!", "?", ":", ";", "…", "»")
 HYPHENS = ("-", "\ufffe", "\xad")
-DIGITS = tuple("0123456789")
 LEAD_ON = (",", "(", "’", "'", *HYPHENS, "–", "=", "+", "/")
 
 # What begins a line that is one of its own: a capital, or the number of an item before it.
@@ -33,7 +32,10 @@ _UNBROKEN = re.compile(r"«\s\S+|\S*\d\S*(?:\s\d\S*)*(?:\s\S+)?|\S+\s\S*\d\S*|\S
 _FIRST_WORD = re.compile(r"[^ ]*")
 _HAS_WORD = re.compile(r"[^\W\d_]{3}")
 _NUMBER = re.compile(r"(\d{1,2})([.)]?)\s")
-_UNIT = re.compile(r"(?:[A-Z]|[A-Za-z]?(?:Pa|Hz|Wh|UI|Gy|Sv|Bq|Da|[GMKT]o))(?![\w'’])")
+_UNIT = re.compile(
+    r"(?:[A-Z]|[A-Za-z]?(?:Pa|Hz|Wh|UI|Gy|Sv|Bq|Da|[GMKT]o)|[cdkmnµ]?(?:[glmLs]|mol|eq)|%|°C?|h|min|(?:an|jour|semaine|heure|"
+    r"minute|seconde|goutte|comprimé|gélule|dose|kilo|mètre|gramme|litre)s?|mois|fois)(?![\w'’])"
+)
 _LEADERS = re.compile(r"(?:\s?[.·]){4}")
 _ITEM = re.compile(r"(?:[•▪◦●‣·–—►▶▸➢➤❖✓✔■◆◼-]|\d{1,2}[.)])(?:\s|$)")
 _MARK = re.compile(r"(?:\d{1,2}[.)]?|[–—-])\s")
@@ -93,7 +95,7 @@ class Flow:
         if (
             not _is_below(before, row)
             or not _is_alike(before, row)
-            or (text[:1].islower() and before.cells[-1].endswith((*HYPHENS, *DIGITS)))
+            or (text[:1].islower() and before.cells[-1].endswith(HYPHENS))
             or _is_measure(before.cells[-1], text)
             or _LEADERS.search(text)  # it was drawn out to the edge
         ):
@@ -114,7 +116,8 @@ class Flow:
     def _leaves_item(self, number: int) -> bool:
         """Whether a line begins to the left of the mark of the item above it: it is none of its lines."""
         row = self._rows[number]
-        if not _BEGINNING.match(row.cells[0]) or not _is_below(self._rows[number - 1], row):
+        is_lower = not (row.cells[0][:1].isdigit() or _BEGINNING.match(row.cells[0]))
+        if is_lower or not _is_below(self._rows[number - 1], row):
             return False
         for before in reversed(self._rows[max(0, number - NEAR_LINES) : number]):
             if before.is_table or before.left <= row.left + ALIGNED:

@@ -54,7 +54,7 @@ def arrange(
         for number in range(len(rows))
     ]
     beside = _by_paragraph(starts, rows, [[make_row(line) for line in note] for note in notes])
-    follows = [None if starts[number] else over[number] or flow.goes_on(number) for number in range(len(rows))]
+    follows = [over[number] or _follows(flow, number, is_first=starts[number]) for number in range(len(rows))]
     marked = marks(rows) if marks else set()
     for number, row in enumerate(rows):
         if starts[number] and number:
@@ -68,6 +68,12 @@ def arrange(
         if row.cells[-1].endswith(CUT) and False in follows[number + 1 : number + 2]:
             row = row._replace(cells=(*row.cells[:-1], row.cells[-1][:-1] + "-"))  # noqa: PLW2901 (`Gram-` ends it)
         yield _line(row, links, is_head=is_first and is_head(rows, number), goes_on=follows[number])
+
+
+def _follows(flow: Flow, number: int, *, is_first: bool) -> bool | None:
+    """Whether a line goes on from the one before it; that the first of a paragraph does is told by no place."""
+    goes_on = flow.goes_on(number)
+    return None if is_first and goes_on else goes_on
 
 
 def _line(row: Row, links: Links | None, *, is_head: bool, goes_on: bool | None = None) -> Line:
