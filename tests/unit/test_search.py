@@ -262,6 +262,22 @@ def test_nothing_is_shown_below_the_threshold() -> None:
     assert texts(passage("p1", least_coverage(5.0))) == ["Texte p1."]
 
 
+def test_beside_a_passage_that_treats_the_subject_others_need_half_as_much() -> None:
+    least = least_coverage(5.0)
+    treats, beside, beyond = passage("p1", least), passage("p2", least * 0.55), passage("p3", least * 0.45)
+
+    assert texts(treats, beside, beyond) == ["Texte p1.", "Texte p2."]
+    assert texts(beside, beyond) == []
+
+
+def test_others_beside_it_are_of_its_own_level_and_specialty_too() -> None:
+    least = least_coverage(5.0)
+    treats, elsewhere = passage("p1", least, scope=0), passage("p2", least * 0.9, scope=3)
+
+    assert texts(treats, elsewhere) == ["Texte p1."]
+    assert texts(passage("p3", least, scope=3), treats, elsewhere) == ["Texte p1.", "Texte p3.", "Texte p2."]
+
+
 @pytest.mark.parametrize("words", [1, 2, 3, 5, 8, 12])
 def test_one_word_of_a_question_is_never_enough_but_where_there_is_no_other(words: int) -> None:
     # A word is worth its share on average; the passage must cover more, and all of a question of one word

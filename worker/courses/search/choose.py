@@ -16,6 +16,9 @@ CHANCE_WORDS = 0.83
 KNOWN_SHARE = 0.12
 KNOWN_CHANCE_WORDS = 0.6
 WITHOUT_SUBJECT = 1.2  # times as much, where no word of its subject is there: its options may still be the passage's
+FURTHER = (
+    0.5  # of that share, for more passages where one tells that the subject is treated: the answer is often in another
+)
 MOST_ASKED = 0.94  # of a question of one word, which the passage must be about
 BEST_SHARE = 0.4  # of the best passage's score; the tail only dilutes
 SIMILAR = 0.5  # a passage that only vectors bring needs half the coverage and this cosine
@@ -36,13 +39,11 @@ def choose_excerpts(found: Sequence[FoundPassage]) -> tuple[Excerpt, ...]:
 
 def choose_passages(found: Sequence[FoundPassage]) -> list[FoundPassage]:
     """The passages behind those excerpts, in their order."""
-    relevant = rank_passages([passage for passage in found if _is_relevant(passage)])
-    within: list[FoundPassage] = []
-    for scope in range(4):
-        within = [passage for passage in relevant if passage.scope <= scope]
-        if len(within) >= ENOUGH:
-            break
-    return _fit(within)
+    scopes = sorted(passage.scope for passage in found if _is_relevant(passage))
+    if not scopes:
+        return []
+    widest = scopes[:ENOUGH][-1]
+    return _fit(rank_passages([p for p in found if p.scope <= widest and _is_relevant(p, FURTHER)]))
 
 
 def rank_passages(found: Sequence[FoundPassage]) -> list[FoundPassage]:
@@ -79,8 +80,9 @@ def least_coverage(breadth: float, *, names_subject: bool = True, has_known_word
     return min(MOST_ASKED, least if names_subject else least * WITHOUT_SUBJECT)
 
 
-def _is_relevant(passage: FoundPassage) -> bool:
-    least = least_coverage(
+def _is_relevant(passage: FoundPassage, share: float = 1.0) -> bool:
+    """Whether a passage concerns its question; with a `share` of that, whether it may beside one that does."""
+    least = share * least_coverage(
         passage.breadth, names_subject=passage.names_subject, has_known_words=passage.has_known_words
     )
     if passage.coverage >= least:
