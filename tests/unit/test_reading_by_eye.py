@@ -89,6 +89,7 @@ def large(text: str) -> Line:
         (["La commande \\seq_put", "_left:NV est lue."], "\\seq_put_left:NV est"),
         (["Écrire à nephro@chu-", "hopitaux.fr avant."], "nephro@chu-hopitaux.fr avant"),
         (["Voir https://www.has-sante.fr/suivi\ufffe", "patients ensuite."], "has-sante.fr/suivi-patients ensuite"),
+        (["Voir http ://etudiants.net/lymphocytes-t-", "dantigenes/ ensuite."], "lymphocytes-t-dantigenes/ ensuite"),
         (["Les β-", "bloquants sont poursuivis."], "β-bloquants sont"),
         (["Voir https://www.has-sante.fr.", "Ensuite, prescrire."], "https://www.has-sante.fr. Ensuite"),
         (["Le patient va mieux.", "lundi, il sort."], "mieux. lundi"),
@@ -217,10 +218,36 @@ def test_the_halves_that_print_leaves_of_a_word_are_no_words() -> None:
         # So is that of a word before the beginning of a sentence, or before one that French writes so
         (["Ce sont des bactéries Gram-", "On les traite de même."], "Gram- On les"),
         (["Placer une main en-", "dessous de la gorge."], "en-dessous de"),
+        (["Il faut sous-", "échantillonner la population."], "sous-échantillonner la"),
+        (["On fait la sous-", "traction des deux images."], "soustraction des"),
+        (["Le rotor tourne à 8-", "16 tours par minute."], "à 8-16 tours"),
     ],
 )
 def test_a_hyphen_beside_a_figure_is_the_words_own(lines: list[str], whole: str) -> None:
     assert whole in passage(*lines)
+
+
+BROKEN = "La microscopie à super-", "résolution montre une boucle."
+
+
+@pytest.mark.parametrize(
+    ("others", "whole"),
+    [
+        # Words are broken nowhere else in the document: its hyphens are words' own.
+        (["Chaque cellule de ce tissu a des récepteurs à sa surface."] * 120, "super-résolution montre"),
+        # One that is known was broken; many lines end with hyphens; too few lines tell.
+        (
+            ["Chaque cellule de ce tissu a des récepteurs à sa surface."] * 120 + ["Cette cel-", "lule est morte."],
+            "superrésolution montre",
+        ),
+        (["Chaque cellule de ce tissu a des récepteurs à sa sur-", "face externe."] * 60, "superrésolution montre"),
+        (["Chaque cellule de ce tissu a des récepteurs à sa surface."] * 20, "superrésolution montre"),
+    ],
+)
+def test_a_document_that_breaks_no_words_keeps_the_hyphens_at_the_ends_of_its_lines(
+    others: list[str], whole: str
+) -> None:
+    assert whole in passage(*others, *BROKEN).replace("\n", " ")
 
 
 def test_a_page_of_commands_is_a_page_of_letters() -> None:
@@ -646,6 +673,21 @@ def test_a_heading_and_a_lead_in_stand_in_the_passage_of_what_follows_them() -> 
     assert not any(chunk.text.endswith(":") for chunk in led)
 
 
+def test_a_line_that_names_a_list_stands_in_the_passage_of_its_items() -> None:
+    item = "• " + LONG
+    found = chunk_document(
+        typeset([*(f"{SENTENCE} {'x' * n}." for n in range(7)), "", "Avantages du sondage", item, item])
+    )
+
+    assert not any(chunk.text.endswith("Avantages du sondage") for chunk in found)
+
+
+def test_the_number_of_a_section_stands_with_its_sentence() -> None:
+    lines = ("Le système est ancien.", "1.1.3. Monter le système de fichiers demande un point de montage.")
+    pieces = [piece.text for piece in read_pieces(typeset([" ".join(lines)]))]
+    assert pieces == list(lines)
+
+
 def test_a_table_of_contents_fills_its_passages() -> None:
     # Given what has no sentences: entries of contents, which are longer than a passage
     entries = " ".join(f"{number}.1 Prise en charge des formes graves … {number}" for number in range(90))
@@ -748,6 +790,17 @@ def test_a_title_whose_lines_stand_far_apart_is_one_heading(rest: str) -> None:
 @pytest.mark.parametrize("title", ["Qui ?", "Qui, où ?"])
 def test_a_question_of_short_words_is_the_heading_of_what_answers_it(title: str) -> None:
     assert headings([large(title), "", *body("a")]) == [title]
+
+
+def test_the_bold_rest_of_a_line_that_breaks_off_is_no_heading() -> None:
+    lines = ["• Coliques de déplacement et de torsion (ou", "", bold("Strangulation)"), "", *body("")]
+    assert headings([bold("Types de coliques"), "", *lines]) == ["Types de coliques"]
+
+
+def test_a_numbered_title_may_end_with_a_colon_and_a_date_is_no_title() -> None:
+    title = "3. Obstructions de l'œsophage par les aliments :"
+    assert headings([large(title), "", *body("")]) == [title]
+    assert headings([bold("Dernière modification : 29/11/2026"), "", *body("")]) == []
 
 
 def test_words_in_brackets_are_no_heading() -> None:

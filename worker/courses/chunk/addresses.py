@@ -6,15 +6,15 @@ import re
 from collections.abc import Set
 
 # What breaks at the end of a line only after a sign, and what no sentence begins with after it.
-_ADDRESS = re.compile(r"(?:https?://|www\.)\S*(?:[/?=&_%#~]|/-)|https?:(?://)?|www\.")
+_ADDRESS = re.compile(r"(?:(?:https?)?://|www\.)\S*(?:[/?=&_%#~]|/-)|https?:(?://)?|www\.")
 _PATH = re.compile(r"(?:\w+:)?/?(?:[\w.-]+/){2,}")
-_HALF_A_HOST = re.compile(r"(?:https?://|www\.)\S*\.|[\w.-]+@[\w.-]*\.")
+_HALF_A_HOST = re.compile(r"(?:(?:https?)?://|www\.)\S*\.|[\w.-]+@[\w.-]*\.")
 _GOES_ON, _HOST_GOES_ON = re.compile(r"[a-z\d]|//"), re.compile(r"[a-z\d-]+[./]")
 _FILE = re.compile(r"[\w-]+\.")
 _FIRST_WORD = re.compile(r"[a-z][\w-]+")
 _EXTENSION = re.compile(r"(?:txt|pdf|html?|docx?|pptx?|xlsx?|csv|xml|tex|sty|cfg|conf|log|jpe?g|png|py|sh)\b")
 # Print puts no hyphen of its own into an address: the one at the end of a line is part of it.
-_HYPHENED = re.compile(r"(?:(?:https?://|www\.)[^\s@]*\w|[\w.+-]+@[\w.-]*\w)[-\u2010\ufffe\x02]")
+_HYPHENED = re.compile(r"(?:(?:(?:https?)?://|www\.)[^\s@]*\w|[\w.+-]+@[\w.-]*\w)[-\u2010\ufffe\x02]")
 LONGEST_ADDRESS = 200
 _MAY_GO_ON = re.compile(r"\n(?:(?<=[/?=&_%#~.:\ufffe\x02\u2010-]\n)[\w/]|_)")
 DOTTED = re.compile(r"(?<![\w-])[\w-]++\.[a-z][\w-]++")

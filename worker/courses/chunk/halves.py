@@ -61,7 +61,7 @@ class _OpenEnd:
     @property
     def last(self) -> Piece:
         """The piece as it ends: its last part alone."""
-        return replace(self._piece, text=self._parts[-1])
+        return self._piece if len(self._parts) == 1 else replace(self._piece, text=self._parts[-1])
 
     def add(self, piece: Piece, spelling: Spelling) -> None:
         glued = _glue_text(self._parts[-1], piece.text, spelling)
@@ -174,7 +174,12 @@ def join_halves(pieces: Sequence[Piece], spelling: Spelling) -> list[Piece]:
             joined[-1] = replace(before, text=f"{before.text} {piece.text}", last_page=piece.last_page or piece.page)
         else:
             joined.append(piece)
-    return [replace(piece, text=kept) for piece in joined if (kept := MARKS.sub("", piece.text))]
+    kept = (piece if MARKS.search(piece.text) is None else _without_marks(piece) for piece in joined)
+    return [piece for piece in kept if piece.text]
+
+
+def _without_marks(piece: Piece) -> Piece:
+    return replace(piece, text=MARKS.sub("", piece.text))
 
 
 def _is_cut(before: str, after: str) -> bool:

@@ -43,6 +43,7 @@ _ADMONITION = re.compile(
     r"information\(?s?\)?|tip|warning|caution)(?:\W*\d*|\s\d.*)",
     re.IGNORECASE,
 )
+_DATE = re.compile(r"\d{1,2}/\d{1,2}/\d\d|\d{1,2}\.\d{1,2}\.\d{4}")
 _ENDLESS_WORD = re.compile(r"[^\W\d_]{26}")  # an alphabet, say: the longest words of French have 25 letters
 
 
@@ -88,10 +89,16 @@ def _joined(blocks: Sequence[list[Line]], tells_type: bool, numbers: Numbers) ->
             yield Line("")
         if not tells_type:
             yield from _by_form(block)
+        elif number and leads_on(blocks[number - 1][-1].text) and not _is_section(block[0]):
+            yield from block  # the rest of what happens to be set bold: `• Torsion (ou⏎Strangulation) :`
         elif _is_table_head(blocks[max(0, number - 1) : number + 2], block):
             yield from block
         else:
             yield from _by_type(block, numbers)
+
+
+def _is_section(line: Line) -> bool:
+    return is_larger(line) or NUMBERED.match(line.text) is not None
 
 
 def _is_table_head(around: Sequence[list[Line]], block: list[Line]) -> bool:
@@ -152,7 +159,10 @@ def _is_run_in(line: Line, following: Line) -> bool:
 
 
 def _is_sentence(text: str) -> bool:
-    return text.endswith((".", ",", ";")) or (text.endswith(":") and len(text) > LONGEST_LEAD)
+    """Whether a text ends as a sentence does, or leads to what is below it; a section's number is before no such."""
+    return text.endswith((".", ",", ";")) or (
+        text.endswith(":") and len(text) > LONGEST_LEAD and NUMBERED.match(text) is None
+    )
 
 
 def _same_type(first: Line, line: Line) -> bool:
@@ -173,6 +183,7 @@ def _may_be_heading(text: str, numbers: Numbers) -> bool:
         and text[0] not in "%#$>~@&{}\\(["
         and (_WORD.search(text) is not None or text[-1] == "?")
         and _ENDLESS_WORD.search(text) is None
+        and _DATE.search(text) is None
         and not leads_on(text)
         and _ADMONITION.fullmatch(text) is None
         and (not _BARE_NUMBER.match(text) or _is_titled_number(text) or numbers.have(text))

@@ -12,11 +12,12 @@ from dataclasses import replace
 from itertools import accumulate, pairwise
 
 from worker.courses.chunk.paragraphs import read_pieces
-from worker.courses.chunk.pieces import Piece
+from worker.courses.chunk.pieces import BULLET, Piece
 from worker.courses.document import Chunk, ExtractedDocument
 
 MIN_CHARACTERS, MAX_CHARACTERS = 800, 1200
 MOST_MARKS = 100
+LONGEST_TITLE = 100  # of a list
 LONGEST_PIECE = 12_000  # of what has no sentences
 LONGEST_PART = SHORTEST = MAX_CHARACTERS - MIN_CHARACTERS  # of a sentence; of a passage that is short for its sake
 
@@ -127,7 +128,19 @@ def _how_bad(before: Piece, after: Piece) -> int:
         return _WITHIN_SENTENCE if after.joint else _WITHIN_WORD
     if before.is_heading:
         return _AFTER_HEADING
-    return _AFTER_COLON if before.text.endswith(":") else _GOOD
+    return _AFTER_COLON if before.text.endswith(":") or _leads_to_items(before, after) else _GOOD
+
+
+def _leads_to_items(before: Piece, after: Piece) -> bool:
+    """Whether a line of its own names the list below it: `Avantages du sondage⏎• moins cher`."""
+    return (
+        BULLET.match(after.text) is not None
+        and before.joint == "\n"
+        and len(before.text) <= LONGEST_TITLE
+        and before.text[-1].isalpha()
+        and not before.is_row
+        and BULLET.match(before.text) is None
+    )
 
 
 def _head_of(piece: Piece) -> list[Piece]:

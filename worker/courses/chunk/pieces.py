@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 BULLET = re.compile(r"\s*(?:[•▪◦●‣·–—►▶▸➢➤❖✓✔■◆◼-]\s|\d{1,2}[.)]\s)")
-ENUMERATOR = re.compile(r"[\[(]?(?:\d{1,3}|[A-Za-z]|[ivxIVX]{1,5})[.)°\]]+|[•▪◦●‣·–—-]")
+ENUMERATOR = re.compile(r"[\[(]?(?:\d{1,3}(?:\.\d{1,3}){0,4}|[A-Za-z]|[ivxIVX]{1,5})[.)°\]]+|[•▪◦●‣·–—-]")
 # By which a PDF, and print, mark a word that goes on in the next line.
 MARKS = re.compile(r"[\ufffe\x02\u00ad]")
 

@@ -16,20 +16,27 @@ _CUT_WORD = re.compile(
     r"(?<![^\W\d_])([^\W\d_]++)(?:[-\u00ad\u2010\ufffe\x02][ \t]*+\n|[\ufffe\x02](?=[ \t]))[ \t]*+([^\W\d_]+)"
 )
 # `CA-⏎125`, `amd64-⏎netinst`: beside a figure the hyphen is the word's own.
-_CUT_NUMBER = re.compile(r"[-\u2010\ufffe\x02](?:(?<=\w\d.)|(?<=[^\W\d_].)(?=[ \t]*\n\d))[ \t]*\n(?=\w)")
+_CUT_NUMBER = re.compile(
+    r"[-\u2010\ufffe\x02](?:(?<=\w\d.)|(?<=\d.)(?=[ \t]*\n\d)|(?<=[^\W\d_].)(?=[ \t]*\n\d))[ \t]*\n(?=\w)"
+)
 _DOT = re.compile(r"\.[a-z]")
 # `impor- tance`: the end of a line that a program turned into a space.
 _LOOSE_CUT = re.compile(r"(?<![^\W\d_-])([^\W\d_]{2,})[-\u2010\ufffe\x02] ([^\W\d_]{2,})")
 
+_ANY_CUT = re.compile(r"[-\u00ad\u2010\ufffe\x02][ \t]*[\n ]|[\ufffe\x02]")
 _CUTS = frozenset("-\u00ad\u2010\ufffe\x02")
 # What French writes with a hyphen whatever a text's other words are, and what it writes in one from two words.
 _HYPHENED = re.compile(
     r".+-mêmes?|(?:celui|celle|ceux|celles)-(?:ci|là)|peut-être|à-dire|(?:est|sont|qu)-ce|.*[td]-(?:ils?|elles?|on)|"
     r".{2,}(?:ez|ons)-(?:y|en|vous|nous|l[ae]|les|lui|leur|moi)|"
-    r"(?:au|ci|en|là|par)-(?:dessus|dessous|dehors|delà|devant|avant|contre|après)|vis-à|à-vis|(?:non|demi|semi|quasi|ci)-.{3,}"
+    r"(?:au|ci|en|là|par)-(?:dessus|dessous|dehors|delà|devant|avant|contre|après)|vis-à|à-vis|(?:non|demi|semi|quasi|ci|vice|nord|sud)-.{3,}|"
+    r"sous-(?!cri|tra[iy]|tract|sign|ten|tien).+"
 )
+# A document whose lines end with so few hyphens breaks no words: each of them is its word's own.
+FEW_CUTS, LONG_LINE, ENOUGH_LINES = 0.035, 40, 100
 # With a capital they begin a sentence, and are no second half of a name.
 _BEGINNERS = re.compile("aux?|ces?|cette|dans|de|des|du|elles?|en|et|ils?|l[ae]|les|ne|on|par|pour|sur|une?")
+_COMBINES = re.compile(r".{3,}[aio]|super|inter|hyper|arrière|avant|après|contre|entre")
 _ALSO_PREFIXES = re.compile("contre|entre|outre|avant|après|arrière|micro|radio|super")
 _IN_ONE = re.compile(
     "surtout|lorsque|puisque|quoique|pourtant|cependant|toujours|plusieurs|partout|autour|autant|plutôt|bientôt|"
@@ -49,12 +56,19 @@ class Spelling:
     def __init__(self, texts: Iterable[str]) -> None:
         self._words: Counter[str] = Counter()
         self._dotted: set[str] = set()  # `sources.list`
+        self._cuts: list[str] = []
+        self._long_lines = 0
         is_cut = False
+        head = ""
         for text in texts:
             words = _LETTERS.findall(text.lower())
+            self._long_lines += len(text) > LONG_LINE
+            if is_cut and words and text[0].islower():
+                self._cuts.append(head + words[0])
             # What a cut leaves at the end of a line, and at the beginning of the next, are no words.
             first, is_cut = int(is_cut), text[-1:] in _CUTS
             self._words.update(words[first : len(words) - is_cut])
+            head = words[-1] if is_cut and words else ""
             if text.count("-") > 1:
                 self._words.update(pair for word in words for pair in _pairs(word))
             if _DOT.search(text):
@@ -62,6 +76,8 @@ class Spelling:
 
     def mend(self, text: str) -> str:
         """Words that are cut at the end of a line (`hyper-⏎tension`) or before a space (`impor- tance`)."""
+        if _ANY_CUT.search(text) is None:
+            return join_addresses(text, self._dotted)
         text = _CUT_NUMBER.sub("-", text)
         text = join_addresses(text, self._dotted)
         text = _CUT_WORD.sub(lambda m: self.join(m[1], m[2]), text)
@@ -81,8 +97,17 @@ class Spelling:
             return in_one if one >= two else hyphened
         if len(head) <= 2 and head[0].isupper() and self._words[tail.lower()]:
             return f"{head}- {tail}"  # an ion before a word of its own: `le Cl-⏎qui`
+        is_own = not self._breaks_words and (self._words[head.lower()] > 0 or _COMBINES.fullmatch(head.lower()))
         both = self._words[head.lower()] > 1 and self._words[tail.lower()] > 1 and min(len(head), len(tail)) > 3
-        return hyphened if both or self._forms_words(head.lower()) or _HYPHENED.fullmatch(hyphened.lower()) else in_one
+        known = is_own or both or self._forms_words(head.lower())
+        return hyphened if known or _HYPHENED.fullmatch(hyphened.lower()) else in_one
+
+    @cached_property
+    def _breaks_words(self) -> bool:
+        """Whether words are broken at the ends of this document's lines: many are, or one that it also spells whole."""
+        if self._long_lines < ENOUGH_LINES or len(self._cuts) > FEW_CUTS * self._long_lines:
+            return True
+        return any(self._words[word] for word in self._cuts)
 
     def _forms_words(self, head: str) -> bool:
         """Whether the document writes a word alone, and before another one with a hyphen: `densité-dépendance`."""

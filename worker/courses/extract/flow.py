@@ -48,6 +48,7 @@ class Flow:
         self._rows = rows
         self._by_height: list[Row] | None = None
         self._width = width
+        self._right = max((row.right for row in rows), default=0.0)
         self._edges: dict[int, float] = {}  # by the size of letters
         self._columns: dict[int, float] = {}  # how far they go, by a line's number
 
@@ -91,6 +92,8 @@ class Flow:
         """Whether the line before ends so far from where its neighbours do that whoever wrote it ended it there,
         whatever the next one begins with."""
         before, row = self._rows[number - 1], self._rows[number]
+        if self._right - before.right < FAR * row.height:
+            return False
         text = row.cells[0]
         if (
             not _is_below(before, row)
@@ -100,24 +103,24 @@ class Flow:
             or _LEADERS.search(text)  # it was drawn out to the edge
         ):
             return False
-        aligned = (
-            other.right
-            for other in self._rows[max(0, number - NEAR_LINES) : number + NEAR_LINES]
-            if not other.is_table and 0.89 < other.size / before.size < 1.12 and abs(other.left - before.left) < ALIGNED
-        )
         least = before.right + _width(row, _UNBROKEN) + FAR * row.height
-        enough = 1 if text[:1].islower() else ENOUGH_ALIGNED
-        return (
-            max(row.right, *aligned) > least
-            and self.has_room(number, FAR)
-            and not self._ends_with_others(number - 1, enough)
+        near = self._rows[max(0, number - NEAR_LINES) : number + NEAR_LINES]
+        is_far = row.right > least or any(
+            other.right > least
+            and abs(other.left - before.left) < ALIGNED
+            and not other.is_table
+            and _is_alike(before, other)
+            for other in near
         )
+        enough = 1 if text[:1].islower() else ENOUGH_ALIGNED
+        return is_far and self.has_room(number, FAR) and not self._ends_with_others(number - 1, enough)
 
     def _leaves_item(self, number: int) -> bool:
         """Whether a line begins to the left of the mark of the item above it: it is none of its lines."""
         row = self._rows[number]
-        is_lower = not (row.cells[0][:1].isdigit() or _BEGINNING.match(row.cells[0]))
-        if is_lower or not _is_below(self._rows[number - 1], row):
+        if self._rows[number - 1].left <= row.left + ALIGNED or not _is_below(self._rows[number - 1], row):
+            return False
+        if not (row.cells[0][:1].isdigit() or _BEGINNING.match(row.cells[0])):
             return False
         for before in reversed(self._rows[max(0, number - NEAR_LINES) : number]):
             if before.is_table or before.left <= row.left + ALIGNED:
@@ -132,8 +135,8 @@ class Flow:
             return False
         before, row = self._rows[number - 1], self._rows[number]
         return (
-            not (before.is_table or row.is_table or before.is_bold or row.is_bold)
-            and row.bottom - before.bottom > NEAR_LINES * row.height / 2
+            row.bottom - before.bottom > NEAR_LINES * row.height / 2
+            and not (before.is_table or row.is_table or before.is_bold or row.is_bold)
             and row.left > before.left
             and _is_alike(before, row)
             and not before.cells[-1].endswith(ENDS)
