@@ -445,6 +445,12 @@ def test_a_number_in_its_order_numbers_a_heading_whatever_follows_it() -> None:
     assert headings([large("2.5 mg matin et soir"), "", *BODY]) == []
 
 
+def test_a_short_word_is_a_heading_where_its_sections_are_numbered() -> None:
+    lines = [large("1 ARN"), "", *body("a"), "", large("1.1 Transcription"), "", *body("b")]
+    assert headings(lines) == ["1 ARN", "1.1 Transcription"]
+    assert headings([large("1 ARN"), "", *body("a")]) == []
+
+
 def test_a_heading_below_a_table_of_contents_is_one() -> None:
     contents: list[str | Line] = [Line(f"{n} Signes et formes …{n}") for n in range(1, 7)]
     found = headings([large("Table des matières"), "", *contents, bold("Index 16"), "", large("1 Signes"), "", *BODY])

@@ -181,7 +181,7 @@ def _may_be_heading(text: str, numbers: Numbers) -> bool:
         and not LEADERS.search(text)
         and not text[0].islower()
         and text[0] not in "%#$>~@&{}\\(["
-        and (_WORD.search(text) is not None or text[-1] == "?")
+        and (_WORD.search(text) is not None or text[-1] == "?" or numbers.have(text))
         and _ENDLESS_WORD.search(text) is None
         and _DATE.search(text) is None
         and not leads_on(text)

@@ -83,7 +83,9 @@ class Numbers:
         return len(number) > 1 and (beside or (last == 1 and above in found))
 
     def have(self, text: str) -> bool:
-        return read_number(text) in self._found
+        """Whether a text begins with one of them, or with that of a chapter whose first section is among them."""
+        number = read_number(text)
+        return number in self._found or (len(number) == 1 and (*number, 1) in self._found)
 
 
 def read_number(text: str) -> tuple[int, ...]:
