@@ -52,6 +52,7 @@ def test_blocks_that_would_be_passed_over_are_refused() -> None:
         ("Le flux [^25] part.\n\n[^25]: C'est *lui*.", ["Le flux [25] part.", "[25] C'est lui."]),
         ("Vu par Wien {cite}`wien1894`, le {index}`quanta`.", ["Vu par Wien, le quanta."]),
         ("Voir {ref}`la loi <eq-loi>` et {numref}`fig-1` ici, H{sub}`2`O", ["Voir la loi et ici, H2O"]),
+        ("- Passeport\n Pour les étrangers :\n- Visa", ["- Passeport", "Pour les étrangers :", "- Visa"]),
         ("```{note} Attention\n:class: dropdown\n\nLa *dose*.\n```\nAprès", ["Attention", "La dose.", "Après"]),
         ("```{math}\n:label: eq-1\n\\frac{1}{\\lambda} = R\n```", ["1/λ = R"]),
         ("```{figure} media/a.jpg\n:name: f\n:alt: x\nLa légende\n```", ["La légende"]),

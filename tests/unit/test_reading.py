@@ -9,9 +9,10 @@ from pathlib import Path
 
 import docx
 import pptx
+import pypdfium2
 import pytest
 
-from tests.support.counting import count_steps
+from tests.support.counting import count_steps, watch_calls
 from tests.support.pdfs import Placed, make_pdf, make_placed_pdf
 from worker.courses.chunk import MAX_CHARACTERS, chunk_document
 from worker.courses.document import Chunk, ExtractedDocument, Line, Page
@@ -96,6 +97,46 @@ def test_a_header_that_stands_where_the_others_do_is_gone_whatever_it_says() -> 
     # But a title that stands there, larger or bold, is none
     pages[-1][0] = Line("Endocardites", size=1.3, foot=790.2)
     assert "Endocardites" in numbered(pages)
+
+
+def told_once(n: int, top: float) -> list[Line]:
+    """Lines of text that stand on one page alone, the first of them at a height."""
+    words = ("rein", "foie", "rate", "cœur", "os", "peau")
+    texts = (f"Le {words[n]} de chaque malade {'est ' * at}examiné, puis on le compare" for at in range(6))
+    return [Line(text, foot=top - 12 * at) for at, text in enumerate(texts)]
+
+
+def test_a_header_that_changes_sides_is_gone_by_the_half_that_all_pages_have() -> None:
+    # Given few pages, whose header names a section on the right of one and on the left of the next
+    names = ["Table des matières", "Introduction", "Introduction", "Cellule de crise", "Cellule de crise"]
+    headers = [f"{name} UE: GES4062" if n % 2 else f"UE: GES4062 {name}" for n, name in enumerate(names)]
+    pages = [[Line(h, foot=792.6 + n % 2), Line(""), *told_once(n, 700.0)] for n, h in enumerate(headers)]
+
+    assert "GES4062" not in numbered(pages)
+    assert "Le rein" in numbered(pages)
+    # But lines at one place that share no half are text
+    others = [[Line(f"{name} {'abcde'[n]}", foot=792.6), *pages[n][1:]] for n, name in enumerate(names)]
+    assert "Cellule de crise" in numbered(others)
+
+
+def test_a_roman_number_at_the_foot_of_a_page_is_gone() -> None:
+    pages = [[*told_once(n, 700.0), Line(""), Line(mark, foot=24.0)] for n, mark in enumerate(("iii", "iv", "1"))]
+    assert not {"iii", "iv"} & set(numbered(pages).split())
+    assert numbered([[*told_once(0, 700.0), Line(""), Line("le mix", foot=24.0)]]).endswith("le mix")
+
+
+def test_a_tab_in_the_margin_of_pages_is_gone_and_a_title_at_their_head_is_not() -> None:
+    def pages(feet: Sequence[float]) -> list[list[Line]]:
+        tab = Line("Part. 2 – Ch. 1", size=1.2, is_bold=True)
+        return [
+            [*told_once(n, 760.0), Line(""), replace(tab, foot=foot), Line(""), *told_once(5 - n, 600.0)]
+            for n, foot in enumerate(feet)
+        ]
+
+    assert "Part. 2" not in numbered(pages([640.3] * 5))
+    assert "Le rein" in numbered(pages([640.3] * 5))
+    assert "Part. 2" in numbered(pages([800.0] * 5))
+    assert "Part. 2" in numbered(pages([640.3 - 20 * n for n in range(5)]))
 
 
 def test_a_header_that_says_what_the_heading_below_it_says_is_gone() -> None:
@@ -425,6 +466,24 @@ def test_what_is_printed_twice_at_one_place_is_read_once() -> None:
     page = [*column(40, 700, BODY), *column(40.4, 699.7, BODY)]
 
     assert text(make_placed_pdf([page])).count("hémocultures") == 1
+
+
+def test_a_long_pdf_is_opened_anew_every_hundred_pages_and_read_whole() -> None:
+    # PDFium keeps what it read of a document's pages until that is closed: 347 MB of 950 pages of drawn music
+    data = make_pdf([[f"La page {n} parle du rein."] for n in range(250)])
+    read: list[ExtractedDocument] = []
+    opened = 0
+
+    def note(frame: object, event: str, _argument: object) -> None:
+        nonlocal opened
+        code = getattr(frame, "f_code", None)
+        opened += event == "call" and code is pypdfium2.PdfDocument.__init__.__code__
+
+    watch_calls(lambda: read.append(extract_document(Path("a.pdf"), data)), note)
+
+    assert opened == 3
+    assert [page.number for page in read[0].pages] == list(range(1, 251))
+    assert read[0].pages[249].lines[0].text == "La page 249 parle du rein."
 
 
 def test_a_form_that_only_asks_to_wait_is_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -445,6 +446,18 @@ def test_a_number_in_its_order_numbers_a_heading_whatever_follows_it() -> None:
     assert headings([large("2.5 mg matin et soir"), "", *BODY]) == []
 
 
+@pytest.mark.parametrize("title", ["1.2.1 VPN", "1.2.1 TODO", "1.2.1 Nœud"])
+def test_a_short_word_behind_the_number_of_a_section_is_a_heading(title: str) -> None:
+    lines = [large("1.2.2 Réseaux privés"), "", *body("a"), "", large(title), "", *body("b")]
+    assert headings(lines) == ["1.2.2 Réseaux privés", title]
+
+
+def test_a_bold_link_is_no_heading() -> None:
+    link = Line("Des symptômes au traitement", is_bold=True, linked=1.0)
+    assert headings([bold("La présentation"), "", *body("a"), "", link, "", *body("b")]) == ["La présentation"]
+    assert headings([large("La présentation"), "", *body("a"), "", replace(link, size=1.4), "", *body("b")])[1:]
+
+
 def test_a_short_word_is_a_heading_where_its_sections_are_numbered() -> None:
     lines = [large("1 ARN"), "", *body("a"), "", large("1.1 Transcription"), "", *body("b")]
     assert headings(lines) == ["1 ARN", "1.1 Transcription"]
@@ -686,6 +699,24 @@ def test_a_line_that_names_a_list_stands_in_the_passage_of_its_items() -> None:
     )
 
     assert not any(chunk.text.endswith("Avantages du sondage") for chunk in found)
+
+
+@pytest.mark.parametrize(
+    ("lines", "name"),
+    [
+        (["Anticorps. " + LONG, "", LONG], "Anticorps."),  # before its text in one line
+        (["Les points de prélèvement", "", LONG, "", LONG], "Les points de prélèvement"),
+        (["Le juge reste, car il fait carrière", "", LONG[0].lower() + LONG[1:], "", LONG], "carrière"),
+    ],
+)
+def test_a_passage_ends_neither_with_a_name_of_what_follows_nor_before_small_letters(
+    lines: list[str], name: str
+) -> None:
+    body = [Line(f"{SENTENCE} {'x' * number}.") for number in range(7)]
+    found = chunk_document(ExtractedDocument((Page(None, (*body, *map(Line, lines))),)))
+
+    assert len(found) > 1
+    assert not any(chunk.text.endswith(name) for chunk in found)
 
 
 def test_the_number_of_a_section_stands_with_its_sentence() -> None:

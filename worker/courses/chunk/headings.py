@@ -27,9 +27,11 @@ from worker.courses.document import Line, Page
 MAX_HEADING = 150
 LONGEST_LEAD = 40  # characters of a heading with a colon at its end: `Les valeurs sont les suivantes :` is none
 NOTE_SIZE = 0.92
+LINKED = 0.8  # of a line's width
 FARTHEST = 48  # points between two lines of one title
 
 
+_SECTION_NUMBER = re.compile(r"^\d{1,2}(?:\.\d{1,2})*\.?\s")
 _MANY_LEVELS = re.compile(r"\d{1,2}(?:\.\d{1,2})+\.?\s+[A-ZÀ-ÖØ-Þ«\"]")
 _BARE_NUMBER = re.compile(r"\d{1,3}(?:[.,]\d+)?\s")
 _OPENS_TITLE = re.compile(r"L[ae]s?|Les|Un|Une|Des?|Du|En|Au|Aux|À|Ce|Ces|Cet|Cas|Que|Qui|Où|Par|Sur|Vue?|[LDCQ][’'].*")
@@ -114,7 +116,7 @@ def _by_type(block: Sequence[Line], numbers: Numbers) -> Iterator[Line]:
     count = 0
     for line in block[:MAX_LINES]:
         is_first = count == 0
-        if not (stands_out(line) and (is_first or (_same_type(block[0], line) and not _begins_anew(line)))):
+        if not (_may_stand_out(line) and (is_first or (_same_type(block[0], line) and not _begins_anew(line)))):
             break
         count += 1
     text = " ".join(line.text for line in block[:count])
@@ -138,6 +140,11 @@ def _by_type(block: Sequence[Line], numbers: Numbers) -> Iterator[Line]:
         yield from _by_type(block[1:], numbers)
     else:
         yield from block
+
+
+def _may_stand_out(line: Line) -> bool:
+    """Larger or bold, and no bold link: that leads elsewhere."""
+    return stands_out(line) and (is_larger(line) or line.linked < LINKED)
 
 
 def _begins_anew(line: Line) -> bool:
@@ -175,7 +182,7 @@ def _may_be_heading(text: str, numbers: Numbers) -> bool:
     return (
         len(text) <= MAX_HEADING
         and letters >= 3
-        and 2 * letters >= len(text.replace(" ", ""))
+        and 2 * letters >= len(_SECTION_NUMBER.sub("", text).replace(" ", ""))
         and not _CAPTION.match(text)
         and not _BULLET.match(text)
         and not LEADERS.search(text)

@@ -17,7 +17,7 @@ from worker.courses.document import Chunk, ExtractedDocument
 
 MIN_CHARACTERS, MAX_CHARACTERS = 800, 1200
 MOST_MARKS = 100
-LONGEST_TITLE = 100  # of a list
+LONGEST_TITLE, LONGEST_LABEL = 100, 30  # of what stands below, and before a text in the same line
 LONGEST_PIECE = 12_000  # of what has no sentences
 LONGEST_PART = SHORTEST = MAX_CHARACTERS - MIN_CHARACTERS  # of a sentence; of a passage that is short for its sake
 
@@ -128,19 +128,20 @@ def _how_bad(before: Piece, after: Piece) -> int:
         return _WITHIN_SENTENCE if after.joint else _WITHIN_WORD
     if before.is_heading:
         return _AFTER_HEADING
-    return _AFTER_COLON if before.text.endswith(":") or _leads_to_items(before, after) else _GOOD
+    return _AFTER_COLON if before.text.endswith(":") or _leads_to(before, after) else _GOOD
 
 
-def _leads_to_items(before: Piece, after: Piece) -> bool:
-    """Whether a line of its own names the list below it: `Avantages du sondage⏎• moins cher`."""
-    return (
-        BULLET.match(after.text) is not None
-        and before.joint == "\n"
-        and len(before.text) <= LONGEST_TITLE
-        and before.text[-1].isalpha()
-        and not before.is_row
-        and BULLET.match(before.text) is None
-    )
+def _leads_to(before: Piece, after: Piece) -> bool:
+    """Whether a line of its own names what is below it (`Avantages du sondage⏎• moins cher`) or behind it (`Anticorps.
+    On peut …`), or breaks off in what goes on below it in small letters."""
+    if before.is_row or after.is_row or before.joint != "\n":
+        return False
+    if after.joint != "\n":
+        return len(before.text) <= LONGEST_LABEL
+    is_open = before.text[-1].isalpha() and not after.is_heading
+    is_title = len(before.text) <= LONGEST_TITLE and BULLET.match(before.text) is None
+    names = BULLET.match(after.text) is not None or len(after.text) > LONGEST_TITLE
+    return is_open and (after.text[0].islower() or (is_title and names))
 
 
 def _head_of(piece: Piece) -> list[Piece]:

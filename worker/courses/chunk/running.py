@@ -7,6 +7,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from statistics import median
 
 from worker.courses.chunk.sections import CHAPTER
 from worker.courses.document import Line, Page
@@ -33,6 +34,7 @@ _PAGE_NUMBER = re.compile(
 _BROWSER_FOOT = re.compile(r"(?:https?|file)://\S+\s+\d{1,4}/\d{1,4}")
 _BROWSER_HEAD = re.compile(r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4},?\s+\d{1,2}[:h]\d{2}\b")
 _NUMBER = re.compile(r"\d{1,6}")
+_ROMAN = re.compile(r"[ivxl]{1,7}")  # of the pages before the first chapter
 _OUTER_NUMBER = re.compile(r"(\d{1,4})\b|.*?\b(\d{1,4})(?:\s*(?:/|sur|of)\s*\d{1,4})?")
 
 
@@ -57,12 +59,14 @@ def drop_running_lines(pages: Sequence[Page]) -> list[Page]:
 
 
 def _fixed_lines(pages: Sequence[Page]) -> set[tuple[str, int]]:
-    """Small lines that stand at one place of most pages, though inside of them: a bar of sections beside slides."""
+    """Small lines that stand at one place of most pages, though inside of them (a bar of sections beside slides), and a
+    tab in the margin, however large: what no title of a page is, for lines stand above it."""
     found: Counter[tuple[str, int]] = Counter()
     for page in pages:
-        found.update(
-            {_place(ln) for ln in page.lines if ln.size <= FIXED and ln.text and _is_plain(ln) and not ln.is_row}
-        )
+        filled = [line for line in page.lines if line.text and not line.is_row]
+        top = sorted((line.foot for line in filled), reverse=True)[:MOST_APART][-1:]
+        found.update({_place(ln) for ln in filled if ln.size <= FIXED and _is_plain(ln)})
+        found.update({_place(ln) for ln in filled if ln.size >= LARGEST and 0 < ln.foot < min(top, default=0.0)})
     return {place for place, times in found.items() if times >= max(REPEATED_PAGES, REPEATED_SHARE * len(pages))}
 
 
@@ -112,6 +116,8 @@ class _RunningLines:
         if number is not None:
             told = number["page"] or number["of"] or int(number["number"]) - index in {1, *self._ahead}
             return bool(told) or any(len(self._places[key]) > 1 for key in keys[1:]) or self._counts_on(number, index)
+        if _ROMAN.fullmatch(text) and line.foot and (index, text) in self._apart:
+            return True
         if self._names_its_section(line, index) or self._is_in_band(line) or self._is_browsers(text, index):
             return True
         if any(self._recurs(self._places[key], index, self._at_height(key, line)) for key in keys) or (
@@ -151,7 +157,24 @@ class _RunningLines:
                 if _is_plain(line) and self._is_repeated(line.text, index):
                     sizes[round(line.foot)].append(line.size)
         bands = {place: max(told) for place, told in sizes.items() if len(told) >= enough}
-        return self._bands_apart() | bands
+        return self._bands_apart() | self._bands_of_parts(enough) | bands
+
+    def _bands_of_parts(self, enough: float) -> dict[int, float]:
+        """Where lines stand apart that begin or end with the same two words on right pages and on left ones: the other
+        half is a section's name, another one in each."""
+        parts: dict[str, list[tuple[int, Line]]] = defaultdict(list)
+        for index, page in enumerate(self._pages):
+            for line in (line for line in _outer_blocks(page) if _is_plain(line)):
+                words = line.text.split()
+                for part in {" ".join(words[:2]), " ".join(words[-2:])} if len(words) > 2 else ():
+                    parts[part].append((index, line))
+        bands: dict[int, float] = {}
+        for found in parts.values():
+            usual = median(line.foot for _, line in found)
+            there = [(index, line) for index, line in found if abs(line.foot - usual) <= SAME_HEIGHT]
+            if len({index for index, _ in there}) >= enough:
+                bands |= {round(line.foot): max(line.size for _, line in there) for _, line in there}
+        return bands
 
     def _bands_apart(self) -> dict[int, float]:
         """Where most pages begin or end with a line that stands apart from their text: the text itself does not."""

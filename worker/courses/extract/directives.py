@@ -88,7 +88,7 @@ def _unfold(lines: Iterable[str]) -> Iterator[str]:
         else:
             if inner and not line.strip():
                 inner.has_begun = True
-            if _ITEM.match(before) and line[:1].isupper():
+            if _ITEM.match(before) and line.removeprefix(" ")[:1].isupper():
                 yield ""  # no lazy rest of the item: a line of its own to whoever wrote it
             yield "" if _TARGET.match(line) else line
         before = line

@@ -37,6 +37,7 @@ from worker.errors import UsageError
 
 MAY_EXTRACT = 1 << 4  # permission bit 5 of ISO 32000-1, table 22
 MAX_PAGES = 5_000
+OPEN_PAGES = 100  # PDFium keeps what it read of a document's pages (fonts, drawings) until the document is closed
 FORM = "it is a form that only Adobe's programs show (XFA), without its text: print it into a new PDF"
 UNNAMED = "its fonts do not say which letters they show: run a text recognition over it (OCR) first"
 FEW_TOKENS = 60  # a page of formulas or figures
@@ -64,7 +65,12 @@ def read_pdf(data: bytes) -> ExtractedDocument:
         if pdfium.FPDF_GetFormType(document.raw) == pdfium.FORMTYPE_XFA_FULL:
             raise UsageError(FORM)  # its pages say "Please wait..." alone
         bold_weight = max(_BOLD_WEIGHT, BOLDER * _usual_weight(document))
-        read = [_read_page(document, index, bold_weight) for index in range(len(document))]
+        read = []
+        for index in range(len(document)):
+            if index and index % OPEN_PAGES == 0:
+                document.close()
+                document = pypdfium2.PdfDocument(data)
+            read.append(_read_page(document, index, bold_weight))
     finally:
         document.close()
     pages = _relative(name_ligatures([page for page, _ in read]))
