@@ -111,6 +111,7 @@ def test_the_title_of_a_slide_is_one_whatever_its_lines_distance() -> None:
     assert slide([*title, *column(28, 150, BODY, size=8, step=10)])[0] == "Le trajet d'un blessé dans son état"
 
 
+ADDRESS = "https://www.jle.com/revues/vir/e-docs/les_outils_d_exploration_de_l_activite_des_lymphocytes.phtml"
 LONG = "Le tassement se produit surtout sur un sol humide, sous le poids des machines, pendant la récolte"
 
 
@@ -146,6 +147,8 @@ def test_a_line_that_leaves_half_its_column_is_ended_whatever_the_next_one_begin
             ("La pression se calcule pour", "le bras gauche et le bras droit, toujours à la même heure de la journée"),
             True,
         ),
+        # An address that no setter breaks tells nothing of the column.
+        ((ADDRESS, "une mesure de la toxicité des cellules", "est donnée par ces deux auteurs de renom"), True),
         # The end of a line of contents was drawn out.
         (("11.2 Mots des commandes et", "signes . . . . . . . . . . . . . . . . . . . . . . . . . . . . . . 12"), True),
     ],

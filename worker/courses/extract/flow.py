@@ -110,6 +110,7 @@ class Flow:
             and abs(other.left - before.left) < ALIGNED
             and not other.is_table
             and _is_alike(before, other)
+            and "://" not in other.cells[0]  # an address goes beyond its column
             for other in near
         )
         enough = 1 if text[:1].islower() else ENOUGH_ALIGNED
