@@ -113,6 +113,13 @@ def test_a_header_that_changes_sides_is_gone_by_the_half_that_all_pages_have() -
     pages = [[Line(h, foot=792.6 + n % 2), Line(""), *told_once(n, 700.0)] for n, h in enumerate(headers)]
 
     assert "GES4062" not in numbered(pages)
+    left, right = (
+        "Chapitre 1 – Principes et enjeux",
+        ("I. Iconographie", "I. Iconographie", "II. Genres", "III. Sens", "III. Sens"),
+    )
+    sides = [f"{left} {name}" if n % 2 else f"{name} {left}" for n, name in enumerate(right)]
+    chapter = [[Line(side, foot=792.6), *pages[n][1:]] for n, side in enumerate(sides)]
+    assert "Principes" not in numbered(chapter)
     assert "Le rein" in numbered(pages)
     # But lines at one place that share no half are text
     others = [[Line(f"{name} {'abcde'[n]}", foot=792.6), *pages[n][1:]] for n, name in enumerate(names)]

@@ -151,6 +151,19 @@ def test_relations_of_texs_fonts_of_signs_are_no_figures() -> None:
     assert "tension 6 140" in text(in_font(b"Arial", [*page, *column(40, 680, BODY)]))
 
 
+def test_arrows_of_texs_font_of_signs_are_no_percents() -> None:
+    page: list[Placed] = [
+        (40, 700, 9, "Le tabac fait", False),
+        (98, 700, 9, "%", True),
+        (110, 700, 9, "le risque, et", False),
+        (165, 700, 9, "&", True),
+        (176, 700, 9, "le souffle de 5 % par an.", False),
+    ]
+    said = text(in_font(b"CMSY10", [*page, *column(40, 680, BODY)]))
+    assert "Le tabac fait ↗ le risque, et ↘ le souffle de 5 % par an." in said
+    assert "fait % le risque, et & le" in text(in_font(b"MSAM10", [*page, *column(40, 680, BODY)]))
+
+
 def letters(text: str, left: float, bottom: float, *, apart: float, column: float = 0.0) -> list[Placed]:
     """A text of Helvetica whose letters stand this far apart, or each in the middle of a column."""
     placed: list[Placed] = []
@@ -221,6 +234,7 @@ def test_the_halves_that_print_leaves_of_a_word_are_no_words() -> None:
         (["Placer une main en-", "dessous de la gorge."], "en-dessous de"),
         (["Il faut sous-", "échantillonner la population."], "sous-échantillonner la"),
         (["On fait la sous-", "traction des deux images."], "soustraction des"),
+        (["C'est le pied-", "dans-la-porte de l'étude."], "le pied-dans-la-porte de"),
         (["Le rotor tourne à 8-", "16 tours par minute."], "à 8-16 tours"),
     ],
 )
@@ -456,6 +470,27 @@ def test_a_bold_link_is_no_heading() -> None:
     link = Line("Des symptômes au traitement", is_bold=True, linked=1.0)
     assert headings([bold("La présentation"), "", *body("a"), "", link, "", *body("b")]) == ["La présentation"]
     assert headings([large("La présentation"), "", *body("a"), "", replace(link, size=1.4), "", *body("b")])[1:]
+
+
+def test_a_number_with_a_colon_numbers_a_heading() -> None:
+    assert headings([large("4 : Le contrat de travail"), "", *body("a")]) == ["4 : Le contrat de travail"]
+    assert headings([large("4 : le contrat de travail"), "", *body("a")]) == []
+
+
+def test_a_word_that_is_cut_at_the_end_of_a_page_goes_on_below_a_figure() -> None:
+    document = typeset(
+        ["Ils commencent à la fécondation, avec les premières diffé\ufffe"],
+        ["FIGURE 1.3 – Épissage d'un même gène.", "", "renciations cellulaires de l'œuf."],
+    )
+    assert "les premières différenciations cellulaires de l'œuf." in [p.text[-52:] for p in read_pieces(document)]
+
+
+def test_an_abbreviation_in_capitals_leads_to_nothing() -> None:
+    lines = ["C'est interdit dans les SA", "", "Les objectifs sont au nombre de trois.", *BODY]
+    assert "C'est interdit dans les SA" in passage(*lines).split("\n")
+    assert headings([large("ÉTUDE DE LA"), large("PRESSION ARTÉRIELLE"), "", *body("")]) == [
+        "ÉTUDE DE LA PRESSION ARTÉRIELLE"
+    ]
 
 
 def test_a_short_word_is_a_heading_where_its_sections_are_numbered() -> None:

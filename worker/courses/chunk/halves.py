@@ -128,7 +128,7 @@ def _is_open(piece: Piece) -> bool:
 
 def _goes_on(before: str, piece: Piece, *, is_next: bool) -> bool:
     """Whether a paragraph goes on from a text: in small letters, or, if it is the next one, as the text leads to."""
-    if piece.is_heading or piece.is_row or ENUMERATOR.match(piece.text) or _FORMULA.match(piece.text):
+    if piece.is_heading or piece.is_row or any(form.match(piece.text) for form in (ENUMERATOR, _FORMULA, _CAPTION)):
         return False
     is_led_to = is_next and leads_on(before, piece.text)
     if piece.is_own and not is_led_to:

@@ -199,7 +199,7 @@ def _may_be_heading(text: str, numbers: Numbers) -> bool:
 
 def _is_titled_number(text: str) -> bool:
     """`2 Traitement`, `5 Les signes`, of a document that numbers so, in large or bold type: no `5 UI`, no `10 Gy`."""
-    rest = _BARE_NUMBER.sub("", text).split()
+    rest = _BARE_NUMBER.sub("", text).lstrip(":–- ").split()
     return bool(rest) and rest[0][:1].isupper() and (len(rest[0]) > 3 or _OPENS_TITLE.fullmatch(rest[0]) is not None)
 
 

@@ -41,5 +41,7 @@ class Piece:
 
 def leads_on(text: str, after: str = "") -> bool:
     """Whether a text breaks off before its next word; `plus` and `moins` may end a sentence, if a capital follows."""
-    end = text[-12:]
-    return _LEADS_ON.search(end) is not None and not (after[:1].isupper() and _MORE.search(end))
+    word = _LEADS_ON.search(text[-12:])
+    if word is None or (after[:1].isupper() and _MORE.search(word[0])):
+        return False
+    return not (len(word[0].strip()) > 1 and word[0].isupper() and not text.isupper())  # `interdit dans les SA`

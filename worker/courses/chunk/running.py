@@ -160,13 +160,12 @@ class _RunningLines:
         return self._bands_apart() | self._bands_of_parts(enough) | bands
 
     def _bands_of_parts(self, enough: float) -> dict[int, float]:
-        """Where lines stand apart that begin or end with the same two words on right pages and on left ones: the other
-        half is a section's name, another one in each."""
+        """Where lines stand apart that begin or end with the same words on right pages and on left ones: the other half
+        is a section's name, another one in each."""
         parts: dict[str, list[tuple[int, Line]]] = defaultdict(list)
         for index, page in enumerate(self._pages):
             for line in (line for line in _outer_blocks(page) if _is_plain(line)):
-                words = line.text.split()
-                for part in {" ".join(words[:2]), " ".join(words[-2:])} if len(words) > 2 else ():
+                for part in _ends_of(line.text):
                     parts[part].append((index, line))
         bands: dict[int, float] = {}
         for found in parts.values():
@@ -236,6 +235,12 @@ class _RunningLines:
         # On some pages that follow one another: a chapter's. The first of them keeps it, in case it is a title.
         start, end = bisect_left(places, index - NEAR_PAGES), bisect_right(places, index + NEAR_PAGES)
         return end - start >= REPEATED_PAGES and places[start] < index
+
+
+def _ends_of(text: str) -> set[str]:
+    """What a line begins and ends with, of two words or more."""
+    words = text.split()
+    return {" ".join(part) for n in range(2, len(words)) for part in (words[:n], words[-n:])}
 
 
 def _is_plain(line: Line) -> bool:

@@ -80,8 +80,13 @@ class Spelling:
             return join_addresses(text, self._dotted)
         text = _CUT_NUMBER.sub("-", text)
         text = join_addresses(text, self._dotted)
-        text = _CUT_WORD.sub(lambda m: self.join(m[1], m[2]), text)
+        text = _CUT_WORD.sub(self._join_cut, text)
         return _LOOSE_CUT.sub(self._join_loose, text)
+
+    def _join_cut(self, cut: re.Match[str]) -> str:
+        if cut.string[cut.end() : cut.end() + 1] == "-" and not self._words[(cut[1] + cut[2]).lower()]:
+            return f"{cut[1]}-{cut[2]}"  # `le pied-⏎dans-la-porte`
+        return self.join(cut[1], cut[2])
 
     def join(self, head: str, tail: str) -> str:
         """Two halves of a line's end in one word or with a hyphen: as the document, else as French writes them."""

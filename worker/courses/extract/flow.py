@@ -126,7 +126,7 @@ class Flow:
         for before in reversed(self._rows[max(0, number - NEAR_LINES) : number]):
             if before.is_table or before.left <= row.left + ALIGNED:
                 return False
-            if _ITEM.match(before.cells[0]):
+            if is_item(before):
                 return True
         return False
 
@@ -141,7 +141,7 @@ class Flow:
             and row.left > before.left
             and _is_alike(before, row)
             and not before.cells[-1].endswith(ENDS)
-            and _ITEM.match(row.cells[0]) is None
+            and not is_item(row)
             and not self.has_room(number, LEFT)
         )
 
@@ -228,6 +228,11 @@ class Flow:
             and abs(self._rows[at].left - row.left) < NEAR_LEFT * row.height
             and _is_alike(row, self._rows[at])
         ]
+
+
+def is_item(row: Row) -> bool:
+    """Whether a line begins with the mark of an item."""
+    return _ITEM.match(row.cells[0]) is not None
 
 
 def _bottom(row: Row) -> float:

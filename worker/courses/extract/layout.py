@@ -13,7 +13,7 @@ from statistics import median
 
 from worker.courses.document import Line
 from worker.courses.extract.columns import move_edges, order_by_columns
-from worker.courses.extract.flow import Flow
+from worker.courses.extract.flow import Flow, is_item
 from worker.courses.extract.links import Links, linked_share
 from worker.courses.extract.margins import part_margins
 from worker.courses.extract.rows import Row, Span, join_printed, make_row
@@ -140,7 +140,8 @@ def _is_set_apart(flow: Flow, number: int, rows: Sequence[Row], pitch: float, ri
     last = before.cells[-1]
     # Within a sentence a line may end with such a sign by chance, if the next word had no room there.
     is_indented = row.left - before.left > 0.8 * row.height
-    if last.endswith(_WITHIN) and not flow.has_room(number) and not (is_indented and last.endswith(":")):
+    leads = last.endswith(":") and is_indented and not is_item(before)  # an item's second line is set in too
+    if last.endswith(_WITHIN) and not flow.has_room(number) and not leads:
         return False
     right = min(right, flow.edge(number - 1))
     full = before.right > right - 0.05 * (right - before.left) and before.bottom - row.bottom < 1.1 * pitch

@@ -11,7 +11,9 @@ _BRACKETED = re.compile(r"h(?:(?<!\wh)[^\W\d_]{3,}+(?<=i)\b|[\[*∗A-Z][^\n]{0,6
 _OPENING = re.compile(r"\bh(?=\w)|h(?=[\[*∗A-Z])")
 _CLOSING = re.compile(r"(?<=[^\W_])i\b|(?<=[\] *∗])i(?!\w)")
 LONGEST = 80  # characters between brackets
-_RELATION = re.compile(r"6 ?=|6|>")
+_SYMBOLS = re.compile(rb"(?:^|\+)CM(?:B)?SY\d|LMMathSymbols|[tp]xsy(?!a)", re.IGNORECASE)  # without those of the AMS
+_RELATION = re.compile(r"6 ?=|6|>|%|&")
+_ARROWS = {"%": "↗", "&": "↘"}
 _JOINED = "\u200b"  # in place of a letter that is gone; taken out with all that is not seen
 
 
@@ -19,7 +21,10 @@ def name_tex_signs(text: str, font_at: Callable[[int], bytes]) -> str:
     """A page's text, as long as before. `font_at`: the name of the font at a place of it."""
     named = {}
     for relation in _RELATION.finditer(text):
-        if _FONTS.search(font_at(relation.start())):
+        if relation[0] in _ARROWS:
+            if _SYMBOLS.search(font_at(relation.start())):
+                named[relation.start()] = _ARROWS[relation[0]]
+        elif _FONTS.search(font_at(relation.start())):
             sign = {"6": "⩽", ">": "⩾"}.get(relation[0], "≠")
             named[relation.start()] = sign + _JOINED * (len(relation[0]) - 1)
     if _BRACKETED.search(text):
