@@ -18,7 +18,9 @@ MIN_OPEN_BEFORE_INSERTION = (
 )
 _NOTE = re.compile(r"(?:\d{1,3}|[*†‡¹²³⁴-⁹]+)[.)]?\s*\S|(?:figure|fig\.|tableau|table|source)\b", re.IGNORECASE)
 _CAPTION = re.compile(r"(?:figure|fig\.|tableau|table|schéma|photo)\s*(?:\(?\d|[–—:-]\s)", re.IGNORECASE)
-_FORMULA = re.compile(r"[a-zα-ω](?:\(|\s*[=<>≤≥≈∼+×])|[a-z]+\([\w-]*\)\s*=")  # `m(proton) = 1,0073u` begins anew
+_FORMULA = re.compile(
+    r"[a-zα-ω](?:\(|\s*[=<>≤≥≈∼+×])|[a-z]{1,12}\([\w-]{0,12}\)\s*="
+)  # `m(proton) = 1,0073u` begins anew
 _SECTION = re.compile(r"(?:\d{1,2}(?:\.\d{1,2})*|[IVX]{1,5})[.)]?\s")  # no sentence goes on after its heading
 _PAIRS = (("(", ")"), ("«", "»"), ("“", "”"), ("[", "]"))
 _HYPHENS = frozenset("-\u00ad\u2010\ufffe\x02")
