@@ -178,6 +178,15 @@ def test_no_line_of_an_item_begins_before_its_mark() -> None:
     assert page(items)[0] == items[0][3]
 
 
+def test_a_paragraph_that_is_indented_below_a_list_is_none_of_its_items() -> None:
+    lines: list[Placed] = [
+        (52, 700, 9, "• Le risque de contrepartie augmente quand la qualité de crédit se détériore"),
+        (52, 688, 9, "Les modèles avancés de risque de crédit de portefeuille, comme CreditMetrics et KMV"),
+        (40, 676, 9, "Portfolio Manager, utilisent des approches différentes pour ces corrélations d'actifs."),
+    ]
+    assert page(lines) == [lines[0][3], f"{lines[1][3]} {lines[2][3]}"]
+
+
 COLUMN = (
     "Le projet a été fondé par un étudiant",
     "dont le but était de faire un système",

@@ -132,6 +132,16 @@ def test_a_roman_number_at_the_foot_of_a_page_is_gone() -> None:
     assert numbered([[*told_once(0, 700.0), Line(""), Line("le mix", foot=24.0)]]).endswith("le mix")
 
 
+def test_the_way_to_a_title_is_gone() -> None:
+    def page(n: int, way: str) -> list[Line]:
+        title = Line("3.2 La présentation", size=1.5, is_bold=True, foot=725.0)
+        return [Line(way, size=0.8, foot=751.0), Line(""), title, Line(""), *told_once(n, 700.0)]
+
+    assert "Signes" not in numbered([page(0, "Clinique \\ Signes \\ La présentation")])
+    assert "Signes" in numbered([page(0, "Clinique \\ Signes \\ La démarche")])
+    assert "Signes" in numbered([page(0, "Signes et présentation")])
+
+
 def test_a_tab_in_the_margin_of_pages_is_gone_and_a_title_at_their_head_is_not() -> None:
     def pages(feet: Sequence[float]) -> list[list[Line]]:
         tab = Line("Part. 2 – Ch. 1", size=1.2, is_bold=True)

@@ -485,6 +485,23 @@ def test_a_word_that_is_cut_at_the_end_of_a_page_goes_on_below_a_figure() -> Non
     assert "les premières différenciations cellulaires de l'œuf." in [p.text[-52:] for p in read_pieces(document)]
 
 
+def test_a_sentence_goes_on_with_the_name_of_a_figure_in_the_next_page() -> None:
+    document = typeset(
+        ["La jonction de ces cristaux est illustrée sur la"], ["figure 1.11, à rebours de ce qui précède."]
+    )
+    assert [piece.text for piece in read_pieces(document)] == [
+        "La jonction de ces cristaux est illustrée sur la figure 1.11, à rebours de ce qui précède."
+    ]
+
+
+def test_an_item_in_brackets_does_not_go_on_below_a_heading() -> None:
+    document = typeset(
+        ["Calendrier de suivi de l'arrêt des benzodiazépines (PDF)"],
+        [bold("Sources"), "", "e-learning du sevrage des benzodiazépines.", *BODY],
+    )
+    assert "benzodiazépines (PDF)" in [piece.text[-21:] for piece in read_pieces(document)]
+
+
 def test_an_abbreviation_in_capitals_leads_to_nothing() -> None:
     lines = ["C'est interdit dans les SA", "", "Les objectifs sont au nombre de trois.", *BODY]
     assert "C'est interdit dans les SA" in passage(*lines).split("\n")
@@ -741,6 +758,7 @@ def test_a_line_that_names_a_list_stands_in_the_passage_of_its_items() -> None:
     [
         (["Anticorps. " + LONG, "", LONG], "Anticorps."),  # before its text in one line
         (["Les points de prélèvement", "", LONG, "", LONG], "Les points de prélèvement"),
+        (["La vitesse prend la forme " + LONG[3:330] + " ∆W", "", "= α.U − β", "", LONG], "∆W"),
         (["Le juge reste, car il fait carrière", "", LONG[0].lower() + LONG[1:], "", LONG], "carrière"),
     ],
 )
@@ -752,6 +770,14 @@ def test_a_passage_ends_neither_with_a_name_of_what_follows_nor_before_small_let
 
     assert len(found) > 1
     assert not any(chunk.text.endswith(name) for chunk in found)
+
+
+@pytest.mark.parametrize("filled", range(0, 150, 10))
+def test_the_short_end_of_a_paragraph_stands_with_the_rest_of_it(filled: int) -> None:
+    reference = f"{LONG[:-1]}{'x' * filled} à la Haute autorité. Juin 2015."
+    lines = [*(f"{SENTENCE} {'x' * number}." for number in range(4)), reference, LONG]
+    found = chunk_document(ExtractedDocument((Page(None, tuple(map(Line, lines))),)))
+    assert not any(chunk.text.endswith("autorité.") for chunk in found)
 
 
 def test_the_number_of_a_section_stands_with_its_sentence() -> None:

@@ -102,7 +102,7 @@ def _find_rest(
         # On the page itself, only notes and what is whole may stand between the halves.
         if first.page == end.page and not (_is_insertion(paragraphs[index]) or _NOTE.match(first.text)):
             return None
-        if first.is_heading and _SECTION.match(first.text):
+        if first.is_heading and (_SECTION.match(first.text) or not last.text[-1].isalnum()):
             return None
     return None
 
@@ -130,7 +130,9 @@ def _is_open(piece: Piece) -> bool:
 
 def _goes_on(before: str, piece: Piece, *, is_next: bool) -> bool:
     """Whether a paragraph goes on from a text: in small letters, or, if it is the next one, as the text leads to."""
-    if piece.is_heading or piece.is_row or any(form.match(piece.text) for form in (ENUMERATOR, _FORMULA, _CAPTION)):
+    if piece.is_heading or piece.is_row or ENUMERATOR.match(piece.text) or _FORMULA.match(piece.text):
+        return False
+    if piece.text[0].isupper() and _CAPTION.match(piece.text):
         return False
     is_led_to = is_next and leads_on(before, piece.text)
     if piece.is_own and not is_led_to:

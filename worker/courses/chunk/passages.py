@@ -21,6 +21,7 @@ LONGEST_TITLE, LONGEST_LABEL = 100, 30  # of what stands below, and before a tex
 LONGEST_PIECE = 12_000  # of what has no sentences
 LONGEST_PART = SHORTEST = MAX_CHARACTERS - MIN_CHARACTERS  # of a sentence; of a passage that is short for its sake
 
+_SIGNS = frozenset("=+≤≥<>×⇒→")
 _GOOD, _AFTER_COLON, _AFTER_HEADING, _WITHIN_SENTENCE, _WITHIN_WORD = range(5)
 
 
@@ -134,7 +135,11 @@ def _how_bad(before: Piece, after: Piece) -> int:
 def _leads_to(before: Piece, after: Piece) -> bool:
     """Whether a line of its own names what is below it (`Avantages du sondage⏎• moins cher`) or behind it (`Anticorps.
     On peut …`), or breaks off in what goes on below it in small letters."""
-    if before.is_row or after.is_row or before.joint != "\n":
+    if before.is_row or after.is_row:
+        return False
+    if after.text[0] in _SIGNS or (after.joint != "\n" and len(after.text) <= LONGEST_LABEL):
+        return True  # a formula goes on, and a reference ends: `bonne pratique. Juin 2015.`
+    if before.joint != "\n":
         return False
     if after.joint != "\n":
         return len(before.text) <= LONGEST_LABEL

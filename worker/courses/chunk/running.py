@@ -33,6 +33,7 @@ _PAGE_NUMBER = re.compile(
 # What browsers print below a page, and above it.
 _BROWSER_FOOT = re.compile(r"(?:https?|file)://\S+\s+\d{1,4}/\d{1,4}")
 _BROWSER_HEAD = re.compile(r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4},?\s+\d{1,2}[:h]\d{2}\b")
+_WAY = re.compile(r"\s[\\/>›»|]\s")
 _NUMBER = re.compile(r"\d{1,6}")
 _ROMAN = re.compile(r"[ivxl]{1,7}")  # of the pages before the first chapter
 _OUTER_NUMBER = re.compile(r"(\d{1,4})\b|.*?\b(\d{1,4})(?:\s*(?:/|sur|of)\s*\d{1,4})?")
@@ -44,7 +45,7 @@ def drop_running_lines(pages: Sequence[Page]) -> list[Page]:
     How long they are does not matter.
     """
     running = _RunningLines(pages)
-    fixed = _fixed_lines(pages)
+    fixed = _fixed_lines(pages) | _crumbs(pages)
     return [
         Page(
             page.number,
@@ -68,6 +69,18 @@ def _fixed_lines(pages: Sequence[Page]) -> set[tuple[str, int]]:
         found.update({_place(ln) for ln in filled if ln.size <= FIXED and _is_plain(ln)})
         found.update({_place(ln) for ln in filled if ln.size >= LARGEST and 0 < ln.foot < min(top, default=0.0)})
     return {place for place, times in found.items() if times >= max(REPEATED_PAGES, REPEATED_SHARE * len(pages))}
+
+
+def _crumbs(pages: Sequence[Page]) -> set[tuple[str, int]]:
+    """Small lines over a title that say the way to it: `Cardiologie \\ Valvulopathies \\ Signes` over `3.2 Signes`."""
+    found = set()
+    for page in pages:
+        for line, below in itertools.pairwise(line for line in page.lines if line.text):
+            way = _WAY.split(line.text)
+            is_way = len(way) > 2 and line.size <= FIXED and line.foot > 0 and below.size >= LARGEST
+            if is_way and _letters(way[-1]) == _letters(below.text):
+                found.add(_place(line))
+    return found
 
 
 def _place(line: Line) -> tuple[str, int]:

@@ -3,6 +3,7 @@ by whoever set the page, what did not was ended by whoever wrote it."""
 
 from __future__ import annotations
 
+import math
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -123,11 +124,13 @@ class Flow:
             return False
         if not (row.cells[0][:1].isdigit() or _BEGINNING.match(row.cells[0])):
             return False
+        inner = math.inf  # where the lines between begin: those of an item behind its mark
         for before in reversed(self._rows[max(0, number - NEAR_LINES) : number]):
             if before.is_table or before.left <= row.left + ALIGNED:
                 return False
             if is_item(before):
-                return True
+                return before.left + ALIGNED < inner
+            inner = min(inner, before.left)
         return False
 
     def goes_over(self, number: int) -> bool:
