@@ -169,6 +169,15 @@ def test_paragraphs_apart_are_not_joined_where_the_first_one_was_ended(ended: st
     assert page([(40, 700, 9, ended), *column(40, 676, (begins, LONG))])[:2] == [ended, begins]
 
 
+def test_the_lines_of_a_caption_are_one_though_they_are_short_and_bold() -> None:
+    body = column(40, 760, [f"{LONG} {n}" for n in range(4)])
+    caption: list[Placed] = [
+        (120, 700, 9, "Figure 1.1 – Comparaison entre une architecture informatique", False),
+        (156, 688, 9, "traditionnelle et une architecture virtualisée", True),
+    ]
+    assert f"{caption[0][3]} {caption[1][3]}" in page([*body, *caption, *column(40, 660, [LONG, *BODY])])
+
+
 def test_no_line_of_an_item_begins_before_its_mark() -> None:
     items: list[Placed] = [
         (52, 700, 9, "• Les tribunaux de grande instance et les tribunaux d'instance"),

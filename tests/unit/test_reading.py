@@ -132,6 +132,21 @@ def test_a_roman_number_at_the_foot_of_a_page_is_gone() -> None:
     assert numbered([[*told_once(0, 700.0), Line(""), Line("le mix", foot=24.0)]]).endswith("le mix")
 
 
+def test_a_sentence_goes_on_below_a_header_however_short_that_is() -> None:
+    # Given headers that leave most of their lines empty, so that what stands below does not go on from them
+    header = Line("Chapitre 1 – Le projet", foot=789.0)
+    words = ("rare", "juste", "neuve", "vieille")
+    pages = [
+        [
+            *(header, Line(""), Line(f"considérable et {words[n]} en soi.", foot=752.0, goes_on=False)),
+            *told_once(n, 700.0 - 9 * n),
+            Line(f"Cette étude {words[n]} est d'une ampleur", foot=90.0 + 9 * n),
+        ]
+        for n in range(4)
+    ]
+    assert "Cette étude rare est d'une ampleur considérable et juste en soi." in numbered(pages)
+
+
 def test_the_way_to_a_title_is_gone() -> None:
     def page(n: int, way: str) -> list[Line]:
         title = Line("3.2 La présentation", size=1.5, is_bold=True, foot=725.0)

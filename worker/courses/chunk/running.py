@@ -7,6 +7,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from statistics import median
 
 from worker.courses.chunk.sections import CHAPTER
@@ -46,17 +47,21 @@ def drop_running_lines(pages: Sequence[Page]) -> list[Page]:
     """
     running = _RunningLines(pages)
     fixed = _fixed_lines(pages) | _crumbs(pages)
-    return [
-        Page(
-            page.number,
-            tuple(
-                line
-                for line in _trim(page.lines, lambda line, index=index: running.has(line, index))  # type: ignore[misc]
-                if not fixed or _place(line) not in fixed
-            ),
-        )
-        for index, page in enumerate(pages)
-    ]
+    return [Page(page.number, tuple(_text_of(page, index, running, fixed))) for index, page in enumerate(pages)]
+
+
+def _text_of(page: Page, index: int, running: _RunningLines, fixed: set[tuple[str, int]]) -> Iterator[Line]:
+    """A page's own lines. How one follows a line that is left out says nothing."""
+    edges = _edge_lines(page.lines, lambda line: running.has(line, index))
+    is_left_out = False
+    for number, line in enumerate(page.lines):
+        if number in edges or (fixed and _place(line) in fixed):
+            is_left_out = True
+        elif is_left_out and line.text:
+            is_left_out = False
+            yield replace(line, goes_on=None)
+        else:
+            yield line
 
 
 def _fixed_lines(pages: Sequence[Page]) -> set[tuple[str, int]]:
@@ -265,13 +270,12 @@ def _letters(text: str) -> str:
     return "".join(c for c in text.casefold() if c.isalpha())
 
 
-def _trim(lines: Sequence[Line], is_running: Callable[[Line], bool]) -> Iterator[Line]:
-    """From both ends inwards, as far as lines are running ones: the first that is not begins the text."""
+def _edge_lines(lines: Sequence[Line], is_running: Callable[[Line], bool]) -> set[int]:
+    """The running ones from both ends inwards: the first that is not begins the text."""
     filled = [index for index, line in enumerate(lines) if line.text]
-    top = list(itertools.takewhile(lambda i: is_running(lines[i]), filled[:EDGE_LINES]))
-    bottom = list(itertools.takewhile(lambda i: is_running(lines[i]), filled[: -EDGE_LINES - 1 : -1]))
-    gone = {*top, *bottom}
-    return (line for index, line in enumerate(lines) if index not in gone)
+    top = itertools.takewhile(lambda i: is_running(lines[i]), filled[:EDGE_LINES])
+    bottom = itertools.takewhile(lambda i: is_running(lines[i]), filled[: -EDGE_LINES - 1 : -1])
+    return {*top, *bottom}
 
 
 def _outer_blocks(page: Page) -> Iterator[Line]:

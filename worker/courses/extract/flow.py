@@ -102,6 +102,7 @@ class Flow:
             or (text[:1].islower() and before.cells[-1].endswith(HYPHENS))
             or _is_measure(before.cells[-1], text)
             or _LEADERS.search(text)  # it was drawn out to the edge
+            or (text[:1].islower() and _are_centred(before, row))
         ):
             return False
         least = before.right + _width(row, _UNBROKEN) + FAR * row.height
@@ -245,6 +246,12 @@ def _bottom(row: Row) -> float:
 def _is_below(before: Row, row: Row) -> bool:
     """Whether a line of text stands below another."""
     return not (before.is_table or row.is_table) and before.bottom - row.bottom > 0.6 * row.height
+
+
+def _are_centred(before: Row, row: Row) -> bool:
+    """Whether two lines stand one in the middle below the other, as those of a caption do."""
+    apart = abs(row.left - before.left)
+    return apart > ALIGNED and abs(row.left + row.right - before.left - before.right) < 2 * ALIGNED
 
 
 def _is_measure(before: str, text: str) -> bool:

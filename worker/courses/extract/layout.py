@@ -129,7 +129,9 @@ def _begins_paragraph(flow: Flow, number: int, rows: Sequence[Row], pitch: float
         return step > 0.5 * row.height or step < 0
     # Letters of another size or weight begin a heading, or the text below one, unless they stand in a full line.
     full = before.right > right - 0.05 * (right - before.left) and step < 1.1 * pitch
-    if not full and (row.is_bold != before.is_bold or not 0.89 < row.size / before.size < 1.12):
+    is_large = not 0.89 < row.size / before.size < 1.12
+    goes_on = row.cells[0][:1].islower() and not before.cells[-1].endswith(_ENDS)
+    if not full and (is_large or (row.is_bold != before.is_bold and not goes_on)):
         return True
     return before.cells[-1].endswith(_ENDS) and _is_set_apart(flow, number, rows, pitch, right)
 

@@ -21,6 +21,7 @@ from typing import Any
 MAX_TERM = 40
 
 _LETTERS = {"œ": "oe", "æ": "ae", "ß": "ss", "ø": "o", "ð": "d", "þ": "th", "ł": "l"}
+_JOINED = str.maketrans({"œ": "oe", "Œ": "OE", "æ": "ae", "Æ": "AE"})  # they count as two letters
 # Numbers keep their decimals; β-lactamines, T4 and CO2 are words.
 _WORD = re.compile(r"\d+(?:[.,]\d+)+|[^\W_]+")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
@@ -58,7 +59,7 @@ def compounds(text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
 
     `alterno-barique` is written `alternobarique` too. `peut-être`, `faut-il`, `celui-ci` are no compounds.
     """
-    for found in _COMPOUND.finditer(text):
+    for found in _COMPOUND.finditer(text.translate(_JOINED)):
         words = re.split("[-‐‑]", found[0])
         parts = [_stems_of(word) for word in words]
         if all(len(part) == 1 for part in parts):  # neither an empty word among them nor an abbreviation
