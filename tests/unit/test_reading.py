@@ -147,6 +147,13 @@ def test_a_sentence_goes_on_below_a_header_however_short_that_is() -> None:
     assert "Cette étude rare est d'une ampleur considérable et juste en soi." in numbered(pages)
 
 
+def test_a_sentence_goes_on_below_a_figure_however_short_its_caption_is() -> None:
+    caption = Line("Figure 1.6 – Analyse de spécimens (source : Brown et coll., 2014)", foot=629.0)
+    rest = Line("comme une sous-espèce à part.", foot=534.0, goes_on=False)
+    pages = [[Line("Une forme a subsisté dans les forêts, généralement classée", foot=79.0)], [caption, Line(""), rest]]
+    assert "généralement classée comme une sous-espèce à part." in numbered(pages)
+
+
 def test_the_way_to_a_title_is_gone() -> None:
     def page(n: int, way: str) -> list[Line]:
         title = Line("3.2 La présentation", size=1.5, is_bold=True, foot=725.0)

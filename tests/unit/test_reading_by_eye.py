@@ -901,6 +901,11 @@ def test_a_numbered_title_may_end_with_a_colon_and_a_date_is_no_title() -> None:
     assert headings([bold("Dernière modification : 29/11/2026"), "", *body("")]) == []
 
 
+def test_a_notice_of_copyright_at_the_end_of_a_print_is_left_out() -> None:
+    assert "©" not in passage(*BODY, "", "© Faculté de médecine, 2024")
+    assert "©" in passage("© est le signe du droit d'auteur.", "", *BODY)
+
+
 def test_words_in_brackets_are_no_heading() -> None:
     assert headings([large("Secourir"), "", "Les actions sont les suivantes :", "", "(PREFAS)", "", *body("a")]) == [
         "Secourir"

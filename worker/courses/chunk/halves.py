@@ -135,7 +135,7 @@ def _goes_on(before: str, piece: Piece, *, is_next: bool) -> bool:
     if piece.text[0].isupper() and _CAPTION.match(piece.text):
         return False
     is_led_to = is_next and leads_on(before, piece.text)
-    if piece.is_own and not is_led_to:
+    if piece.is_own and is_next and not is_led_to:
         return False
     if piece.text[0].islower():
         return True

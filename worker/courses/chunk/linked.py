@@ -24,7 +24,8 @@ def drop_links(pages: Sequence[Page]) -> list[Page]:
 
     It stands next to a heading, again and again, or begins or ends the document. Any other link is text.
     """
-    if not any(line.linked >= ALL for page in pages for line in page.lines):
+    last = next((line.text for page in reversed(pages) for line in reversed(page.lines) if line.text), "")
+    if not (any(line.linked >= ALL for page in pages for line in page.lines) or _is_notice(last)):
         return list(pages)
     places = [(p, n) for p, page in enumerate(pages) for n, line in enumerate(page.lines) if line.text]
     lines = [pages[p].lines[n] for p, n in places]
