@@ -177,6 +177,15 @@ def test_two_notes_in_the_margin_are_two_paragraphs() -> None:
     assert {"Poids du matin", "Dose du soir"} <= set(pieces)
 
 
+def test_a_note_stays_one_where_another_has_run_together_with_its_line() -> None:
+    joined = LINES[0] + " On la mesure à"  # so near that its line is one to whoever prints it
+    text = column(40, 700, [*LINES, *BODY, *LINES, *BODY, joined, *LINES[1:]])
+    note = column(425, 688, ["Poids du", "matin"], step=9, size=7)
+    pieces = printed([*text[:2], *note, *text[2:]])
+    assert "Poids du matin" in pieces
+    assert " ".join(LINES) in pieces
+
+
 def test_terms_beside_their_paragraphs_are_rows() -> None:
     """What stands left of the first line of each paragraph names it: a list of terms, no notes."""
     values = [

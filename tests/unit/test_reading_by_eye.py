@@ -234,6 +234,7 @@ def test_the_halves_that_print_leaves_of_a_word_are_no_words() -> None:
         (["Placer une main en-", "dessous de la gorge."], "en-dessous de"),
         (["Il faut sous-", "échantillonner la population."], "sous-échantillonner la"),
         (["On fait la sous-", "traction des deux images."], "soustraction des"),
+        (["Les thérapies cognitivo-", "comportementales aident."], "cognitivo-comportementales aident"),
         (["C'est le pied-", "dans-la-porte de l'étude."], "le pied-dans-la-porte de"),
         (["Le rotor tourne à 8-", "16 tours par minute."], "à 8-16 tours"),
     ],

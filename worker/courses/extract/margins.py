@@ -10,6 +10,7 @@ from worker.courses.extract.rows import Span
 MIN_LINES = 6  # of a page that has a margin
 WIDE = 0.5  # of the page's text: a full line of its main column
 BESIDE, MOST_NOTES = 4, 24  # points between text and margin; lines in the margin of a page that has few of its own
+MOST_JOINED = 9  # of ten lines of the text, that say how wide it is
 MIN_TERMS, MOST_TERMS = 3, 0.6  # lines, and of all lines of a margin
 MOST_BELOW = 4  # spans of text for each term, or they are names beside a text that runs on
 SHORT = 0.2  # of the text's width: by which the last line of a paragraph falls short of it
@@ -33,7 +34,9 @@ def part_margins(lines: Sequence[list[Span]]) -> tuple[list[list[Span]], list[No
     wide = [span for span in spans if span.right - span.left > width]
     if len(wide) < MIN_LINES:
         return list(lines), []
-    left, right = min(s.left for s in wide) - BESIDE, max(s.right for s in wide) + BESIDE
+    rights = sorted(s.right for s in wide)
+    left = min(s.left for s in wide) - BESIDE
+    right = rights[MOST_JOINED * (len(wide) - 1) // 10] + BESIDE  # one line in ten may have run together with its note
     sides = ([s for s in spans if s.right < left], [s for s in spans if s.left > right])
     if not any(sides):
         return list(lines), []
