@@ -13,14 +13,12 @@ MOST_INSERTED = 3  # sentences of a box on the same page
 MOST_BETWEEN = 6  # paragraphs that may stand between two halves of a sentence: notes, a figure's words, a box
 LONGEST_WORD = 60
 MIN_OPEN = 25  # characters of a line that a sentence goes on from
-MIN_OPEN_BEFORE_INSERTION = (
-    45  # and of one that it goes on from beyond what is inserted: names of options end openly too
-)
+# Of one that it goes on from beyond what is inserted: names of options end openly too.
+MIN_OPEN_BEFORE_INSERTION = 45
 _NOTE = re.compile(r"(?:\d{1,3}|[*†‡¹²³⁴-⁹]+)[.)]?\s*\S|(?:figure|fig\.|tableau|table|source)\b", re.IGNORECASE)
 _CAPTION = re.compile(r"(?:figure|fig\.|tableau|table|schéma|photo)\s*(?:\(?\d|[–—:-]\s)", re.IGNORECASE)
-_FORMULA = re.compile(
-    r"[a-zα-ω](?:\(|\s*[=<>≤≥≈∼+×])|[a-z]{1,12}\([\w-]{0,12}\)\s*="
-)  # `m(proton) = 1,0073u` begins anew
+# `m(proton) = 1,0073u` begins anew.
+_FORMULA = re.compile(r"[a-zα-ω](?:\(|\s*[=<>≤≥≈∼+×])|[a-z]{1,12}\([\w-]{0,12}\)\s*=")
 _SECTION = re.compile(r"(?:\d{1,2}(?:\.\d{1,2})*|[IVX]{1,5})[.)]?\s")  # no sentence goes on after its heading
 _PAIRS = (("(", ")"), ("«", "»"), ("“", "”"), ("[", "]"))
 _HYPHENS = frozenset("-\u00ad\u2010\ufffe\x02")

@@ -16,9 +16,8 @@ CHANCE_WORDS = 0.83
 KNOWN_SHARE = 0.12
 KNOWN_CHANCE_WORDS = 0.6
 WITHOUT_SUBJECT = 1.2  # times as much, where no word of its subject is there: its options may still be the passage's
-FURTHER = (
-    0.5  # of that share, for more passages where one tells that the subject is treated: the answer is often in another
-)
+# Where one passage tells that the subject is treated, others need this much of that: the answer is often in another.
+FURTHER = 0.5
 MOST_ASKED = 0.94  # of a question of one word, which the passage must be about
 BEST_SHARE = 0.4  # of the best passage's score; the tail only dilutes
 SIMILAR = 0.5  # a passage that only vectors bring needs half the coverage and this cosine
@@ -31,8 +30,8 @@ RRF_K = 60  # Cormack, Clarke and Büttcher, Reciprocal rank fusion outperforms 
 def choose_excerpts(found: Sequence[FoundPassage]) -> tuple[Excerpt, ...]:
     """At most five excerpts, best first, labelled S1, S2, …; none when nothing that was found concerns the question.
 
-    Passages of the question's own level and specialty are taken alone when there are three; else the search widens
-    step by step to its specialty, to documents without one, to all.
+    Passages of the question's own level and specialty are taken alone when three of them concern it; else the search
+    widens step by step to its specialty, to documents without one, to all: as far as three do, or the last that does.
     """
     return tuple(_label(choose_passages(found)))
 
