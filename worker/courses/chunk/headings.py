@@ -9,7 +9,7 @@ from dataclasses import replace
 from worker.courses.chunk.pieces import leads_on
 from worker.courses.chunk.sections import (
     CONTENTS,
-    LEADERS,
+    LED_TO_PAGE,
     MAX_LINES,
     NUMBERED,
     TITLED,
@@ -185,7 +185,7 @@ def _may_be_heading(text: str, numbers: Numbers) -> bool:
         and 2 * letters >= len(_SECTION_NUMBER.sub("", text).replace(" ", ""))
         and not _CAPTION.match(text)
         and not _BULLET.match(text)
-        and not LEADERS.search(text)
+        and not LED_TO_PAGE.search(text)
         and not text[0].islower()
         and text[0] not in "%#$>~@&{}\\(["
         and (_WORD.search(text) is not None or text[-1] == "?" or numbers.have(text))
@@ -236,7 +236,7 @@ def _has_form(text: str, *, alone: bool) -> bool:
         len(text) > 80
         or text[-1] in ".,;:!?"
         or text[0] in "(["
-        or LEADERS.search(text)
+        or LED_TO_PAGE.search(text)
         or " | " in text
         or leads_on(text)
     ):

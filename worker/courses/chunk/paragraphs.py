@@ -14,15 +14,14 @@ from worker.courses.chunk.linked import drop_links
 from worker.courses.chunk.notes import part_notes, place_notes
 from worker.courses.chunk.pieces import BULLET, ENUMERATOR, MARKS, Piece, leads_on
 from worker.courses.chunk.running import drop_running_lines
-from worker.courses.chunk.sections import LEADERS
+from worker.courses.chunk.sections import LED_TO_PAGE
 from worker.courses.chunk.words import Spelling
 from worker.courses.document import ExtractedDocument, Line, Page
+from worker.courses.signs import LEADERS, MIN_LEADERS
 from worker.text.characters import CONTROL
 
 # Characters that stay as they are: composed, seen, and no sign for two letters.
 _PLAIN = re.compile("[ -~\u00a0-\u00ac\u00ae-\u00b6\u00b8-\u017f‘’“”…–—•≤≥→]*")
-MIN_LEADERS = 4
-_LEADERS = re.compile(r"(?:\s?[.·]){4,}")
 _CLOSED = re.compile(r"\s*([–—-])\s(?=[a-zà-ÿ])[^.;:]*?\s?\1[\s,]")
 # `Sr–⏎Pb`: a dash that no space parts from its word ties it to the next one.
 _TIED = re.compile(r"(?<=\w[–—])\n(?=\w)")
@@ -76,7 +75,7 @@ def _clean(lines: Sequence[Line]) -> Iterator[Line]:
             continue
         text = unicodedata.normalize("NFC", _BREAK.sub("\n", line.text).translate(_LIGATURES))
         for number, part in enumerate(text.split("\n")):
-            kept = _LEADERS.sub(" …", _CONTROL.sub("", part))
+            kept = LEADERS.sub(" …", _CONTROL.sub("", part))
             cut = kept.rstrip()[-1:]
             kept = _INVISIBLE.sub("", kept)
             kept = kept.strip() + (cut if cut == "\u00ad" else "")
@@ -125,7 +124,7 @@ def _begins_anew(before: str, line: Line) -> bool:
     """Whether a line is none of the paragraph before it: an item of a list, or one that was ended, by its place."""
     if line.goes_on or (line.text[0].isdigit() and line.goes_on is None and leads_on(before, line.text)):
         return False
-    if LEADERS.search(before) or (line.text[0].isdigit() and LEADERS.search(line.text)):
+    if LED_TO_PAGE.search(before) or (line.text[0].isdigit() and LED_TO_PAGE.search(line.text)):
         return True  # lines of contents
     return _begins_item(before, line.text) or (line.goes_on is False and not leads_on(before, line.text))
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-BULLET = re.compile(r"\s*(?:[•▪◦●‣·–—►▶▸➢➤❖✓✔■◆◼-]\s|\d{1,2}[.)]\s)")
+from worker.courses.signs import BULLETS, DASHES
+
+BULLET = re.compile(rf"\s*(?:[{BULLETS}{DASHES}]\s|\d{{1,2}}[.)]\s)")
 ENUMERATOR = re.compile(r"[\[(]?(?:\d{1,3}(?:\.\d{1,3}){0,4}|[A-Za-z]|[ivxIVX]{1,5})[.)°\]]+|[•▪◦●‣·–—-]")
 # By which a PDF, and print, mark a word that goes on in the next line.
 MARKS = re.compile(r"[\ufffe\x02\u00ad]")

@@ -35,14 +35,14 @@ _UNNUMBERED = re.compile(
     re.IGNORECASE,
 )
 _ENTRY = re.compile(r"\s[\divxl]{1,5}$")  # of contents, without leaders
-LEADERS = re.compile(r"…\s*+[\divxlc]*+$")
+LED_TO_PAGE = re.compile(r"…\s*+[\divxlc]*+$")
 CONTENTS = re.compile(r"table des matières|sommaire|contents|plan(?: du cours)?", re.IGNORECASE)
 MIN_ENTRIES, LONGEST_ENTRY = 3, 100  # of contents without numbers of pages, as slides have them
 
 
 def end_of_contents(lines: Sequence[Line]) -> int:
     """Where a table of contents ends, which names what stands elsewhere; 0 on a page without one."""
-    leaders = [number for number, line in enumerate(lines) if LEADERS.search(line.text)]
+    leaders = [number for number, line in enumerate(lines) if LED_TO_PAGE.search(line.text)]
     if len(leaders) <= MAX_LINES:
         return len(lines) if _is_of_contents(lines) else 0
     end = leaders[-1] + 1

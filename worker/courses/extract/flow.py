@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 from worker.courses.extract.rows import Row
+from worker.courses.signs import BULLETS, DASHES, LEADERS
 
 NEAR_LINES = 8  # before and after, that tell how wide a column is
 NEAR_LEFT = 3.0  # of a line's height: how far the lines of one column begin from one another
@@ -37,8 +38,7 @@ _UNIT = re.compile(
     r"(?:[A-Z]|[A-Za-z]?(?:Pa|Hz|Wh|UI|Gy|Sv|Bq|Da|[GMKT]o)|[cdkmnµ]?(?:[glmLs]|mol|eq)|%|°C?|h|min|(?:an|jour|semaine|heure|"
     r"minute|seconde|goutte|comprimé|gélule|dose|kilo|mètre|gramme|litre)s?|mois|fois)(?![\w'’])"
 )
-_LEADERS = re.compile(r"(?:\s?[.·]){4}")
-_ITEM = re.compile(r"(?:[•▪◦●‣·–—►▶▸➢➤❖✓✔■◆◼-]|\d{1,2}[.)])(?:\s|$)")
+_ITEM = re.compile(rf"(?:[{BULLETS}{DASHES}]|\d{{1,2}}[.)])(?:\s|$)")
 _MARK = re.compile(r"(?:\d{1,2}[.)]?|[–—-])\s")
 
 
@@ -70,7 +70,7 @@ class Flow:
         is_marked = _MARK.match(row.cells[0]) is not None
         if is_marked and self._is_next_item(number):
             return False
-        if not _is_alike(before, row):
+        if not is_alike(before, row):
             return None
         if self.has_room(number, LEFT):
             is_own = _BEGINNING.match(row.cells[0]) and _HAS_WORD.search(row.cells[0])
@@ -98,10 +98,10 @@ class Flow:
         text = row.cells[0]
         if (
             not _is_below(before, row)
-            or not _is_alike(before, row)
+            or not is_alike(before, row)
             or (text[:1].islower() and before.cells[-1].endswith(HYPHENS))
             or _is_measure(before.cells[-1], text)
-            or _LEADERS.search(text)  # it was drawn out to the edge
+            or LEADERS.search(text)  # it was drawn out to the edge
             or (text[:1].islower() and _are_centred(before, row))
         ):
             return False
@@ -111,7 +111,7 @@ class Flow:
             other.right > least
             and abs(other.left - before.left) < ALIGNED
             and not other.is_table
-            and _is_alike(before, other)
+            and is_alike(before, other)
             and "://" not in other.cells[0]  # an address goes beyond its column
             for other in near
         )
@@ -143,7 +143,7 @@ class Flow:
             row.bottom - before.bottom > NEAR_LINES * row.height / 2
             and not (before.is_table or row.is_table or before.is_bold or row.is_bold)
             and row.left > before.left
-            and _is_alike(before, row)
+            and is_alike(before, row)
             and not before.cells[-1].endswith(ENDS)
             and not is_item(row)
             and not self.has_room(number, LEFT)
@@ -230,7 +230,7 @@ class Flow:
             for at in range(max(0, number - NEAR_LINES), min(len(self._rows), number + NEAR_LINES + 1))
             if not self._rows[at].is_table
             and abs(self._rows[at].left - row.left) < NEAR_LEFT * row.height
-            and _is_alike(row, self._rows[at])
+            and is_alike(row, self._rows[at])
         ]
 
 
@@ -259,7 +259,7 @@ def _is_measure(before: str, text: str) -> bool:
     return before[-1:].isdigit() and _UNIT.match(text) is not None
 
 
-def _is_alike(before: Row, row: Row) -> bool:
+def is_alike(before: Row, row: Row) -> bool:
     """Whether two lines are set in letters of one size."""
     return ALIKE[0] < row.size / before.size < ALIKE[1]
 

@@ -13,7 +13,7 @@ from statistics import median
 
 from worker.courses.document import Line
 from worker.courses.extract.columns import move_edges, order_by_columns
-from worker.courses.extract.flow import Flow, is_item
+from worker.courses.extract.flow import Flow, is_alike, is_item
 from worker.courses.extract.links import Links, linked_share
 from worker.courses.extract.margins import part_margins
 from worker.courses.extract.rows import Row, Span, join_printed, make_row
@@ -129,7 +129,7 @@ def _begins_paragraph(flow: Flow, number: int, rows: Sequence[Row], pitch: float
         return step > 0.5 * row.height or step < 0
     # Letters of another size or weight begin a heading, or the text below one, unless they stand in a full line.
     full = before.right > right - 0.05 * (right - before.left) and step < 1.1 * pitch
-    is_large = not 0.89 < row.size / before.size < 1.12
+    is_large = not is_alike(before, row)
     goes_on = row.cells[0][:1].islower() and not before.cells[-1].endswith(_ENDS)
     if not full and (is_large or (row.is_bold != before.is_bold and not goes_on)):
         return True

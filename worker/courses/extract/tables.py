@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from worker.courses.extract.rows import Row
+from worker.courses.signs import LEADERS
 
 MANY_GAPS = 4  # columns whose gaps are all the same are rare
 _Place = tuple[str, float, float]  # a cell's text, and where it begins and ends
@@ -16,7 +17,6 @@ OUTDENT = 5.0  # of a line's height: how far a line of a cell may begin before t
 ALIGNED = 3  # points
 MAX_CELL_LINES = 12
 MAX_WRAPPED = 3  # lines of one cell below those of a row
-_LEADERS = re.compile(r"(?:\.\s?){4,}|(?:·\s?){4,}")
 _ENUMERATOR = re.compile(r"(?:[\dIVX]{1,4}|[A-Za-z])(?:\.\d{1,3})*[.)°]?|[•▪–—*-]")
 
 
@@ -164,7 +164,7 @@ def _tables(rows: Sequence[Row]) -> list[Row]:
             last = number
         elif (
             last is not None
-            and not (wide[number] or row.is_table or any(map(_LEADERS.search, row.cells)))
+            and not (wide[number] or row.is_table or any(map(LEADERS.search, row.cells)))
             and (column := _column_of(row, rows[last])) is not None
         ):
             found[-1] = _with_wrapped(found[-1], row, column)
@@ -188,7 +188,7 @@ def _has_cells(row: Row) -> bool:
     """Whether the gaps of a line part cells: not those of contents, nor the one after a number or a bullet."""
     if len(row.cells) == 2 and _ENUMERATOR.fullmatch(row.cells[0]) and not row.cells[1][0].isdigit():
         return False
-    return len(row.cells) > 1 and not any(_LEADERS.search(cell) for cell in row.cells) and not _is_stretched(row)
+    return len(row.cells) > 1 and not any(LEADERS.search(cell) for cell in row.cells) and not _is_stretched(row)
 
 
 def _is_stretched(row: Row) -> bool:
