@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 # Which stems the store holds. To be raised with every change of what `courses.search.stem_words` gives, a newer
 # snowball among them: then `medq courses reindex` makes the new stems beside the old ones, for which older workers
 # look.
-INDEX_VERSION = 4
+INDEX_VERSION = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 -- What a batch of questions is searched with. Run by passage_search.py; what words are worth is told by weigh.py.
 --
--- A stem is stored as `d_stem`, where `d` is the version of the index, with as many positions as it occurs; at two and
--- at four occurrences it is stored once more, as `d2_stem` and `d4_stem`. tests/unit/test_search.py holds these letters
+-- A stem is stored as `e_stem`, where `e` is the version of the index, with as many positions as it occurs; at two and
+-- at four occurrences it is stored once more, as `e2_stem` and `e4_stem`. tests/unit/test_search.py holds these letters
 -- to those of the code.
 --
 -- A passage that is held for its orders is passed over wherever passages are chosen, whatever stems and vectors it has:
@@ -90,7 +90,7 @@ JOIN "CourseDocument" d ON d."id" = c."documentId"
 CROSS JOIN LATERAL (
     SELECT sum(cardinality(t.positions)) AS length,
            jsonb_object_agg(t.lexeme, cardinality(t.positions)) FILTER (WHERE w.words ? t.lexeme) AS times
-    FROM unnest(c."search") AS t WHERE starts_with(t.lexeme, 'd_')
+    FROM unnest(c."search") AS t WHERE starts_with(t.lexeme, 'e_')
 ) s
 WHERE s.times IS NOT NULL AND (c."heldFor" IS NULL OR c."allowedAt" IS NOT NULL)
 ORDER BY b.item, c."documentId" COLLATE "C", c."position";

@@ -24,6 +24,8 @@ _LETTERS = {"œ": "oe", "æ": "ae", "ß": "ss", "ø": "o", "ð": "d", "þ": "th"
 _JOINED = str.maketrans({"œ": "oe", "Œ": "OE", "æ": "ae", "Æ": "AE"})  # they count as two letters
 # Numbers keep their decimals; β-lactamines, T4 and CO2 are words.
 _WORD = re.compile(r"\d+(?:[.,]\d+)+|[^\W_]+")
+# The mark of a note behind a word is none of its letters: `programme¹`; `cm³` is one word.
+_NOTED = re.compile(r"(?<=[^\W\d_]{3})[⁰¹²³⁴-⁹]{1,3}$")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _COMPOUND = re.compile(r"(?<![\w-])[^\W\d_]{2,}(?:[-‐‑][^\W\d_]{2,})+(?![\w-])")
 # "v2", "s1", "ue3", "2e", "1ere": what files and folders are counted by.
@@ -83,6 +85,7 @@ def spelled_out(text: str) -> Iterator[str]:
 
 @lru_cache(maxsize=200_000)
 def _stems_of(word: str) -> tuple[str, ...]:
+    word = _NOTED.sub("", word)
     expansion = _expand(word)
     if expansion is not None:
         return tuple(stem_words(expansion))
@@ -94,7 +97,7 @@ def _stems_of(word: str) -> tuple[str, ...]:
     if len(folded) < 2 or folded in empty_words():
         return ()
     found = stem(equivalents().get(folded, folded))
-    return (found[:MAX_TERM],)
+    return (families().get(found, found)[:MAX_TERM],)
 
 
 def _expand(word: str) -> str | None:
@@ -147,6 +150,13 @@ def equivalents() -> dict[str, str]:
     """Folded word → the word that stands for its notion."""
     lines = [line.split() for line in _data("equivalents.txt").splitlines() if line and not line.startswith("#")]
     return {fold(word): fold(words[0]) for words in lines for word in words}
+
+
+@cache
+def families() -> dict[str, str]:
+    """Stem → the one that stands for its notion: of `rénal` that of `rein`, of `saignement` that of `hémorragie`."""
+    lines = [line.split() for line in _data("families.txt").splitlines() if line and not line.startswith("#")]
+    return {stem(fold(word)): stem(fold(words[0])) for words in lines for word in words}
 
 
 @cache
