@@ -11,7 +11,8 @@ GLYPHS = {"≥": (1, "greaterequal"), "≤": (2, "lessequal"), "→": (3, "arrow
 LINE_WIDTH = 95
 
 
-Placed = tuple[float, float, float, str] | tuple[float, float, float, str, bool]
+TYPED = "/F3"  # instead of whether it is bold: in letters of one width
+Placed = tuple[float, float, float, str] | tuple[float, float, float, str, bool | str]
 
 
 def make_pdf(pages: Sequence[Sequence[str]]) -> bytes:
@@ -49,7 +50,7 @@ def _make_streams(pages: Sequence[Sequence[Placed]], drawn: bytes) -> list[bytes
     for page in pages:
         parts = []
         for left, bottom, size, text, *bold in page:
-            font = b"/F2" if bold and bold[0] else b"/F1"
+            font = b"/F3" if TYPED in bold else b"/F2" if bold and bold[0] else b"/F1"
             place = b"%.2f Tf 1 0 0 1 %.2f %.2f Tm " % (size, left, bottom)
             parts.append(b"BT " + font + b" " + place + _show(text).replace(b"T*", b"") + b" ET\n")
         streams.append(drawn + b"".join(parts))
@@ -65,14 +66,14 @@ def _make(streams: Sequence[bytes], width: int, height: int) -> bytes:
         b" /BaseEncoding /WinAnsiEncoding /Differences [" + differences.encode() + b"] >> >>",
     ]
     bold = objects[2].replace(b"/Helvetica", b"/Helvetica-Bold")
-    objects.append(bold)
+    objects += [bold, objects[2].replace(b"/Helvetica", b"/Courier")]
     kids = []
     for stream in streams:
         objects.append(b"<< /Length %d >>\nstream\n%s\nendstream" % (len(stream), stream))
         kids.append(len(objects) + 1)
         objects.append(
             b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 %d %d] /Contents %d 0 R"
-            b" /Resources << /Font << /F1 3 0 R /F2 4 0 R >> >> >>" % (width, height, len(objects))
+            b" /Resources << /Font << /F1 3 0 R /F2 4 0 R /F3 5 0 R >> >> >>" % (width, height, len(objects))
         )
     objects[1] = b"<< /Type /Pages /Count %d /Kids [%s] >>" % (
         len(kids),

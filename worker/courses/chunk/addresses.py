@@ -8,6 +8,9 @@ from collections.abc import Set
 # What breaks at the end of a line only after a sign, and what no sentence begins with after it.
 _ADDRESS = re.compile(r"(?:(?:https?)?://|www\.)\S*(?:[/?=&_%#~]|/-)|https?:(?://)?|www\.")
 _PATH = re.compile(r"(?:\w+:)?/?(?:[\w.-]+/){2,}")
+# `/⏎usr/share`, `/etc/⏎hosts.allow`
+_ROOT, _NAME = re.compile(r"~?/(?:[\w.-]+/)?"), re.compile(r"[\w-]+[./_]\w")
+_PATH_BELOW = re.compile(r"[\w.-]+/\w")
 _HALF_A_HOST = re.compile(r"(?:(?:https?)?://|www\.)\S*\.|[\w.-]+@[\w.-]*\.")
 _GOES_ON, _HOST_GOES_ON = re.compile(r"[a-z\d]|//"), re.compile(r"[a-z\d-]+[./]")
 _FILE = re.compile(r"[\w-]+\.")
@@ -56,6 +59,9 @@ def _goes_on(word: str, line: str) -> bool:
         return _GOES_ON.match(line) is not None
     if _PATH.fullmatch(word):
         return line[:1].isalnum()
+    if _ROOT.fullmatch(word):
+        below = _PATH_BELOW.match(line) if word == "/" else _NAME.match(line)
+        return below is not None
     if word[-1:] == "_" or line[:1] == "_":
         return word[-1:].isalnum() or line[:1].isalnum()  # the name of a command
     return _HALF_A_HOST.fullmatch(word) is not None and _HOST_GOES_ON.match(line) is not None

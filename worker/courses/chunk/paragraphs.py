@@ -24,7 +24,7 @@ from worker.text.characters import CONTROL
 _PLAIN = re.compile("[ -~\u00a0-\u00ac\u00ae-\u00b6\u00b8-\u017f‘’“”…–—•≤≥→]*")
 _CLOSED = re.compile(r"\s*([–—-])\s(?=[a-zà-ÿ])[^.;:]*?\s?\1[\s,]")
 # `Sr–⏎Pb`: a dash that no space parts from its word ties it to the next one.
-_TIED = re.compile(r"(?<=\w[–—])\n(?=\w)")
+_TIED = re.compile(r"(?<=\w[–—])\n(?=\w)|\n˓→\s?")
 _DASH = re.compile(r"\s*[–—-]\s")
 # After the sign that ends a sentence; a number or a single letter before the full stop ends none ("p. 3", "M. Petit").
 _SENTENCE_END = re.compile(r"(?<=[^\W\d_]{2}[.!?…])\s+(?=[«\"(]?\s?[A-ZÀ-ÖØ-Þ0-9])|(?<=[)»%!?…\d][.!?…])\s+|\n+")
@@ -38,6 +38,8 @@ _LIGATURES = {
     ord(sign): letters for sign, letters in zip("ﬀﬁﬂﬃﬄﬅﬆ", ("ff", "fi", "fl", "ffi", "ffl", "st", "st"), strict=True)
 }
 _CONTROL = re.compile(f"[\n{CONTROL}](?<![\ufffe\x02])")  # but two by which a PDF marks a word that is cut
+# Some fonts show their minus by the code of the soft hyphen, which stands between letters or at a line's end.
+_MINUS = re.compile(r"(?<![^\W\d_])\u00ad(?!$)|\u00ad(?=[^\w\s]|\s\S|\d)")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
 
 
@@ -75,7 +77,7 @@ def _clean(lines: Sequence[Line]) -> Iterator[Line]:
             continue
         text = unicodedata.normalize("NFC", _BREAK.sub("\n", line.text).translate(_LIGATURES))
         for number, part in enumerate(text.split("\n")):
-            kept = LEADERS.sub(" …", _CONTROL.sub("", part))
+            kept = LEADERS.sub(" …", _MINUS.sub("-", _CONTROL.sub("", part)))
             cut = kept.rstrip()[-1:]
             kept = _INVISIBLE.sub("", kept)
             kept = kept.strip() + (cut if cut == "\u00ad" else "")

@@ -34,6 +34,8 @@ _PAGE_NUMBER = re.compile(
 # What browsers print below a page, and above it.
 _BROWSER_FOOT = re.compile(r"(?:https?|file)://\S+\s+\d{1,4}/\d{1,4}")
 _BROWSER_HEAD = re.compile(r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4},?\s+\d{1,2}[:h]\d{2}\b")
+# What Sphinx prints where a program goes over the end of a page.
+_TURNS = re.compile(r"\((?:suite sur la page suivante|suite de la page précédente)\)")
 _WAY = re.compile(r"\s[\\/>›»|]\s")
 _NUMBER = re.compile(r"\d{1,6}")
 _ROMAN = re.compile(r"[ivxl]{1,7}")  # of the pages before the first chapter
@@ -135,6 +137,8 @@ class _RunningLines:
             told = number["page"] or number["of"] or int(number["number"]) - index in {1, *self._ahead}
             return bool(told) or any(len(self._places[key]) > 1 for key in keys[1:]) or self._counts_on(number, index)
         if _ROMAN.fullmatch(text) and line.foot and (index, text) in self._apart:
+            return True
+        if _TURNS.fullmatch(text):
             return True
         if self._names_its_section(line, index) or self._is_in_band(line) or self._is_browsers(text, index):
             return True

@@ -25,6 +25,7 @@ RAGGED = 0.5  # of a line's height: how far beyond the longest of many lines the
 MANY_LINES = 10  # of one column
 ENDS = (".", "!", "?", ":", ";", "…", "»")
 HYPHENS = ("-", "\ufffe", "\xad")
+WRAPPED = "˓→"  # what Sphinx puts before the rest of a line that it broke
 LEAD_ON = (",", "(", "’", "'", *HYPHENS, "–", "=", "+", "/")
 
 # What begins a line that is one of its own: a capital, or the number of an item before it.
@@ -57,7 +58,9 @@ class Flow:
         """Whether a line goes on from the one before it; None where its place does not tell."""
         if not number:
             return None
-        if self._is_ended(number) or self._leaves_item(number):
+        if self._rows[number].cells[0].startswith(WRAPPED):
+            return True
+        if self._is_ended(number) or self._leaves_item(number) or self._is_of_program(number):
             return False
         if not self._may_tell(self._rows[number - 1], self._rows[number]):
             return None
@@ -117,6 +120,13 @@ class Flow:
         )
         enough = 1 if text[:1].islower() else ENOUGH_ALIGNED
         return is_far and self.has_room(number, FAR) and not self._ends_with_others(number - 1, enough)
+
+    def _is_of_program(self, number: int) -> bool:
+        """Whether a line and the one before it are set as programs are, whose lines are all their own; an address that
+        is set so may go on."""
+        before, row = self._rows[number - 1], self._rows[number]
+        is_program = before.is_typed and row.is_typed and _is_below(before, row)
+        return is_program and "://" not in before.cells[-1].rsplit(" ", 1)[-1]
 
     def _leaves_item(self, number: int) -> bool:
         """Whether a line begins to the left of the mark of the item above it: it is none of its lines."""

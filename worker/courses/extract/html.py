@@ -59,6 +59,11 @@ BLOCKS = HEADINGS | frozenset(
         ),
     )
 )
+TITLES = HEADINGS | {"legend"}
+LONGEST_TITLE = 120  # characters
+# What pages without headings set their titles in: bold, and besides underlined or larger.
+_BOLD = frozenset(("b", "strong"))
+_NO_TITLE = re.compile(r".*[.,;]|[\W\d_]*")
 MIN_CELLS = 2
 MAX_ROW = 900  # characters; a row that is longer lays out a page
 _HIDDEN = re.compile(r"(?<![\w-])(?:display\s*+:\s*+none|visibility\s*+:\s*+hidden)", re.IGNORECASE)
@@ -138,6 +143,14 @@ def _lines(
     yield from reader.flush()
 
 
+def _stands_out(element: html.HtmlElement) -> bool:
+    """Whether an element underlines its words, or sets them larger."""
+    if element.tag == "font":
+        size = element.get("size") or ""
+        return size.startswith("+") or size in {"4", "5", "6", "7"}
+    return element.tag in ("u", "big")
+
+
 def _first_words(element: html.HtmlElement) -> str:
     """The words before what an element holds; of a formula, all of it."""
     inside = element.text or ""
@@ -174,6 +187,8 @@ class _Reader:
         self._unseen = 0  # elements around this place that no reader sees
         self._typed = 0  # elements around this place whose lines are kept as they were typed
         self._linked = 0
+        self._bold = self._standing_out = 0  # elements around this place
+        self._is_plain = False  # whether some of the words are not both
         self._items = 0  # of lists
         self._row: html.HtmlElement | None = None
 
@@ -181,6 +196,7 @@ class _Reader:
         """The next words."""
         if text:
             self._words.append(text)
+            self._is_plain = self._is_plain or (not (self._bold and self._standing_out) and not text.isspace())
             self._outside.append(LINK if self._linked else text)
 
     def open(self, element: html.HtmlElement) -> Iterator[LinkedLine]:
@@ -191,7 +207,7 @@ class _Reader:
             self._row = element
         yield from self._break(element)
         self._count(element, 1)
-        self._is_heading = self._is_heading or element.tag in HEADINGS
+        self._is_heading = self._is_heading or element.tag in TITLES
         if not self._unseen:
             self.add(_first_words(element))
         self._unseen += element.tag == "math"
@@ -204,7 +220,7 @@ class _Reader:
             yield from self.flush()
             self._row = None
         self._count(element, -1)
-        self._is_heading = self._is_heading and element.tag not in HEADINGS
+        self._is_heading = self._is_heading and element.tag not in TITLES
         self.add("" if self._unseen else element.tail or "")
         if element.tag in ("td", "th"):
             self.add(" | " if self._row is not None and not _is_opening_picture(element) else " ")
@@ -214,6 +230,10 @@ class _Reader:
             self._typed += step
         elif element.tag == "li":
             self._items += step
+        elif element.tag in _BOLD:
+            self._bold += step
+        elif _stands_out(element):
+            self._standing_out += step
         elif element.tag == "a" and element.get("href") is not None:
             self._linked += step
 
@@ -238,11 +258,18 @@ class _Reader:
         self._words.clear()
         self._outside.clear()
         is_row = self._row is not None
+        is_title = self._is_heading or (not self._is_plain and not self._items and self._is_titled(whole))
+        self._is_plain = False
         for part in whole.split("\n") if self._typed and not is_row else (whole,):
             text = restore_symbols(" ".join(part.split()))
             if is_row:
                 text = text.removesuffix("|").rstrip()
             if text.strip("| "):
                 names = self._row is not None and not any(child.tag == "td" for child in self._row)
-                line = Line(text, is_heading=self._is_heading and not is_row, is_row=is_row, is_head=names)
+                line = Line(text, is_heading=is_title and not is_row, is_row=is_row, is_head=names)
                 yield LinkedLine(line, "" if self._typed else outside, self._items > 0)
+
+    def _is_titled(self, whole: str) -> bool:
+        """Whether words that stand out from end to end are a title, and no sentence."""
+        text = whole.strip()
+        return len(text) <= LONGEST_TITLE and not self._typed and _NO_TITLE.fullmatch(text) is None

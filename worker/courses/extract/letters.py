@@ -14,6 +14,10 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 
 _BOLD = re.compile(r"bold|black|heavy|demi(?!l)|cmbx|cmssbx|ecbx|sfbx|-bd", re.IGNORECASE)
+_TYPEWRITER = re.compile(
+    rb"mono(?!type)|typewriter|courier|consola|menlo|monaco|cousine|andale|fixed|(?:^|\+)(?:cm|ec|sf|la|tc|tx|t1x|lm)[a-z]{0,2}tt",
+    re.IGNORECASE,
+)
 _SCORE = re.compile(rb"emmentaler|feta\d|parmesan|bravura|maestro|sonata", re.IGNORECASE)  # music
 
 Box = tuple[float, float, float, float]  # left, right, bottom, top in points, counted upwards
@@ -86,6 +90,12 @@ def font_reader(text: pypdfium2.PdfTextPage) -> Fonts:
 @lru_cache(maxsize=256)
 def is_of_scores(font: bytes) -> bool:
     return _SCORE.search(font) is not None
+
+
+@lru_cache(maxsize=256)
+def is_of_typewriters(font: bytes) -> bool:
+    """Whether all letters of a font are of one width, by its name: programs are set in such."""
+    return _TYPEWRITER.search(font) is not None
 
 
 def weight_reader(text: pypdfium2.PdfTextPage, bold_weight: float) -> Callable[[int, bytes], bool]:

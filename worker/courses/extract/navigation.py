@@ -38,6 +38,13 @@ _RELATED = frozenset(("prev", "previous", "next", "up", "contents", "index", "st
 MIN_LINKS = 4  # of a list that is nothing else
 MAX_PANEL = 200  # characters around a page that are no text of it
 MIN_ICONS, MAX_BESIDE = 2, 100  # links that are pictures, and characters beside what leads to the pages around
+# What leads back: up to the top of the page, or to the page that lists all.
+_BACK = re.compile(
+    r"(?:(?:retour|revenir|remonter)\s+(?:à|au|aux|en|vers)\s+(?:la\s+|le\s+|l['\u2019]\s?)?)?"
+    r"(?:haut(?:\s+de\s+(?:la\s+)?page)?|sommaire|accueil|index|menu|début|plan|table\s+des\s+matières|"
+    r"page\s+(?:d['\u2019]\s?accueil|principale|précédente)|top)",
+    re.IGNORECASE,
+)
 _PICTURE = re.compile(r"\.(?:png|jpe?g|gif|svg|webp|tiff?|bmp|pdf)$", re.IGNORECASE)
 
 
@@ -107,7 +114,7 @@ def _close(element: html.HtmlElement, own: _Told) -> None:
 
 def _is_around(element: html.HtmlElement, own: _Told) -> bool:
     if element.tag == "a":
-        return _is_anchor(element) or bool(_INLINE_PARTS & _parts(element))
+        return _is_anchor(element) or _leads_back(element) or bool(_INLINE_PARTS & _parts(element))
     if element.tag not in _CONTAINERS or own.titles:
         return False
     if _is_called_so(element, own):
@@ -180,6 +187,14 @@ def _is_anchor(link: html.HtmlElement) -> bool:
     """A sign that leads to a place of the page itself: `¶` after a heading, `↩` after a note."""
     text = link.text_content()
     return (link.get("href") or "").startswith("#") and bool(text.strip()) and not any(map(str.isalnum, text))
+
+
+def _leads_back(link: html.HtmlElement) -> bool:
+    """`Haut de la page`, where it leads to a place of the page itself; `Retour à l'accueil`, wherever it leads."""
+    text = " ".join(link.text_content().split()).strip("↑⇑▲^<«←[]() ")
+    if _BACK.fullmatch(text) is None:
+        return False
+    return (link.get("href") or "").startswith("#") or text.casefold().startswith(("retour", "revenir", "remonter"))
 
 
 def _is_icon(link: html.HtmlElement) -> bool:

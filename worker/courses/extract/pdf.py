@@ -22,6 +22,7 @@ from worker.courses.extract.letters import (
     char_indices,
     font_reader,
     is_of_scores,
+    is_of_typewriters,
     size_reader,
     turn_box,
     weight_reader,
@@ -32,6 +33,7 @@ from worker.courses.extract.marks import find_marks
 from worker.courses.extract.rows import Span
 from worker.courses.extract.ruled import cell_around, gather_cells, goes_through
 from worker.courses.extract.spans import split_spans
+from worker.courses.extract.stray import return_marks
 from worker.courses.extract.tex_signs import name_tex_signs
 from worker.errors import UsageError
 
@@ -64,13 +66,13 @@ def read_pdf(data: bytes) -> ExtractedDocument:
             raise UsageError(f"it has {len(document):,} pages, and {MAX_PAGES:,} are read: cut it into parts")
         if pdfium.FPDF_GetFormType(document.raw) == pdfium.FORMTYPE_XFA_FULL:
             raise UsageError(FORM)  # its pages say "Please wait..." alone
-        bold_weight = max(_BOLD_WEIGHT, BOLDER * _usual_weight(document))
+        usual = _usual_letters(document)
         read = []
         for index in range(len(document)):
             if index and index % OPEN_PAGES == 0:
                 document.close()
                 document = pypdfium2.PdfDocument(data)
-            read.append(_read_page(document, index, bold_weight))
+            read.append(_read_page(document, index, usual))
     finally:
         document.close()
     pages = _relative(name_ligatures([page for page, _ in read]))
@@ -79,24 +81,35 @@ def read_pdf(data: bytes) -> ExtractedDocument:
     return ExtractedDocument(tuple(_without_overlays(pages, [wide for _, wide in read])), is_typeset=True)
 
 
-def _usual_weight(document: pypdfium2.PdfDocument) -> int:
-    """The weight of most letters, of some from pages all over the document. Old fonts of TeX call themselves bold."""
+class _UsualLetters(NamedTuple):
+    """What most letters of a document are: above which weight others are bold, and whether they are a typewriter's."""
+
+    bold_weight: float
+    is_typed: bool
+
+
+def _usual_letters(document: pypdfium2.PdfDocument) -> _UsualLetters:
+    """Of some letters from pages all over the document. Old fonts of TeX call themselves bold."""
     weights: Counter[int] = Counter()
+    typed: Counter[bool] = Counter()
     for index in range(0, len(document), max(1, len(document) // SAMPLED)):
         text = document[index].get_textpage()
         count = text.count_chars()
-        at = range(0, count, max(1, count // SAMPLED))
-        weights.update(pdfium.FPDFText_GetFontWeight(text.raw, place) for place in at)
+        font_of = font_reader(text)
+        for at in range(0, count, max(1, count // SAMPLED)):
+            weights[pdfium.FPDFText_GetFontWeight(text.raw, at)] += 1
+            typed[is_of_typewriters(font_of(at))] += 1
         text.close()
-    return max(weights, key=lambda weight: weights[weight], default=0)
+    weight = max(weights, key=lambda weight: weights[weight], default=0)
+    return _UsualLetters(max(_BOLD_WEIGHT, BOLDER * weight), typed[True] > typed[False])
 
 
-def _read_page(document: pypdfium2.PdfDocument, index: int, bold_weight: float) -> tuple[Page, bool]:
+def _read_page(document: pypdfium2.PdfDocument, index: int, usual: _UsualLetters) -> tuple[Page, bool]:
     """A page, and whether it is wider than high, as slides are."""
     page = document[index]
     text = page.get_textpage()
     try:
-        lines = tuple(_read_lines(page, text, bold_weight))
+        lines = tuple(_read_lines(page, text, usual))
         width, height = page.get_size()
     finally:
         text.close()
@@ -125,13 +138,14 @@ class _PrintedLine(NamedTuple):
 class _PrintedText:
     """A page's lines as PDFium tells them, cut at wide gaps; what is printed twice at one place (a shadow) once."""
 
-    def __init__(self, text: pypdfium2.PdfTextPage, bold_weight: float) -> None:
+    def __init__(self, text: pypdfium2.PdfTextPage, usual: _UsualLetters) -> None:
         whole = text.get_text_range()
         self._text = text
         self._index_of = index_of = char_indices(text, whole)
         self._font_of, self._size_of = font_of, _ = font_reader(text), size_reader(text)
         self._whole = name_tex_signs(keep_ligatures(whole), lambda at: font_of(index_of(at)))
-        self._is_bold = weight_reader(text, bold_weight)
+        self._is_bold = weight_reader(text, usual.bold_weight)
+        self._is_typed = usual.is_typed
 
     def lines(self, rotation: int) -> Iterator[_PrintedLine]:
         """Each line, where it stands on the page as `rotation` shows it."""
@@ -146,10 +160,11 @@ class _PrintedText:
             if is_of_scores(font) and is_of_scores(font_of(last)):
                 continue  # notes and clefs, whose letters say nothing
             bold = is_bold(first, font) and is_bold(last, font_of(last))
+            typed = not self._is_typed and is_of_typewriters(font) and is_of_typewriters(font_of(last))
             # The one in between: a first letter may be set large, and marks of notes small.
             size, turn = sorted((size_of(first), size_of((first + last) // 2), size_of(last)))[1]
             for span in split_spans(self._whole, start, end, box_of):
-                span = span._replace(is_bold=bold, size=size)  # noqa: PLW2901 (as the line is set)
+                span = span._replace(is_bold=bold, size=size, is_typed=typed)  # noqa: PLW2901 (as the line is set)
                 place = (span.text, round(span.left / 3), round(span.bottom / 3))
                 if place not in seen or len(span.text) == 1:
                     seen.add(place)
@@ -170,9 +185,9 @@ class _PrintedText:
             yield line.spans, spans
 
 
-def _read_lines(page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage, bold_weight: float) -> Iterator[Line]:
+def _read_lines(page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage, usual: _UsualLetters) -> Iterator[Line]:
     """The lines of a page in reading order; where most of it is printed sideways, that is read by itself."""
-    printed = _PrintedText(text, bold_weight)
+    printed = _PrintedText(text, usual)
     rotation: int = page.get_rotation()
     lines = list(printed.lines(rotation))
     turned, count = Counter(line.turn for line in lines).most_common(1)[0] if lines else (rotation, 0)
@@ -180,7 +195,7 @@ def _read_lines(page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage, bold_weigh
         cells = _with_cells(page, printed, rotation, lines)
         beside = [line.spans for line in lines if turned == rotation and line.turn not in {rotation, -1}]
         apart = {id(spans) for spans in beside}
-        upright = [spans for spans in cells if id(spans) not in apart] if apart else cells
+        upright = return_marks([spans for spans in cells if id(spans) not in apart])
         left = {id(spans) for spans in cells}  # what is no cell of a table
         width, height = page.get_size()
         slide = width if width > height else 0.0

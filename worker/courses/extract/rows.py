@@ -22,6 +22,7 @@ class Span(NamedTuple):
     is_bold: bool = False
     size: float = 0.0  # of its letters in points; 0 where only its box is known
     cells: tuple[Span, ...] = ()  # of a whole row of a ruled table
+    is_typed: bool = False  # in letters of one width, in a document whose text is not
 
     @property
     def height(self) -> float:
@@ -42,6 +43,7 @@ class Row(NamedTuple):
     is_bold: bool
     size: float
     is_table: bool = False
+    is_typed: bool = False
 
 
 def join_printed(printed: Sequence[Sequence[Span]]) -> list[list[Span]]:
@@ -104,6 +106,7 @@ def make_row(spans: Sequence[Span]) -> Row:
         widest.height,
         all(span.is_bold for span in spans),
         widest.size or widest.height,
+        is_typed=all(span.is_typed for span in spans),
     )
 
 

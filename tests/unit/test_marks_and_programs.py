@@ -1,0 +1,244 @@
+"""What a PDF tells beside its words: list marks written last, raised figures, letters of one width, odd minus signs."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.pdfs import TYPED, Placed, make_placed_pdf
+from worker.courses.chunk import chunk_document
+from worker.courses.document import ExtractedDocument, Line, Page
+from worker.courses.extract import extract_document
+from worker.courses.extract.rows import Span
+from worker.courses.extract.stray import return_marks
+
+PROSE = (
+    "La fièvre dépasse souvent 38,5 °C chez le nourrisson de moins de trois mois, et impose deux",
+    "hémocultures avant toute antibiothérapie, quelle que soit la saison et quel que soit le lieu.",
+)
+
+
+def text(page: Sequence[Placed]) -> str:
+    document = extract_document(Path("a.pdf"), make_placed_pdf([page]))
+    return "\n".join(chunk.text for chunk in chunk_document(document))
+
+
+def column(left: float, top: float, lines: Sequence[str], font: bool | str = False) -> list[Placed]:
+    return [(left, top - 13 * number, 10, line, font) for number, line in enumerate(lines)]
+
+
+def passage(*lines: str) -> str:
+    document = ExtractedDocument((Page(1, tuple(map(Line, lines))),), is_typeset=True)
+    return "\n".join(chunk.text for chunk in chunk_document(document))
+
+
+# --- marks that stand after the text in the file ----------------------------------------------------------------------
+
+ITEMS = ("Fièvre depuis trois jours", "toux sèche ;", "Gêne respiratoire qui augmente la nuit et", "au moindre effort")
+
+
+@pytest.mark.parametrize(
+    ("marks", "told"),
+    [
+        (("•", "•", "•"), ("• ", "• ", "• ")),
+        (("1.", "2.", "3."), ("1. ", "2. ", "3. ")),
+        (("a)", "b)", "c)"), ("a) ", "b) ", "c) ")),
+    ],
+)
+def test_marks_that_a_page_tells_last_stand_before_their_items(marks: Sequence[str], told: Sequence[str]) -> None:
+    page = [*column(40, 780, PROSE), *column(60, 740, ITEMS)]
+    page += [(60 - 14, 740 - 13 * number, 10, mark) for number, mark in zip((0, 1, 2), marks, strict=True)]
+
+    assert text(page).split("\n")[-3:] == [
+        f"{told[0]}Fièvre depuis trois jours",
+        f"{told[1]}toux sèche ;",
+        f"{told[2]}Gêne respiratoire qui augmente la nuit et au moindre effort",
+    ]
+
+
+def test_a_mark_that_stands_beside_nothing_stays_where_it_is() -> None:
+    assert text([*column(40, 780, PROSE), (40, 700, 10, "•")]).endswith("•")
+
+
+places = st.tuples(st.integers(1, 30), st.integers(20, 60))
+
+
+@given(st.lists(st.tuples(places, st.sampled_from(["•", "1.", "b)", "toux", "fièvre aiguë", "•"])), max_size=25))
+def test_no_stretch_is_lost_or_told_twice_when_marks_are_returned(
+    placed: list[tuple[tuple[int, int], str]],
+) -> None:
+    printed = [
+        [Span(words, float(left), left + 5.0 * len(words), 12.0 * row, 12.0 * row + 10)]
+        for (row, left), words in placed
+    ]
+
+    returned = return_marks(printed)
+
+    assert Counter(span.text for line in returned for span in line) == Counter(words for _, words in placed)
+    assert all(line == sorted(line, key=lambda span: span.left) for line in returned)
+
+
+# --- raised figures ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("parts", "told"),
+    [
+        ((("un nodule de 3 cm", 0), ("3", 1), (" mesuré", 0)), "un nodule de 3 cm³ mesuré"),
+        ((("jusqu'à 2", 0), ("31", 1), (" essais", 0)), "jusqu'à 2³¹ essais"),
+        ((("le programme", 0), ("1", 1), (" national", 0)), "le programme¹ national"),
+        ((("soit (a + b)", 0), ("2", 1), (" au total", 0)), "soit (a + b)² au total"),
+        ((("5 mmol.L", 0), ("-1", 1), (" au réveil", 0)), "5 mmol.L⁻¹ au réveil"),
+        ((("de l'eau H", 0), ("2", -1), ("O pure", 0)), "de l'eau H2O pure"),
+        ((("la sonde PT100 chauffe", 0),), "la sonde PT100 chauffe"),
+        ((("en 1998, 257 cas", 0),), "en 1998, 257 cas"),
+    ],
+)
+def test_a_figure_above_the_line_stays_there(parts: Sequence[tuple[str, int]], told: str) -> None:
+    left, page = 40.0, list(column(40, 780, PROSE))
+    for words, lift in parts:
+        size = 7 if lift else 10
+        page.append((left, 740 + 4 * lift, size, words))
+        left += sum(_width(c) for c in words) * size / 1000
+
+    assert told in text(page)
+
+
+def _width(character: str) -> int:
+    """Of Helvetica, in thousandths of its size, for the letters used here."""
+    widths = {" ": 278, "'": 191, "(": 333, ")": 333, "+": 584, ".": 278, ",": 278, "-": 333}
+    narrow = {
+        "i": 222,
+        "j": 222,
+        "l": 222,
+        "t": 278,
+        "f": 278,
+        "r": 333,
+        "m": 833,
+        "M": 833,
+        "c": 500,
+        "s": 500,
+        "v": 500,
+    }
+    narrow |= {"x": 500, "é": 556, "H": 722, "O": 778, "P": 667, "T": 611, "L": 556}
+    return widths.get(character) or narrow.get(character, 556)
+
+
+# --- programs ---------------------------------------------------------------------------------------------------------
+
+PROGRAM = ("pour i de 1 jusque n faire", "si reste(n,i)=0 alors", "L:=append(L,i);", "fsi", "fpour")
+
+
+def test_the_lines_of_a_program_are_lines() -> None:
+    page = [*column(40, 780, PROSE), *column(40, 740, PROGRAM, TYPED)]
+
+    assert text(page).split("\n")[-5:] == list(PROGRAM)
+
+
+def test_in_a_document_that_was_typed_the_lines_of_a_paragraph_are_one() -> None:
+    lines = (
+        "Le nourrisson fébrile est vu dans",
+        "les deux heures qui suivent, par un",
+        "senior des urgences pédiatriques.",
+    )
+
+    assert text(column(40, 780, lines, TYPED)) == " ".join(lines)
+
+
+def test_an_address_that_is_set_as_programs_are_goes_on() -> None:
+    address = ("https://www.has-sante.fr/upload/docs/application/pdf/2024-03/recommandations/nourrisson/", "guide.pdf")
+    page = [*column(40, 780, PROSE), *column(40, 740, address, TYPED)]
+
+    assert "".join(address) in text(page)
+
+
+def test_a_line_that_was_broken_with_an_arrow_is_one() -> None:
+    # the sign itself is not in the fonts of these tests
+    assert passage("Voici tout : Espagnol,", "˓→Suédois, Norvégien") == "Voici tout : Espagnol,Suédois, Norvégien"
+
+
+# --- minus, paths -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("La valeur est \u00ad0,2 par défaut.", "La valeur est -0,2 par défaut."),
+        ("Les signes +, \u00ad, * et / sont lus.", "Les signes +, -, * et / sont lus."),
+        ("On calcule {\u00ad124}{7} ensuite.", "On calcule {-124}{7} ensuite."),
+        ("Une hyper\u00adtension ancienne.", "Une hypertension ancienne."),
+    ],
+)
+def test_a_soft_hyphen_that_stands_in_no_word_is_a_minus(line: str, told: str) -> None:
+    assert passage(line) == told
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (("Il est lu dans /etc/", "pam.d/login au début."), "/etc/pam.d/login"),
+        (("Voir le document /", "usr/share/doc/exim pour cela."), "/usr/share/doc/exim"),
+        (("Dans ~/Library/", "Preferences/org.plist tout est dit."), "~/Library/Preferences/org.plist"),
+        (("On divise 1024 /", "durée_en_secondes ensuite."), "1024 / durée_en_secondes"),
+        (("On le met dans /etc/", "pour toujours, ensuite."), "/etc/ pour toujours"),
+    ],
+)
+def test_a_path_goes_on_in_the_next_line_if_that_is_sure(lines: Sequence[str], told: str) -> None:
+    assert told in passage(*lines)
+
+
+# --- web pages without headings ---------------------------------------------------------------------------------------
+
+
+def web(body: str) -> list[str]:
+    document = extract_document(Path("a.html"), f"<html><body>{body}</body></html>".encode())
+    return [("# " if line.is_heading else "") + line.text for page in document.pages for line in page.lines]
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "<p><b><u>Les signes</u></b></p>",
+        "<p><u><b><big>Les signes</big></b></u></p>",
+        '<p><font size="+2"><strong>Les signes</strong></font></p>',
+        "<fieldset><legend>Les signes</legend></fieldset>",
+    ],
+)
+def test_words_that_stand_out_from_end_to_end_are_a_title(title: str) -> None:
+    assert web(f"{title}<p>La fièvre dure.</p>") == ["# Les signes", "La fièvre dure."]
+
+
+@pytest.mark.parametrize(
+    "paragraph",
+    [
+        "<p><b>Les signes</b></p>",  # bold alone: a label
+        "<p><b><u>Les</u></b> signes</p>",
+        "<p><b><u>La fièvre dure toujours.</u></b></p>",
+        "<ul><li><b><u>Les signes</u></b></li></ul>",
+        f"<p><b><u>{'Les signes ' * 20}</u></b></p>",
+    ],
+)
+def test_what_stands_out_less_is_none(paragraph: str) -> None:
+    assert not any(line.startswith("#") for line in web(f"{paragraph}<p>La fièvre dure.</p>"))
+
+
+@pytest.mark.parametrize(
+    ("link", "is_left_out"),
+    [
+        ('<a href="#top">Haut de la page</a>', True),
+        ('<a href="#">↑ Retour au sommaire</a>', True),
+        ('<a href="index.html">Retour à la page d\'accueil</a>', True),
+        ('<a href="retour.html">Retour veineux</a>', False),
+        ('<a href="menu.html">Menu</a>', False),  # a page of its own, by its name
+    ],
+)
+def test_what_leads_back_is_no_text_of_a_page(link: str, is_left_out: bool) -> None:
+    words = re.sub("<[^>]+>", "", link)
+
+    assert (words in " ".join(web(f"<p>La fièvre dure.</p><p>{link}</p><p>La toux aussi.</p>"))) is not is_left_out
