@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lxml import etree
 
 from tests.support.pdfs import TYPED, Placed, make_placed_pdf
 from worker.courses.chunk import chunk_document
 from worker.courses.document import ExtractedDocument, Line, Page
 from worker.courses.extract import extract_document
+from worker.courses.extract.office_math import OFFICE, read_office_math
 from worker.courses.extract.rows import Span
 from worker.courses.extract.stray import return_marks
 
+PARTS = (
+    ("f", "num", "den"),
+    ("sSup", "e", "sup"),
+    ("sSub", "e", "sub"),
+    ("d", "e", "e"),
+    ("mr", "e", "e"),
+    ("x", "e", "e"),
+)
 PROSE = (
     "La fièvre dépasse souvent 38,5 °C chez le nourrisson de moins de trois mois, et impose deux",
     "hémocultures avant toute antibiothérapie, quelle que soit la saison et quel que soit le lieu.",
@@ -242,3 +254,84 @@ def test_what_leads_back_is_no_text_of_a_page(link: str, is_left_out: bool) -> N
     words = re.sub("<[^>]+>", "", link)
 
     assert (words in " ".join(web(f"<p>La fièvre dure.</p><p>{link}</p><p>La toux aussi.</p>"))) is not is_left_out
+
+
+# --- formulas of Word -------------------------------------------------------------------------------------------------
+
+
+def run(words: str) -> str:
+    return f"<m:r><m:rPr/><m:t>{words}</m:t></m:r>"
+
+
+@pytest.mark.parametrize(
+    ("formula", "told"),
+    [
+        (f"<m:sSup><m:e>{run('P')}</m:e><m:sup>{run('-1')}</m:sup></m:sSup>{run('AP=D')}", "P⁻¹AP=D"),
+        (f"<m:sSup><m:e>{run('x')}</m:e><m:sup>{run('n+1')}</m:sup></m:sSup>", "x^(n+1)"),
+        (f"<m:f><m:num>{run('1')}</m:num><m:den>{run('j+k+1')}</m:den></m:f>", "1/(j+k+1)"),
+        (f"<m:sSub><m:e>{run('CO')}</m:e><m:sub>{run('2')}</m:sub></m:sSub>", "CO2"),
+        (f"<m:sSub><m:e>{run('x')}</m:e><m:sub>{run('i,j')}</m:sub></m:sSub>", "x_(i,j)"),
+        (f"<m:rad><m:deg/><m:e>{run('a+b')}</m:e></m:rad>", "√(a+b)"),
+        (f"<m:d><m:e>{run('a')}</m:e><m:e>{run('b')}</m:e></m:d>", "(a|b)"),
+        (f'<m:d><m:dPr><m:begChr m:val="["/><m:endChr m:val="]"/></m:dPr><m:e>{run("0,1")}</m:e></m:d>', "[0,1]"),
+        (
+            f'<m:nary><m:naryPr><m:chr m:val="∑"/></m:naryPr><m:sub>{run("1")}</m:sub><m:e>{run("x")}</m:e></m:nary>',
+            "∑_(1) x",
+        ),
+        (f"<w:ins><m:r><m:t>a=b</m:t></m:r></w:ins><w:del>{run('c')}</w:del><!-- c -->", "a=b"),
+        (f"<m:acc><m:e>{run('u')}</m:e></m:acc>", "u"),
+    ],
+)
+def test_a_formula_of_word_says_what_it_shows(formula: str, told: str) -> None:
+    source = f'<m:oMath xmlns:m="{OFFICE}" xmlns:w="urn:w">{formula}</m:oMath>'
+
+    assert read_office_math(etree.fromstring(source)) == told
+
+
+@given(st.recursive(st.sampled_from("abcxyz123"), lambda inner: st.tuples(st.sampled_from(PARTS), inner, inner)))
+def test_no_sign_of_a_formula_is_lost(tree: Any) -> None:
+    def build(node: Any) -> tuple[str, str]:
+        if isinstance(node, str):
+            return run(node), node
+        (name, one, two), first, second = node[0], build(node[1]), build(node[2])
+        return (
+            f"<m:{name}><m:{one}>{first[0]}</m:{one}><m:{two}>{second[0]}</m:{two}></m:{name}>",
+            first[1] + second[1],
+        )
+
+    source, signs = build(tree)
+    told = read_office_math(etree.fromstring(f'<m:oMath xmlns:m="{OFFICE}">{source}</m:oMath>'))
+
+    assert Counter(c for c in unicodedata.normalize("NFKC", told) if c.isalnum()) == Counter(signs)
+
+
+# --- what dialects of Markdown write before the text, and beside it ---------------------------------------------------
+
+
+def markdown(source: str) -> list[str]:
+    document = extract_document(Path("a.md"), source.encode())
+    return [line.text for page in document.pages for line in page.lines if line.text]
+
+
+def test_front_matter_between_plus_signs_is_left_out() -> None:
+    assert markdown('+++\ntitle = "Hypothyroïdie"\nsources = ["HAS"]\n+++\n\nLa TSH est haute.') == [
+        "La TSH est haute."
+    ]
+    assert markdown("+++\n\nLa TSH est haute.") == ["+++", "La TSH est haute."]  # it was never closed
+
+
+def test_the_options_of_a_directive_are_left_out_and_its_text_is_not() -> None:
+    source = "```{figure} oreille.png\n---\nname: oreille\nwidth: 70%\n---\n*Schéma de l'oreille.*\n```\n\nElle entend."
+
+    assert markdown(source) == ["Schéma de l'oreille.", "Elle entend."]
+
+
+def test_the_name_of_a_property_goes_on_in_the_next_line() -> None:
+    assert "BarNumber.break-visibility suffit" in passage(
+        "Régler ici la propriété BarNumber", ".break-visibility suffit."
+    )
+
+
+def test_what_leads_back_to_the_top_is_no_text_of_a_print() -> None:
+    assert passage("La fièvre dure.", "", "Haut de la page", "", "La toux aussi.") == "La fièvre dure.\nLa toux aussi."
+    assert "le haut de la page" in passage("Lire d'abord le haut de la page.")

@@ -19,7 +19,8 @@ _EXTENSION = re.compile(r"(?:txt|pdf|html?|docx?|pptx?|xlsx?|csv|xml|tex|sty|cfg
 # Print puts no hyphen of its own into an address: the one at the end of a line is part of it.
 _HYPHENED = re.compile(r"(?:(?:(?:https?)?://|www\.)[^\s@]*\w|[\w.+-]+@[\w.-]*\w)[-\u2010\ufffe\x02]")
 LONGEST_ADDRESS = 200
-_MAY_GO_ON = re.compile(r"\n(?:(?<=[/?=&_%#~.:\ufffe\x02\u2010-]\n)[\w/]|_)")
+_MAY_GO_ON = re.compile(r"\n(?:(?<=[/?=&_%#~.:\ufffe\x02\u2010-]\n)[\w/]|_|\.[a-z])")
+_MEMBER = re.compile(r"\.[a-z][\w-]")  # no sentence begins so, and the name of a property goes on
 DOTTED = re.compile(r"(?<![\w-])[\w-]++\.[a-z][\w-]++")
 
 
@@ -57,14 +58,25 @@ def _goes_on(word: str, line: str) -> bool:
         return line[:1].isalnum()
     if _ADDRESS.fullmatch(word):
         return _GOES_ON.match(line) is not None
+    if _HALF_A_HOST.fullmatch(word):
+        return _HOST_GOES_ON.match(line) is not None
+    return _is_path(word, line) or _is_name(word, line)
+
+
+def _is_path(word: str, line: str) -> bool:
     if _PATH.fullmatch(word):
         return line[:1].isalnum()
-    if _ROOT.fullmatch(word):
-        below = _PATH_BELOW.match(line) if word == "/" else _NAME.match(line)
-        return below is not None
+    if not _ROOT.fullmatch(word):
+        return False
+    below = _PATH_BELOW.match(line) if word == "/" else _NAME.match(line)
+    return below is not None
+
+
+def _is_name(word: str, line: str) -> bool:
+    """Whether the name of a command or a property goes on."""
     if word[-1:] == "_" or line[:1] == "_":
-        return word[-1:].isalnum() or line[:1].isalnum()  # the name of a command
-    return _HALF_A_HOST.fullmatch(word) is not None and _HOST_GOES_ON.match(line) is not None
+        return word[-1:].isalnum() or line[:1].isalnum()
+    return _MEMBER.match(line) is not None and word[-1:].isalnum()
 
 
 def _last_word(before: str, line: str) -> str:

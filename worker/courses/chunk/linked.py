@@ -16,6 +16,12 @@ REPEATED = 3  # times in a document
 _NOTICE = ("©", "(c)", "copyright")
 AT_END = 3  # lines; a longer list of links names sources
 NEAR = 36  # points: from a row of links to the one that says where they lead
+# What leads back to the top of a printed page, whether it is known to be a link or not.
+_BACK = re.compile(
+    r"[↑⇑▲^\[( ]*(?:retour\s+(?:en\s+|au\s+)haut|haut\s+de\s+(?:la\s+)?page|retour\s+au\s+(?:sommaire|menu)|"
+    r"retour\s+à\s+l(?:a\s+page\s+d.accueil|.accueil))[\])↑ .]*",
+    re.IGNORECASE,
+)
 _READ = re.compile(r"://|www\.|\w/\w|\d$")  # an address is there to be read, and a line of contents
 
 
@@ -24,6 +30,8 @@ def drop_links(pages: Sequence[Page]) -> list[Page]:
 
     It stands next to a heading, again and again, or begins or ends the document. Any other link is text.
     """
+    if any(_leads_back(line) for page in pages for line in page.lines):
+        pages = [Page(page.number, tuple(ln for ln in page.lines if not _leads_back(ln))) for page in pages]
     last = next((line.text for page in reversed(pages) for line in reversed(page.lines) if line.text), "")
     if not (any(line.linked >= ALL for page in pages for line in page.lines) or _is_notice(last)):
         return list(pages)
@@ -39,6 +47,10 @@ def drop_links(pages: Sequence[Page]) -> list[Page]:
         Page(page.number, tuple(line for n, line in enumerate(page.lines) if (p, n) not in left_out))
         for p, page in enumerate(pages)
     ]
+
+
+def _leads_back(line: Line) -> bool:
+    return _BACK.fullmatch(line.text) is not None
 
 
 def _leads(lines: Sequence[Line], number: int) -> bool:

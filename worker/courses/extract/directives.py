@@ -15,6 +15,7 @@ _DIV = re.compile(r"(?:\{[^{}]*\}|[A-Za-z][\w-]*)?(.*)")
 _OPTION = re.compile(r"[ \t]*:([\w-]+):(?:[ \t]+(.*))?$")
 # `!!! note "Titre"`, `??? tip`, `=== "Onglet"`: what is indented below stands in it.
 _BOX = re.compile(r"""[ \t]*(?:!!!|\?\?\?\+?|===[!+]?)(?:[ \t]+[\w-]+){0,4}(?:[ \t]+"(.*)")?[ \t]*$""")
+_OPTIONS = "---"  # before the options of a directive, and behind them
 _INDENT = 4
 PART, LONGEST = 50_000, 100_000  # characters that are parsed at once, and at most
 _ITEM = re.compile(r"[ \t]*(?:[-*+]|\d{1,9}[.)])[ \t]+\S")
@@ -34,6 +35,7 @@ class _Open:
     length: int
     kind: str = "text"  # or `code`, `math`, `picture`, `files`
     has_begun: bool = False  # its options are read
+    in_options: bool = False  # between `---` and `---`
 
 
 def unfold(text: str) -> str:
@@ -78,8 +80,9 @@ def _unfold(lines: Iterable[str]) -> Iterator[str]:
             yield _end(inner, line)
         elif inner and inner.kind == "code":
             yield line
-        elif inner and not inner.has_begun and _OPTION.match(line):
-            pass
+        elif inner and not inner.has_begun and (inner.in_options or _OPTION.match(line) or line.strip() == _OPTIONS):
+            if line.strip() == _OPTIONS:
+                inner.in_options, inner.has_begun = not inner.in_options, inner.in_options
         elif fence and (opened := _opened(fence)):
             around.append(opened)
             yield from _begin(opened, fence, line)

@@ -87,15 +87,15 @@ class _Group:
     def add(self, part: str, *, is_whole: bool = False) -> None:
         wait = self.waits.pop() if self.waits and (is_whole or part.strip()) else ""
         if wait == "^":
-            part = _raised(part)
+            part = raise_part(part)
         elif wait == "_" and part.strip() and not (part.strip().isalnum() and "".join(self.parts[-1:])[-1:].isalnum()):
             part = f"_({part.strip()})"
         elif wait == "√":
-            part = f"√{_enclosed(part)}"
+            part = f"√{enclose(part)}"
         elif wait == "/1":
-            part = f"{_enclosed(part)}/"
+            part = f"{enclose(part)}/"
         elif wait == "/2":
-            part = _enclosed(part)
+            part = enclose(part)
         self.parts.append(part)
 
     def text(self) -> str:
@@ -114,7 +114,8 @@ def _add_plain(group: _Group, plain: str) -> None:
         group.add(plain)
 
 
-def _raised(part: str) -> str:
+def raise_part(part: str) -> str:
+    """An exponent: `⁻⁸`, or `^(n+1)` where figures are not all of it."""
     bare = "".join(part.split())
     raised = raise_digits(bare)
     if raised != bare or bare in ("°", "*", "′", "'", "+", "-") or not bare:
@@ -122,7 +123,8 @@ def _raised(part: str) -> str:
     return f"^{bare}" if len(bare) == 1 else f"^({bare})"
 
 
-def _enclosed(part: str) -> str:
+def enclose(part: str) -> str:
+    """In brackets, if it would not be read as one otherwise."""
     part = part.strip()
     return f"({part})" if _COMPOUND.search(part.lstrip("-−")) else part
 
@@ -153,7 +155,7 @@ def _opening(part: etree._Element) -> str:
         return ""
     text = (part.text or "").strip()
     if _is_second(part, "msup"):
-        text = _raised(text) if len(part) == 0 else f"^{text}"
+        text = raise_part(text) if len(part) == 0 else f"^{text}"
     sign = "√" if part.tag in ("msqrt", "mroot") else ""
     bracket = "(" if _is_compound(part) else ""
     return f"{sign}{bracket}{text}" if part.tag != "mtext" else f" {text} "

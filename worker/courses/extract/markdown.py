@@ -26,6 +26,7 @@ from worker.errors import UsageError
 _FRONT_MATTER = re.compile(
     r"---[ \t]*\n(?:(?:[\w-]+[ \t]*:|[ \t]+\S|#|-[ \t]).*\n|[ \t]*\n)*(?:---|\.\.\.)[ \t]*(?:\n|$)"
 )
+_FRONT_TOML = re.compile(r"\+\+\+[ \t]*\n(?:(?!\+\+\+).*\n){0,500}\+\+\+[ \t]*(?:\n|$)")
 _TABLE_RULE = re.compile(r"[\s:|-]+")
 _CALLOUT = re.compile(r"\[![A-Za-z-]+(?:\|[^\[\]]*)?\][+-]?[ \t]*")
 _TASK = re.compile(r"\[[ xX-]\][ \t]+")
@@ -42,7 +43,7 @@ TOO_DEEP = "its lists and quotations stand 20 deep or more in one another: save 
 def read_markdown(data: bytes) -> ExtractedDocument:
     """One page without a number, as a reader sees it rendered. Front matter, about the file itself, is left out."""
     text = "\n".join(decode(data).splitlines())
-    front = _FRONT_MATTER.match(text)
+    front = _FRONT_MATTER.match(text) or _FRONT_TOML.match(text)
     text = text[front.end() if front else 0 :]
     lines = (line for part in _render(unfold(text)) for line in read_blocks(part) if not _is_table_rule(line.text))
     return ExtractedDocument((Page(None, tuple(lines)),))

@@ -16,6 +16,7 @@ from docx.oxml import parse_xml
 from pptx.enum.shapes import PP_PLACEHOLDER
 
 from worker.courses.document import ExtractedDocument, Line, Page
+from worker.courses.extract.office_math import OFFICE, read_office_math
 from worker.courses.extract.signs import raise_digits, read_symbol, restore_symbols
 
 HEADING_STYLES = ("heading", "titre", "title")
@@ -25,7 +26,7 @@ TITLES = (PP_PLACEHOLDER.TITLE, PP_PLACEHOLDER.CENTER_TITLE)
 
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
-M = "{http://schemas.openxmlformats.org/officeDocument/2006/math}"
+M = f"{{{OFFICE}}}"
 MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 DIAGRAM = "{http://schemas.openxmlformats.org/drawingml/2006/diagram}"
 LINK = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
@@ -129,7 +130,9 @@ def _read_runs(element: Any) -> Iterator[str]:
     """The text of a paragraph or a part of one; text boxes are blocks of their own."""
     for child in element:
         tag = child.tag
-        if tag in (W + "t", M + "t", A + "t"):
+        if tag == M + "oMath":
+            yield read_office_math(child)
+        elif tag in (W + "t", A + "t"):
             yield _raised(child, child.text or "")
         elif tag == W + "sym":
             yield read_symbol(int(child.get(W + "char", "20"), 16), child.get(W + "font", ""))
