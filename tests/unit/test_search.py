@@ -392,10 +392,27 @@ def test_two_rankings_are_fused() -> None:
     assert texts(words, both, neither, meaning)[0] == "Texte p2."
 
 
-def test_a_passage_that_only_vectors_bring_must_share_some_words() -> None:
+def test_a_passage_that_is_nearer_than_others_needs_fewer_words_and_a_far_one_more() -> None:
     least = least_coverage(5.0)
-    assert texts(passage("p1", least * 0.6, similarity=0.8)) == ["Texte p1."]
-    assert texts(passage("p1", least * 0.4, similarity=0.99)) == []
+    assert texts(passage("p1", least * 0.6, similarity=0.8, nearness=2.0)) == ["Texte p1."]
+    assert texts(passage("p1", least * 0.3, similarity=0.99, nearness=9.0)) == []  # some words at least
+    assert texts(passage("p1", least * 1.1, similarity=0.99, nearness=-2.0)) == []
+    assert texts(passage("p1", least * 1.4, similarity=0.1, nearness=-9.0)) == ["Texte p1."]
+
+
+def test_a_cosine_that_nothing_is_compared_with_tells_nothing_of_the_subject() -> None:
+    """What models call near differs: of one all passages are nearer than 0.75, of another none is."""
+    least = least_coverage(5.0)
+    assert texts(passage("p1", least * 0.9, similarity=0.99)) == []
+    assert texts(passage("p1", least, similarity=0.01)) == ["Texte p1."]
+
+
+@given(st.floats(-20, 20), st.floats(-20, 20))
+def test_the_nearer_a_passage_the_fewer_words_it_needs(one: float, other: float) -> None:
+    near, far = max(one, other), min(one, other)
+    coverage = least_coverage(5.0) * 0.9
+    if texts(passage("p1", coverage, similarity=0.5, nearness=far)):
+        assert texts(passage("p1", coverage, similarity=0.5, nearness=near))
 
 
 @pytest.mark.parametrize(

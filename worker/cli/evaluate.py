@@ -16,9 +16,11 @@ from worker.cli.output import EMBEDDED_MODEL_WARNING, say, tell_json
 from worker.errors import UsageError
 
 if TYPE_CHECKING:
+    from worker.courses.embeddings import EmbeddingClient
     from worker.evaluation.figures import Scores
     from worker.evaluation.run import KnownQuestion, Told
     from worker.evaluation.spoil import Spoiling
+    from worker.settings import Settings
 
 
 FileArgument = Annotated[
@@ -124,7 +126,7 @@ def _measure_model(
 
 
 @contextmanager
-def _progress() -> Iterator[Told]:
+def _progress(what: str = "Asking") -> Iterator[Told]:
     if not sys.stderr.isatty():
         yield lambda _done, _total: None
         return
@@ -132,7 +134,7 @@ def _progress() -> Iterator[Told]:
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True)) as bar:
-        task = bar.add_task("Asking", total=None)
+        task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total or None)
 
 
@@ -164,14 +166,48 @@ def _measure_courses(folder: Path, file: Path | None, missed: Path | None, *, as
         say(f"Columns that are not read: {', '.join(others)}.")
     check_missed(missed)
     configure_logging(level=40)
-    with open_site(create=True) as site:
-        recall = evaluate_courses(folder, questions, site.settings.database_url or "", told=remark)
+    with open_site(create=True) as site, _open_embedder(site.settings) as embedder:
+        url = site.settings.database_url or ""
+        recall = evaluate_courses(folder, questions, url, told=remark, embedder=embedder)
     if as_json:
         tell_json({"file": str(file), "courses": str(folder), **describe_recall(recall)})
     else:
         show_recall(recall, file, missed)
     if missed is not None:
         write_missed(recall, missed)
+
+
+class _Counted:
+    """An embedding model, and on a terminal how many texts it has read."""
+
+    def __init__(self, client: EmbeddingClient, told: Told) -> None:
+        self._client, self._told, self._done = client, told, 0
+
+    @property
+    def model(self) -> str:
+        return self._client.model
+
+    def embed(self, texts: Sequence[str], *, timeout_s: float) -> list[list[float]]:
+        vectors = self._client.embed(texts, timeout_s=timeout_s)
+        self._done += len(texts)
+        self._told(self._done, 0)
+        return vectors
+
+
+@contextmanager
+def _open_embedder(settings: Settings) -> Iterator[_Counted | None]:
+    """The model that workers would search with, if one is set."""
+    from worker.courses.embeddings import EmbeddingClient
+
+    if not settings.embedding_model:
+        yield None
+        return
+    client = EmbeddingClient(settings)
+    try:
+        with _progress("Vectors") as told:
+            yield _Counted(client, told)
+    finally:
+        client.close()
 
 
 def _show_decisions(*, as_json: bool) -> None:

@@ -149,7 +149,8 @@ class FoundPassage:
     word that no passage holds, under no spelling, is the rarest there is); `has_known_words`: the query has options,
     and several passages hold each of its own words;
     `scope` 0 = same level and specialty, 1 = same specialty, 2 = no specialty given, 3 = elsewhere;
-    `similarity` the cosine of the vectors, None without.
+    `similarity` the cosine of the vectors, None without; `nearness` by how many standard deviations of what passages at
+    large have it is beyond the greatest that so many passages have by chance, None where too few tell.
     """
 
     chunk_id: str
@@ -167,3 +168,4 @@ class FoundPassage:
     has_known_words: bool
     scope: int
     similarity: float | None = None
+    nearness: float | None = None

@@ -6,9 +6,10 @@ What a word is worth, and what is done with what is found, is not decided here.
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,6 +25,8 @@ CANDIDATES_PER_SCOPE = 24
 # Of the words of a question that no passage holds, so many are looked for under another spelling, its own words first.
 MOST_UNKNOWN = 8
 STATEMENT_TIMEOUT_MS = 2_000
+# So many passages tell how near passages are at large, and so many at least.
+SAMPLED, ENOUGH_SAMPLED = 500, 30
 
 SQL = load_statements(__file__)
 
@@ -34,6 +37,27 @@ class Vectors:
 
     model: str
     queries: Sequence[Sequence[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Background:
+    """The cosines of passages at large to one query: what models call near differs from one to the next."""
+
+    mean: float
+    spread: float
+    passages: int  # of the store
+
+    def place(self, cosine: float) -> float | None:
+        """How far beyond the nearest of so many passages by chance, in standard deviations.
+
+        The greatest of n normal values is near √(2·ln n) (Cramér, Mathematical Methods of Statistics, 1946).
+        """
+        if not self.spread:
+            return None
+        return (cosine - self.mean) / self.spread - math.sqrt(2 * math.log(max(2, self.passages)))
+
+
+_UNTOLD = _Background(0.0, 0.0, 0)
 
 
 def read_corpus(connection: sa.Connection, *, model: str | None = None) -> Corpus:
@@ -66,10 +90,13 @@ def search_passages(
     statement, parameters = search_statement(queries, weighed, near=near)
     rows = connection.execute(statement, parameters).mappings().all()
     similarity = {} if vectors is None else _compare(connection, vectors, rows)
+    background = {} if vectors is None else _read_background(connection, vectors, corpus)
     found: dict[str, list[FoundPassage]] = {query.item_id: [] for query in queries}
     for row in rows:
         number = row["item"]
-        passage = _passage(row, weighed[number], _average(corpus), similarity.get((number, row["id"])))
+        passage = _passage(row, weighed[number], _average(corpus))
+        if (cosine := similarity.get((number, row["id"]))) is not None:
+            passage = replace(passage, similarity=cosine, nearness=background.get(number, _UNTOLD).place(cosine))
         found[queries[number].item_id].append(passage)
     for passages in found.values():
         passages.sort(key=lambda passage: -passage.score)  # (of equals the order stays)
@@ -170,6 +197,17 @@ def _compare(
     return {(row.item, row.id): float(row.similarity) for row in found}
 
 
+def _read_background(connection: sa.Connection, vectors: Vectors, corpus: Corpus) -> dict[int, _Background]:
+    """By number of the query, how near passages at large are to it."""
+    percent = min(100.0, 100.0 * SAMPLED / max(1, corpus.chunks))
+    rows = connection.execute(SQL["background"], {**_numbered(vectors), "percent": percent})
+    return {
+        row.item: _Background(row.mean, row.spread, corpus.chunks)
+        for row in rows
+        if row.passages >= ENOUGH_SAMPLED and row.spread
+    }
+
+
 def _numbered(vectors: Vectors) -> dict[str, Any]:
     texts = [vector_text(vector) for vector in vectors.queries]
     return {"model": vectors.model, "numbers": list(range(len(texts))), "vectors": texts}
@@ -180,7 +218,7 @@ def _average(corpus: Corpus) -> float:
     return max(1.0, corpus.terms / max(1, corpus.chunks))
 
 
-def _passage(row: Mapping[Any, Any], weighed: WeighedQuery, average: float, similarity: float | None) -> FoundPassage:
+def _passage(row: Mapping[Any, Any], weighed: WeighedQuery, average: float) -> FoundPassage:
     times = {own_stem(stored): count for stored, count in row["times"].items()}
     judged = weighed.judge(times, length=row["length"], average=average)
     return FoundPassage(
@@ -198,5 +236,4 @@ def _passage(row: Mapping[Any, Any], weighed: WeighedQuery, average: float, simi
         names_subject=judged.names_subject,
         has_known_words=weighed.has_known_words,
         scope=row["scope"],
-        similarity=similarity,
     )

@@ -106,6 +106,16 @@ CROSS JOIN LATERAL (
     ORDER BY (v."embedding"::vector({dimensions})) <=> q.embedding::vector({dimensions}) LIMIT 20
 ) n;
 
+-- name: background
+-- How near passages at large are to each question: of some blocks of the table, always the same ones.
+SELECT q.item, avg(n.similarity) AS mean, stddev_samp(n.similarity) AS spread, count(*) AS passages
+FROM unnest(CAST(:numbers AS int[]), CAST(:vectors AS text[])) AS q(item, embedding)
+CROSS JOIN LATERAL (
+    SELECT 1 - (v."embedding" <=> q.embedding::vector) AS similarity
+    FROM "CourseVector" v TABLESAMPLE SYSTEM (:percent) REPEATABLE (1) WHERE v."model" = :model
+) n
+GROUP BY q.item;
+
 -- name: similarities
 -- How near the passages that were found are to their questions: the cosine of their vectors, where they have one.
 SELECT n.item, n.id, 1 - (v."embedding" <=> q.embedding::vector) AS similarity

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from worker.courses import document_store, passage_search
 from worker.courses.document import Corpus, CourseLabels, FoundPassage
+from worker.courses.embeddings import SEARCH_TIMEOUT_S
 from worker.courses.files import find_files
-from worker.courses.ingest import IngestedFile, ingest_files
+from worker.courses.ingest import Embedder, IngestedFile, embed_chunks, ingest_files
 from worker.courses.recall import RECALLED, AskedCourses, CourseQuestion, CourseRecall, Recalled, StoredPassage, System
 from worker.courses.search import choose_passages, compose_query
 from worker.courses.search.bm25 import PlainBm25
@@ -159,11 +160,13 @@ def evaluate_courses(
     database_url: str,
     *,
     told: Callable[[IngestedFile], None],
+    embedder: Embedder | None = None,
 ) -> CourseRecall:
     """Ingest the folder beside the database at this URL, search for every question, and measure.
 
-    `told` hears of each file once it is read. Raises `UsageError` when there is nothing to search or a named document
-    is not there.
+    `told` hears of each file once it is read; `embedder` is the model with which workers would search. Raises
+    `UsageError` when there is nothing to search, a named document is not there or the server holds no vectors,
+    `ProviderUnavailable` when the embedder fails.
     """
     files = find_files([folder])
     if not files:
@@ -175,12 +178,16 @@ def evaluate_courses(
             for file in ingest_files(database, files, CourseLabels()):
                 done.append(file)
                 told(file)
-            return _measure(database, done, questions)
+            if embedder is not None:
+                sum(embed_chunks(database, embedder))
+            return _measure(database, done, questions, embedder)
         finally:
             database.close()
 
 
-def _measure(database: Database, done: Sequence[IngestedFile], questions: Sequence[CourseQuestion]) -> CourseRecall:
+def _measure(
+    database: Database, done: Sequence[IngestedFile], questions: Sequence[CourseQuestion], embedder: Embedder | None
+) -> CourseRecall:
     passages = database.transact(document_store.list_passages)
     if not passages:
         raise UsageError("None of these documents could be read: there is nothing to search.")
@@ -188,9 +195,10 @@ def _measure(database: Database, done: Sequence[IngestedFile], questions: Sequen
     for one in questions:
         if one.document is not None and not expected.knows_document(one.document):
             raise UsageError(f"Row {one.row}: there is no document {one.document!r} in the folder.")
-    corpus = database.transact(passage_search.read_corpus)
+    model = embedder.model if embedder else None
+    corpus = database.transact(lambda c: passage_search.read_corpus(c, model=model))
     started = time.perf_counter()
-    found = [each for batch in _batches(questions) for each in _search(database, corpus, batch)]
+    found = [each for batch in _batches(questions) for each in _search(database, corpus, batch, embedder)]
     spent_ms = 1000 * (time.perf_counter() - started)
     plain = PlainBm25([passage.text for passage in passages])
     asked = [_compare(one, expected, each, plain, passages) for one, each in zip(questions, found, strict=True)]
@@ -208,9 +216,15 @@ def _batches(questions: Sequence[CourseQuestion]) -> Iterator[Sequence[CourseQue
     return (questions[at : at + BATCH] for at in range(0, len(questions), BATCH))
 
 
-def _search(database: Database, corpus: Corpus, batch: Sequence[CourseQuestion]) -> list[list[FoundPassage]]:
+def _search(
+    database: Database, corpus: Corpus, batch: Sequence[CourseQuestion], embedder: Embedder | None
+) -> list[list[FoundPassage]]:
     queries = [compose_query(str(one.row), one.question) for one in batch]
-    found = database.transact(lambda c: passage_search.search_passages(c, queries, corpus))
+    vectors = None
+    if embedder is not None:
+        made = embedder.embed([query.text for query in queries], timeout_s=SEARCH_TIMEOUT_S)
+        vectors = passage_search.Vectors(embedder.model, made)
+    found = database.transact(lambda c: passage_search.search_passages(c, queries, corpus, vectors=vectors))
     return [found[query.item_id] for query in queries]
 
 

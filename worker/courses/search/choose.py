@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from worker.courses.document import FoundPassage
@@ -20,7 +21,10 @@ WITHOUT_SUBJECT = 1.2  # times as much, where no word of its subject is there: i
 FURTHER = 0.5
 MOST_ASKED = 0.94  # of a question of one word, which the passage must be about
 BEST_SHARE = 0.4  # of the best passage's score; the tail only dilutes
-SIMILAR = 0.5  # a passage that only vectors bring needs half the coverage and this cosine
+# What a passage needs besides the words by its vector: as much where it is as near as the nearest by chance are, less
+# where it is nearer, within these bounds.
+BY_NEARNESS, AS_NEAR = 0.35, -0.4
+LEAST_BY_NEARNESS, MOST_BY_NEARNESS = 0.4, 1.3
 MAX_EXCERPTS = 5
 ENOUGH = 3  # so many in the question's own specialty, and no search is widened
 MAX_CHARACTERS = 6_000  # five passages of the greatest length, some 1,700 tokens
@@ -84,9 +88,14 @@ def _is_relevant(passage: FoundPassage, share: float = 1.0) -> bool:
     least = share * least_coverage(
         passage.breadth, names_subject=passage.names_subject, has_known_words=passage.has_known_words
     )
-    if passage.coverage >= least:
-        return True
-    return (passage.similarity or 0.0) >= SIMILAR and passage.coverage >= least / 2
+    return passage.coverage >= least * _by_nearness(passage.nearness)
+
+
+def _by_nearness(nearness: float | None) -> float:
+    """How much of the coverage a passage needs, by what its vector tells; all of it where that tells nothing."""
+    if nearness is None:
+        return 1.0
+    return min(MOST_BY_NEARNESS, max(LEAST_BY_NEARNESS, math.exp(-BY_NEARNESS * (nearness - AS_NEAR))))
 
 
 def _fit(passages: Sequence[FoundPassage]) -> list[FoundPassage]:
