@@ -18,6 +18,7 @@ from tests.support.pdfs import TYPED, Placed, make_placed_pdf
 from worker.courses.chunk import chunk_document
 from worker.courses.document import ExtractedDocument, Line, Page
 from worker.courses.extract import extract_document
+from worker.courses.extract.layout import arrange
 from worker.courses.extract.office_math import OFFICE, read_office_math
 from worker.courses.extract.rows import Span
 from worker.courses.extract.stray import return_marks
@@ -72,6 +73,13 @@ def test_marks_that_a_page_tells_last_stand_before_their_items(marks: Sequence[s
         f"{told[1]}toux sèche ;",
         f"{told[2]}Gêne respiratoire qui augmente la nuit et au moindre effort",
     ]
+
+
+def test_a_mark_and_what_is_written_after_it_though_it_stands_elsewhere_are_two() -> None:
+    item = [Span("Cliquer ici", 60, 120, 100, 112)]
+    mark = [Span("2.", 46, 54, 100, 112), Span("icône", 300, 330, 100, 112)]
+
+    assert [[span.text for span in line] for line in return_marks([item, mark])] == [["2.", "Cliquer ici"], ["icône"]]
 
 
 def test_a_mark_that_stands_beside_nothing_stays_where_it_is() -> None:
@@ -151,6 +159,61 @@ def test_the_lines_of_a_program_are_lines() -> None:
     page = [*column(40, 780, PROSE), *column(40, 740, PROGRAM, TYPED)]
 
     assert text(page).split("\n")[-5:] == list(PROGRAM)
+
+
+def test_a_program_begins_and_ends_with_lines_of_its_own() -> None:
+    page = [*column(40, 780, PROSE), *column(40, 740, ("On écrit par exemple",)), *column(40, 727, PROGRAM[:2], TYPED)]
+    page += column(40, 701, ("et la fonction est appelée deux fois de suite par le programme principal.",))
+
+    assert text(page).split("\n")[-4:] == ["On écrit par exemple", *PROGRAM[:2], page[-1][3]]
+
+
+def test_one_line_of_a_program_behind_a_colon_is_a_line_and_within_a_sentence_is_none() -> None:
+    page = [*column(40, 780, PROSE), *column(40, 740, ("La commande qui suit est la bonne :",))]
+    page += column(40, 727, ("medq eval --courses cours questions.csv",), TYPED)
+    assert text(page).endswith("est la bonne :\nmedq eval --courses cours questions.csv")
+
+    full = "On mesure la recherche de passages dans des documents de cours par la commande qui est nommée"
+    named = "medq eval --courses cours/DCEM2 questions.csv --missed manques.csv --json"
+    page = [*column(40, 780, PROSE), *column(40, 740, (full,)), *column(40, 727, (named,), TYPED)]
+    page += column(40, 714, ("et dont les options sont données plus bas, avec un exemple entier pour chacune.",))
+    assert f"{full} {named} et dont" in text(page)
+
+
+def test_the_number_of_a_programs_line_is_set_as_other_numbers_are() -> None:
+    page = list(column(40, 780, PROSE))
+    for number, line in enumerate(PROGRAM, start=125):
+        page += [(40, 740 - 13 * (number - 125), 7, f"{number} "), (56, 740 - 13 * (number - 125), 10, line, TYPED)]
+
+    assert text(page).split("\n")[-5:] == [f"{number} {line}" for number, line in enumerate(PROGRAM, start=125)]
+
+
+def test_a_paragraph_with_a_number_that_is_set_in_is_one() -> None:
+    lines = (
+        "9. La fondation peut, de temps à autre, publier des versions nouvelles ou revues de la Licence",
+        "Publique Générale. De telles versions sont dans le même esprit que celle-ci, mais peuvent",
+    )
+    page = [*column(40, 780, PROSE), (55, 740, 10, lines[0]), (40, 727, 10, lines[1])]
+
+    assert " ".join(lines) in text(page)
+
+
+def test_what_stands_in_brackets_goes_on_behind_a_colon() -> None:
+    lines = (
+        "(définition calculatrice :",
+        "médiane de la sous-série",
+        "inférieure - la série doit",
+        "comporter 4 valeurs)",
+    )
+    call = "ALGOBOX_QUARTILE1((nom_de_la_liste,rang_premier_terme,rang_dernier_terme)"  # beyond its column
+    printed = [
+        [Span(line, 407.6, 407.6 + 4.2 * len(line), 500.0 - 10.5 * number, 510.5 - 10.5 * number, size=9)]
+        for number, line in enumerate((call, *lines))
+    ]
+
+    told = list(arrange(printed))
+
+    assert [line.text for line in told] == [call, *lines]  # no empty one between them
 
 
 def test_in_a_document_that_was_typed_the_lines_of_a_paragraph_are_one() -> None:
@@ -311,6 +374,17 @@ def test_no_sign_of_a_formula_is_lost(tree: Any) -> None:
 def markdown(source: str) -> list[str]:
     document = extract_document(Path("a.md"), source.encode())
     return [line.text for page in document.pages for line in page.lines if line.text]
+
+
+def test_bullets_that_markdown_does_not_know_begin_lines() -> None:
+    source = "Elle est retardée par :\n•une hypothermie,\n•des perturbations du pH.\n\nElle dure 5 • 10 min."
+
+    assert markdown(source) == [
+        "Elle est retardée par :",
+        "•une hypothermie,",
+        "•des perturbations du pH.",
+        "Elle dure 5 • 10 min.",
+    ]
 
 
 def test_front_matter_between_plus_signs_is_left_out() -> None:

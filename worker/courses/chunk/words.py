@@ -29,7 +29,7 @@ _CUTS = frozenset("-\u00ad\u2010\ufffe\x02")
 _HYPHENED = re.compile(
     r".+-mêmes?|(?:celui|celle|ceux|celles)-(?:ci|là)|peut-être|à-dire|(?:est|sont|qu)-ce|.*[td]-(?:ils?|elles?|on)|"
     r".{2,}(?:ez|ons)-(?:y|en|vous|nous|l[ae]|les|lui|leur|moi)|"
-    r"(?:au|ci|en|là|par)-(?:dessus|dessous|dehors|delà|devant|avant|contre|après)|vis-à|à-vis|(?:non|demi|semi|quasi|ci|vice|nord|sud)-.{3,}|"
+    r"(?:au|ci|en|là|par)-(?:dessus|dessous|dehors|delà|devant|avant|contre|après)|vis-à|à-vis|(?:non|demi|semi|quasi|pseudo|ci|vice|nord|sud)-.{3,}|"
     r".+(?:iv|ic)o-.{4,}|porte-(?:avions?|parole|monnaie|drapeau|bagages?|clés?|greffe|à-faux)|"
     r"sous-(?!cri|tra[iy]|tract|sign|ten|tien).+"
 )

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from worker.courses.signs import BULLETS
+
 _FENCE = re.compile(r"([ \t]*)(`{3,}|~{3,}|:{3,})[ \t]*(.*)")
 _NAMED = re.compile(r"\{([A-Za-z][\w:+-]*)\}[ \t]*(.*)")
 _DIV = re.compile(r"(?:\{[^{}]*\}|[A-Za-z][\w-]*)?(.*)")
@@ -19,6 +21,7 @@ _OPTIONS = "---"  # before the options of a directive, and behind them
 _INDENT = 4
 PART, LONGEST = 50_000, 100_000  # characters that are parsed at once, and at most
 _ITEM = re.compile(r"[ \t]*(?:[-*+]|\d{1,9}[.)])[ \t]+\S")
+_BULLET = re.compile(rf"[ \t]*[{BULLETS}]\s?\S")  # no list to Markdown, and one to whoever wrote it
 _TARGET = re.compile(r"[ \t]*(?:\([\w:.-]+\)=|\[TOC\]|\[\[_TOC_\]\]|\\(?:newpage|pagebreak|clearpage))[ \t]*$")
 _CODE = frozenset(("code", "code-block", "code-cell", "sourcecode", "literalinclude", "mermaid", "eval-rst", "raw"))
 _MATH = frozenset(("math", "amsmath"))
@@ -91,7 +94,7 @@ def _unfold(lines: Iterable[str]) -> Iterator[str]:
         else:
             if inner and not line.strip():
                 inner.has_begun = True
-            if _ITEM.match(before) and line.removeprefix(" ")[:1].isupper():
+            if _BULLET.match(line) or (_ITEM.match(before) and line.removeprefix(" ")[:1].isupper()):
                 yield ""  # no lazy rest of the item: a line of its own to whoever wrote it
             yield "" if _TARGET.match(line) else line
         before = line

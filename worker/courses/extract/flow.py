@@ -122,11 +122,23 @@ class Flow:
         return is_far and self.has_room(number, FAR) and not self._ends_with_others(number - 1, enough)
 
     def _is_of_program(self, number: int) -> bool:
-        """Whether a line and the one before it are set as programs are, whose lines are all their own; an address that
-        is set so may go on."""
+        """Whether a line and the one before it are of a program, whose lines are all their own, or one of them is and
+        stands at its end; an address that is set as programs are may go on."""
         before, row = self._rows[number - 1], self._rows[number]
-        is_program = before.is_typed and row.is_typed and _is_below(before, row)
-        return is_program and "://" not in before.cells[-1].rsplit(" ", 1)[-1]
+        if not (before.is_typed or row.is_typed) or not _is_below(before, row):
+            return False
+        if before.is_typed and row.is_typed:
+            return "://" not in before.cells[-1].rsplit(" ", 1)[-1]
+        if row.is_typed:
+            return before.cells[-1].endswith(":") or self._is_in_program(number, number + 1)
+        return self._is_in_program(number - 1, number - 2)
+
+    def _is_in_program(self, number: int, other: int) -> bool:
+        """Whether a line next to one that is set as programs are is so too, at the same edge or further in."""
+        if not 0 <= other < len(self._rows):
+            return False
+        row, beside = self._rows[number], self._rows[other]
+        return beside.is_typed and abs(beside.bottom - row.bottom) < 2 * row.height
 
     def _leaves_item(self, number: int) -> bool:
         """Whether a line begins to the left of the mark of the item above it: it is none of its lines."""
@@ -135,6 +147,8 @@ class Flow:
             return False
         if not (row.cells[0][:1].isdigit() or _BEGINNING.match(row.cells[0])):
             return False
+        if not (self.has_room(number) or self._rows[number - 1].cells[-1].endswith(ENDS)):
+            return False  # the first line of a paragraph with a number, which is set in
         inner = math.inf  # where the lines between begin: those of an item behind its mark
         for before in reversed(self._rows[max(0, number - NEAR_LINES) : number]):
             if before.is_table or before.left <= row.left + ALIGNED:

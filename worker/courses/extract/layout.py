@@ -133,7 +133,9 @@ def _begins_paragraph(flow: Flow, number: int, rows: Sequence[Row], pitch: float
     goes_on = row.cells[0][:1].islower() and not before.cells[-1].endswith(_ENDS)
     if not full and (is_large or (row.is_bold != before.is_bold and not goes_on)):
         return True
-    return before.cells[-1].endswith(_ENDS) and _is_set_apart(flow, number, rows, pitch, right)
+    last = before.cells[-1]
+    is_open = last.rfind("(") > last.rfind(")")  # `(définition : ⏎ médiane …)`
+    return last.endswith(_ENDS) and not is_open and _is_set_apart(flow, number, rows, pitch, right)
 
 
 def _is_set_apart(flow: Flow, number: int, rows: Sequence[Row], pitch: float, right: float) -> bool:

@@ -160,7 +160,9 @@ class _PrintedText:
             if is_of_scores(font) and is_of_scores(font_of(last)):
                 continue  # notes and clefs, whose letters say nothing
             bold = is_bold(first, font) and is_bold(last, font_of(last))
-            typed = not self._is_typed and is_of_typewriters(font) and is_of_typewriters(font_of(last))
+            # The number of a program's line is often set as other numbers are.
+            begins = first if not self._whole[start].isdigit() else index_of((start + end) // 2)
+            typed = not self._is_typed and is_of_typewriters(font_of(last)) and is_of_typewriters(font_of(begins))
             # The one in between: a first letter may be set large, and marks of notes small.
             size, turn = sorted((size_of(first), size_of((first + last) // 2), size_of(last)))[1]
             for span in split_spans(self._whole, start, end, box_of):

@@ -18,9 +18,10 @@ _MARK = re.compile(rf"[{BULLETS}○–—]|(?:\d{{1,3}}(?:\.\d{{1,3}})*|[a-zA-Z]
 
 def return_marks(printed: Sequence[list[Span]]) -> list[list[Span]]:
     """Each bare mark in front of the line that stands right of it, if that is told elsewhere than next."""
+    printed = [part for line in printed for part in _part(line)]
     marks = [number for number, line in enumerate(printed) if _is_bare(line)]
     if not marks:
-        return list(printed)
+        return printed
     by_foot: dict[int, list[int]] = defaultdict(list)  # in whole points
     for number, line in enumerate(printed):
         if not line[0].cells:
@@ -40,6 +41,13 @@ def return_marks(printed: Sequence[list[Span]]) -> list[list[Span]]:
         elif not (len(line) == 1 and id(line[0]) in moved):
             lines.append(line)
     return lines
+
+
+def _part(line: list[Span]) -> tuple[list[Span], ...]:
+    """A mark and what was written after it, though it stands far from it: two lines."""
+    if len(line) == 1 or not _is_bare(line[:1]) or line[1].left - line[0].right < FARTHEST * line[0].height:
+        return (line,)
+    return line[:1], line[1:]
 
 
 def _is_bare(line: Sequence[Span]) -> bool:

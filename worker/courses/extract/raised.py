@@ -1,0 +1,60 @@
+"""Figures above the line: exponents and the marks of notes, which a file tells as letters like others."""
+
+from __future__ import annotations
+
+import re
+
+from worker.courses.extract.letters import Box, Boxes
+from worker.courses.extract.signs import raise_digits
+
+# No note's mark is negative: `1,6.10⁻¹⁹`.
+_POWER = re.compile(r"(?:(?<![\d.,])10 ?(?=\d)|(?<!\d)10 ?(?=[-−]))([-−]?\d{1,2})(?!\d)")
+# Figures behind a letter, a bracket or other figures, and before a first letter: `cm3`, `2³¹`, the mark of a note.
+_FIGURES = re.compile(r"(?:(?<=[^\W\d_])[-−]?\d{1,3}|(?<=[)\]»])\d{1,3}|(?<![\w.,-])\d{2,6})(?!\w|[.,]\d)")
+_BEFORE = re.compile(r"[^\W\d_]|[)\]»]")
+_NOTE = re.compile(r"\d{1,2}(?=[A-Za-zÀ-ÖØ-öø-ÿŒœ])")
+LIFTED = 0.15  # of the height of the letter before: how far an exponent stands above it at least
+_FIGURE = re.compile(r"\d")
+
+
+def raise_figures(text: str, box_of: Boxes) -> str:
+    """The text of a line with such figures as ⁰ to ⁹. `box_of`: the box of the letter at a place of the text."""
+    if _FIGURE.search(text) is None:
+        return text
+    text = _raise_others(text, box_of)
+    return _raise_powers(text, box_of) if "10" in text else text
+
+
+def _raise_powers(text: str, box_of: Boxes) -> str:
+    """`109` whose 9 stands above the line is `10⁹`."""
+
+    def raised(match: re.Match[str]) -> str:
+        base, power = box_of(match.start()), box_of(match.end() - 1)
+        return "10" + raise_digits(match[1]) if _is_above(base, power) else match[0]
+
+    return _POWER.sub(raised, text)
+
+
+def _raise_others(text: str, box_of: Boxes) -> str:
+    """`cm3`, `231` and `programme1` whose last figures stand above the line are `cm³`, `2³¹` and `programme¹`."""
+
+    def raised(match: re.Match[str]) -> str:
+        start, end = match.span()
+        base = box_of(start - 1 if _BEFORE.match(text, start - 1, start) else start)
+        if not _is_above(base, box_of(end - 1)):
+            return match[0]
+        is_signed = not text[start].isdigit()
+        first = start if is_signed else next(at for at in range(start, end) if _is_above(base, box_of(at)))
+        return text[start:first] + raise_digits(text[first:end])
+
+    text = _FIGURES.sub(raised, text)
+    note = _NOTE.match(text)
+    if note is not None and _is_above(box_of(note.end()), box_of(0)):
+        return raise_digits(note[0]) + text[note.end() :]
+    return text
+
+
+def _is_above(base: Box, box: Box) -> bool:
+    """Whether a figure stands above the foot of what it is written behind, and not only in a font without one."""
+    height = base[3] - base[2]
+    return box[2] > base[2] + LIFTED * height and box[3] > base[3] - LIFTED * height
