@@ -29,7 +29,7 @@ from tests.support.scripted_llm import ORDER, ScriptedLlm
 from tests.support.surroundings import Platform
 from worker.cli import call
 from worker.courses import document_store, passage_search, retrieval, weigh
-from worker.courses.document import INDEX_VERSION, CourseLabels, CourseQuery
+from worker.courses.document import INDEX_VERSION, CourseLabels, CourseQuery, FoundPassage
 from worker.courses.embeddings import EmbeddingClient
 from worker.courses.files import count_other_kinds, find_files, find_links_out
 from worker.courses.index_terms import PREFIX, lexemes, stored_stem
@@ -1090,6 +1090,36 @@ def test_vectors_are_made_once_and_searched_with_the_words(
         corpus = passage_search.read_corpus(connection, model=embeddings.model)
         assert corpus.has_vectors
         assert not passage_search.read_corpus(connection, model="another").has_vectors
+
+
+def test_what_is_near_is_told_by_the_passages_of_the_store(
+    database: Database, courses: Path, embeddings: EmbeddingClient
+) -> None:
+    needs_pgvector(database)
+    ingest(database, courses)
+    assert [nearness for nearness, _ in _nearness(database, embeddings)] == [None]  # two passages tell nothing
+
+    for number in range(40):
+        words = " ".join(f"{chr(97 + number % 26)}{chr(97 + at)}mot{number}" for at in range(12))
+        (courses / f"autre{number}.md").write_text(f"# Sujet {number}\n\nOn y lit {words}.\n", encoding="utf-8")
+    ingest(database, courses)
+    found = _nearness(database, embeddings)
+
+    assert max(found)[1].startswith("Torsion")
+    assert max(found)[0] > 0
+
+
+def _nearness(database: Database, embeddings: EmbeddingClient) -> list[tuple[Any, str]]:
+    """How near each passage that is found is to the question about torsion, and its text."""
+    sum(embed_chunks(database, embeddings))
+    query = compose_query("torsion", pending("torsion").question)
+    vectors = passage_search.Vectors(embeddings.model, embeddings.embed([query.text]))
+
+    def search(connection: sa.Connection) -> list[FoundPassage]:
+        corpus = passage_search.read_corpus(connection, model=embeddings.model)
+        return passage_search.search_passages(connection, [query], corpus, vectors=vectors)["torsion"]
+
+    return [(passage.nearness, passage.text) for passage in database.transact(search)]
 
 
 def test_a_passage_that_is_held_later_loses_its_vector_and_takes_no_place_among_the_nearest(

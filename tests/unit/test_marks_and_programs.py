@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from lxml import etree
 
 from tests.support.pdfs import TYPED, Placed, make_placed_pdf
 from worker.courses.chunk import chunk_document
+from worker.courses.chunk.paragraphs import read_pieces
 from worker.courses.document import ExtractedDocument, Line, Page
 from worker.courses.extract import extract_document
 from worker.courses.extract.layout import arrange
@@ -178,6 +180,18 @@ def test_one_line_of_a_program_behind_a_colon_is_a_line_and_within_a_sentence_is
     page = [*column(40, 780, PROSE), *column(40, 740, (full,)), *column(40, 727, (named,), TYPED)]
     page += column(40, 714, ("et dont les options sont données plus bas, avec un exemple entier pour chacune.",))
     assert f"{full} {named} et dont" in text(page)
+
+
+def test_no_line_of_a_program_is_a_heading() -> None:
+    typed = Line("NEWLINE", is_typed=True)
+    large = Line("O:=point(0);M:=point(1)", size=1.4)
+    lines = [Line(line) for line in PROSE]
+
+    for line in (typed, large):
+        pages = (Page(1, (*lines, Line(""), line, Line(""), *lines)),)
+        assert not [piece.text for piece in read_pieces(ExtractedDocument(pages, is_typeset=True)) if piece.is_heading]
+    pages = (Page(1, (*lines, Line(""), replace(typed, is_typed=False), Line(""), *lines)),)
+    assert [p.text for p in read_pieces(ExtractedDocument(pages, is_typeset=True)) if p.is_heading] == ["NEWLINE"]
 
 
 def test_the_number_of_a_programs_line_is_set_as_other_numbers_are() -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.courses.document import CourseQuery
+from worker.courses.search import compose_query
 from worker.courses.search.bm25 import K1 as TEXTBOOK_K1
 from worker.courses.search.bm25 import B as TEXTBOOK_B
 from worker.courses.search.spelling import Spelling
@@ -27,6 +28,7 @@ from worker.courses.weigh import (
     join_compounds,
     weigh_query,
 )
+from worker.questions.question import Question
 
 CORPUS = 10_000
 
@@ -154,3 +156,15 @@ def test_the_index_is_asked_for_few_passages_and_for_rare_words_first(passages: 
     # The best imaginable passage: never more than all words, spread over as many as it holds at most
     assert found.about <= sum(term.about for term in found.terms) + 1e-9
     assert found.breadth <= min(len(passages), IDEAL_TERMS) + 1e-9
+
+
+def test_what_is_asked_of_any_subject_is_so_as_one_word_too() -> None:
+    text = "Quelles sont les contre-indications des benzodiazépines ?"
+    question = Question(type="qroc", specialty="", course="", level="", semester="", text=text)
+    query = compose_query("q", question)
+    (joined,) = query.compounds
+
+    whole = join_compounds(query, {joined: 6, "benzodiazepin": 8})
+
+    assert joined in whole.asking
+    assert whole.subject == {"benzodiazepin"}

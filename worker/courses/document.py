@@ -19,7 +19,7 @@ class Line:
     end: what typesetting tells where no style does. A row of a table holds its cells with ` | ` between; `is_head`: the
     row names the columns of those below it. `foot` is how high it stands on its page in points, 0 where nothing tells;
     `linked` how much of its width are links (0 to 1). `goes_on`: whether it goes on from the line before it, by where
-    both stand; None where that says nothing.
+    both stand; None where that says nothing. `is_typed`: it is set as programs are, in a document that is not.
     """
 
     text: str
@@ -31,6 +31,7 @@ class Line:
     foot: float = 0.0
     linked: float = 0.0
     goes_on: bool | None = None
+    is_typed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,9 @@ def join_compounds(query: CourseQuery, passages: Mapping[str, int]) -> CourseQue
     inside = frozenset(part for parts in joined.values() for part in parts)
     others = {stem: weight for stem, weight in query.terms.items() if stem not in inside}
     rest = {stem: min(weight, PART_WEIGHT) for stem, weight in query.terms.items() if stem in inside & passages.keys()}
-    return replace(query, terms={**others, **rest, **whole}, subject=(query.subject - inside) | subject)
+    asking = query.asking | (whole.keys() & asking_stems())  # `contre-indication`
+    terms = {**others, **rest, **whole}
+    return replace(query, terms=terms, subject=(query.subject - inside) | (subject - asking), asking=asking)
 
 
 def weigh_query(query: CourseQuery, passages: Mapping[str, int], spelling: Spelling, *, corpus: int) -> WeighedQuery:

@@ -46,6 +46,7 @@ _ADMONITION = re.compile(
     re.IGNORECASE,
 )
 _DATE = re.compile(r"\d{1,2}/\d{1,2}/\d\d|\d{1,2}\.\d{1,2}\.\d{4}")
+_STATEMENT = re.compile(r"\w:=|;\S")  # of a program
 _ENDLESS_WORD = re.compile(r"[^\W\d_]{26}")  # an alphabet, say: the longest words of French have 25 letters
 
 
@@ -129,7 +130,7 @@ def _by_type(block: Sequence[Line], numbers: Numbers) -> Iterator[Line]:
             yield from _by_type(rest, numbers)
     elif (
         len(block) == 1
-        and not stands_out(block[0])
+        and not (stands_out(block[0]) or _is_of_program(block[0]))
         and block[0].size > NOTE_SIZE
         and _has_form(block[0].text, alone=True)
     ):
@@ -190,6 +191,7 @@ def _may_be_heading(text: str, numbers: Numbers) -> bool:
         and text[0] not in "%#$>~@&{}\\(["
         and (_WORD.search(text) is not None or text[-1] == "?" or numbers.have(text))
         and _ENDLESS_WORD.search(text) is None
+        and _STATEMENT.search(text) is None
         and _DATE.search(text) is None
         and not leads_on(text)
         and _ADMONITION.fullmatch(text) is None
@@ -211,12 +213,21 @@ def _by_form(block: Sequence[Line]) -> Iterator[Line]:
         if waiting and not (_is_shouted(waiting[0].text) and _is_shouted(line.text) and not starts_anew(line)):
             yield _merged(waiting)
             waiting = []
-        if not line.goes_on and _has_form(line.text, alone=len(block) == 1) and not _goes_on(line.text, following):
+        if (
+            not (line.goes_on or _is_of_program(line))
+            and _has_form(line.text, alone=len(block) == 1)
+            and not _goes_on(line.text, following)
+        ):
             waiting.append(line)
         else:
             yield line
     if waiting:
         yield _merged(waiting)
+
+
+def _is_of_program(line: Line) -> bool:
+    """Whether a line is set as programs are; the name of a command may be, behind the number of its section."""
+    return line.is_typed and not _MANY_LEVELS.match(line.text)
 
 
 def _merged(lines: Sequence[Line]) -> Line:

@@ -87,6 +87,7 @@ def _line(row: Row, links: Links | None, *, is_head: bool, goes_on: bool | None 
         foot=round(row.bottom, 1),
         linked=linked_share(row, links) if links else 0.0,
         goes_on=goes_on,
+        is_typed=row.is_typed,
     )
 
 

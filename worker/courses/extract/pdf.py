@@ -260,6 +260,7 @@ def _resized(line: Line, size: float) -> Line:
         line.foot,
         line.linked,
         line.goes_on,
+        line.is_typed,
     )
 
 

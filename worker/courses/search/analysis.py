@@ -176,8 +176,9 @@ def _forms(word: str) -> Iterator[str]:
 
 @cache
 def asking_stems() -> frozenset[str]:
-    """The stems of those words."""
-    return frozenset(stem for word in asking_words() for stem in stem_words(word))
+    """The stems of those words, of one with a hyphen as one word too."""
+    joined = (stem for word in asking_words() for stem, _ in compounds(word))
+    return frozenset((*joined, *(stem for word in asking_words() for stem in stem_words(word))))
 
 
 def drop_empty_names(name: str) -> str:

@@ -23,7 +23,7 @@ MOST_ASKED = 0.94  # of a question of one word, which the passage must be about
 BEST_SHARE = 0.4  # of the best passage's score; the tail only dilutes
 # What a passage needs besides the words by its vector: as much where it is as near as the nearest by chance are, less
 # where it is nearer, within these bounds.
-BY_NEARNESS, AS_NEAR = 0.35, -0.4
+BY_NEARNESS, AS_NEAR = 0.35, -0.1
 LEAST_BY_NEARNESS, MOST_BY_NEARNESS = 0.4, 1.3
 MAX_EXCERPTS = 5
 ENOUGH = 3  # so many in the question's own specialty, and no search is widened
