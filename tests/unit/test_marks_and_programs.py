@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
+from tests.support.counting import count_steps
 from tests.support.pdfs import TYPED, Placed, make_placed_pdf
 from worker.courses.chunk import chunk_document
 from worker.courses.chunk.paragraphs import read_pieces
@@ -104,6 +105,15 @@ def test_no_stretch_is_lost_or_told_twice_when_marks_are_returned(
 
     assert Counter(span.text for line in returned for span in line) == Counter(words for _, words in placed)
     assert all(line == sorted(line, key=lambda span: span.left) for line in returned)
+
+
+def test_many_marks_and_lines_at_one_height_are_returned_in_steps_that_grow_with_them() -> None:
+    def steps(count: int) -> int:
+        marks = [[Span("•", 7.0 * at, 7.0 * at + 2, 100, 112)] for at in range(count)]
+        words = [[Span("x", 7.0 * at + 3, 7.0 * at + 6, 100, 112)] for at in range(count)]
+        return count_steps(lambda: return_marks([*words, *marks]))
+
+    assert steps(2000) < 2.5 * steps(1000)
 
 
 # --- raised figures ---------------------------------------------------------------------------------------------------

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from worker.courses.extract.rows import Span
 from worker.courses.signs import BULLETS
@@ -12,6 +14,7 @@ from worker.courses.signs import BULLETS
 FARTHEST = 3.0  # of a line's height: between a mark and its item
 NEAR = 0.3  # so far a mark is put before its item
 LEVEL = 0.25  # of a line's height: how much higher or lower than its item a mark stands at most
+MOST_POINTS = 20  # and however large it is
 
 _MARK = re.compile(rf"[{BULLETS}○–—]|(?:\d{{1,3}}(?:\.\d{{1,3}})*|[a-zA-Z]|[ivxIVX]{{1,5}})[.)]")
 
@@ -22,14 +25,17 @@ def return_marks(printed: Sequence[list[Span]]) -> list[list[Span]]:
     marks = [number for number, line in enumerate(printed) if _is_bare(line)]
     if not marks:
         return printed
-    by_foot: dict[int, list[int]] = defaultdict(list)  # in whole points
+    # Where lines begin, by their height in whole points.
+    by_foot: dict[int, list[tuple[float, int]]] = defaultdict(list)
     for number, line in enumerate(printed):
-        if not line[0].cells:
-            by_foot[round(line[0].bottom)].append(number)
+        if not (line[0].cells or _is_bare(line)):
+            by_foot[round(line[0].bottom)].append((line[0].left, number))
+    for lines_there in by_foot.values():
+        lines_there.sort()
     before: dict[int, Span] = {}
     for number in marks:
         mark = printed[number][0]
-        item = _find_item(mark, number, printed, by_foot)
+        item = _find_item(mark, by_foot)
         if item is not None and item != number + 1 and item not in before:
             before[item] = mark
     moved = {id(mark) for mark in before.values()}
@@ -54,14 +60,13 @@ def _is_bare(line: Sequence[Span]) -> bool:
     return len(line) == 1 and not line[0].cells and _MARK.fullmatch(line[0].text.strip()) is not None
 
 
-def _find_item(mark: Span, number: int, printed: Sequence[Sequence[Span]], by_foot: dict[int, list[int]]) -> int | None:
-    """The line nearest to the right of a mark, at its height, that is none itself."""
-    foot = round(mark.bottom)
-    reach = max(1, round(LEVEL * mark.height))
-    beside = [
-        at
-        for height in range(foot - reach, foot + reach + 1)
-        for at in by_foot.get(height, ())
-        if at != number and 0 <= printed[at][0].left - mark.right < FARTHEST * mark.height and not _is_bare(printed[at])
-    ]
-    return min(beside, key=lambda at: printed[at][0].left, default=None)
+def _find_item(mark: Span, by_foot: Mapping[int, Sequence[tuple[float, int]]]) -> int | None:
+    """The line nearest to the right of a mark, at its height."""
+    foot, reach = round(mark.bottom), min(MOST_POINTS, max(1, round(LEVEL * mark.height)))
+    nearest: list[tuple[float, int]] = []
+    for height in range(foot - reach, foot + reach + 1):
+        there = by_foot.get(height, ())
+        at = bisect_left(there, (mark.right, 0))
+        nearest += there[at : at + 1]
+    left, number = min(nearest, default=(math.inf, 0))
+    return number if left - mark.right < FARTHEST * mark.height else None
