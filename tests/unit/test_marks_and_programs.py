@@ -127,6 +127,8 @@ def test_many_marks_and_lines_at_one_height_are_returned_in_steps_that_grow_with
         ((("le programme", 0), ("1", 1), (" national", 0)), "le programme¹ national"),
         ((("soit (a + b)", 0), ("2", 1), (" au total", 0)), "soit (a + b)² au total"),
         ((("5 mmol.L", 0), ("-1", 1), (" au réveil", 0)), "5 mmol.L⁻¹ au réveil"),
+        ((("le crénage ", 0), ("17", 1), (" entre les lettres", 0)), "le crénage ¹⁷ entre les lettres"),
+        ((("la page ", 0), ("17", 0), (" en entier", 0)), "la page 17 en entier"),
         ((("de l'eau H", 0), ("2", -1), ("O pure", 0)), "de l'eau H2O pure"),
         ((("la sonde PT100 chauffe", 0),), "la sonde PT100 chauffe"),
         ((("en 1998, 257 cas", 0),), "en 1998, 257 cas"),
@@ -190,6 +192,18 @@ def test_one_line_of_a_program_behind_a_colon_is_a_line_and_within_a_sentence_is
     page = [*column(40, 780, PROSE), *column(40, 740, (full,)), *column(40, 727, (named,), TYPED)]
     page += column(40, 714, ("et dont les options sont données plus bas, avec un exemple entier pour chacune.",))
     assert f"{full} {named} et dont" in text(page)
+
+
+def test_no_sentence_goes_on_in_a_program_nor_a_program_in_a_sentence() -> None:
+    open_end = "On cherche le minimum d'une fonction décroissante puis croissante avec la précision"
+    between = "La figure en donne un exemple."
+    lines = [Line(PROSE[0]), Line(PROSE[1]), Line(""), Line(open_end), Line(""), Line(between), Line("")]
+    lines += [Line("fonction mini(g,a,b)", is_typed=True, goes_on=False), Line("", is_typed=True)]
+    lines += [Line("qui s'appelle par son nom.")]
+
+    told = [piece.text for piece in read_pieces(ExtractedDocument((Page(1, tuple(lines)),), is_typeset=True))]
+
+    assert "fonction mini(g,a,b)" in told
 
 
 def test_no_line_of_a_program_is_a_heading() -> None:

@@ -121,14 +121,16 @@ def _is_insertion(paragraph: Sequence[Piece]) -> bool:
 
 def _is_open(piece: Piece) -> bool:
     text = piece.text
-    if piece.is_heading or piece.is_row:
+    if piece.is_heading or piece.is_row or piece.is_typed:
         return False
     return text[-1].isalnum() or text[-1] in ",)’'%" or text[-1] in _HYPHENS
 
 
 def _goes_on(before: str, piece: Piece, *, is_next: bool) -> bool:
     """Whether a paragraph goes on from a text: in small letters, or, if it is the next one, as the text leads to."""
-    if piece.is_heading or piece.is_row or ENUMERATOR.match(piece.text) or _FORMULA.match(piece.text):
+    if piece.is_heading or piece.is_row or piece.is_typed:
+        return False
+    if ENUMERATOR.match(piece.text) or _FORMULA.match(piece.text):
         return False
     if piece.text[0].isupper() and _CAPTION.match(piece.text):
         return False

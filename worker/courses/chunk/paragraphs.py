@@ -27,7 +27,7 @@ _CLOSED = re.compile(r"\s*([–—-])\s(?=[a-zà-ÿ])[^.;:]*?\s?\1[\s,]")
 _TIED = re.compile(r"(?<=\w[–—])\n(?=\w)|\n˓→\s?")
 _DASH = re.compile(r"\s*[–—-]\s")
 # After the sign that ends a sentence; a number or a single letter before the full stop ends none ("p. 3", "M. Petit").
-_SENTENCE_END = re.compile(r"(?<=[^\W\d_]{2}[.!?…])\s+(?=[«\"(]?\s?[A-ZÀ-ÖØ-Þ0-9])|(?<=[)»%!?…\d][.!?…])\s+|\n+")
+_SENTENCE_END = re.compile(r"(?<=[^\W\d_]{2}[.!?…])\s+(?=[«\"(]?\s?[A-ZÀ-ÖØ-Þ0-9])|(?<=[)»%!?…\d⁰¹²³⁴-⁹][.!?…])\s+|\n+")
 _ABBREVIATED = re.compile(
     r"(?:^|[\s(])(?:cf|figs?|tab|ex|env|art|vol|chap|pp?|Dr|Pr|MM?|Mmes?|Ste?|al|vs|spp?|éds?|n°|nos?|réf)\.$",
     re.IGNORECASE,
@@ -90,11 +90,11 @@ def _paragraphs(pages: Sequence[Page], spelling: Spelling, *, is_typeset: bool) 
     head: str | None = None
     for page in pages:
         lines: list[str] = []
-        is_own = False
+        is_own = is_typed = False
         for line in page.lines:
             begins = bool(lines) and is_typeset and bool(line.text) and _begins_anew(lines[-1], line)
             if lines and (begins or line.is_heading or line.is_row or not line.text or not is_typeset):
-                yield list(_sentences(lines, page.number, spelling, is_own=is_own))
+                yield list(_sentences(lines, page.number, spelling, is_own=is_own, is_typed=is_typed))
                 lines = []
             if line.is_row and line.text:
                 row = _row(line, page.number, head if not line.is_head else None, spelling)
@@ -106,11 +106,12 @@ def _paragraphs(pages: Sequence[Page], spelling: Spelling, *, is_typeset: bool) 
                 yield [_heading(line.text, page.number, spelling)]
             elif line.text:
                 is_own = is_own if lines else begins or line.goes_on is False
+                is_typed = line.is_typed and (is_typed or not lines)
                 lines.append(line.text)
             # An empty line stands before the number of a page, over which a table may go on.
             head = head if line.is_row or (is_typeset and not line.text) else None
         if lines:
-            yield list(_sentences(lines, page.number, spelling, is_own=is_own))
+            yield list(_sentences(lines, page.number, spelling, is_own=is_own, is_typed=is_typed))
 
 
 def _row(line: Line, page: int | None, head: str | None, spelling: Spelling) -> Piece:
@@ -141,10 +142,12 @@ def _begins_item(before: str, text: str) -> bool:
     return bool(BULLET.match(text))
 
 
-def _sentences(lines: Sequence[str], page: int | None, spelling: Spelling, *, is_own: bool) -> Iterator[Piece]:
+def _sentences(
+    lines: Sequence[str], page: int | None, spelling: Spelling, *, is_own: bool, is_typed: bool
+) -> Iterator[Piece]:
     """The sentences of one paragraph; the lines of a typeset one are joined, whole words and cut ones.
 
-    `is_own`: by its place the first line does not go on from the one before it.
+    `is_own`: by its place the first line does not go on from the one before it. `is_typed`: all are of a program.
     """
     mended = _TIED.sub("", spelling.mend("\n".join(lines))).replace("\n", " ")
     text = MARKS.sub("", mended[:-1]) + mended[-1:]  # a mark at the end says that the word goes on elsewhere
@@ -155,7 +158,7 @@ def _sentences(lines: Sequence[str], page: int | None, spelling: Spelling, *, is
         if ENUMERATOR.fullmatch(sentence) or _ABBREVIATED.search(sentence[-8:]):
             waiting = sentence  # goes on: `1. Interroger`, `cf. Figure`
         elif sentence:
-            yield Piece(sentence, page, joint=joint, is_own=is_own)
+            yield Piece(sentence, page, joint=joint, is_own=is_own, is_typed=is_typed)
             joint, is_own = " ", False
     if waiting:
-        yield Piece(waiting, page, joint=joint, is_own=is_own)
+        yield Piece(waiting, page, joint=joint, is_own=is_own, is_typed=is_typed)

@@ -27,6 +27,7 @@ class Piece:
 
     `last_page`: where a sentence ends that goes over a page's end. `head`: what names the columns of a row.
     `is_part`: it goes on within the sentence of the piece before. `is_own`: by its place on the page it does not.
+    `is_typed`: it is a line of a program.
     """
 
     text: str
@@ -39,6 +40,7 @@ class Piece:
     is_repeated: bool = False
     is_part: bool = False
     is_own: bool = False
+    is_typed: bool = False
 
 
 def leads_on(text: str, after: str = "") -> bool:

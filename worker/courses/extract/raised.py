@@ -15,6 +15,9 @@ _BEFORE = re.compile(r"[^\W\d_]|[)\]»]")
 _NOTE = re.compile(r"\d{1,2}(?=[A-Za-zÀ-ÖØ-öø-ÿŒœ])")
 LIFTED = 0.15  # of the height of the letter before: how far an exponent stands above it at least
 _FIGURE = re.compile(r"\d")
+# French print sets a thin space before the mark of a note: `le crénage 17 entre les lettres`.
+_MARK = re.compile(r"(?:(?<=[^\W\d_] )|(?<=[»)\]] ))\d{1,3}(?!\w|[.,]\d| \d)")  # no figure of a fraction
+SMALLER = 0.85  # times the letter before it
 
 
 def raise_figures(text: str, box_of: Boxes) -> str:
@@ -47,7 +50,14 @@ def _raise_others(text: str, box_of: Boxes) -> str:
         first = start if is_signed else next(at for at in range(start, end) if _is_above(base, box_of(at)))
         return text[start:first] + raise_digits(text[first:end])
 
-    text = _FIGURES.sub(raised, text)
+    def marked(match: re.Match[str]) -> str:
+        base = box_of(match.start() - 2)
+        for box in (box_of(match.start()), box_of(match.end() - 1)):
+            if box[3] - box[2] >= SMALLER * (base[3] - base[2]) or not _is_above(base, box):
+                return match[0]
+        return raise_digits(match[0])
+
+    text = _MARK.sub(marked, _FIGURES.sub(raised, text))
     note = _NOTE.match(text)
     if note is not None and _is_above(box_of(note.end()), box_of(0)):
         return raise_digits(note[0]) + text[note.end() :]
