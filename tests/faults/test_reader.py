@@ -12,13 +12,16 @@ from pathlib import Path
 
 import pytest
 import xlsxwriter
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.faults.reading import LONGEST_S, MAX_BYTES, MAX_ROWS, Read, damage, read_apart
 from tests.faults.record import record
 from tests.support.harness import LONG
 from worker.errors import JobFailed
+from worker.messages.sheet_notes import OPTIONS_ARE_TRUTHS
+from worker.questions.question import fold_name
+from worker.upload.parsing.evidence import _TRUTH
 from worker.upload.reading import read_sheets
 from worker.upload.reading.cells import cell_text
 from worker.upload.reading.encodings import repair_double
@@ -106,6 +109,10 @@ def _write_cell(sheet: xlsxwriter.worksheet.Worksheet, y: int, x: int, value: ob
             return as_read(str(value))
 
 
+def _is_truth(cell: str) -> bool:
+    return not cell.strip() or fold_name(cell) in _TRUTH
+
+
 def as_read(text: str) -> str:
     """The text of a cell: clean, and with the letters repaired that chance has encoded twice."""
     return repair_double(cell_text(text))[0]
@@ -113,6 +120,8 @@ def as_read(text: str) -> str:
 
 @often
 @given(st.lists(st.lists(values, min_size=len(HEADERS), max_size=len(HEADERS)), min_size=1, max_size=6))
+@example([["", "", "", "", "", "", "", 0, 0, ""]])  # the cells of options alone, and these say true or false
+@example([["", "", "", "Est-ce vrai ?", True, False, True, "", "", "A"]])
 def test_any_cell_values_are_kept_and_options_keep_their_letters(rows: list[list[object]]) -> None:
     data, expected = write([list(HEADERS), *rows])
     read = read_apart(data, "x.xlsx")
@@ -131,7 +140,12 @@ def test_any_cell_values_are_kept_and_options_keep_their_letters(rows: list[list
     # And each as a question or a refusal, no option under another letter than its column's
     # (a row with nothing but the names around a question is none, and counted)
     asked = [number for number, cells in filled.items() if number > 1 and any(cell.strip() for cell in cells[3:])]
-    assert (read.upload is None) == (not asked), read.sentence
+    # Options that all say true or false are none: that is refused, and said
+    are_truths = OPTIONS_ARE_TRUTHS in (read.sentence or "")
+    assert not are_truths or all(
+        _is_truth(cell) for number in asked if filled[number][3].strip() for cell in filled[number][4:9]
+    )
+    assert (read.upload is None) == (not asked or are_truths), read.sentence
     if read.upload is None:
         return
     assert [row.row_number for row in read.upload.rows] == asked

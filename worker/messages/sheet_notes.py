@@ -35,6 +35,11 @@ NEEDED = (
 )
 
 
+OPTIONS_ARE_TRUTHS = (
+    "les colonnes d'options ne contiennent que des valeurs comme vrai et faux, ce ne sont pas des options"
+)
+
+
 def columns_missing(missing: Sequence[str]) -> str:
     """`missing`: of the words above. A fault: a sentence without a capital, for `sheet_refused`."""
     return f"il manque {'la colonne' if len(missing) == 1 else 'les colonnes'} {', '.join(missing)}"

@@ -158,10 +158,17 @@ class _Roles:
         if not taken and not any(name.startswith("option ") for name in self.mapped):
             self._take_nameless(has_key=has_key)
 
+    def _questions(self) -> Body:
+        """The rows that ask something, where a column says so: others show nothing of what options are."""
+        asking = [place for place, name in enumerate(self.names) if name == QUESTION_TEXT]
+        return (
+            [(number, row) for number, row in self.body if any(row[p].strip() for p in asking)] if asking else self.body
+        )
+
     def _why_not(self, family: str, places: Sequence[int], *, has_key: bool, taken: bool) -> str | None:
         if taken:
             return OTHER_OPTIONS
-        if only_truth_words(self.body, places):
+        if only_truth_words(self._questions(), places):
             return TRUTH_VALUES
         if family == "option":
             return None

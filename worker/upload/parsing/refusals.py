@@ -18,6 +18,8 @@ def faults(kind: Kind, columns: Columns, body: Body) -> Iterator[str]:
     missing = list(_missing(kind, columns))
     if missing:
         yield sheet_notes.columns_missing(missing)
+    if sheet_notes.TWO_OPTIONS in missing and sheet_notes.TRUTH_VALUES in columns.reasons.values():
+        yield sheet_notes.OPTIONS_ARE_TRUTHS
     options_known = sheet_notes.TWO_OPTIONS in missing or has_options(columns, body)
     if kind.by_columns and not options_known:
         yield from _doubts(columns, body)
