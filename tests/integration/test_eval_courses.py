@@ -60,6 +60,21 @@ def courses(tmp_path: Path) -> Path:
     return folder
 
 
+def test_an_embedding_model_that_does_not_answer_is_said_before_anything_is_read(
+    medq: Medq, courses: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDQ_EMBEDDING_MODEL", "small")
+    monkeypatch.setenv("MEDQ_EMBEDDING_BASE_URL", "http://127.0.0.1:9/v1")
+    (courses / "scan.pdf").write_bytes(b"no PDF")
+
+    code, out, err = medq("eval", "--courses", courses, write(tmp_path / "q.csv", ROWS))
+
+    assert (code, out) == (2, "")
+    assert "MEDQ_EMBEDDING_BASE_URL" in err
+    assert "MEDQ_EMBEDDING_MODEL unset" in err
+    assert "scan.pdf" not in err
+
+
 def write(path: Path, rows: Sequence[Sequence[str]]) -> Path:
     with path.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows(rows)

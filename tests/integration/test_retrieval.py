@@ -44,11 +44,13 @@ from worker.courses.ingest import (
     reindex_courses,
     remove_courses,
 )
+from worker.courses.recall import CourseQuestion
 from worker.courses.retrieval import CORPUS_S, EMBEDDING_PAUSE_S, Retrieval
 from worker.courses.search import compose_query, drop_empty_names, index_terms
 from worker.courses.search.spelling import neighbourhood
 from worker.db.engine import Database, connect
 from worker.errors import UsageError
+from worker.evaluation.courses import evaluate_courses
 from worker.questions.item import PendingItem
 from worker.questions.question import Question
 from worker.settings import Settings
@@ -1107,6 +1109,28 @@ def test_what_is_near_is_told_by_the_passages_of_the_store(
 
     assert max(found)[1].startswith("Torsion")
     assert max(found)[0] > 0
+
+
+def test_what_is_measured_is_searched_with_the_model_that_workers_use(
+    platform: Platform, database: Database, courses: Path, embeddings: EmbeddingClient
+) -> None:
+    needs_pgvector(database)
+    questions = [CourseQuestion(2, pending("torsion").question, passage="la gonade est perdue")]
+    asked: list[str] = []
+
+    class Watched:
+        model = embeddings.model
+
+        def embed(self, texts: Sequence[str], *, timeout_s: float) -> list[list[float]]:
+            asked.extend(texts)
+            return embeddings.embed(texts, timeout_s=timeout_s)
+
+    url = platform.worker_environment()["DATABASE_URL"]
+    recall = evaluate_courses(courses, questions, url, told=lambda _: None, embedder=Watched())
+
+    assert recall.figures("worker", "qcm").found == 1
+    assert sum("torsion du cordon" in text for text in asked) >= 1  # the passage
+    assert sum(text.startswith(questions[0].question.text) for text in asked) >= 2  # once before, once to search
 
 
 def _nearness(database: Database, embeddings: EmbeddingClient) -> list[tuple[Any, str]]:

@@ -13,7 +13,7 @@ import typer
 
 from worker.cli.jobs import ConfigOption, parse_config
 from worker.cli.output import EMBEDDED_MODEL_WARNING, say, tell_json
-from worker.errors import UsageError
+from worker.errors import ProviderUnavailable, UsageError
 
 if TYPE_CHECKING:
     from worker.courses.embeddings import EmbeddingClient
@@ -61,11 +61,12 @@ def evaluate(  # noqa: PLR0917 (typer calls it by name)
     FILE is a workbook, a CSV file or FrenchMedMCQA's JSON. Some keys and short answers are spoiled, some left out;
     then a real job runs in a scratch database, dropped afterwards. Costs what a job on these questions costs.
 
-    With --courses, no model is asked and nothing is paid. The documents of FOLDER are read into a scratch database and
-    searched for the questions of FILE, a CSV file or workbook with these columns: question; options (one on a line, or
-    between |; or option a, option b …; none: a short question); what should be found: passage (a text of the document,
-    a few words are enough), or document and page. All three empty: the subject is in no document, and nothing should
-    be shown. Also read: texte du cas, matiere, cours, niveau.
+    With --courses, no LLM is asked and nothing is paid, but for vectors where MEDQ_EMBEDDING_MODEL is set. The
+    documents of FOLDER are read into a scratch database and searched for the questions of FILE, a CSV file or workbook
+    with these columns: question; options (one on a line, or between |; or option a, option b …; none: a short
+    question); what should be found: passage (a text of the document, a few words are enough), or document and page.
+    All three empty: the subject is in no document, and nothing should be shown. Also read: texte du cas, matiere,
+    cours, niveau.
 
     \b
     Examples:
@@ -168,7 +169,13 @@ def _measure_courses(folder: Path, file: Path | None, missed: Path | None, *, as
     configure_logging(level=40)
     with open_site(create=True) as site, _open_embedder(site.settings) as embedder:
         url = site.settings.database_url or ""
-        recall = evaluate_courses(folder, questions, url, told=remark, embedder=embedder)
+        try:
+            recall = evaluate_courses(folder, questions, url, told=remark, embedder=embedder)
+        except ProviderUnavailable as error:
+            raise UsageError(
+                f"{error}. See that MEDQ_EMBEDDING_BASE_URL is right and answers; with MEDQ_EMBEDDING_MODEL unset "
+                "words alone are searched."
+            ) from error
     if as_json:
         tell_json({"file": str(file), "courses": str(folder), **describe_recall(recall)})
     else:

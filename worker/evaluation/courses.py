@@ -1,7 +1,7 @@
 """How well course passages are found, on documents and questions that somebody names: `medq eval --courses`.
 
 The documents are ingested into a database of their own, dropped afterwards, and searched as a worker searches; plain
-BM25 ranks the same passages in the same run. What is measured is in `courses.recall`; no model is asked.
+BM25 ranks the same passages in the same run. What is measured is in `courses.recall`; no LLM is asked.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from pathlib import Path
 
 from worker.courses import document_store, passage_search
 from worker.courses.document import Corpus, CourseLabels, FoundPassage
-from worker.courses.embeddings import SEARCH_TIMEOUT_S
 from worker.courses.files import find_files
-from worker.courses.ingest import Embedder, IngestedFile, embed_chunks, ingest_files
+from worker.courses.ingest import EMBEDDING_TIMEOUT_S, Embedder, IngestedFile, embed_chunks, ingest_files
 from worker.courses.recall import RECALLED, AskedCourses, CourseQuestion, CourseRecall, Recalled, StoredPassage, System
 from worker.courses.search import choose_passages, compose_query
 from worker.courses.search.bm25 import PlainBm25
@@ -171,6 +170,8 @@ def evaluate_courses(
     files = find_files([folder])
     if not files:
         raise UsageError(f"{folder} holds no course document. PDF, DOCX, PPTX, HTML, MD and TXT files are read.")
+    if embedder is not None:  # before everything is read
+        embedder.embed([questions[0].question.text], timeout_s=EMBEDDING_TIMEOUT_S)
     with scratch_database(database_url) as url:
         database = Database(connect(url, pool_size=2, name="medq-eval-courses"))
         try:
@@ -222,7 +223,7 @@ def _search(
     queries = [compose_query(str(one.row), one.question) for one in batch]
     vectors = None
     if embedder is not None:
-        made = embedder.embed([query.text for query in queries], timeout_s=SEARCH_TIMEOUT_S)
+        made = embedder.embed([query.text for query in queries], timeout_s=EMBEDDING_TIMEOUT_S)
         vectors = passage_search.Vectors(embedder.model, made)
     found = database.transact(lambda c: passage_search.search_passages(c, queries, corpus, vectors=vectors))
     return [found[query.item_id] for query in queries]
