@@ -85,6 +85,12 @@ def test_a_mark_and_what_is_written_after_it_though_it_stands_elsewhere_are_two(
     assert [[span.text for span in line] for line in return_marks([item, mark])] == [["2.", "Cliquer ici"], ["icône"]]
 
 
+def test_a_dash_before_a_figure_is_a_cell_and_no_mark() -> None:
+    lines = [[Span("12", 60, 70, 100, 112)], [Span("Hb", 20, 30, 100, 112)], [Span("–", 46, 52, 100, 112)]]
+
+    assert return_marks(lines) == lines
+
+
 def test_a_mark_that_stands_beside_nothing_stays_where_it_is() -> None:
     assert text([*column(40, 780, PROSE), (40, 700, 10, "•")]).endswith("•")
 
@@ -162,6 +168,18 @@ def _width(character: str) -> int:
     }
     narrow |= {"x": 500, "é": 556, "H": 722, "O": 778, "P": 667, "T": 611, "L": 556}
     return widths.get(character) or narrow.get(character, 556)
+
+
+@pytest.mark.parametrize("turn", ["0 1 -1 0 40 500", "0.7 0.7 -0.7 0.7 300 300", "-1 0 0 -1 500 200"])
+def test_no_figure_of_a_line_that_is_turned_is_raised(turn: str) -> None:
+    label = f"BT /F1 10 Tf {turn} Tm (Session 2021 du lot B12, 1500 cm3) Tj ET\n".encode()
+    data = make_placed_pdf(
+        [[(left, 780 - 12 * n, 10, line) for n, line in enumerate(PROSE * 4)] for left in (90,)], drawn=label
+    )
+
+    told = "\n".join(line.text for page in extract_document(Path("a.pdf"), data).pages for line in page.lines)
+
+    assert "Session 2021 du lot B12, 1500 cm3" in told
 
 
 # --- programs ---------------------------------------------------------------------------------------------------------
@@ -286,6 +304,11 @@ def test_a_line_that_was_broken_with_an_arrow_is_one() -> None:
         ("Les signes +, \u00ad, * et / sont lus.", "Les signes +, -, * et / sont lus."),
         ("On calcule {\u00ad124}{7} ensuite.", "On calcule {-124}{7} ensuite."),
         ("Une hyper\u00adtension ancienne.", "Une hypertension ancienne."),
+        ("Le 3-\u00adméthylphénol est dosé.", "Le 3-méthylphénol est dosé."),
+        ("Lire sur has-sante.fr/\u00adguides ensuite.", "Lire sur has-sante.fr/guides ensuite."),
+        ("\u00ad une toux sèche", "- une toux sèche"),
+        ("On lit 7 ×\u00ad18 = x.", "On lit 7 ×-18 = x."),
+        ("De 1060 \u00ad\u00ad à 1080.", "De 1060 -- à 1080."),
     ],
 )
 def test_a_soft_hyphen_that_stands_in_no_word_is_a_minus(line: str, told: str) -> None:
@@ -444,6 +467,21 @@ def test_the_name_of_a_property_goes_on_in_the_next_line() -> None:
     )
 
 
-def test_what_leads_back_to_the_top_is_no_text_of_a_print() -> None:
-    assert passage("La fièvre dure.", "", "Haut de la page", "", "La toux aussi.") == "La fièvre dure.\nLa toux aussi."
-    assert "le haut de la page" in passage("Lire d'abord le haut de la page.")
+def print_of(*lines: Line) -> str:
+    document = ExtractedDocument((Page(1, lines),), is_typeset=True)
+    return "\n".join(chunk.text for chunk in chunk_document(document))
+
+
+def test_what_leads_back_is_no_text_of_a_print_if_it_is_a_link_or_comes_again_and_again() -> None:
+    between = (Line("La fièvre dure."), Line(""))
+    again = (*between, Line("Haut de la page"), Line(""))
+
+    assert "Haut" not in print_of(*between, Line("Haut de la page", linked=1.0), Line(""), *between)
+    assert "Haut" not in print_of(*again, *again, *again)
+
+
+@pytest.mark.parametrize("line", ["Haut de page", "Haut de la page", "Retour à l'index", "Lire le haut de la page."])
+def test_words_that_may_be_a_courses_own_stay(line: str) -> None:
+    assert line in print_of(
+        Line("Un en-tête se règle ainsi."), Line(""), Line(line), Line(""), Line("Il a trois parts.")
+    )

@@ -19,7 +19,7 @@ from worker.courses.extract.layout import arrange
 from worker.courses.extract.ligatures import keep_ligatures, name_ligatures
 from worker.courses.extract.rows import Span, join_printed
 from worker.courses.extract.signs import restore_symbols
-from worker.courses.extract.spans import split_spans
+from worker.courses.extract.spans import Letters, split_spans
 
 BODY = (
     "La fièvre dépasse souvent 38,5 °C chez le nourrisson de moins de trois mois, et",
@@ -135,7 +135,7 @@ def test_brackets_of_texs_font_of_signs_are_no_letters() -> None:
 
 def test_joined_letters_where_others_have_spaces_are_letters() -> None:
     line = "Il su\x1et de dé\x1cnir la dose."
-    read = split_spans(keep_ligatures(line), 0, len(line), lambda at: (5.0 * at, 5.0 * at + 5, 0, 9))
+    read = split_spans(Letters(keep_ligatures(line), 0, len(line), lambda at: (5.0 * at, 5.0 * at + 5, 0, 9)))
     lines = tuple(Line(span.text) for span in read)
     assert [line.text for line in name_ligatures([Page(1, lines)])[0].lines] == ["Il suffit de définir la dose."]
 

@@ -46,7 +46,7 @@ _ADMONITION = re.compile(
     re.IGNORECASE,
 )
 _DATE = re.compile(r"\d{1,2}/\d{1,2}/\d\d|\d{1,2}\.\d{1,2}\.\d{4}")
-_STATEMENT = re.compile(r"\w:=|;\S")  # of a program
+_STATEMENT = re.compile(r"\w:=")  # of a program
 _ENDLESS_WORD = re.compile(r"[^\W\d_]{26}")  # an alphabet, say: the longest words of French have 25 letters
 
 

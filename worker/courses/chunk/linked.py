@@ -9,6 +9,7 @@ from itertools import takewhile
 
 from worker.courses.chunk.sections import is_larger, stands_out
 from worker.courses.document import Line, Page
+from worker.courses.signs import BACK
 
 ALL = 0.8  # of a line's width; spaces between links are none
 LONGEST = 100  # characters
@@ -16,12 +17,8 @@ REPEATED = 3  # times in a document
 _NOTICE = ("©", "(c)", "copyright")
 AT_END = 3  # lines; a longer list of links names sources
 NEAR = 36  # points: from a row of links to the one that says where they lead
-# What leads back to the top of a printed page, whether it is known to be a link or not.
-_BACK = re.compile(
-    r"[↑⇑▲^\[( ]*(?:retour\s+(?:en\s+|au\s+)haut|haut\s+de\s+(?:la\s+)?page|retour\s+au\s+(?:sommaire|menu)|"
-    r"retour\s+à\s+l(?:a\s+page\s+d.accueil|.accueil))[\])↑ .]*",
-    re.IGNORECASE,
-)
+# What leads back to the top of a printed page, if it is a link, or comes again and again.
+_BACK = re.compile(rf"[↑⇑▲^\[( ]*(?:{BACK}|haut\s+de\s+(?:la\s+)?page)[\])↑ .]*", re.IGNORECASE)
 _READ = re.compile(r"://|www\.|\w/\w|\d$")  # an address is there to be read, and a line of contents
 
 
@@ -30,8 +27,7 @@ def drop_links(pages: Sequence[Page]) -> list[Page]:
 
     It stands next to a heading, again and again, or begins or ends the document. Any other link is text.
     """
-    if any(_leads_back(line) for page in pages for line in page.lines):
-        pages = [Page(page.number, tuple(ln for ln in page.lines if not _leads_back(ln))) for page in pages]
+    pages = _without_ways_back(pages)
     last = next((line.text for page in reversed(pages) for line in reversed(page.lines) if line.text), "")
     if not (any(line.linked >= ALL for page in pages for line in page.lines) or _is_notice(last)):
         return list(pages)
@@ -49,8 +45,14 @@ def drop_links(pages: Sequence[Page]) -> list[Page]:
     ]
 
 
-def _leads_back(line: Line) -> bool:
-    return _BACK.fullmatch(line.text) is not None
+def _without_ways_back(pages: Sequence[Page]) -> Sequence[Page]:
+    """`Haut de la page` may be what a course speaks of: alone and no link, it stays."""
+    back = [line for page in pages for line in page.lines if _BACK.fullmatch(line.text)]
+    gone = {line.text for line in back if line.linked >= ALL}
+    gone |= {text for text, times in Counter(line.text for line in back).items() if times >= REPEATED}
+    if not gone:
+        return pages
+    return [Page(page.number, tuple(line for line in page.lines if line.text not in gone)) for page in pages]
 
 
 def _leads(lines: Sequence[Line], number: int) -> bool:

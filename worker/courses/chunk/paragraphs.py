@@ -38,8 +38,9 @@ _LIGATURES = {
     ord(sign): letters for sign, letters in zip("ﬀﬁﬂﬃﬄﬅﬆ", ("ff", "fi", "fl", "ffi", "ffl", "st", "st"), strict=True)
 }
 _CONTROL = re.compile(f"[\n{CONTROL}](?<![\ufffe\x02])")  # but two by which a PDF marks a word that is cut
-# Some fonts show their minus by the code of the soft hyphen, which stands between letters or at a line's end.
-_MINUS = re.compile(r"(?<![^\W\d_])\u00ad(?!$)|\u00ad(?=[^\w\s]|\s\S|\d)")
+# Some fonts show their minus, and the dash of an item, by the code of the soft hyphen: that follows a letter, or a sign
+# after which a word may be broken.
+_MINUS = re.compile(r"(?<![^\s(\[{=+*×÷<>≤≥$|,;:])\u00ad+(?!\s*$)")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
 
 
@@ -77,7 +78,7 @@ def _clean(lines: Sequence[Line]) -> Iterator[Line]:
             continue
         text = unicodedata.normalize("NFC", _BREAK.sub("\n", line.text).translate(_LIGATURES))
         for number, part in enumerate(text.split("\n")):
-            kept = LEADERS.sub(" …", _MINUS.sub("-", _CONTROL.sub("", part)))
+            kept = LEADERS.sub(" …", _MINUS.sub(lambda m: "-" * len(m[0]), _CONTROL.sub("", part)))
             cut = kept.rstrip()[-1:]
             kept = _INVISIBLE.sub("", kept)
             kept = kept.strip() + (cut if cut == "\u00ad" else "")

@@ -134,7 +134,7 @@ class Flow:
         return self._is_in_program(number - 1, number - 2)
 
     def _is_in_program(self, number: int, other: int) -> bool:
-        """Whether a line next to one that is set as programs are is so too, at the same edge or further in."""
+        """Whether the line above or below one that is set as programs are is so too, and near."""
         if not 0 <= other < len(self._rows):
             return False
         row, beside = self._rows[number], self._rows[other]

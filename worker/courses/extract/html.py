@@ -79,14 +79,16 @@ def read_html(data: bytes) -> ExtractedDocument:
     """One page without a number. The declared encoding counts, else UTF-8, else cp1252."""
     declared = _DECLARED.search(data[:4096])
     root = _parse(decode(data, declared[1].decode("ascii") if declared else None))
-    lines = _lines(root, find_navigation(root), _hidden_by_style(root))
+    reader = _Reader(find_navigation(root), _hidden_by_style(root))
+    reader.seeks_titles = next(root.iter(*HEADINGS), None) is None
+    lines = _lines(root, reader)
     return ExtractedDocument((Page(None, tuple(trim_edges(list(lines)))),))
 
 
 def read_blocks(text: str) -> list[Line]:
     """The lines of a text in HTML that is no page: nothing stands around it."""
     root = _parse(text)
-    return [one.line for one in _lines(root, frozenset(), _hidden_by_style(root))]
+    return [one.line for one in _lines(root, _Reader(frozenset(), _hidden_by_style(root)))]
 
 
 def _parse(text: str) -> html.HtmlElement:
@@ -129,10 +131,7 @@ def _is_opening_picture(cell: html.HtmlElement) -> bool:
     return cell.getprevious() is None and next(cell.iter("img"), None) is not None and not cell.text_content().strip()
 
 
-def _lines(
-    root: html.HtmlElement, navigation: frozenset[html.HtmlElement], hidden: frozenset[str]
-) -> Iterator[LinkedLine]:
-    reader = _Reader(navigation, hidden)
+def _lines(root: html.HtmlElement, reader: _Reader) -> Iterator[LinkedLine]:
     for event, element in etree.iterwalk(root, events=("start", "end", "comment", "pi")):
         if event == "start":
             yield from reader.open(element)
@@ -183,6 +182,7 @@ class _Reader:
         self._words: list[str] = []
         self._outside: list[str] = []  # of links
         self._navigation, self._hidden = navigation, hidden
+        self.seeks_titles = False  # for the page has no headings
         self._is_heading = False
         self._unseen = 0  # elements around this place that no reader sees
         self._typed = 0  # elements around this place whose lines are kept as they were typed
@@ -258,7 +258,7 @@ class _Reader:
         self._words.clear()
         self._outside.clear()
         is_row = self._row is not None
-        is_title = self._is_heading or (not self._is_plain and not self._items and self._is_titled(whole))
+        is_title = self._is_heading or self._is_titled(whole)
         self._is_plain = False
         for part in whole.split("\n") if self._typed and not is_row else (whole,):
             text = restore_symbols(" ".join(part.split()))
@@ -271,5 +271,7 @@ class _Reader:
 
     def _is_titled(self, whole: str) -> bool:
         """Whether words that stand out from end to end are a title, and no sentence."""
+        if not self.seeks_titles or self._is_plain or self._items or self._typed:
+            return False
         text = whole.strip()
-        return len(text) <= LONGEST_TITLE and not self._typed and _NO_TITLE.fullmatch(text) is None
+        return len(text) <= LONGEST_TITLE and _NO_TITLE.fullmatch(text) is None

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from lxml import etree, html
 
+from worker.courses.signs import BACK, BACK_TO
+
 HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
 # Classes and ids of what leads from page to page: it holds links, or what is clicked on.
 _NAVIGATION = re.compile(
@@ -38,13 +40,7 @@ _RELATED = frozenset(("prev", "previous", "next", "up", "contents", "index", "st
 MIN_LINKS = 4  # of a list that is nothing else
 MAX_PANEL = 200  # characters around a page that are no text of it
 MIN_ICONS, MAX_BESIDE = 2, 100  # links that are pictures, and characters beside what leads to the pages around
-# What leads back: up to the top of the page, or to the page that lists all.
-_BACK = re.compile(
-    r"(?:(?:retour|revenir|remonter)\s+(?:à|au|aux|en|vers)\s+(?:la\s+|le\s+|l['\u2019]\s?)?)?"
-    r"(?:haut(?:\s+de\s+(?:la\s+)?page)?|sommaire|accueil|index|menu|début|plan|table\s+des\s+matières|"
-    r"page\s+(?:d['\u2019]\s?accueil|principale|précédente)|top)",
-    re.IGNORECASE,
-)
+_BACK, _BACK_TO = re.compile(BACK, re.IGNORECASE), re.compile(BACK_TO, re.IGNORECASE)
 _PICTURE = re.compile(r"\.(?:png|jpe?g|gif|svg|webp|tiff?|bmp|pdf)$", re.IGNORECASE)
 
 
@@ -192,9 +188,8 @@ def _is_anchor(link: html.HtmlElement) -> bool:
 def _leads_back(link: html.HtmlElement) -> bool:
     """`Haut de la page`, where it leads to a place of the page itself; `Retour à l'accueil`, wherever it leads."""
     text = " ".join(link.text_content().split()).strip("↑⇑▲^<«←[]() ")
-    if _BACK.fullmatch(text) is None:
-        return False
-    return (link.get("href") or "").startswith("#") or text.casefold().startswith(("retour", "revenir", "remonter"))
+    is_here = (link.get("href") or "").startswith("#")
+    return _BACK.fullmatch(text) is not None or (is_here and _BACK_TO.fullmatch(text) is not None)
 
 
 def _is_icon(link: html.HtmlElement) -> bool:

@@ -132,7 +132,7 @@ def _read_runs(element: Any) -> Iterator[str]:
         tag = child.tag
         if tag == M + "oMath":
             yield read_office_math(child)
-        elif tag in (W + "t", A + "t"):
+        elif tag in (W + "t", M + "t", A + "t"):
             yield _raised(child, child.text or "")
         elif tag == W + "sym":
             yield read_symbol(int(child.get(W + "char", "20"), 16), child.get(W + "font", ""))

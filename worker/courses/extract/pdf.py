@@ -32,7 +32,7 @@ from worker.courses.extract.links import read_links
 from worker.courses.extract.marks import find_marks
 from worker.courses.extract.rows import Span
 from worker.courses.extract.ruled import cell_around, gather_cells, goes_through
-from worker.courses.extract.spans import split_spans
+from worker.courses.extract.spans import Letters, split_spans
 from worker.courses.extract.stray import return_marks
 from worker.courses.extract.tex_signs import name_tex_signs
 from worker.errors import UsageError
@@ -165,7 +165,7 @@ class _PrintedText:
             typed = not self._is_typed and is_of_typewriters(font_of(last)) and is_of_typewriters(font_of(begins))
             # The one in between: a first letter may be set large, and marks of notes small.
             size, turn = sorted((size_of(first), size_of((first + last) // 2), size_of(last)))[1]
-            for span in split_spans(self._whole, start, end, box_of):
+            for span in split_spans(Letters(self._whole, start, end, box_of, turn == rotation)):
                 span = span._replace(is_bold=bold, size=size, is_typed=typed)  # noqa: PLW2901 (as the line is set)
                 place = (span.text, round(span.left / 3), round(span.bottom / 3))
                 if place not in seen or len(span.text) == 1:
@@ -182,7 +182,8 @@ class _PrintedText:
         for line in lines:
             spans = line.spans
             if any(goes_through(grids, span) for span in spans):
-                cells = split_spans(self._whole, line.start, line.end, box_of, lambda box: cell_around(grids, box))
+                letters = Letters(self._whole, line.start, line.end, box_of, line.turn == rotation)
+                cells = split_spans(letters, lambda box: cell_around(grids, box))
                 spans = [span._replace(is_bold=spans[0].is_bold, size=spans[0].size) for span in cells]
             yield line.spans, spans
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from worker.courses.extract.letters import Box, Boxes
 from worker.courses.extract.raised import raise_figures
@@ -21,11 +22,25 @@ _WORD = re.compile(r"\S+")
 Cells = Callable[[Box], object]
 
 
-def split_spans(whole: str, start: int, end: int, box_of: Boxes, cell_of: Cells | None = None) -> Iterator[Span]:
-    """Stretches of words without a wide gap between them, of the line from `start` to `end`.
+class Letters(NamedTuple):
+    """The letters of one printed line: a page's text, from where to where of it, and where each of them stands.
+
+    `is_upright`: of a line that is turned or slanted each letter stands above the one before, and none is raised.
+    """
+
+    whole: str
+    start: int
+    end: int
+    box_of: Boxes
+    is_upright: bool = True
+
+
+def split_spans(line: Letters, cell_of: Cells | None = None) -> Iterator[Span]:
+    """Stretches of words without a wide gap between them.
 
     `cell_of`: the cell of a ruled table that a word stands in: what goes on in the next cell is another stretch.
     """
+    whole, start, end, box_of, _ = line
     begun: int | None = None
     cell: object = None
     words = 0  # of the stretch
@@ -45,7 +60,7 @@ def split_spans(whole: str, start: int, end: int, box_of: Boxes, cell_of: Cells 
                 or (stop - begun < 2 * words and -1 < gap < _gap_of(whole, begun, stop_now, words))
             )
         ):
-            yield Span(_span_text(whole, begun, stop, words, box_of), left, right, bottom, min(top, bottom + height))
+            yield Span(_span_text(line, begun, stop, words), left, right, bottom, min(top, bottom + height))
             begun = None
         if begun is None:
             begun, (left, _, bottom, top) = at, first
@@ -53,7 +68,7 @@ def split_spans(whole: str, start: int, end: int, box_of: Boxes, cell_of: Cells 
         right, stop, height = last[1], stop_now, last[3] - last[2]
         words += 1
     if begun is not None:
-        yield Span(_span_text(whole, begun, stop, words, box_of), left, right, bottom, min(top, bottom + height))
+        yield Span(_span_text(line, begun, stop, words), left, right, bottom, min(top, bottom + height))
 
 
 def _gap_of(whole: str, start: int, end: int, words: int) -> float:
@@ -62,8 +77,11 @@ def _gap_of(whole: str, start: int, end: int, words: int) -> float:
     return SPACED_GAP if is_spaced else WIDE_GAP
 
 
-def _span_text(whole: str, start: int, end: int, words: int, box_of: Boxes) -> str:
-    text = whole[start:end].replace("\x02", HYPHEN)
+def _span_text(line: Letters, start: int, end: int, words: int) -> str:
+    def box_of(at: int) -> Box:
+        return line.box_of(start + at)
+
+    text = line.whole[start:end].replace("\x02", HYPHEN)
     if words >= MANY_LETTERS and end - start < SPACED * words:
-        return restore_symbols(close_up(text, lambda at: box_of(start + at)))
-    return restore_symbols(raise_figures(text, lambda at: box_of(start + at)))
+        return restore_symbols(close_up(text, box_of))
+    return restore_symbols(raise_figures(text, box_of) if line.is_upright else text)

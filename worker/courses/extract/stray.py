@@ -36,7 +36,9 @@ def return_marks(printed: Sequence[list[Span]]) -> list[list[Span]]:
     for number in marks:
         mark = printed[number][0]
         item = _find_item(mark, by_foot)
-        if item is not None and item != number + 1 and item not in before:
+        if item is None or (mark.text.strip() in "–—" and printed[item][0].text[:1].isdigit()):
+            continue  # `– 12`: the cells of a table, and no item
+        if item != number + 1 and item not in before:
             before[item] = mark
     moved = {id(mark) for mark in before.values()}
     lines = []
