@@ -348,7 +348,7 @@ class MeetingPlace:
 
 
 HAND = 4
-PACE, PATIENCE_S = 5, 2.0
+PACE, PATIENCE_S = 12, 4.0
 TASK_ENDS = frozenset({Point.IN_PREPARE, Point.AFTER_COMMIT, Point.IN_FINISH})
 
 
@@ -382,7 +382,8 @@ class Killer:
         with self._lock:
             now = time.monotonic()
             self._ended += passing.point in TASK_ENDS
-            # As many tasks end as would with kills now and then; else each dies again and again, alone in a process.
+            # As many tasks end as would with kills now and then; else each dies again and again, alone in a process,
+            # whose start takes the machine from all others: by what is done, so that a slow machine is no other run.
             is_busy = self._ended < PACE and now - self._last_kill < PATIENCE_S
             if self.done or is_busy or passing.point not in self._choices(now):
                 return
