@@ -354,3 +354,16 @@ def test_the_reader_in_its_own_process_tells_the_same() -> None:
 def test_all_that_a_line_says_comes_through_the_pipe() -> None:
     line = Line("Une note", True, 1.2, True, True, True, 40.0, 0.5, True)
     assert Line(*_fields(line)) == line
+
+
+def test_titles_far_below_one_another_are_lines_of_their_own() -> None:
+    titles = ("Rayon unique", "Source ponctuelle", "Miroir elliptique, parabolique, hyperbolique", "Lame d'air")
+    lines = [*column(60, 760, BODY, size=10), *column(60, 700, titles, step=20)]
+    assert page(lines)[1:] == list(titles)
+
+
+def test_a_text_with_double_spacing_is_no_list_of_titles() -> None:
+    lines = ("La fièvre du nourrisson de moins de trois mois impose une consultation chez le docteur", "Martin ou un")
+    assert page(column(60, 700, (*lines, "autre, le jour même."), step=20)) == [
+        f"{' '.join(lines)} autre, le jour même."
+    ]

@@ -70,6 +70,16 @@ def large(text: str) -> Line:
     return Line(text, size=1.4, is_bold=True)
 
 
+@pytest.mark.parametrize("title", ["macOS", "2.1 Ce que dit la calculatrice.", "pH du sang"])
+def test_a_title_may_begin_within_its_word_or_end_with_a_full_stop(title: str) -> None:
+    assert title in headings([large("La présentation"), "", *body("a"), "", large(title), "", *body("b")])
+
+
+@pytest.mark.parametrize("title", ["ne pas donner", "La dose est de 2 g."])
+def test_small_letters_and_sentences_are_no_titles(title: str) -> None:
+    assert title not in headings([large("La présentation"), "", *body("a"), "", large(title), "", *body("b")])
+
+
 # --- words ----------------------------------------------------------------------------------------------------------
 
 

@@ -86,6 +86,7 @@ def test_two_mistakes_that_leave_one_end_whole_are_forgiven(data: st.DataObject,
         ("spondilarthritt", "spondylarthrit"),
         ("ankilosant", "ankylosant"),
         ("diabett", "diabet"),
+        ("apphas", "aphas"),  # apphasie
         ("dibaet", "diabet"),
         ("dabett", "diabett"),
     ],

@@ -7,7 +7,7 @@ from collections.abc import Set
 
 # What breaks at the end of a line only after a sign, and what no sentence begins with after it.
 _ADDRESS = re.compile(r"(?:(?:https?)?://|www\.)\S*(?:[/?=&_%#~]|/-)|https?:(?://)?|www\.")
-_PATH = re.compile(r"(?:\w+:)?/?(?:[\w.-]+/){2,}")
+_PATH = re.compile(r"(?:\w+:)?/?(?:[\w.{}$-]+/){2,}")
 # `/⏎usr/share`, `/etc/⏎hosts.allow`
 _ROOT, _NAME = re.compile(r"~?/(?:[\w.-]+/)?"), re.compile(r"[\w-]+[./_]\w")
 _PATH_BELOW = re.compile(r"[\w.-]+/\w")
@@ -20,21 +20,22 @@ _EXTENSION = re.compile(r"(?:txt|pdf|html?|docx?|pptx?|xlsx?|csv|xml|tex|sty|cfg
 _HYPHENED = re.compile(r"(?:(?:(?:https?)?://|www\.)[^\s@]*\w|[\w.+-]+@[\w.-]*\w)[-\u2010\ufffe\x02]")
 LONGEST_ADDRESS = 200
 _MAY_GO_ON = re.compile(r"\n(?:(?<=[/?=&_%#~.:\ufffe\x02\u2010-]\n)[\w/]|_|\.[a-z])")
-_MEMBER = re.compile(r"\.[a-z][\w-]")  # no sentence begins so, and the name of a property goes on
-DOTTED = re.compile(r"(?<![\w-])[\w-]++\.[a-z][\w-]++")
+_MEMBER = re.compile(r"\.[a-z][\w-]+")  # no sentence begins so, and the name of a property goes on
+_NAMES_ENDING = re.compile(r"(?:l.)?extensions?|fichiers?|formats?|l[ae]|les|des?|et|ou|en|un|par", re.IGNORECASE)
+DOTTED = re.compile(r"(?<![\w-])[\w-]++\.[a-z][\w-]++|(?<=\s)\.[a-z][\w-]++")
 
 
 def join_addresses(text: str, dotted: Set[str]) -> str:
     """Addresses and the names of files that go on in the next line (`https://www.⏎debian.org`) in one.
 
-    `dotted`: the names with a dot that a document spells in one line.
+    `dotted`: the names with a dot that a document spells in one line, and those that it begins with one (`.pk`).
     """
     if _MAY_GO_ON.search(text) is None:
         return text
     lines = text.split("\n")
     parts, word = [lines[0]], _last_word("", lines[0])
     for line in lines[1:]:
-        goes_on = (_goes_on(word, line)) or _is_file(word, line, dotted)
+        goes_on = (_goes_on(word, line) and not _is_ending(word, line, dotted)) or _is_file(word, line, dotted)
         if goes_on and word.endswith("/-"):
             parts[-1] = parts[-1][:-1]  # print put the hyphen there
         elif goes_on and _HYPHENED.fullmatch(word):
@@ -50,6 +51,14 @@ def _is_file(word: str, line: str, dotted: Set[str]) -> bool:
         return False
     first = _FIRST_WORD.match(line)
     return bool(_EXTENSION.match(line)) or (first is not None and word + first[0] in dotted)
+
+
+def _is_ending(word: str, line: str, dotted: Set[str]) -> bool:
+    """Whether a text speaks of an ending itself: the word before tells (`fichiers⏎.pk`), or it does elsewhere."""
+    name = _MEMBER.match(line)
+    if name is None or word + name[0] in dotted:
+        return False
+    return name[0] in dotted or _NAMES_ENDING.fullmatch(word) is not None
 
 
 def _goes_on(word: str, line: str) -> bool:

@@ -39,6 +39,7 @@ _TABLE = re.compile(r"(?:table|tableau)\s*\(?\d", re.IGNORECASE)
 _CAPTION = re.compile(r"(?:figure|fig\.|tableau|table|schéma|photo|encadré|image)\s*\d", re.IGNORECASE)
 _BULLET = re.compile(r"[•▪◦●‣·–—*→✓➢-]\s?")
 _WORD = re.compile(r"[^\W\d_]{4}")
+_INNER_CAPITAL = re.compile(r"[a-z]{1,4}[A-Z]")  # `macOS`, `pH`, `mRNA`
 # What stands over a box, in any section.
 _ADMONITION = re.compile(
     r"(?:notes?|astuces?|attention|avertissement|important|remarques?|conseils?|prudence|exemples?|nb|à retenir|"
@@ -123,7 +124,8 @@ def _by_type(block: Sequence[Line], numbers: Numbers) -> Iterator[Line]:
     text = " ".join(line.text for line in block[:count])
     rest = block[count:]
     goes_on = bool(rest) and (stands_out(rest[0]) and _same_type(block[0], rest[0]) and not _begins_anew(rest[0]))
-    if count and not goes_on and _may_be_heading(text, numbers) and not _is_sentence(text):
+    is_titled = is_larger(block[0]) and text[-1:] == "." and NUMBERED.match(text) is not None  # `2.1 Un titre.`
+    if count and not goes_on and _may_be_heading(text, numbers) and (is_titled or not _is_sentence(text)):
         yield replace(block[0], text=text, is_heading=True)
         if rest:
             yield Line("")
@@ -187,7 +189,7 @@ def _may_be_heading(text: str, numbers: Numbers) -> bool:
         and not _CAPTION.match(text)
         and not _BULLET.match(text)
         and not LED_TO_PAGE.search(text)
-        and not text[0].islower()
+        and (not text[0].islower() or _INNER_CAPITAL.match(text) is not None)
         and text[0] not in "%#$>~@&{}\\(["
         and (_WORD.search(text) is not None or text[-1] == "?" or numbers.have(text))
         and _ENDLESS_WORD.search(text) is None

@@ -134,12 +134,16 @@ def _begins_anew(before: str, line: Line) -> bool:
 
 
 def _begins_item(before: str, text: str) -> bool:
-    """Whether a line begins an item of a list; a dash after a figure goes on from it (`17⏎– 30 mg`), and so does one
-    after a word if a second dash closes what it opens (`le terme⏎– rare – est bénin`).
+    """Whether a line begins an item of a list; a dash after a figure goes on from it (`17⏎– 30 mg`) unless a capital
+    is behind it (`Gimp 2.10⏎– Inkscape 1.0`), and so does one after a word if a second dash closes what it opens
+    (`le terme⏎– rare – est bénin`).
     """
     dash = _DASH.match(text)
-    if dash is not None and (before[-1:].isdigit() or (before[-1:].isalpha() and _CLOSED.match(text) is not None)):
-        return False
+    if dash is not None:
+        if before[-1:].isdigit() and not text[dash.end() : dash.end() + 1].isupper():
+            return False
+        if before[-1:].isalpha() and _CLOSED.match(text) is not None:
+            return False
     return bool(BULLET.match(text))
 
 

@@ -35,6 +35,7 @@ _HYPHENED = re.compile(
 )
 # A document whose lines end with so few hyphens breaks no words: each of them is its word's own.
 FEW_CUTS, LONG_LINE, ENOUGH_LINES = 0.035, 40, 100
+SEVERAL = 3
 # With a capital they begin a sentence, and are no second half of a name.
 _BEGINNERS = re.compile("aux?|ces?|cette|dans|de|des|du|elles?|en|et|ils?|l[ae]|les|ne|on|par|pour|sur|une?")
 _COMBINES = re.compile(r".{3,}[aio]|super|inter|hyper|arrière|avant|après|contre|entre")
@@ -56,7 +57,7 @@ class Spelling:
 
     def __init__(self, texts: Iterable[str]) -> None:
         self._words: Counter[str] = Counter()
-        self._dotted: set[str] = set()  # `sources.list`
+        self._dotted: set[str] = set()  # `sources.list`, `.pk`
         self._cuts: list[str] = []
         self._long_lines = 0
         is_cut = False
@@ -116,12 +117,17 @@ class Spelling:
         return any(self._words[word] for word in self._cuts)
 
     def _forms_words(self, head: str) -> bool:
-        """Whether the document writes a word alone, and before another one with a hyphen: `densité-dépendance`."""
-        return len(head) > 4 and self._words[head] > 0 and head in self._heads and not _ALSO_PREFIXES.fullmatch(head)
+        """Whether the document writes a word before others with a hyphen: alone too (`densité-dépendance`), or before
+        several and it is no beginning of words (`libpam-ldap`, `libpam-pgsql`)."""
+        if len(head) <= 4 or _ALSO_PREFIXES.fullmatch(head):
+            return False
+        times = self._heads[head]
+        return times > 0 and (self._words[head] > 0 or (times >= SEVERAL and not _COMBINES.fullmatch(head)))
 
     @cached_property
-    def _heads(self) -> frozenset[str]:
-        return frozenset(word.split("-", 1)[0] for word in self._words if "-" in word)
+    def _heads(self) -> Counter[str]:
+        """Before how many others each word stands with a hyphen."""
+        return Counter(word.split("-", 1)[0] for word in self._words if "-" in word)
 
     def _join_loose(self, cut: re.Match[str]) -> str:
         in_one, hyphened = cut[1] + cut[2], f"{cut[1]}-{cut[2]}"

@@ -17,6 +17,9 @@ _DIV = re.compile(r"(?:\{[^{}]*\}|[A-Za-z][\w-]*)?(.*)")
 _OPTION = re.compile(r"[ \t]*:([\w-]+):(?:[ \t]+(.*))?$")
 # `!!! note "Titre"`, `??? tip`, `=== "Onglet"`: what is indented below stands in it.
 _BOX = re.compile(r"""[ \t]*(?:!!!|\?\?\?\+?|===[!+]?)(?:[ \t]+[\w-]+){0,4}(?:[ \t]+"(.*)")?[ \t]*$""")
+# `[Microcytose]({{ site.baseurl }}{% link … %})`: where it leads is told when the site is made.
+_CALLED = re.compile(r"\]\((?=[^()\n]*\{[{%])[^()\n]*\)")
+_TITLE, _TAG_ALONE = re.compile(r"#{1,6}\s"), re.compile(r"\s*</?[A-Za-z][\w-]*(?:\s[^<>]*)?>\s*$")
 _OPTIONS = "---"  # before the options of a directive, and behind them
 _INDENT = 4
 PART, LONGEST = 50_000, 100_000  # characters that are parsed at once, and at most
@@ -96,7 +99,9 @@ def _unfold(lines: Iterable[str]) -> Iterator[str]:
                 inner.has_begun = True
             if _BULLET.match(line) or (_ITEM.match(before) and line.removeprefix(" ")[:1].isupper()):
                 yield ""  # no lazy rest of the item: a line of its own to whoever wrote it
-            yield "" if _TARGET.match(line) else line
+            if _TITLE.match(line) and _TAG_ALONE.match(before):
+                yield ""  # to CommonMark the title would be part of the tag's block
+            yield "" if _TARGET.match(line) else _CALLED.sub("](.)", line)
         before = line
 
 

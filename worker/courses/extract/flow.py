@@ -17,6 +17,9 @@ ALIGNED = 1.5  # points
 ALIKE = (0.89, 1.12)  # how much larger the letters of one text may be
 MOST_BESIDE = 40  # lines at one height
 ENOUGH_ALIGNED = 2  # other lines that end where a line does
+# Times the size of letters, further than lines of one paragraph stand apart, but for a text with double spacing; a line
+# that goes on there ends at the edge of the page's text, not so much of its width before.
+APART, SHORT = 1.9, 0.25
 SPACE = 0.6  # of a line's height: between words
 # Of a line's height, beyond the width of what the next line begins with: what a setter leaves at a line's end at most,
 # and what none leaves, whatever that begins with.
@@ -75,7 +78,7 @@ class Flow:
             return False
         if not is_alike(before, row):
             return None
-        if self.has_room(number, LEFT):
+        if self.has_room(number, LEFT) or self._stands_apart(number):
             is_own = _BEGINNING.match(row.cells[0]) and _HAS_WORD.search(row.cells[0])
             return False if is_own and not self._ends_with_others(number - 1) else None
         goes_on = is_marked and abs(row.left - before.left) < ALIGNED and not before.cells[-1].endswith(ENDS)
@@ -177,6 +180,11 @@ class Flow:
         """Whether the column of the line before has room for what a line begins with, and some heights more."""
         before, row = self._rows[number - 1], self._rows[number]
         return self.edge(number - 1) - before.right - _width(row, _UNBROKEN) > left * row.height
+
+    def _stands_apart(self, number: int) -> bool:
+        """Whether the line before is short for this page and a line stands far below it: titles of a list."""
+        before, row = self._rows[number - 1], self._rows[number]
+        return before.bottom - row.bottom > APART * row.size and self._right - before.right > SHORT * self._right
 
     def _is_next_item(self, number: int) -> bool:
         """Whether a line has the number that follows one above it, at the same edge."""

@@ -1,4 +1,7 @@
-"""Joined letters that a PDF's font does not name: which sign stands for which is read from common French words."""
+"""Joined letters and quotation marks that a PDF's font does not name.
+
+Which sign stands for which letters is read from common French words; marks are known by standing around words in pairs.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,15 @@ _BEGINNINGS = re.compile(
 )
 
 
+# The guillemets of Cork's encoding (T1; Ferguson, Report on multilingual activities, TUGboat 11, 1990) around words. In
+# other fonts of TeX the two are an accent, which stands at its letter, or high brackets.
+_OPENING, _CLOSING = "\x13", "\x14"
+_QUOTED = re.compile(
+    f"(?<!\\w){_OPENING} ?(?=[^{_OPENING}{_CLOSING}]*[^\\W\\d_]{{2}})[^{_OPENING}{_CLOSING}]{{1,300}}{_CLOSING}(?!\\w)"
+)
+PAIRED = 0.8  # of such signs in a text
+
+
 _SPACES = re.compile("[\x0b\x0c\x1c-\x1f]")
 _KEPT = {code: 0xE000 + code for code in (0x0B, 0x0C, *range(0x1C, 0x20))}
 
@@ -37,7 +49,7 @@ def name_ligatures(pages: Sequence[Page]) -> list[Page]:
     words = [
         word for page in pages for line in page.lines if _SIGN.search(line.text) for word in _WORD.findall(line.text)
     ]
-    named = {ord(sign): letters for sign in set("".join(words)) if (letters := _name(sign, words))}
+    named = {ord(sign): letters for sign in set("".join(words)) if (letters := _name(sign, words))} | _name_marks(pages)
     if words:
         named = dict.fromkeys(_KEPT.values(), "") | named
     if not named:
@@ -46,6 +58,15 @@ def name_ligatures(pages: Sequence[Page]) -> list[Page]:
         Page(page.number, tuple(_translated(line, named) if _SIGN.search(line.text) else line for line in page.lines))
         for page in pages
     ]
+
+
+def _name_marks(pages: Sequence[Page]) -> dict[int, str]:
+    """The guillemets of a text in which the two signs stand around words, nearly each time."""
+    lines = [line.text for page in pages for line in page.lines]
+    count = sum(line.count(_OPENING) + line.count(_CLOSING) for line in lines)
+    if count == 0 or 2 * len(_QUOTED.findall(" ".join(lines))) < PAIRED * count:
+        return {}
+    return {ord(_OPENING): "«", ord(_CLOSING): "»"}
 
 
 def _translated(line: Line, named: Mapping[int, str]) -> Line:

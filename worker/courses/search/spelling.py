@@ -114,8 +114,9 @@ def _is_slip(asked: str, word: str, mistakes: int) -> bool:
 
 
 def _heard(word: str) -> str:
-    """Roughly as it sounds: one vowel, one of the letters that sound alike, none of them doubled."""
-    return _DOUBLED.sub(r"\1", word.replace("ph", "f").translate(_SOUNDS))
+    """Roughly as it sounds: one vowel, one of the letters that sound alike, none of them doubled (`apphasie`)."""
+    once = _DOUBLED.sub(r"\1", word)
+    return _DOUBLED.sub(r"\1", once.replace("ph", "f").translate(_SOUNDS))
 
 
 @cache
