@@ -18,6 +18,7 @@ _TYPEWRITER = re.compile(
     rb"mono(?!type)|typewriter|courier|consola|menlo|monaco|cousine|andale|fixed|(?:^|\+)(?:cm|ec|sf|la|tc|tx|t1x|lm)[a-z]{0,2}tt",
     re.IGNORECASE,
 )
+_OLD_TEX = re.compile(rb"(?:^|\+)cm[a-z]{1,6}\d", re.IGNORECASE)
 _SCORE = re.compile(rb"emmentaler|feta\d|parmesan|bravura|maestro|sonata", re.IGNORECASE)  # music
 
 Box = tuple[float, float, float, float]  # left, right, bottom, top in points, counted upwards
@@ -96,6 +97,12 @@ def is_of_scores(font: bytes) -> bool:
 def is_of_typewriters(font: bytes) -> bool:
     """Whether all letters of a font are of one width, by its name: programs are set in such."""
     return _TYPEWRITER.search(font) is not None
+
+
+@lru_cache(maxsize=256)
+def is_of_old_tex(font: bytes) -> bool:
+    """Whether a font is one of Computer Modern, whose encoding (OT1) has no underscore."""
+    return _OLD_TEX.search(font) is not None
 
 
 def weight_reader(text: pypdfium2.PdfTextPage, bold_weight: float) -> Callable[[int, bytes], bool]:

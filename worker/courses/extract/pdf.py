@@ -21,6 +21,7 @@ from worker.courses.extract.letters import (
     box_reader,
     char_indices,
     font_reader,
+    is_of_old_tex,
     is_of_scores,
     is_of_typewriters,
     size_reader,
@@ -35,6 +36,7 @@ from worker.courses.extract.ruled import cell_around, gather_cells, goes_through
 from worker.courses.extract.spans import Letters, split_spans
 from worker.courses.extract.stray import return_marks
 from worker.courses.extract.tex_signs import name_tex_signs
+from worker.courses.extract.underscores import tell_underscores
 from worker.errors import UsageError
 
 MAY_EXTRACT = 1 << 4  # permission bit 5 of ISO 32000-1, table 22
@@ -82,26 +84,33 @@ def read_pdf(data: bytes) -> ExtractedDocument:
 
 
 class _UsualLetters(NamedTuple):
-    """What most letters of a document are: above which weight others are bold, and whether they are a typewriter's."""
+    """What most letters of a document are: above which weight others are bold, and whether they are a typewriter's.
+
+    `draw_underscores`: some are of TeX's old fonts, which have no sign for it.
+    """
 
     bold_weight: float
     is_typed: bool
+    draw_underscores: bool = False
 
 
 def _usual_letters(document: pypdfium2.PdfDocument) -> _UsualLetters:
     """Of some letters from pages all over the document. Old fonts of TeX call themselves bold."""
     weights: Counter[int] = Counter()
     typed: Counter[bool] = Counter()
+    of_tex = False
     for index in range(0, len(document), max(1, len(document) // SAMPLED)):
         text = document[index].get_textpage()
         count = text.count_chars()
         font_of = font_reader(text)
         for at in range(0, count, max(1, count // SAMPLED)):
             weights[pdfium.FPDFText_GetFontWeight(text.raw, at)] += 1
-            typed[is_of_typewriters(font_of(at))] += 1
+            font = font_of(at)
+            typed[is_of_typewriters(font)] += 1
+            of_tex = of_tex or is_of_old_tex(font)
         text.close()
     weight = max(weights, key=lambda weight: weights[weight], default=0)
-    return _UsualLetters(max(_BOLD_WEIGHT, BOLDER * weight), typed[True] > typed[False])
+    return _UsualLetters(max(_BOLD_WEIGHT, BOLDER * weight), typed[True] > typed[False], of_tex)
 
 
 def _read_page(document: pypdfium2.PdfDocument, index: int, usual: _UsualLetters) -> tuple[Page, bool]:
@@ -138,12 +147,13 @@ class _PrintedLine(NamedTuple):
 class _PrintedText:
     """A page's lines as PDFium tells them, cut at wide gaps; what is printed twice at one place (a shadow) once."""
 
-    def __init__(self, text: pypdfium2.PdfTextPage, usual: _UsualLetters) -> None:
+    def __init__(self, page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage, usual: _UsualLetters) -> None:
         whole = text.get_text_range()
         self._text = text
         self._index_of = index_of = char_indices(text, whole)
         self._font_of, self._size_of = font_of, _ = font_reader(text), size_reader(text)
-        self._whole = name_tex_signs(keep_ligatures(whole), lambda at: font_of(index_of(at)))
+        named = name_tex_signs(keep_ligatures(whole), lambda at: font_of(index_of(at)))
+        self._whole = tell_underscores(named, text, index_of, read_rules(page)) if usual.draw_underscores else named
         self._is_bold = weight_reader(text, usual.bold_weight)
         self._is_typed = usual.is_typed
 
@@ -190,7 +200,7 @@ class _PrintedText:
 
 def _read_lines(page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage, usual: _UsualLetters) -> Iterator[Line]:
     """The lines of a page in reading order; where most of it is printed sideways, that is read by itself."""
-    printed = _PrintedText(text, usual)
+    printed = _PrintedText(page, text, usual)
     rotation: int = page.get_rotation()
     lines = list(printed.lines(rotation))
     turned, count = Counter(line.turn for line in lines).most_common(1)[0] if lines else (rotation, 0)

@@ -11,6 +11,7 @@ from worker.courses.extract.raised import raise_figures
 from worker.courses.extract.rows import Span
 from worker.courses.extract.signs import restore_symbols
 from worker.courses.extract.spaced import close_up
+from worker.courses.extract.underscores import write_underscores
 
 HYPHEN = "\ufffe"  # what PDFium puts for a hyphen at the end of a line
 WIDE_GAP = 0.8  # of a line's height: wider than the space between words, as narrow as between columns
@@ -83,5 +84,7 @@ def _span_text(line: Letters, start: int, end: int, words: int) -> str:
 
     text = line.whole[start:end].replace("\x02", HYPHEN)
     if words >= MANY_LETTERS and end - start < SPACED * words:
-        return restore_symbols(close_up(text, box_of))
-    return restore_symbols(raise_figures(text, box_of) if line.is_upright else text)
+        shown = close_up(text, box_of)
+    else:
+        shown = raise_figures(text, box_of) if line.is_upright else text
+    return write_underscores(restore_symbols(shown))
