@@ -81,6 +81,7 @@ def test_blocks_that_would_be_passed_over_are_refused() -> None:
         ("CD4^+^ et H~2~O, 10^9-10^12 et ~5", ["CD4⁺ et H2O, 10^9-10^12 et ~5"]),
         ("- Voir la [goutte]({% link _posts/goutte.md %}) et [ici]({{ site.url }}/a)", ["- Voir la goutte et ici"]),
         ("<ma-boite titre=\"x\">\n\nMot\n\n</ma-boite>\n## Suite\n\nFin", ["Mot", "# Suite", "Fin"]),
+        ('Vu\n{{%box "Suivi" %}}\n- IRM\n{{% /box %}}\n{{< yt "x1" >}}\nFin', ["Vu", "# Suivi", "- IRM", "Fin"]),
         ("<div>\n# Titre\n\n</div>", ["# Titre"]),
         ("```\n<div>\n# non\n[a]({{ b }})\n```", ["<div>", "# non", "[a]({{ b }})"]),
         ("L'ion <Na> et p <0,05", ["L'ion <Na> et p <0,05"]),

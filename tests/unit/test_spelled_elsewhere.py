@@ -102,3 +102,45 @@ def test_a_beginning_that_the_document_sets_off_keeps_its_hyphen(lines: Sequence
 def test_a_dash_behind_a_figure_begins_an_item_before_a_capital(lines: Sequence[str], told: list[str]) -> None:
     document = ExtractedDocument((Page(1, tuple(map(Line, lines))),), is_typeset=True)
     assert [piece.text for piece in read_pieces(document)] == told
+
+
+# --- contents, ways on and back, programs at the foot of pages --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (("3.1.2 Quelles sont les distributions ? 8", "3.1.3 La distribution stable 9"), 2),
+        (("entre les distributions ? 8", "3.1.3 La distribution stable"), 2),
+        (("comme le dit la section", "3.1.3 Le dosage, que l'on a vu plus haut."), 1),
+        (("La dose est de 8", "1.5 L par jour, ou moins si la fièvre baisse."), 1),
+    ],
+)
+def test_entries_of_contents_that_fill_their_lines_are_two(lines: Sequence[str], told: int) -> None:
+    document = ExtractedDocument((Page(1, tuple(map(Line, lines))),), is_typeset=True)
+    assert len(list(read_pieces(document))) == told
+
+
+def texts(*pages: Sequence[str]) -> list[str]:
+    document = ExtractedDocument(
+        tuple(
+            Page(number, tuple(Line(text, foot=700.0 - 12 * at) for at, text in enumerate(page)))
+            for number, page in enumerate(pages, start=1)
+        ),
+        is_typeset=True,
+    )
+    return " ".join(piece.text for piece in read_pieces(document)).split()
+
+
+@pytest.mark.parametrize("way", ["Previous Up Next", "Précédent | Suivant", "Sommaire - Suivant"])
+def test_ways_on_and_back_are_dropped_where_they_come_again(way: str) -> None:
+    pages = [[f"La leçon {word} du cours.", way, f"Le chapitre {word} la suit."] for word in ("un", "deux", "trois")]
+    assert "chapitre" in texts(*pages)
+    assert way.split(maxsplit=1)[0] not in texts(*pages)
+    assert way.split(maxsplit=1)[0] in texts(pages[0])
+
+
+@pytest.mark.parametrize("end", ["}", ">>", "});"])
+def test_the_end_of_a_program_is_no_footer(end: str) -> None:
+    pages = [[f"Le programme {word} du cours", "commence ainsi :", "{", f"suite {word}", end] for word in "abcde"]
+    assert texts(*pages).count(end) == 5

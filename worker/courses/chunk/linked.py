@@ -19,6 +19,9 @@ AT_END = 3  # lines; a longer list of links names sources
 NEAR = 36  # points: from a row of links to the one that says where they lead
 # What leads back to the top of a printed page, if it is a link, or comes again and again.
 _BACK = re.compile(rf"[↑⇑▲^\[( ]*(?:{BACK}|haut\s+de\s+(?:la\s+)?page)[\])↑ .]*", re.IGNORECASE)
+# And on and back, where the print has lost its links.
+_WAY = "(?:previous|prev|next|up|contents|index|précédente?|suivante?|sommaire|accueil)"
+_ON_AND_BACK = re.compile(rf"{_WAY}(?:\W+{_WAY})+", re.IGNORECASE)
 _READ = re.compile(r"://|www\.|\w/\w|\d$")  # an address is there to be read, and a line of contents
 
 
@@ -47,12 +50,19 @@ def drop_links(pages: Sequence[Page]) -> list[Page]:
 
 def _without_ways_back(pages: Sequence[Page]) -> Sequence[Page]:
     """`Haut de la page` may be what a course speaks of: alone and no link, it stays."""
-    back = [line for page in pages for line in page.lines if _BACK.fullmatch(line.text)]
+    back = [line for page in pages for line in page.lines if _leads_back(line)]
     gone = {line.text for line in back if line.linked >= ALL}
     gone |= {text for text, times in Counter(line.text for line in back).items() if times >= REPEATED}
     if not gone:
         return pages
     return [Page(page.number, tuple(line for line in page.lines if line.text not in gone)) for page in pages]
+
+
+def _leads_back(line: Line) -> bool:
+    """Whether a line says so. One that is all links is a row of the chapters' own."""
+    return _BACK.fullmatch(line.text) is not None or (
+        line.linked < ALL and not line.is_row and _ON_AND_BACK.fullmatch(line.text) is not None
+    )
 
 
 def _leads(lines: Sequence[Line], number: int) -> bool:

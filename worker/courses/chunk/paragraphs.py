@@ -25,6 +25,10 @@ _PLAIN = re.compile("[ -~\u00a0-\u00ac\u00ae-\u00b6\u00b8-\u017f‘’“”…�
 _CLOSED = re.compile(r"\s*([–—-])\s(?=[a-zà-ÿ])[^.;:]*?\s?\1[\s,]")
 # `Sr–⏎Pb`: a dash that no space parts from its word ties it to the next one.
 _TIED = re.compile(r"(?<=\w[–—])\n(?=\w)|\n˓→\s?")
+_SECTION, _PAGE = (
+    re.compile(r"\d{1,2}(?:\.\d{1,2}){1,3}\.?\s+[«\"]?[A-ZÀ-ÖØ-Þ][a-zà-ÿ’']"),
+    re.compile(r"[^\W\d_.][ ?!»)]* \d{1,3}$"),
+)
 _DASH = re.compile(r"\s*[–—-]\s")
 # After the sign that ends a sentence; a number or a single letter before the full stop ends none ("p. 3", "M. Petit").
 _SENTENCE_END = re.compile(r"(?<=[^\W\d_]{2}[.!?…])\s+(?=[«\"(]?\s?[A-ZÀ-ÖØ-Þ0-9])|(?<=[)»%!?…\d⁰¹²³⁴-⁹][.!?…])\s+|\n+")
@@ -130,6 +134,8 @@ def _begins_anew(before: str, line: Line) -> bool:
         return False
     if LED_TO_PAGE.search(before) or (line.text[0].isdigit() and LED_TO_PAGE.search(line.text)):
         return True  # lines of contents
+    if _SECTION.match(line.text) and _PAGE.search(before):
+        return True  # of contents whose entries fill their lines
     return _begins_item(before, line.text) or (line.goes_on is False and not leads_on(before, line.text))
 
 

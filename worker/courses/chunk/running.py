@@ -38,6 +38,7 @@ _BROWSER_HEAD = re.compile(r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4},?\s+\d{1,2}[:h]\d{2
 _TURNS = re.compile(r"\((?:suite sur la page suivante|suite de la page précédente)\)")
 _WAY = re.compile(r"\s[\\/>›»|]\s")
 _NUMBER = re.compile(r"\d{1,6}")
+_CLOSING = re.compile(r"[])}>;]{1,6}")  # the last line of a program, on however many pages it is the last
 _ROMAN = re.compile(r"[ivxl]{1,7}")  # of the pages before the first chapter
 _OUTER_NUMBER = re.compile(r"(\d{1,4})\b|.*?\b(\d{1,4})(?:\s*(?:/|sur|of)\s*\d{1,4})?")
 
@@ -136,9 +137,9 @@ class _RunningLines:
         if number is not None:
             told = number["page"] or number["of"] or int(number["number"]) - index in {1, *self._ahead}
             return bool(told) or any(len(self._places[key]) > 1 for key in keys[1:]) or self._counts_on(number, index)
-        if _ROMAN.fullmatch(text) and line.foot and (index, text) in self._apart:
-            return True
-        if _TURNS.fullmatch(text):
+        if _CLOSING.fullmatch(text):
+            return False
+        if _TURNS.fullmatch(text) or (_ROMAN.fullmatch(text) and line.foot and (index, text) in self._apart):
             return True
         if self._names_its_section(line, index) or self._is_in_band(line) or self._is_browsers(text, index):
             return True

@@ -6,7 +6,7 @@ MyST's `{note}` in a fence, `:::` of Pandoc and Docusaurus, `=== "…"` of MkDoc
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 
 from worker.courses.signs import BULLETS
@@ -20,6 +20,9 @@ _BOX = re.compile(r"""[ \t]*(?:!!!|\?\?\?\+?|===[!+]?)(?:[ \t]+[\w-]+){0,4}(?:[ 
 # `[Microcytose]({{ site.baseurl }}{% link … %})`: where it leads is told when the site is made.
 _CALLED = re.compile(r"\]\((?=[^()\n]*\{[{%])[^()\n]*\)")
 _TITLE, _TAG_ALONE = re.compile(r"#{1,6}\s"), re.compile(r"\s*</?[A-Za-z][\w-]*(?:\s[^<>]*)?>\s*$")
+# `{{%collapse "Surveillance" %}}`, if `{{% /collapse %}}` ends it: what folds up has a title.
+_FOLDED = re.compile(r"[ \t]*\{\{[%<]\s*([\w-]+)\s+\"([^\"\n]{1,120})\"\s*[%>]\}\}[ \t]*$")
+_FOLD_ENDS = re.compile(r"\{\{[%<]\s*/\s*([\w-]+)\s*[%>]\}\}")
 _OPTIONS = "---"  # before the options of a directive, and behind them
 _INDENT = 4
 PART, LONGEST = 50_000, 100_000  # characters that are parsed at once, and at most
@@ -46,7 +49,8 @@ class _Open:
 
 def unfold(text: str) -> str:
     """The text with what stands in directives where these stood; code stays as it is fenced."""
-    return "\n".join(_unfold(_open_boxes(text.split("\n"))))
+    ended = frozenset(_FOLD_ENDS.findall(text))
+    return "\n".join(_unfold(_open_boxes(text.split("\n")), ended))
 
 
 def _open_boxes(lines: list[str]) -> Iterator[str]:
@@ -75,7 +79,7 @@ def _open_boxes(lines: list[str]) -> Iterator[str]:
             yield ""
 
 
-def _unfold(lines: Iterable[str]) -> Iterator[str]:
+def _unfold(lines: Iterable[str], ended: Set[str]) -> Iterator[str]:
     around: list[_Open] = []
     before = ""
     for line in lines:
@@ -97,12 +101,23 @@ def _unfold(lines: Iterable[str]) -> Iterator[str]:
         else:
             if inner and not line.strip():
                 inner.has_begun = True
-            if _BULLET.match(line) or (_ITEM.match(before) and line.removeprefix(" ")[:1].isupper()):
-                yield ""  # no lazy rest of the item: a line of its own to whoever wrote it
-            if _TITLE.match(line) and _TAG_ALONE.match(before):
-                yield ""  # to CommonMark the title would be part of the tag's block
-            yield "" if _TARGET.match(line) else _CALLED.sub("](.)", line)
+            yield from _shown(line, before, ended)
         before = line
+
+
+def _shown(line: str, before: str, ended: Set[str]) -> Iterator[str]:
+    """A line of text as Markdown has to have it. `ended`: the calls that others end."""
+    if _BULLET.match(line) or (_ITEM.match(before) and line.removeprefix(" ")[:1].isupper()):
+        yield ""  # no lazy rest of the item: a line of its own to whoever wrote it
+    if _TITLE.match(line) and _TAG_ALONE.match(before):
+        yield ""  # to CommonMark the title would be part of the tag's block
+    folded = _FOLDED.match(line)
+    if folded and folded[1] in ended:
+        yield from ("", f"#### {folded[2]}", "")
+    elif _TARGET.match(line) or _FOLD_ENDS.fullmatch(line.strip()):
+        yield ""
+    else:
+        yield _CALLED.sub("](.)", line)
 
 
 def _closes(fence: re.Match[str], inner: _Open) -> bool:
