@@ -75,7 +75,7 @@ def test_a_title_may_begin_within_its_word_or_end_with_a_full_stop(title: str) -
     assert title in headings([large("La présentation"), "", *body("a"), "", large(title), "", *body("b")])
 
 
-@pytest.mark.parametrize("title", ["ne pas donner", "La dose est de 2 g."])
+@pytest.mark.parametrize("title", ["ne pas donner", "La dose est de 2 g.", "1. Prendre la température."])
 def test_small_letters_and_sentences_are_no_titles(title: str) -> None:
     assert title not in headings([large("La présentation"), "", *body("a"), "", large(title), "", *body("b")])
 

@@ -81,6 +81,7 @@ PACKAGES = "Les paquets libpam-ldap, libpam-pgsql et libpam-krb existent."
         (("Le paquet libpam-ldap.", "", "Il y a aussi libpam-", "mysql ici."), "libpammysql ici"),
         # What begins words in one as well tells nothing
         (("Un micro-onde, un micro-climat, micro-puce.", "", "On voit des micro-", "bes ici."), "microbes ici"),
+        (("Trans-rectal, trans-pariétal, trans-nasal.", "", "On voit la trans-", "mission ici."), "transmission ici"),
         (("Hyper-réactif, hyper-actif, hyper-lien.", "", "On note une hyper-", "tension ici."), "hypertension ici"),
     ],
 )

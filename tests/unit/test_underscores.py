@@ -9,6 +9,7 @@ import pytest
 from tests.support.pdfs import Placed, make_placed_pdf
 from worker.courses.chunk import chunk_document
 from worker.courses.extract import extract_document
+from worker.courses.extract.underscores import write_underscores
 
 # "set" is 14.45 points wide in this font and size, and TeX's underscore 3, with 0.6 on both sides.
 BEGIN, END, SIZE = 40.0, 54.45, 10
@@ -68,3 +69,7 @@ def test_other_short_lines_are_no_underscores(drawn: bytes) -> None:
 
 def test_a_font_that_has_the_sign_draws_none() -> None:
     assert read(words((BEGIN, "set"), (58.65, "state")), rule(55.05), b"Arial") == "set state"
+
+
+def test_icons_of_private_signs_are_no_underscores() -> None:
+    assert "_" not in write_underscores("".join(map(chr, range(0xE000, 0xF900))))

@@ -124,7 +124,7 @@ def _by_type(block: Sequence[Line], numbers: Numbers) -> Iterator[Line]:
     text = " ".join(line.text for line in block[:count])
     rest = block[count:]
     goes_on = bool(rest) and (stands_out(rest[0]) and _same_type(block[0], rest[0]) and not _begins_anew(rest[0]))
-    is_titled = is_larger(block[0]) and text[-1:] == "." and NUMBERED.match(text) is not None  # `2.1 Un titre.`
+    is_titled = is_larger(block[0]) and text[-1:] == "." and _MANY_LEVELS.match(text) is not None  # `2.1 Un titre.`
     if count and not goes_on and _may_be_heading(text, numbers) and (is_titled or not _is_sentence(text)):
         yield replace(block[0], text=text, is_heading=True)
         if rest:

@@ -39,7 +39,7 @@ SEVERAL = 3
 # With a capital they begin a sentence, and are no second half of a name.
 _BEGINNERS = re.compile("aux?|ces?|cette|dans|de|des|du|elles?|en|et|ils?|l[ae]|les|ne|on|par|pour|sur|une?")
 _COMBINES = re.compile(r".{3,}[aio]|super|inter|hyper|arrière|avant|après|contre|entre")
-_ALSO_PREFIXES = re.compile("contre|entre|outre|avant|après|arrière|micro|radio|super")
+_ALSO_PREFIXES = re.compile("trans|circum|contre|entre|outre|avant|après|arrière|micro|radio|super")
 _IN_ONE = re.compile(
     "surtout|lorsque|puisque|quoique|pourtant|cependant|toujours|plusieurs|partout|autour|autant|plutôt|bientôt|"
     "aussitôt|malgré|parfois|quelquefois|longtemps|davantage|maintenant|pourquoi|parmi|avantage|pourcentage"

@@ -182,9 +182,13 @@ class Flow:
         return self.edge(number - 1) - before.right - _width(row, _UNBROKEN) > left * row.height
 
     def _stands_apart(self, number: int) -> bool:
-        """Whether the line before is short for this page and a line stands far below it: titles of a list."""
+        """Whether the line before is short for this page and a line stands far below it: titles of a list, which all
+        begin as such. Of a text in a narrow box some lines go on in small letters."""
         before, row = self._rows[number - 1], self._rows[number]
-        return before.bottom - row.bottom > APART * row.size and self._right - before.right > SHORT * self._right
+        if before.bottom - row.bottom <= APART * row.size or self._right - before.right <= SHORT * self._right:
+            return False
+        near = self._rows[max(0, number - NEAR_LINES) : number + NEAR_LINES]
+        return all(_BEGINNING.match(line.cells[0]) for line in near if abs(line.left - row.left) < ALIGNED)
 
     def _is_next_item(self, number: int) -> bool:
         """Whether a line has the number that follows one above it, at the same edge."""

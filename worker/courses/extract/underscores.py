@@ -20,9 +20,10 @@ ON_LINE = 0.1  # of the size of the letters: how far from where they stand
 SPACE = 0.3  # and how far from a letter, if there is a space between
 MOST = 2  # in a row: a longer line is there to be filled in
 
-# What stands in place of the space that PDFium tells: one sign, so that all others keep their places.
+# What stands in place of the space that PDFium tells: one sign, so that all others keep their places, and one that no
+# text holds (Unicode's noncharacters; icons have private ones).
 _TOLD = {
-    sign + after: chr(0xE040 + number)
+    sign + after: chr(0xFDD0 + number)
     for number, (sign, after) in enumerate((s, a) for s in ("_", "__", " _", " __") for a in ("", " "))
 }
 _WRITTEN = {ord(code): told for told, code in _TOLD.items()}
