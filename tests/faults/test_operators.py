@@ -118,7 +118,7 @@ def test_t10_cancelled_at_random(
     with Watcher(site.database_url):
         for _ in range(2):
             nursery.start(site.worker_environment(MEDQ_THREADS="4"))
-        while cancelled < wanted:
+        while cancelled < wanted or not (deaf and without_redis):
             # When now and then Redis is away, or a NOTIFY reaches nobody
             is_redis_away = rng.random() < 0.15
             if is_redis_away:
@@ -142,7 +142,6 @@ def test_t10_cancelled_at_random(
         assert [row for row in frozen_state(site) if row["id"] != last] == frozen
         site.wait_until(lambda: not open_calls(site), timeout_s=30, what="every call closed")
         nursery.stop_all()
-    assert min(deaf, without_redis) > 0, "no NOTIFY was lost, or nothing cancelled without Redis"
     # Then no call begins long after the flag, by our books and by the provider's
     late = site.rows(
         'SELECT EXTRACT(EPOCH FROM c."createdAt" - j."completedAt") AS s FROM "LlmCall" c '

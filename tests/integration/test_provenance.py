@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import openpyxl
 import pytest
 
+from tests.support.office import save_by_libreoffice
 from tests.support.scripted_llm import ScriptedLlm
 from tests.support.sending import HEADER, OPTIONS, outcomes, sending, write_file
 from tests.support.surroundings import ADMIN, Platform
@@ -85,16 +85,6 @@ def pasted_into_another_file(source: Path, target: Path) -> None:
     book.save(target)
 
 
-def saved_by_libreoffice(source: Path, target: Path) -> None:
-    office = shutil.which("soffice") or shutil.which("libreoffice")
-    if office is None:
-        pytest.skip("LibreOffice is not installed")
-    folder = target.parent / "office"
-    command = [office, "--headless", f"-env:UserInstallation=file://{folder}/profile", "--convert-to", "xlsx"]
-    subprocess.run([*command, "--outdir", str(folder), str(source)], check=True, capture_output=True, timeout=180)
-    shutil.move(folder / source.name, target)
-
-
 @pytest.mark.parametrize(
     "back",
     [
@@ -102,7 +92,7 @@ def saved_by_libreoffice(source: Path, target: Path) -> None:
         saved_by_a_library,
         sorted_and_without_what_was_added,
         pasted_into_another_file,
-        saved_by_libreoffice,
+        save_by_libreoffice,
     ],
 )
 def test_a_workbook_that_comes_back_untouched_has_the_same_outcomes_and_costs_nothing(
@@ -159,7 +149,7 @@ def test_a_workbook_that_comes_back_untouched_has_the_same_outcomes_and_costs_no
     assert (origin["Sans clé ?"], origin["Fausse clé ?"]) == (None, "AC")
 
 
-@pytest.mark.parametrize("back", [as_it_is, saved_by_a_library, sorted_by_a_library, saved_by_libreoffice])
+@pytest.mark.parametrize("back", [as_it_is, saved_by_a_library, sorted_by_a_library, save_by_libreoffice])
 def test_a_key_of_the_analysis_beside_a_persons_own_explanations_is_known_by_the_hidden_column(
     platform: Platform, llm: ScriptedLlm, tmp_path: Path, back: Callable[[Path, Path], None]
 ) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 import openpyxl
 import pytest
 
+from tests.support.office import save_by_libreoffice
 from tests.support.scripted_llm import ScriptedLlm
 from tests.support.surroundings import ADMIN, Platform, plain
 from worker.cli import call
@@ -107,13 +106,7 @@ def sorted_renamed_and_cut(path: Path) -> None:
 
 
 def by_libreoffice(path: Path) -> None:
-    office = shutil.which("soffice") or shutil.which("libreoffice")
-    if office is None:
-        pytest.skip("LibreOffice is not installed")
-    folder = path.parent / "office"
-    command = [office, "--headless", f"-env:UserInstallation=file://{folder}/profile", "--convert-to", "xlsx"]
-    subprocess.run([*command, "--outdir", str(folder), str(path)], check=True, capture_output=True, timeout=180)
-    shutil.move(folder / path.name, path)
+    save_by_libreoffice(path, path)
 
 
 @pytest.fixture

@@ -26,16 +26,18 @@ Boxes = Callable[[int], Box]
 Fonts = Callable[[int], bytes]  # the font's name
 
 
-def _direct(function: Any, result: Any, *arguments: Any) -> Any:
+_POINTER, _INT = ctypes.c_void_p, ctypes.c_int
+
+
+def direct(function: Any, result: Any, *arguments: Any) -> Any:
     """A function of PDFium that takes pointers as numbers: to check their types takes as long as the call itself."""
-    address = ctypes.cast(function, ctypes.c_void_p).value or 0
-    return ctypes.PYFUNCTYPE(result, ctypes.c_void_p, ctypes.c_int, *arguments)(address)
+    return ctypes.PYFUNCTYPE(result, *arguments)(ctypes.cast(function, _POINTER).value or 0)
 
 
-_get_box = _direct(pdfium.FPDFText_GetLooseCharBox, ctypes.c_int, ctypes.c_void_p)
-_get_size = _direct(pdfium.FPDFText_GetFontSize, ctypes.c_double)
-_get_matrix = _direct(pdfium.FPDFText_GetMatrix, ctypes.c_int, ctypes.c_void_p)
-_get_font = _direct(pdfium.FPDFText_GetFontInfo, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_void_p)
+_get_box = direct(pdfium.FPDFText_GetLooseCharBox, _INT, _POINTER, _INT, _POINTER)
+_get_size = direct(pdfium.FPDFText_GetFontSize, ctypes.c_double, _POINTER, _INT)
+_get_matrix = direct(pdfium.FPDFText_GetMatrix, _INT, _POINTER, _INT, _POINTER)
+_get_font = direct(pdfium.FPDFText_GetFontInfo, ctypes.c_ulong, _POINTER, _INT, _POINTER, ctypes.c_ulong, _POINTER)
 
 
 def _address(text: pypdfium2.PdfTextPage) -> int | None:

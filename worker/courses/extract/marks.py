@@ -7,12 +7,11 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any
 
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from worker.courses.extract.letters import Box, turn_box
+from worker.courses.extract.letters import Box, direct, turn_box
 from worker.courses.extract.rows import Row
 from worker.courses.signs import BULLETS
 
@@ -28,15 +27,9 @@ _SIGNS = frozenset(BULLETS) - frozenset("✓✔")
 _WORD = re.compile(r"[^\W\d_]{2}")
 _MARKED = re.compile(r"[^\w\s(«\"“]|\d{1,2}(?:\.\d{1,2})*[.)]?\s|[A-Za-z][.)]\s")
 
-
-def _direct(function: Any, result: Any, *arguments: Any) -> Any:
-    """A function of PDFium that takes pointers as numbers, as in `letters`."""
-    return ctypes.PYFUNCTYPE(result, *arguments)(ctypes.cast(function, ctypes.c_void_p).value or 0)
-
-
-_get_object = _direct(pdfium.FPDFPage_GetObject, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int)
-_get_type = _direct(pdfium.FPDFPageObj_GetType, ctypes.c_int, ctypes.c_void_p)
-_get_bounds = _direct(pdfium.FPDFPageObj_GetBounds, ctypes.c_int, *[ctypes.c_void_p] * 5)
+_get_object = direct(pdfium.FPDFPage_GetObject, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int)
+_get_type = direct(pdfium.FPDFPageObj_GetType, ctypes.c_int, ctypes.c_void_p)
+_get_bounds = direct(pdfium.FPDFPageObj_GetBounds, ctypes.c_int, *[ctypes.c_void_p] * 5)
 
 
 def find_marks(page: pypdfium2.PdfPage, rotation: int, rows: Sequence[Row], *, is_slide: bool) -> set[int]:
