@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from tests.support.scripted_llm import Script, ScriptedLlm, truth_key
+from worker.courses.embedder import Role
 from worker.courses.embeddings import EmbeddingClient
 from worker.errors import ContentRefused, LeaseLost, ProviderRefused, ProviderUnavailable, SizeRefused, UsageError
 from worker.llm.batch.api import BatchApi
@@ -520,7 +521,7 @@ def test_vectors_that_are_none_are_a_search_without_vectors(canned: Client, body
     embedder = EmbeddingClient(make_settings(openai_base_url=canned.endpoint.name, embedding_model="e"))
 
     with pytest.raises(ProviderUnavailable):
-        embedder.embed(["a text"])
+        embedder.embed(["a text"], Role.QUERY)
     embedder.close()
 
 
@@ -529,7 +530,7 @@ def test_vectors_without_end_are_given_up(client: Client, server: ScriptedLlm) -
         server.configure(form=form)
         embedder = EmbeddingClient(make_settings(openai_base_url=server.url, embedding_model="e"))
         with pytest.raises(ProviderUnavailable):
-            embedder.embed(["a text"], timeout_s=seconds)
+            embedder.embed(["a text"], Role.QUERY, timeout_s=seconds)
         embedder.close()
 
 

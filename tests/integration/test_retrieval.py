@@ -11,10 +11,10 @@ import threading
 import unicodedata
 from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import sqlalchemy as sa
@@ -30,6 +30,7 @@ from tests.support.surroundings import Platform
 from worker.cli import call
 from worker.courses import document_store, passage_search, retrieval, weigh
 from worker.courses.document import INDEX_VERSION, CourseLabels, CourseQuery, FoundPassage
+from worker.courses.embedder import Role
 from worker.courses.embeddings import EmbeddingClient
 from worker.courses.files import count_other_kinds, find_files, find_links_out
 from worker.courses.index_terms import PREFIX, lexemes, stored_stem
@@ -1026,10 +1027,12 @@ class Embeddings(BaseHTTPRequestHandler):
 
     down = nonsense = False
     received = 0
+    last: ClassVar[dict[str, Any]] = {}
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         type(self).received += 1
+        type(self).last = body
         if type(self).down:
             self.send_error(503)
             return
@@ -1056,19 +1059,46 @@ class Embeddings(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def embeddings() -> Iterator[EmbeddingClient]:
+def embeddings_url() -> Iterator[str]:
     Embeddings.down = Embeddings.nonsense = False
     server = ThreadingHTTPServer(("127.0.0.1", 0), Embeddings)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-    settings = Settings.model_validate({"MEDQ_EMBEDDING_MODEL": "words'64:x", "MEDQ_EMBEDDING_BASE_URL": url})
-    client = EmbeddingClient(settings)
-    yield client
-    client.close()
+    yield f"http://127.0.0.1:{server.server_address[1]}/v1"
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+def embedder(model: str, url: str) -> EmbeddingClient:
+    settings = Settings.model_validate({"MEDQ_EMBEDDING_MODEL": model, "MEDQ_EMBEDDING_BASE_URL": url})
+    return EmbeddingClient(settings)
+
+
+@pytest.fixture
+def embeddings(embeddings_url: str) -> Iterator[EmbeddingClient]:
+    client = embedder("words'64:x", embeddings_url)
+    yield client
+    client.close()
+
+
+def test_a_model_that_is_told_what_a_text_is_hears_it_and_its_vectors_bear_a_name_of_their_own(
+    database: Database, courses: Path, embeddings_url: str
+) -> None:
+    needs_pgvector(database)
+    ingest(database, courses)
+    with closing(embedder("multilingual-e5-small", embeddings_url)) as client:
+        # When a model that expects prefixes embeds
+        made = sum(embed_chunks(database, client))
+        heard = Embeddings.last
+        client.embed(["goutte"], Role.QUERY)
+        # Then passages and questions say what they are, to the model by its own name
+        assert made > 0
+        assert {text.partition(" ")[0] for text in heard["input"]} == {"passage:"}
+        assert Embeddings.last["input"] == ["query: goutte"]
+        assert {heard["model"], Embeddings.last["model"]} == {"multilingual-e5-small"}
+        # And these vectors are not taken for those of texts as they are
+        assert client.model != "multilingual-e5-small"
 
 
 def needs_pgvector(database: Database) -> None:
@@ -1121,9 +1151,9 @@ def test_what_is_measured_is_searched_with_the_model_that_workers_use(
     class Watched:
         model = embeddings.model
 
-        def embed(self, texts: Sequence[str], *, timeout_s: float) -> list[list[float]]:
+        def embed(self, texts: Sequence[str], role: Role, *, timeout_s: float) -> list[list[float]]:
             asked.extend(texts)
-            return embeddings.embed(texts, timeout_s=timeout_s)
+            return embeddings.embed(texts, role, timeout_s=timeout_s)
 
     url = platform.worker_environment()["DATABASE_URL"]
     recall = evaluate_courses(courses, questions, url, told=lambda _: None, embedder=Watched())
@@ -1137,7 +1167,7 @@ def _nearness(database: Database, embeddings: EmbeddingClient) -> list[tuple[Any
     """How near each passage that is found is to the question about torsion, and its text."""
     sum(embed_chunks(database, embeddings))
     query = compose_query("torsion", pending("torsion").question)
-    vectors = passage_search.Vectors(embeddings.model, embeddings.embed([query.text]))
+    vectors = passage_search.Vectors(embeddings.model, embeddings.embed([query.text], Role.QUERY))
 
     def search(connection: sa.Connection) -> list[FoundPassage]:
         corpus = passage_search.read_corpus(connection, model=embeddings.model)
@@ -1170,7 +1200,7 @@ def test_a_passage_that_is_held_later_loses_its_vector_and_takes_no_place_among_
     leftover = {"id": held.id, "model": embeddings.model, "vector": str(vectors[held.id])}
     insert = 'INSERT INTO "CourseVector" VALUES (:id, :model, CAST(:vector AS vector))'
     database.transact(lambda c: c.execute(sa.text(insert), leftover))
-    asked = passage_search.Vectors(embeddings.model, embeddings.embed([GOUTTE]))
+    asked = passage_search.Vectors(embeddings.model, embeddings.embed([GOUTTE], Role.QUERY))
     near = database.transact(lambda c: passage_search._find_nearest(c, asked))
     assert [chunk_id for _, chunk_id in near] == [chunk_id for chunk_id in vectors if chunk_id != held.id]
 
@@ -1180,7 +1210,7 @@ class Wide:
 
     model = "wide"
 
-    def embed(self, texts: Sequence[str], *, timeout_s: float) -> list[list[float]]:
+    def embed(self, texts: Sequence[str], role: Role, *, timeout_s: float) -> list[list[float]]:
         return [[1.0] * 3072 for _ in texts]
 
 

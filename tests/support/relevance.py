@@ -12,6 +12,7 @@ from tests.support.courses import AskedQuestion, Course
 from worker.courses import document_store, passage_search
 from worker.courses.chunk import chunk_document
 from worker.courses.document import Corpus, CourseLabels, NewDocument
+from worker.courses.embedder import Role
 from worker.courses.embeddings import EmbeddingClient
 from worker.courses.extract.markdown import read_markdown
 from worker.courses.passage_search import Vectors
@@ -94,7 +95,7 @@ def our_search(database: Database, corpus: Corpus, embedder: EmbeddingClient | N
 
     def search(asked: Sequence[AskedQuestion]) -> list[list[str]]:
         queries = [compose_query(str(number), one.question) for number, one in enumerate(asked)]
-        vectors = Vectors(embedder.model, embedder.embed([q.text for q in queries])) if embedder else None
+        vectors = Vectors(embedder.model, embedder.embed([q.text for q in queries], Role.QUERY)) if embedder else None
         found = database.transact(lambda c: passage_search.search_passages(c, queries, corpus, vectors=vectors))
         return [[excerpt.text for excerpt in choose_excerpts(found[query.item_id])] for query in queries]
 

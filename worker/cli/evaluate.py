@@ -16,6 +16,7 @@ from worker.cli.output import EMBEDDED_MODEL_WARNING, say, tell_json
 from worker.errors import ProviderUnavailable, UsageError
 
 if TYPE_CHECKING:
+    from worker.courses.embedder import Role
     from worker.courses.embeddings import EmbeddingClient
     from worker.evaluation.figures import Scores
     from worker.evaluation.run import KnownQuestion, Told
@@ -194,8 +195,8 @@ class _Counted:
     def model(self) -> str:
         return self._client.model
 
-    def embed(self, texts: Sequence[str], *, timeout_s: float) -> list[list[float]]:
-        vectors = self._client.embed(texts, timeout_s=timeout_s)
+    def embed(self, texts: Sequence[str], role: Role, *, timeout_s: float) -> list[list[float]]:
+        vectors = self._client.embed(texts, role, timeout_s=timeout_s)
         self._done += len(texts)
         self._told(self._done, 0)
         return vectors

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import openai
 
+from worker.courses.embedder import Role, find_prefixes
 from worker.errors import ProviderUnavailable
 from worker.settings import Settings
 from worker.system.transport import MOST_BYTES, BoundedClient, Bounds
@@ -18,19 +19,25 @@ MAX_TEXT = 8_000  # characters; models cut their input at some hundreds to thous
 
 
 class EmbeddingClient:
-    """One client per process, shared by its threads. It does not retry: a search goes on without vectors."""
+    """One client per process, shared by its threads. It does not retry: a search goes on without vectors.
+
+    `model` names vectors that can be compared: the model, and what stands in front of its passages.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        self.model = settings.embedding_model or ""
+        self._name = settings.embedding_model or ""
+        self._prefixes = find_prefixes(self._name)
+        self.model = " ".join(filter(None, (self._name, self._prefixes[Role.PASSAGE].strip())))
         self._client = _build_client(settings)
 
-    def embed(self, texts: Sequence[str], *, timeout_s: float = SEARCH_TIMEOUT_S) -> list[list[float]]:
+    def embed(self, texts: Sequence[str], role: Role, *, timeout_s: float = SEARCH_TIMEOUT_S) -> list[list[float]]:
         """One vector for each text, in their order. Raises `ProviderUnavailable` for whatever goes wrong."""
+        prefix = self._prefixes[role]
         try:
             with Bounds(timeout_s, MOST_BYTES + len(texts) * VECTOR_BYTES):
                 reply = self._client.embeddings.create(
-                    model=self.model,
-                    input=[text[:MAX_TEXT] or " " for text in texts],
+                    model=self._name,
+                    input=[prefix + (text[:MAX_TEXT] or " ") for text in texts],
                     encoding_format="float",
                     timeout=timeout_s,
                 )

@@ -10,13 +10,14 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, TypeVar
 
 import sqlalchemy as sa
 
 from worker.courses import document_store, held
 from worker.courses.chunk import chunk_document
 from worker.courses.document import CourseLabels, ExtractedDocument, HeldPassage, NewDocument
+from worker.courses.embedder import Embedder, Role
 from worker.courses.extract import NO_TEXT, SCAN, DocumentReader, check_size
 from worker.courses.labels import read_file_name, read_labels, read_title
 from worker.courses.orders import find_orders
@@ -30,16 +31,6 @@ EMBEDDING_TIMEOUT_S = 120.0  # a model of one's own may be slow; nobody waits fo
 
 T = TypeVar("T")
 FileStatus = Literal["added", "replaced", "unchanged", "relabelled", "duplicate", "refused"]
-
-
-class Embedder(Protocol):
-    """Texts into vectors."""
-
-    @property
-    def model(self) -> str: ...
-
-    def embed(self, texts: Sequence[str], *, timeout_s: float) -> list[list[float]]:
-        """One vector for each text, in their order. Raises `ProviderUnavailable`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +74,7 @@ def embed_chunks(database: Database, embedder: Embedder) -> Iterator[int]:
     Raises `UsageError` when the server has no pgvector or the model too many dimensions, `ProviderUnavailable` when the
     endpoint fails: what was done stays, and calling again goes on.
     """
-    dimensions = len(embedder.embed(["dimensions"], timeout_s=EMBEDDING_TIMEOUT_S)[0])
+    dimensions = len(embedder.embed(["dimensions"], Role.PASSAGE, timeout_s=EMBEDDING_TIMEOUT_S)[0])
     if dimensions > MAX_DIMENSIONS:
         raise UsageError(
             f"The vectors of {embedder.model} have {dimensions} dimensions, and pgvector indexes {MAX_DIMENSIONS}: "
@@ -97,7 +88,7 @@ def embed_chunks(database: Database, embedder: Embedder) -> Iterator[int]:
     while waiting := database.transact(
         lambda c: document_store.find_unembedded(c, embedder.model, most=EMBEDDED_AT_ONCE)
     ):
-        made = embedder.embed([text for _, text in waiting], timeout_s=EMBEDDING_TIMEOUT_S)
+        made = embedder.embed([text for _, text in waiting], Role.PASSAGE, timeout_s=EMBEDDING_TIMEOUT_S)
         vectors = {chunk_id: vector for (chunk_id, _), vector in zip(waiting, made, strict=True)}
         database.transact(lambda c, vectors=vectors: document_store.store_vectors(c, embedder.model, vectors))  # type: ignore[misc]
         yield len(waiting)

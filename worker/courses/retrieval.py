@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from worker.courses.document import Corpus, CourseQuery
+from worker.courses.embedder import Role
 from worker.courses.embeddings import EmbeddingClient
 from worker.courses.passage_search import Vectors, read_corpus, search_passages
 from worker.courses.search import choose_excerpts, compose_query
@@ -105,7 +106,7 @@ class Retrieval:
         if failed_at is not None and self._clock() - failed_at < EMBEDDING_PAUSE_S:
             return None
         try:
-            return Vectors(self._embedder.model, self._embedder.embed([query.text for query in queries]))
+            return Vectors(self._embedder.model, self._embedder.embed([query.text for query in queries], Role.QUERY))
         except ProviderUnavailable as error:
             self._embedding_failed_at = self._clock()
             log.warning("embedding_failed", code=error.code)

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from worker.courses import document_store, passage_search
 from worker.courses.document import Corpus, CourseLabels, FoundPassage
+from worker.courses.embedder import Embedder, Role
 from worker.courses.files import find_files
-from worker.courses.ingest import EMBEDDING_TIMEOUT_S, Embedder, IngestedFile, embed_chunks, ingest_files
+from worker.courses.ingest import EMBEDDING_TIMEOUT_S, IngestedFile, embed_chunks, ingest_files
 from worker.courses.recall import RECALLED, AskedCourses, CourseQuestion, CourseRecall, Recalled, StoredPassage, System
 from worker.courses.search import choose_passages, compose_query
 from worker.courses.search.bm25 import PlainBm25
@@ -171,7 +172,7 @@ def evaluate_courses(
     if not files:
         raise UsageError(f"{folder} holds no course document. PDF, DOCX, PPTX, HTML, MD and TXT files are read.")
     if embedder is not None:  # before everything is read
-        embedder.embed([questions[0].question.text], timeout_s=EMBEDDING_TIMEOUT_S)
+        embedder.embed([questions[0].question.text], Role.QUERY, timeout_s=EMBEDDING_TIMEOUT_S)
     with scratch_database(database_url) as url:
         database = Database(connect(url, pool_size=2, name="medq-eval-courses"))
         try:
@@ -223,7 +224,7 @@ def _search(
     queries = [compose_query(str(one.row), one.question) for one in batch]
     vectors = None
     if embedder is not None:
-        made = embedder.embed([query.text for query in queries], timeout_s=EMBEDDING_TIMEOUT_S)
+        made = embedder.embed([query.text for query in queries], Role.QUERY, timeout_s=EMBEDDING_TIMEOUT_S)
         vectors = passage_search.Vectors(embedder.model, made)
     found = database.transact(lambda c: passage_search.search_passages(c, queries, corpus, vectors=vectors))
     return [found[query.item_id] for query in queries]

@@ -12,7 +12,9 @@ _PATH = re.compile(r"(?:\w+:)?/?(?:[\w.{}$-]+/){2,}")
 _ROOT, _NAME = re.compile(r"~?/(?:[\w.-]+/)?"), re.compile(r"[\w-]+[./_]\w")
 _PATH_BELOW = re.compile(r"[\w.-]+/\w")
 _HALF_A_HOST = re.compile(r"(?:(?:https?)?://|www\.)\S*\.|[\w.-]+@[\w.-]*\.")
-_GOES_ON, _HOST_GOES_ON = re.compile(r"[a-z\d]|//"), re.compile(r"[a-z\d-]+[./]")
+# `https://wiki.example.org/⏎NdisWrapper`: a capital alone may begin a sentence.
+_GOES_ON = re.compile(r"[a-z\d]|//|\w+[_/#?=]\w|[A-Z][a-z]+[A-Z]")
+_HOST_GOES_ON = re.compile(r"[a-z\d-]+[./]")
 _FILE = re.compile(r"[\w-]+\.")
 _FIRST_WORD = re.compile(r"[a-z][\w-]+")
 _EXTENSION = re.compile(r"(?:txt|pdf|html?|docx?|pptx?|xlsx?|csv|xml|tex|sty|cfg|conf|log|jpe?g|png|py|sh)\b")
@@ -22,20 +24,46 @@ LONGEST_ADDRESS = 200
 _MAY_GO_ON = re.compile(r"\n(?:(?<=[/?=&_%#~.:\ufffe\x02\u2010-]\n)[\w/]|_|\.[a-z])")
 _MEMBER = re.compile(r"\.[a-z][\w-]+")  # no sentence begins so, and the name of a property goes on
 _NAMES_ENDING = re.compile(r"(?:l.)?extensions?|fichiers?|formats?|l[ae]|les|des?|et|ou|en|un|par", re.IGNORECASE)
-DOTTED = re.compile(r"(?<![\w-])[\w-]++\.[a-z][\w-]++|(?<=\s)\.[a-z][\w-]++")
+_DOT = re.compile(r"\.[a-z]")
+_DOTTED = re.compile(r"(?<![\w-])[\w-]++\.[a-z][\w-]++|(?<=\s)\.[a-z][\w-]++")
+_PART = r"[\w.,%°µ()-]"
+_STROKE = re.compile(rf"{_PART}+/")
+_STROKED, _OPEN = (re.compile(rf"(?<!{_PART}){_PART}++{end}") for end in (r"(?=/\w)", "/(?= )"))
+_FIRST_PART = re.compile(r"\w[\w-]*")
 
 
-def join_addresses(text: str, dotted: Set[str]) -> str:
-    """Addresses and the names of files that go on in the next line (`https://www.⏎debian.org`) in one.
+class Names:
+    """The names of files, paths and measures as a document spells them within its lines."""
 
-    `dotted`: the names with a dot that a document spells in one line, and those that it begins with one (`.pk`).
-    """
+    def __init__(self) -> None:
+        self.dotted: set[str] = set()  # `sources.list`; `.pk`, which begins with its dot
+        self.stroked: set[str] = set()  # `usr/bin`, `ml/jour`: two parts around each stroke
+        self.open: set[str] = set()  # `debian/`, with a space behind it
+
+    def learn(self, line: str) -> None:
+        """Take up what a line spells."""
+        if _DOT.search(line):
+            self.dotted.update(_DOTTED.findall(line))
+        if "/" in line:
+            self.open.update(_OPEN.findall(line))
+            for part in _STROKED.finditer(line):
+                rest = _FIRST_PART.match(line, part.end() + 1)
+                self.stroked.add(f"{part[0]}/{rest[0] if rest else ''}")
+
+
+def join_addresses(text: str, names: Names) -> str:
+    """Addresses, the names of files and measures that go on in the next line (`https://www.⏎debian.org`, `ml/⏎jour`)
+    in one. `names`: as the document spells them."""
     if _MAY_GO_ON.search(text) is None:
         return text
     lines = text.split("\n")
     parts, word = [lines[0]], _last_word("", lines[0])
     for line in lines[1:]:
-        goes_on = (_goes_on(word, line) and not _is_ending(word, line, dotted)) or _is_file(word, line, dotted)
+        goes_on = (
+            (_goes_on(word, line) and not _is_ending(word, line, names.dotted))
+            or _is_file(word, line, names.dotted)
+            or _is_stroke(word, line, names)
+        )
         if goes_on and word.endswith("/-"):
             parts[-1] = parts[-1][:-1]  # print put the hyphen there
         elif goes_on and _HYPHENED.fullmatch(word):
@@ -51,6 +79,18 @@ def _is_file(word: str, line: str, dotted: Set[str]) -> bool:
         return False
     first = _FIRST_WORD.match(line)
     return bool(_EXTENSION.match(line)) or (first is not None and word + first[0] in dotted)
+
+
+def _is_stroke(word: str, line: str, names: Names) -> bool:
+    """Whether a word that ends with a stroke goes on: as it does elsewhere, or because nobody writes a space behind a
+    stroke but behind a path (`dans /etc/⏎pour`), or where the document does."""
+    first = _FIRST_PART.match(line)
+    if word[-1:] != "/" or first is None:
+        return False
+    before = word[:-1].rpartition("/")[2]
+    if before and f"{before}/{first[0]}" in names.stroked:
+        return True
+    return _STROKE.fullmatch(word) is not None and word not in names.open and word[0] != "."
 
 
 def _is_ending(word: str, line: str, dotted: Set[str]) -> bool:
@@ -92,4 +132,4 @@ def _last_word(before: str, line: str) -> str:
     """The last word of a line, with what of it the line before holds; no more of either than an address is long."""
     end = line[-LONGEST_ADDRESS:].rsplit(None, 1)
     word = (before if len(end) == 1 else "") + end[-1] if end else ""
-    return word[-LONGEST_ADDRESS:].lstrip("(<[«“")
+    return word[-LONGEST_ADDRESS:].lstrip('(<[«“"')

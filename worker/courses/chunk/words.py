@@ -8,18 +8,18 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import pairwise
 
-from worker.courses.chunk.addresses import DOTTED, join_addresses
+from worker.courses.chunk.addresses import Names, join_addresses
 
 _LETTERS = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
-# The end of a line, or a mark that PDFium puts there alone: the lines of a table's cell stand beside one another.
+# The end of a line, or a mark that programs put there alone: the lines of a table's cell stand beside one another.
 _CUT_WORD = re.compile(
-    r"(?<![^\W\d_])([^\W\d_]++)(?:[-\u00ad\u2010\ufffe\x02][ \t]*+\n|[\ufffe\x02](?=[ \t]))[ \t]*+([^\W\d_]+)"
+    r"(?<![^\W\d_])([^\W\d_]++)(?:[-\u00ad\u2010\ufffe\x02][ \t]*+\n|[\u2010\ufffe\x02](?=[ \t]))[ \t]*+([^\W\d_]+)"
 )
 # `CA-⏎125`, `amd64-⏎netinst`: beside a figure the hyphen is the word's own.
 _CUT_NUMBER = re.compile(
     r"[-\u2010\ufffe\x02](?:(?<=\w\d.)|(?<=\d.)(?=[ \t]*\n\d)|(?<=[^\W\d_].)(?=[ \t]*\n\d))[ \t]*\n(?=\w)"
 )
-_DOT = re.compile(r"\.[a-z]")
+_REST = re.compile(r"-([^\W\d_]+)")
 # `impor- tance`: the end of a line that a program turned into a space.
 _LOOSE_CUT = re.compile(r"(?<![^\W\d_-])([^\W\d_]{2,})[-\u2010\ufffe\x02] ([^\W\d_]{2,})")
 
@@ -57,7 +57,7 @@ class Spelling:
 
     def __init__(self, texts: Iterable[str]) -> None:
         self._words: Counter[str] = Counter()
-        self._dotted: set[str] = set()  # `sources.list`, `.pk`
+        self._names = Names()
         self._cuts: list[str] = []
         self._long_lines = 0
         is_cut = False
@@ -73,21 +73,22 @@ class Spelling:
             head = words[-1] if is_cut and words else ""
             if text.count("-") > 1:
                 self._words.update(pair for word in words for pair in _pairs(word))
-            if _DOT.search(text):
-                self._dotted.update(DOTTED.findall(text))
+            self._names.learn(text)
 
     def mend(self, text: str) -> str:
         """Words that are cut at the end of a line (`hyper-⏎tension`) or before a space (`impor- tance`)."""
         if _ANY_CUT.search(text) is None:
-            return join_addresses(text, self._dotted)
+            return join_addresses(text, self._names)
         text = _CUT_NUMBER.sub("-", text)
-        text = join_addresses(text, self._dotted)
+        text = join_addresses(text, self._names)
         text = _CUT_WORD.sub(self._join_cut, text)
         return _LOOSE_CUT.sub(self._join_loose, text)
 
     def _join_cut(self, cut: re.Match[str]) -> str:
-        if cut.string[cut.end() : cut.end() + 1] == "-" and not self._words[(cut[1] + cut[2]).lower()]:
-            return f"{cut[1]}-{cut[2]}"  # `le pied-⏎dans-la-porte`
+        rest = _REST.match(cut.string, cut.end())
+        if rest is not None and not self._words[(cut[1] + cut[2]).lower()]:
+            is_prefix = _HYPHENED.fullmatch(f"{cut[1]}{cut[2]}{rest[0]}".lower())  # `une selle se-⏎mi-liquide`
+            return cut[1] + cut[2] if is_prefix else f"{cut[1]}-{cut[2]}"  # `le pied-⏎dans-la-porte`
         return self.join(cut[1], cut[2])
 
     def join(self, head: str, tail: str) -> str:

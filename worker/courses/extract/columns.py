@@ -86,12 +86,16 @@ def move_edges(lines: list[list[Span]]) -> list[list[Span]]:
         outer = list(takewhile(lambda line, at=first: abs(line[0].bottom - at.bottom) < 0.5 * at.height, outwards))  # type: ignore[misc]
         if len(outer) > MOST_SIDE_BY_SIDE or len(outer) == len(outwards):
             continue
-        if _stands_apart(first, outwards[len(outer)][0]):
+        if _stands_apart(max((span for line in outer for span in line), key=_height), outwards[len(outer)][0]):
             moved = set(map(id, outer))
             outer.sort(key=lambda line: line[0].left)
             rest = [line for line in lines if id(line) not in moved]
             lines = [*rest, *outer] if is_foot else [*outer, *rest]
     return lines
+
+
+def _height(span: Span) -> float:
+    return span.height
 
 
 def _stands_apart(outer: Span, inner: Span) -> bool:

@@ -78,6 +78,8 @@ class Flow:
             return False
         if not is_alike(before, row):
             return None
+        if self._is_next_term(number):
+            return False
         if self.has_room(number, LEFT) or self._stands_apart(number):
             is_own = _BEGINNING.match(row.cells[0]) and _HAS_WORD.search(row.cells[0])
             return False if is_own and not self._ends_with_others(number - 1) else None
@@ -190,6 +192,19 @@ class Flow:
         near = self._rows[max(0, number - NEAR_LINES) : number + NEAR_LINES]
         return all(_BEGINNING.match(line.cells[0]) for line in near if abs(line.left - row.left) < ALIGNED)
 
+    def _is_next_term(self, number: int) -> bool:
+        """Whether a line begins in bold as the first line of the paragraph above it does, at the same edge, and what
+        stands between is set in: the terms of a list, or titles that run in."""
+        row = self._rows[number]
+        if not row.leads_bold:
+            return False
+        for before in reversed(self._rows[max(0, number - NEAR_LINES) : number]):
+            if abs(before.left - row.left) < ALIGNED:
+                return before.leads_bold
+            if before.left < row.left or before.is_table:
+                return False
+        return False
+
     def _is_next_item(self, number: int) -> bool:
         """Whether a line has the number that follows one above it, at the same edge."""
         row = self._rows[number]
@@ -204,11 +219,9 @@ class Flow:
     def _is_item(self, number: int) -> bool:
         """Whether a line above, at the same edge, begins with the same kind of mark: items of a list."""
         row = self._rows[number]
-        kind = row.cells[0][0].isdigit()
+        kind = _kind_of_mark(row)
         return any(
-            abs(other.left - row.left) < ALIGNED
-            and _MARK.match(other.cells[0]) is not None
-            and other.cells[0][0].isdigit() == kind
+            abs(other.left - row.left) < ALIGNED and _kind_of_mark(other) == kind
             for other in self._rows[max(0, number - NEAR_LINES) : number]
         )
 
@@ -273,6 +286,12 @@ class Flow:
 def is_item(row: Row) -> bool:
     """Whether a line begins with the mark of an item."""
     return _ITEM.match(row.cells[0]) is not None
+
+
+def _kind_of_mark(row: Row) -> str | None:
+    """What the mark that a line begins with has beside its figures; None without one. `8 kg` is no item as `8.` is."""
+    mark = _MARK.match(row.cells[0])
+    return None if mark is None else mark[0].strip().lstrip("0123456789") or "0"
 
 
 def _bottom(row: Row) -> float:

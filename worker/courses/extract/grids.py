@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 MOST_COLUMNS = 40
+MIN_ONE_ROW = 3  # cells of a single row, such as the last one of a table on its next page
 THIN = 3.0  # points: what is no thicker is a line
 NEAR = 3.0  # points between lines that touch, or that are one
 MOST_LINES = 900  # of one page: more are a drawing
@@ -43,7 +44,8 @@ class Grid:
 
 
 def find_grids(rules: Iterable[Rule]) -> list[Grid]:
-    """The grids of two columns and two rows at least; drawings, whose cells are no rectangles, are none."""
+    """The grids of two columns and two rows at least, or of one row with three cells; drawings, whose cells are no
+    rectangles, are none."""
     across: list[_Line] = []
     down: list[_Line] = []
     for left, right, bottom, top in rules:
@@ -109,7 +111,7 @@ def _make_grid(across: Sequence[_Line], down: Sequence[_Line]) -> Grid | None:
         return None
     xs = _places([line.at for line in down], [line.start for line in across], [line.end for line in across])
     ys = _places([line.at for line in across], [line.start for line in down], [line.end for line in down])[::-1]
-    if len(xs) < 3 or len(ys) < 3:
+    if len(xs) < 3 or len(ys) < 2 or (len(ys) == 2 and len(xs) < MIN_ONE_ROW + 1):
         return None
     cells = _cells(xs, ys, across, down)
     if len(xs) > MOST_COLUMNS or not _are_rectangles(cells):

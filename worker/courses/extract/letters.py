@@ -24,7 +24,7 @@ _SCORE = re.compile(rb"emmentaler|feta\d|parmesan|bravura|maestro|sonata", re.IG
 Box = tuple[float, float, float, float]  # left, right, bottom, top in points, counted upwards
 Boxes = Callable[[int], Box]
 Fonts = Callable[[int], bytes]  # the font's name
-
+DESCENT = 0.22  # of a size: how far below its line a box goes, as most fonts have it
 
 _POINTER, _INT = ctypes.c_void_p, ctypes.c_int
 
@@ -35,6 +35,7 @@ def direct(function: Any, result: Any, *arguments: Any) -> Any:
 
 
 _get_box = direct(pdfium.FPDFText_GetLooseCharBox, _INT, _POINTER, _INT, _POINTER)
+_get_origin = direct(pdfium.FPDFText_GetCharOrigin, _INT, _POINTER, _INT, _POINTER, _POINTER)
 _get_size = direct(pdfium.FPDFText_GetFontSize, ctypes.c_double, _POINTER, _INT)
 _get_matrix = direct(pdfium.FPDFText_GetMatrix, _INT, _POINTER, _INT, _POINTER)
 _get_font = direct(pdfium.FPDFText_GetFontInfo, ctypes.c_ulong, _POINTER, _INT, _POINTER, ctypes.c_ulong, _POINTER)
@@ -64,6 +65,24 @@ def box_reader(text: pypdfium2.PdfTextPage, rotation: int, index_of: Callable[[i
         if rotation:
             left, right, bottom, top = turn_box((left, right, bottom, top), rotation)
         return left, right, bottom, top if top > bottom else bottom + 0.1
+
+    return box_of
+
+
+def baseline_reader(text: pypdfium2.PdfTextPage, rotation: int, index_of: Callable[[int], int]) -> Boxes:
+    """As `box_reader`, of fonts that are drawn letter by letter (Type 3): PDFium knows only how far each goes there, so
+    that an `a` would be lower than an `h`. Here all of one size are of one height, around the line they stand on."""
+    raw, boxes, size_of = _address(text), box_reader(text, rotation, index_of), size_reader(text)
+    x, y = ctypes.c_double(), ctypes.c_double()
+    at_x, at_y = ctypes.addressof(x), ctypes.addressof(y)
+
+    def box_of(at: int) -> Box:
+        left, right, bottom, top = boxes(at)
+        size, _ = size_of(index_of(at))
+        if size <= 1 or not _get_origin(raw, index_of(at), at_x, at_y):
+            return left, right, bottom, top
+        _, _, foot, _ = turn_box((x.value, x.value, y.value, y.value), rotation)
+        return left, right, foot - DESCENT * size, foot + (1 - DESCENT) * size
 
     return box_of
 

@@ -99,12 +99,20 @@ class _Word:
                 yield from self.read_blocks(note)
 
     def _read_table(self, table: Any) -> Iterator[Line]:
-        """A row is a line. A cell merged over several rows is repeated in each, one merged over columns stands once."""
+        """A row is a line. A cell merged over several rows is repeated in each, one merged over columns stands once.
+
+        A table of one cell, or of cells below one another, is a box around text.
+        """
+        rows = [list(_own(row, W + "tc", W + "tbl")) for row in _own(table, W + "tr", W + "tbl")]
+        if all(len(cells) < 2 for cells in rows):
+            for cells in rows:
+                yield from (line for cell in cells for line in self.read_blocks(cell))
+            return
         above: dict[int, str] = {}
-        for number, row in enumerate(_own(table, W + "tr", W + "tbl")):
+        for number, cells in enumerate(rows):
             column = 0
             texts: list[str] = []
-            for cell in _own(row, W + "tc", W + "tbl"):
+            for cell in cells:
                 text = " ".join(" ".join(line.text for line in self.read_blocks(cell)).split())
                 merged = cell.find(f"{W}tcPr/{W}vMerge")
                 if merged is not None and merged.get(W + "val") != "restart":

@@ -18,6 +18,8 @@ from worker.courses.extract.grids import Grid, find_grids
 from worker.courses.extract.heights import order_by_height
 from worker.courses.extract.layout import arrange
 from worker.courses.extract.letters import (
+    Boxes,
+    baseline_reader,
     box_reader,
     char_indices,
     font_reader,
@@ -136,12 +138,14 @@ def _has_words(lines: Sequence[Line]) -> bool:
 
 
 class _PrintedLine(NamedTuple):
-    """From where to where it goes in the page's text, how far its letters are turned, and its stretches of words."""
+    """From where to where it goes in the page's text, how far its letters are turned, its stretches of words, and what
+    tells where its letters stand."""
 
     start: int
     end: int
     turn: int
     spans: list[Span]
+    boxes: Boxes
 
 
 class _PrintedText:
@@ -156,43 +160,55 @@ class _PrintedText:
         self._whole = tell_underscores(named, text, index_of, read_rules(page)) if usual.draw_underscores else named
         self._is_bold = weight_reader(text, usual.bold_weight)
         self._is_typed = usual.is_typed
+        self._readers: dict[tuple[int, bool], Boxes] = {}
 
     def lines(self, rotation: int) -> Iterator[_PrintedLine]:
         """Each line, where it stands on the page as `rotation` shows it."""
-        box_of = box_reader(self._text, rotation, self._index_of)
         seen: set[tuple[str, int, int]] = set()
         index_of, font_of, size_of, is_bold = self._index_of, self._font_of, self._size_of, self._is_bold
         for line in _LINE.finditer(self._whole):
             spans = []
             start, end = line.span()
             first, last = index_of(start), index_of(end - 1)
-            font = font_of(first)
-            if is_of_scores(font) and is_of_scores(font_of(last)):
+            font, last_font = font_of(first), font_of(last)
+            if is_of_scores(font) and is_of_scores(last_font):
                 continue  # notes and clefs, whose letters say nothing
-            bold = is_bold(first, font) and is_bold(last, font_of(last))
+            leads = is_bold(first, font)
+            bold = leads and is_bold(last, last_font)
             # The number of a program's line is often set as other numbers are.
             begins = first if not self._whole[start].isdigit() else index_of((start + end) // 2)
-            typed = not self._is_typed and is_of_typewriters(font_of(last)) and is_of_typewriters(font_of(begins))
-            # The one in between: a first letter may be set large, and marks of notes small.
-            size, turn = sorted((size_of(first), size_of((first + last) // 2), size_of(last)))[1]
-            for span in split_spans(Letters(self._whole, start, end, box_of, turn == rotation)):
-                span = span._replace(is_bold=bold, size=size, is_typed=typed)  # noqa: PLW2901 (as the line is set)
+            typed = not self._is_typed and is_of_typewriters(last_font) and is_of_typewriters(font_of(begins))
+            # The one in between: a first letter may be set large, and marks of notes small. A space has no size.
+            middle = (start + end - 1) // 2
+            middle = index_of(middle - self._whole[middle].isspace())
+            size, turn = sorted((size_of(first), size_of(middle), size_of(last)))[1]
+            boxes = self._boxes(rotation, is_drawn=not last_font)
+            for number, span in enumerate(split_spans(Letters(self._whole, start, end, boxes, turn == rotation))):
+                is_led = leads and not (bold or number)
+                span = span._replace(is_bold=bold, size=size, is_typed=typed, leads_bold=is_led)  # noqa: PLW2901
                 place = (span.text, round(span.left / 3), round(span.bottom / 3))
                 if place not in seen or len(span.text) == 1:
                     seen.add(place)
                     spans.append(span)
             if spans:
-                yield _PrintedLine(start, end, turn, spans)
+                yield _PrintedLine(start, end, turn, spans, boxes)
+
+    def _boxes(self, rotation: int, *, is_drawn: bool) -> Boxes:
+        """Where letters stand, also those of fonts that are drawn, which have no name."""
+        key = rotation, is_drawn
+        if key not in self._readers:
+            read = baseline_reader if is_drawn else box_reader
+            self._readers[key] = read(self._text, rotation, self._index_of)
+        return self._readers[key]
 
     def cut(
         self, lines: Sequence[_PrintedLine], rotation: int, grids: Sequence[Grid]
     ) -> Iterator[tuple[list[Span], list[Span]]]:
         """Lines as they are, and with their stretches cut where they go on in the next cell of a ruled table."""
-        box_of = box_reader(self._text, rotation, self._index_of)
         for line in lines:
             spans = line.spans
             if any(goes_through(grids, span) for span in spans):
-                letters = Letters(self._whole, line.start, line.end, box_of, line.turn == rotation)
+                letters = Letters(self._whole, line.start, line.end, line.boxes, line.turn == rotation)
                 cells = split_spans(letters, lambda box: cell_around(grids, box))
                 spans = [span._replace(is_bold=spans[0].is_bold, size=spans[0].size) for span in cells]
             yield line.spans, spans

@@ -23,6 +23,7 @@ class Span(NamedTuple):
     size: float = 0.0  # of its letters in points; 0 where only its box is known
     cells: tuple[Span, ...] = ()  # of a whole row of a ruled table
     is_typed: bool = False  # in letters of one width, in a document whose text is not
+    leads_bold: bool = False  # the first of a line that begins in bold and does not end so
 
     @property
     def height(self) -> float:
@@ -44,6 +45,7 @@ class Row(NamedTuple):
     size: float
     is_table: bool = False
     is_typed: bool = False
+    leads_bold: bool = False  # it begins in bold, and does not end so
 
 
 def join_printed(printed: Sequence[Sequence[Span]]) -> list[list[Span]]:
@@ -107,6 +109,7 @@ def make_row(spans: Sequence[Span]) -> Row:
         all(span.is_bold for span in spans),
         widest.size or widest.height,
         is_typed=all(span.is_typed for span in spans),
+        leads_bold=spans[0].leads_bold,
     )
 
 

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from worker.courses.extract.grids import NEAR, Grid, Rule
+from worker.courses.extract.grids import MIN_ONE_ROW, NEAR, Grid, Rule
 from worker.courses.extract.rows import Row, Span, is_beside, make_row
 
 MOST_CELL_LINES = 40  # of text: a cell of more holds the page, not a value
@@ -86,7 +86,10 @@ def _read_table(grid: Grid, found: dict[int, list[Span]]) -> list[Span]:
         return []
     cells = {cell: [make_row(line) for line in _lines_of(of_cell)] for cell, of_cell in found.items()}
     filled = [sum(cell in cells for cell in set(row)) for row in grid.cells]
-    if sum(count > 1 for count in filled) < 2 or any(len(lines) > MOST_CELL_LINES for lines in cells.values()):
+    rows = sum(count > 1 for count in filled)
+    if rows == 1 and (max(filled) < MIN_ONE_ROW or max(filled) < len(grid.xs) - 1):
+        return []
+    if not rows or any(len(lines) > MOST_CELL_LINES for lines in cells.values()):
         return []
     for edge, band in ((0, grid.cells[0]), (1, grid.cells[-1])):
         if len({ruled[edge] for ruled, cell in zip(grid.is_ruled, band, strict=True) if cell in cells}) > 1:

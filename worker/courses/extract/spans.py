@@ -12,6 +12,7 @@ from worker.courses.extract.rows import Span
 from worker.courses.extract.signs import restore_symbols
 from worker.courses.extract.spaced import close_up
 from worker.courses.extract.underscores import write_underscores
+from worker.courses.signs import BULLETS
 
 HYPHEN = "\ufffe"  # what PDFium puts for a hyphen at the end of a line
 WIDE_GAP = 0.8  # of a line's height: wider than the space between words, as narrow as between columns
@@ -19,6 +20,7 @@ SPACED_GAP = 2.5  # and between words whose letters are set apart
 MANY_LETTERS = 5  # that stand apart from one another
 SPACED = 2.7  # characters of a word with the space behind it, on average: less in no text
 _WORD = re.compile(r"\S+")
+_MARKS = frozenset(BULLETS) - {"◦"}  # which TeX has for a degree
 
 Cells = Callable[[Box], object]
 
@@ -66,6 +68,8 @@ def split_spans(line: Letters, cell_of: Cells | None = None) -> Iterator[Span]:
         if begun is None:
             begun, (left, _, bottom, top) = at, first
             words = 0
+        elif words == 1 and whole[begun] in BULLETS and first[3] - first[2] > top - bottom:
+            bottom, top = first[2], first[3]  # the small mark of an item says not how high its line is
         right, stop, height = last[1], stop_now, last[3] - last[2]
         words += 1
     if begun is not None:
@@ -87,4 +91,6 @@ def _span_text(line: Letters, start: int, end: int, words: int) -> str:
         shown = close_up(text, box_of)
     else:
         shown = raise_figures(text, box_of) if line.is_upright else text
+    if start == line.start and shown[0] in _MARKS and shown[1:2].isalnum():
+        shown = f"{shown[0]} {shown[1:]}"  # the mark of an item, set close to it
     return write_underscores(restore_symbols(shown))

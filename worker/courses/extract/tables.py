@@ -5,24 +5,29 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import groupby
 
 from worker.courses.extract.rows import Row
-from worker.courses.signs import LEADERS
+from worker.courses.signs import BULLETS, DASHES, LEADERS
 
 MANY_GAPS = 4  # columns whose gaps are all the same are rare
 _Place = tuple[str, float, float]  # a cell's text, and where it begins and ends
 OUTDENT = 5.0  # of a line's height: how far a line of a cell may begin before the first
 ALIGNED = 3  # points
 MAX_CELL_LINES = 12
+ALIKE = (0.8, 1.25)  # how much larger the letters of one cell may be: no title and its text
+MOST_APART = 2.5  # of a line's height: between the lines of a cell
 MAX_WRAPPED = 3  # lines of one cell below those of a row
+_ITEM = re.compile(rf"[{BULLETS}{DASHES}]\s")
 _ENUMERATOR = re.compile(r"(?:[\dIVX]{1,4}|[A-Za-z])(?:\.\d{1,3})*[.)°]?|[•▪–—*-]")
 
 
 def find_tables(rows: Sequence[Row]) -> list[Row]:
     """The rows of tables marked, each with its cells whole."""
-    return _without_lone_rows(_join_cells(_tables(rows)))
+    ruled = {id(row) for row in rows if row.is_table}
+    return _without_lone_rows(_join_cells(_tables(rows)), ruled)
 
 
 @dataclass(slots=True)
@@ -39,7 +44,8 @@ class _Cell:
         return (
             not row.is_table
             and not last.is_table
-            and row.top <= last.bottom + 0.5 * row.height
+            and last.bottom - MOST_APART * row.height <= row.top <= last.bottom + 0.5 * row.height
+            and ALIKE[0] < row.size / last.size < ALIKE[1]
             and max(self.edge - 1, self.left - OUTDENT * row.height) <= row.left < self.right
             and row.right > self.left
         )
@@ -63,7 +69,7 @@ class _Side:
             not first.is_table
             and first.left >= self.cells[-1].right - 1
             and self.bottom < first.top <= self.top + first.height
-            and len(cell.rows) <= MAX_CELL_LINES
+            and all(len(one.rows) <= MAX_CELL_LINES for one in (*self.cells, cell))
         )
 
     def add(self, cell: _Cell) -> None:
@@ -127,7 +133,9 @@ def _tabular_groups(found: Sequence[Sequence[Sequence[Row]]]) -> Iterator[list[R
     for number, row in enumerate(found):
         neighbours = [found[i] for i in (number - 1, number + 1) if 0 <= i < len(found)]
         is_table = len(row) > 1 and any(
-            len(other) > 1 and abs(other[0][0].left - row[0][0].left) < row[0][0].height and _are_aligned(row, other)
+            _has_columns_of(row, other[0][0])
+            if other[0][0].is_table
+            else len(other) > 1 and _are_neighbours(row[0][0], other[0][0]) and _are_aligned(row, other)
             for other in neighbours
         )
         if not is_table:
@@ -151,6 +159,20 @@ def _tabular_groups(found: Sequence[Sequence[Sequence[Row]]]) -> Iterator[list[R
         ]
 
 
+def _has_columns_of(row: Sequence[Sequence[Row]], table: Row) -> bool:
+    """Whether cells side by side begin where those of a table's row do: no items, nor lines of a program."""
+    first = row[0][0]
+    is_program = all(cell[0].is_typed for cell in row)
+    if len(row) != len(table.lefts) or is_program or _ITEM.match(first.cells[0]):
+        return False
+    return all(abs(cell[0].left - left) < ALIGNED for cell, left in zip(row, table.lefts, strict=True))
+
+
+def _are_neighbours(one: Row, other: Row) -> bool:
+    """Whether two rows, of which these are the first lines, begin at one edge and are set in letters of one size."""
+    return abs(other.left - one.left) < one.height and ALIKE[0] < one.size / other.size < ALIKE[1]
+
+
 def _tables(rows: Sequence[Row]) -> list[Row]:
     """Printed lines with wide gaps below one another are the rows of a table; what wraps in a cell goes on in it."""
     wide = [not row.is_table and _has_cells(row) for row in rows]  # ruled ones are known
@@ -168,17 +190,26 @@ def _tables(rows: Sequence[Row]) -> list[Row]:
             and (column := _column_of(row, rows[last])) is not None
         ):
             found[-1] = _with_wrapped(found[-1], row, column)
+        elif last is not None and not wide[number] and _is_last_cell(row, found[-1], rows[last]):
+            found[-1] = found[-1]._replace(
+                cells=(*found[-1].cells, *row.cells),
+                lefts=(*found[-1].lefts, row.left),
+                rights=(*found[-1].rights, row.right),
+                right=row.right,
+            )
         else:
             found.append(row)
             last = None
     return found
 
 
-def _without_lone_rows(rows: Sequence[Row]) -> list[Row]:
-    """One row is no table: a word in the margin, or what a wide space stands in."""
+def _without_lone_rows(rows: Sequence[Row], ruled: AbstractSet[int]) -> list[Row]:
+    """One row is no table, unless it is ruled: a word in the margin, or what a wide space stands in."""
     return [
         row._replace(is_table=False)
-        if row.is_table and not any(near.is_table for near in (*rows[max(0, n - 1) : n], *rows[n + 1 : n + 2]))
+        if row.is_table
+        and id(row) not in ruled
+        and not any(near.is_table for near in (*rows[max(0, n - 1) : n], *rows[n + 1 : n + 2]))
         else row
         for n, row in enumerate(rows)
     ]
@@ -242,6 +273,13 @@ def _column_of(row: Row, above: Row) -> int | None:
     if not 0 < above.bottom - row.bottom < (1 + MAX_WRAPPED) * 1.6 * above.height:
         return None
     return next((i for i, left in enumerate(above.lefts) if i and abs(row.left - left) < 3), None)
+
+
+def _is_last_cell(row: Row, found: Row, first: Row) -> bool:
+    """Whether a line stands beside the first line of a table's row: its last cell, told behind a cell of more lines."""
+    if row.is_table or (row.is_typed and first.is_typed):
+        return False
+    return abs(row.bottom - first.bottom) < 0.3 * first.height and row.left > found.right
 
 
 def _with_wrapped(row: Row, rest: Row, column: int) -> Row:
