@@ -20,6 +20,7 @@ _CAPTION = re.compile(r"(?:figure|fig\.|tableau|table|schéma|photo)\s*(?:\(?\d|
 # `m(proton) = 1,0073u` begins anew.
 _FORMULA = re.compile(r"[a-zα-ω](?:\(|\s*[=<>≤≥≈∼+×])|[a-z]{1,12}\([\w-]{0,12}\)\s*=")
 _SECTION = re.compile(r"(?:\d{1,2}(?:\.\d{1,2})*|[IVX]{1,5})[.)]?\s")  # no sentence goes on after its heading
+_NUMBER = re.compile(r"(\d{1,2})[.)]?\s")
 _PAIRS = (("(", ")"), ("«", "»"), ("“", "”"), ("[", "]"))
 _HYPHENS = frozenset("-\u00ad\u2010\ufffe\x02")
 
@@ -92,7 +93,7 @@ def _find_rest(
         # What a colon announces is the rest of that; below a heading no item goes on, which needs no full stop.
         before = paragraphs[index - 1][-1]
         is_of_another = before.text.endswith(":") or (before.is_heading and BULLET.match(last.text))
-        if _is_beyond(first, end) or (index > number + 1 and is_of_another):
+        if _is_beyond(first, end) or (index > number + 1 and is_of_another) or _is_next_item(last, first):
             return None
         if _goes_on(last.text, first, is_next=index == number + 1):
             is_far = index > number + 1 and first.page == end.page
@@ -103,6 +104,14 @@ def _find_rest(
         if first.is_heading and (_SECTION.match(first.text) or not last.text[-1].isalnum()):
             return None
     return None
+
+
+def _is_next_item(last: Piece, first: Piece) -> bool:
+    """Whether a paragraph is the item that follows: the one before it needs no full stop, and is whole."""
+    one, two = _NUMBER.match(last.text), _NUMBER.match(first.text)
+    if one and two:
+        return int(two[1]) == int(one[1]) + 1
+    return BULLET.match(last.text) is not None and one is None and last.text[0] == first.text[0]
 
 
 def _is_beyond(first: Piece, end: _OpenEnd) -> bool:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
 
-from worker.courses.chunk.sections import is_larger, stands_out
+from worker.courses.chunk.sections import find_counting, is_larger, stands_out
 from worker.courses.document import Line, Page
 from worker.courses.signs import BACK
 
@@ -36,7 +36,8 @@ def drop_links(pages: Sequence[Page]) -> list[Page]:
         return list(pages)
     places = [(p, n) for p, page in enumerate(pages) for n, line in enumerate(page.lines) if line.text]
     lines = [pages[p].lines[n] for p, n in places]
-    leading = [_leads(pages[p].lines, n) for p, n in places]
+    counting = find_counting([line.text for line in lines])
+    leading = [at not in counting and _leads(pages[p].lines, n) for at, (p, n) in enumerate(places)]
     gone = set(_between_chapters(lines, leading))
     gone |= set(_ends(lines, leading, gone))
     if len(gone) == len(lines):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from worker.courses.signs import BULLETS, DASHES
 
 BULLET = re.compile(rf"\s*(?:[{BULLETS}{DASHES}]\s|\d{{1,2}}[.)]\s)")
-ENUMERATOR = re.compile(r"[\[(]?(?:\d{1,3}(?:\.\d{1,3}){0,4}|[A-Za-z]|[ivxIVX]{1,5})[.)°\]]+|[•▪◦●‣·–—-]")
+ENUMERATOR = re.compile(r"[\[(]?(?:\d{1,3}(?:\.\d{1,3}){0,4}|[A-Za-z]|[ivxIVX]{1,5})(?:[.)°\]]+|/(?=\s|$))|[•▪◦●‣·–—-]")
 # By which a PDF, and print, mark a word that goes on in the next line.
 MARKS = re.compile(r"[\ufffe\x02\u00ad]")
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from statistics import median
 
-from worker.courses.chunk.sections import CHAPTER
+from worker.courses.chunk.sections import CHAPTER, find_counting
 from worker.courses.document import Line, Page
 
 # A running line is where readers do not look: among the first or last lines of a page.
@@ -278,8 +278,9 @@ def _letters(text: str) -> str:
 def _edge_lines(lines: Sequence[Line], is_running: Callable[[Line], bool]) -> set[int]:
     """The running ones from both ends inwards: the first that is not begins the text."""
     filled = [index for index, line in enumerate(lines) if line.text]
-    top = itertools.takewhile(lambda i: is_running(lines[i]), filled[:EDGE_LINES])
-    bottom = itertools.takewhile(lambda i: is_running(lines[i]), filled[: -EDGE_LINES - 1 : -1])
+    listed = {filled[at] for at in find_counting([lines[index].text for index in filled])}
+    top = itertools.takewhile(lambda i: i not in listed and is_running(lines[i]), filled[:EDGE_LINES])
+    bottom = itertools.takewhile(lambda i: i not in listed and is_running(lines[i]), filled[: -EDGE_LINES - 1 : -1])
     return {*top, *bottom}
 
 

@@ -23,6 +23,7 @@ NUMBERED = re.compile(
 TITLED = re.compile(r"(?:chapitre|partie|annexe|item|section|leçon|cours)\s+(?:n°\s*)?[\dIVX]", re.IGNORECASE)
 _SECTION = re.compile(r"(\d{1,2}(?:\.\d{1,2})*)\.?\s+\S")
 _APPENDED = re.compile(r"[A-Z](?:\.\d{1,2})+\.?\s")
+_ENUMERATED = re.compile(r"(\d{1,2})[.)]?\s+[^\W\d_]{2}")
 CHAPTER = re.compile(
     r"(?:chapitre|chapter|partie|module|leçon|cours|section|annexe)\s+(?:n°\s*)?(?:\d{1,3}|[IVXLC]{1,5}|[A-H])\s*[.:–—-]?"
     r"|(?:\d{1,2}|[IVX]{1,5})[.)]?",
@@ -38,6 +39,17 @@ _ENTRY = re.compile(r"\s[\divxl]{1,5}$")  # of contents, without leaders
 LED_TO_PAGE = re.compile(r"…\s*+[\divxlc]*+$")
 CONTENTS = re.compile(r"table des matières|sommaire|contents|plan(?: du cours)?", re.IGNORECASE)
 MIN_ENTRIES, LONGEST_ENTRY = 3, 100  # of contents without numbers of pages, as slides have them
+
+
+def find_counting(texts: Sequence[str]) -> set[int]:
+    """Which lines count on, three or more (`1 Définition`, `2 Clinique` …): a plan, on however many slides."""
+    numbers = [int(match[1]) if (match := _ENUMERATED.match(text)) else 0 for text in texts]
+    return {
+        at
+        for first in range(len(numbers) - MIN_ENTRIES + 1)
+        if numbers[first] and all(numbers[first + n] == numbers[first] + n for n in range(MIN_ENTRIES))
+        for at in range(first, first + MIN_ENTRIES)
+    }
 
 
 def end_of_contents(lines: Sequence[Line]) -> int:

@@ -31,8 +31,11 @@ HYPHENS = ("-", "\ufffe", "\xad")
 WRAPPED = "˓→"  # what Sphinx puts before the rest of a line that it broke
 LEAD_ON = (",", "(", "’", "'", *HYPHENS, "–", "=", "+", "/")
 
-# What begins a line that is one of its own: a capital, or the number of an item before it.
-_BEGINNING = re.compile(r"[\W_]{0,3}(?:\d{1,2}(?:\.\d{1,2}){0,3}[.)°]?[ -]{1,3}[«\"(]?)?[A-ZÀ-ÖØ-ÞŒ]")
+# What begins a line that is one of its own: a capital, or the number or letter of an item before it.
+_BEGINNING = re.compile(
+    r"[\W_]{0,3}(?:(?:\d{1,2}(?:\.\d{1,2}){0,3}[.)°/]?|[a-z][)/](?=\s))[ -]{1,3}[«\"(]?)?[A-ZÀ-ÖØ-ÞŒ]"
+)
+_LETTERED = re.compile(r"[a-z]/\s[A-ZÀ-ÖØ-ÞŒ]")
 # What a setter keeps on one line: a number and what it counts, a mark and the word beside it.
 _UNBROKEN = re.compile(r"«\s\S+|\S*\d\S*(?:\s\d\S*)*(?:\s\S+)?|\S+\s\S*\d\S*|\S+\s[;:!?»]|\S+")
 _FIRST_WORD = re.compile(r"[^ ]*")
@@ -78,7 +81,7 @@ class Flow:
             return False
         if not is_alike(before, row):
             return None
-        if self._is_next_term(number):
+        if self._is_next_term(number) or _LETTERED.match(row.cells[0]):
             return False
         if self.has_room(number, LEFT) or self._stands_apart(number):
             is_own = _BEGINNING.match(row.cells[0]) and _HAS_WORD.search(row.cells[0])

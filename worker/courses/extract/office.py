@@ -7,7 +7,10 @@ leaves out what stands in content controls, tracked insertions, smart tags, text
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import docx
@@ -22,6 +25,8 @@ from worker.courses.extract.signs import raise_digits, read_symbol, restore_symb
 HEADING_STYLES = ("heading", "titre", "title")
 # Slide numbers, dates and footers say nothing of the subject.
 FURNITURE = (PP_PLACEHOLDER.SLIDE_NUMBER, PP_PLACEHOLDER.DATE, PP_PLACEHOLDER.FOOTER, PP_PLACEHOLDER.HEADER)
+FOOT, MIN_FOOTERS, MOST_FOOTERS = 0.9, 3, 0.4  # of a slide's height; times that a footer is typed, and of all slides
+_DIGITS = re.compile(r"\d+")
 TITLES = (PP_PLACEHOLDER.TITLE, PP_PLACEHOLDER.CENTER_TITLE)
 
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
@@ -193,16 +198,36 @@ def _own(element: Any, wanted: str, border: str) -> Iterator[Any]:
 
 def read_pptx(data: bytes) -> ExtractedDocument:
     """One page for each slide: its title, its texts, tables and diagrams, then the speaker's notes."""
-    slides = pptx.Presentation(io.BytesIO(data)).slides
-    return ExtractedDocument(tuple(Page(number, tuple(_slide_lines(s))) for number, s in enumerate(slides, start=1)))
+    presentation = pptx.Presentation(io.BytesIO(data))
+    foot = FOOT * (presentation.slide_height or math.inf)
+    feet = Counter(
+        _footer(shape) for slide in presentation.slides for shape in slide.shapes if _is_at_foot(shape, foot)
+    )
+    typed = {text for text, times in feet.items() if times >= max(MIN_FOOTERS, MOST_FOOTERS * len(presentation.slides))}
+    pages = [
+        Page(number, tuple(_slide_lines(slide, lambda shape: _is_at_foot(shape, foot) and _footer(shape) in typed)))
+        for number, slide in enumerate(presentation.slides, start=1)
+    ]
+    return ExtractedDocument(tuple(pages))
 
 
-def _slide_lines(slide: Any) -> Iterator[Line]:
+def _is_at_foot(shape: Any, foot: float) -> bool:
+    return (shape.top or 0) >= foot and shape.has_text_frame
+
+
+def _footer(shape: Any) -> str:
+    """What a text box says, whatever number it counts."""
+    return _DIGITS.sub("0", " ".join(shape.text_frame.text.split()))
+
+
+def _slide_lines(slide: Any, is_footer: Callable[[Any], bool]) -> Iterator[Line]:
+    """What a slide says, from its title on; not the footers that somebody typed on each slide."""
     title = slide.shapes.title
     if title is not None and title.text_frame.text.strip():
         text = " ".join(line.text for line in _paragraph_lines(title._element))
         yield Line(" ".join(text.split()), is_heading=True)
-    yield from _shape_lines((shape for shape in slide.shapes if _kind(shape) not in TITLES), slide.part)
+    shapes = (shape for shape in slide.shapes if _kind(shape) not in TITLES and not is_footer(shape))
+    yield from _shape_lines(shapes, slide.part)
     # Shapes that newer programs know, formulas among them: the library does not list them.
     for newer in slide.shapes._spTree.iter(MC + "Choice"):
         yield from _paragraph_lines(newer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -12,7 +13,9 @@ from itertools import groupby
 from worker.courses.extract.rows import Row
 from worker.courses.signs import BULLETS, DASHES, LEADERS
 
-MANY_GAPS = 4  # columns whose gaps are all the same are rare
+# Columns whose gaps are all the same are rare, but for rows of the same words: these do not end where lines of text do.
+SOME_GAPS, MANY_GAPS = 2, 4
+EDGE, ENOUGH_LINES = 0.5, 3  # points around a line's end, and so many other lines that end there
 _Place = tuple[str, float, float]  # a cell's text, and where it begins and ends
 OUTDENT = 5.0  # of a line's height: how far a line of a cell may begin before the first
 ALIGNED = 3  # points
@@ -27,6 +30,8 @@ _ENUMERATOR = re.compile(r"(?:[\dIVX]{1,4}|[A-Za-z])(?:\.\d{1,3})*[.)°]?|[•�
 def find_tables(rows: Sequence[Row]) -> list[Row]:
     """The rows of tables marked, each with its cells whole."""
     ruled = {id(row) for row in rows if row.is_table}
+    rights = sorted(row.right for row in rows if len(row.cells) == 1)
+    rows = [_whole(row) if _is_stretched(row, rights) else row for row in rows]
     return _without_lone_rows(_join_cells(_tables(rows)), ruled)
 
 
@@ -219,13 +224,32 @@ def _has_cells(row: Row) -> bool:
     """Whether the gaps of a line part cells: not those of contents, nor the one after a number or a bullet."""
     if len(row.cells) == 2 and _ENUMERATOR.fullmatch(row.cells[0]) and not row.cells[1][0].isdigit():
         return False
-    return len(row.cells) > 1 and not any(LEADERS.search(cell) for cell in row.cells) and not _is_stretched(row)
+    return len(row.cells) > 1 and not any(LEADERS.search(cell) for cell in row.cells)
 
 
-def _is_stretched(row: Row) -> bool:
-    """Whether a line of text was drawn out to the width of its column: the gaps between its words are all the same."""
-    gaps = [left - right for left, right in zip(row.lefts[1:], row.rights[:-1], strict=True)]
-    return len(gaps) >= MANY_GAPS and max(gaps) - min(gaps) < 0.1 * row.height
+def _is_stretched(row: Row, rights: Sequence[float]) -> bool:
+    """Whether a line of text was drawn out to the width of its column: the gaps between its words are all the same,
+    and many, or the line ends where others without gaps do (`rights`, in order)."""
+    if row.is_table or len(row.cells) <= SOME_GAPS:
+        return False
+    first = int(_ENUMERATOR.fullmatch(row.cells[0]) is not None)  # behind a mark there may be more space
+    gaps = [left - right for left, right in zip(row.lefts[first + 1 :], row.rights[first:-1], strict=True)]
+    if len(gaps) < SOME_GAPS or max(gaps) - min(gaps) >= 0.1 * row.height:
+        return False
+    if len(gaps) >= MANY_GAPS:
+        return True
+    ending = bisect_left(rights, row.right + EDGE) - bisect_left(rights, row.right - EDGE)
+    return ending >= ENOUGH_LINES and max(gaps) - min(gaps) < 0.04 * row.height
+
+
+def _whole(row: Row) -> Row:
+    """A line of text whose words are no cells; its mark stands apart."""
+    first = int(_ENUMERATOR.fullmatch(row.cells[0]) is not None)
+    return row._replace(
+        cells=(*row.cells[:first], " ".join(row.cells[first:])),
+        lefts=row.lefts[: first + 1],
+        rights=(*row.rights[:first], row.right),
+    )
 
 
 def _are_rows(above: Row, below: Row, distance: int) -> bool:
