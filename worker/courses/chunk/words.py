@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from itertools import pairwise
+from itertools import islice, pairwise, takewhile
 
 from worker.courses.chunk.addresses import Names, join_addresses
 
@@ -36,10 +37,14 @@ _HYPHENED = re.compile(
 # A document whose lines end with so few hyphens breaks no words: each of them is its word's own.
 FEW_CUTS, LONG_LINE, ENOUGH_LINES = 0.035, 40, 100
 SEVERAL = 3
+MIN_PREFIX = 3  # letters
 # With a capital they begin a sentence, and are no second half of a name.
 _BEGINNERS = re.compile("aux?|ces?|cette|dans|de|des|du|elles?|en|et|ils?|l[ae]|les|ne|on|par|pour|sur|une?")
 _COMBINES = re.compile(r".{3,}[aio]|super|inter|hyper|arrière|avant|après|contre|entre")
 _ALSO_PREFIXES = re.compile("trans|circum|contre|entre|outre|avant|après|arrière|micro|radio|super")
+_PREFIX = re.compile(
+    "post|pré|per|péri|anti|auto|co|inter|intra|extra|hyper|hypo|sub|sus|multi|mono|bi|tri|micro|macro"
+)
 _IN_ONE = re.compile(
     "surtout|lorsque|puisque|quoique|pourtant|cependant|toujours|plusieurs|partout|autour|autant|plutôt|bientôt|"
     "aussitôt|malgré|parfois|quelquefois|longtemps|davantage|maintenant|pourquoi|parmi|avantage|pourcentage"
@@ -81,7 +86,9 @@ class Spelling:
             return join_addresses(text, self._names)
         text = _CUT_NUMBER.sub("-", text)
         text = join_addresses(text, self._names)
-        text = _CUT_WORD.sub(self._join_cut, text)
+        mended = _CUT_WORD.sub(self._join_cut, text)
+        while mended != text:  # `rénine-⏎angiotensine-⏎aldostérone`: a half may be cut again
+            text, mended = mended, _CUT_WORD.sub(self._join_cut, mended)
         return _LOOSE_CUT.sub(self._join_loose, text)
 
     def _join_cut(self, cut: re.Match[str]) -> str:
@@ -89,7 +96,15 @@ class Spelling:
         if rest is not None and not self._words[(cut[1] + cut[2]).lower()]:
             is_prefix = _HYPHENED.fullmatch(f"{cut[1]}{cut[2]}{rest[0]}".lower())  # `une selle se-⏎mi-liquide`
             return cut[1] + cut[2] if is_prefix else f"{cut[1]}-{cut[2]}"  # `le pied-⏎dans-la-porte`
+        if cut.string[max(0, cut.start() - 1) : cut.start()] == "-" and self._are_words(cut[1].lower(), cut[2].lower()):
+            return f"{cut[1]}-{cut[2]}"  # of a compound of three
         return self.join(cut[1], cut[2])
+
+    def _are_words(self, head: str, tail: str) -> bool:
+        """Whether two halves are words of the document, and no one word of it."""
+        if self._words[head + tail] or len(tail) <= MIN_PREFIX or not self._words[tail]:
+            return False
+        return self._words[head] > 0 or _COMBINES.fullmatch(head) is not None
 
     def join(self, head: str, tail: str) -> str:
         """Two halves of a line's end in one word or with a hyphen: as the document, else as French writes them."""
@@ -106,6 +121,7 @@ class Spelling:
         if len(head) <= 2 and head[0].isupper() and self._words[tail.lower()]:
             return f"{head}- {tail}"  # an ion before a word of its own: `le Cl-⏎qui`
         is_own = not self._breaks_words and (self._words[head.lower()] > 0 or _COMBINES.fullmatch(head.lower()))
+        is_own = is_own or self._is_prefix(head.lower(), tail.lower())
         both = self._words[head.lower()] > 1 and self._words[tail.lower()] > 1 and min(len(head), len(tail)) > 3
         known = is_own or both or self._forms_words(head.lower())
         return hyphened if known or _HYPHENED.fullmatch(hyphened.lower()) else in_one
@@ -124,6 +140,30 @@ class Spelling:
             return False
         times = self._heads[head]
         return times > 0 and (self._words[head] > 0 or (times >= SEVERAL and not _COMBINES.fullmatch(head)))
+
+    def _is_prefix(self, head: str, tail: str) -> bool:
+        """Whether the document writes a beginning of words with a hyphen (`post-exercice`, so `post-⏎alcool`), and none
+        of its words in one: of two that are words of it too."""
+        if self._tails[tail] and _PREFIX.fullmatch(head):
+            return True  # `pré-biopsie`, so `post-⏎biopsie`
+        if len(head) < MIN_PREFIX or not (self._heads[head] and self._words[tail]):
+            return False
+        return not any(word[len(head) :] in self._words for word in self._beginning_with(head))
+
+    def _beginning_with(self, head: str) -> Iterator[str]:
+        """The words in one that begin so and are longer by a word."""
+        at = bisect_left(self._sorted, head)
+        begin = takewhile(lambda word: word.startswith(head), islice(self._sorted, at, None))
+        return (word for word in begin if len(word) >= len(head) + MIN_PREFIX)
+
+    @cached_property
+    def _tails(self) -> Counter[str]:
+        """After how many others each word stands with a hyphen."""
+        return Counter(word.rsplit("-", 1)[1] for word in self._words if "-" in word)
+
+    @cached_property
+    def _sorted(self) -> list[str]:
+        return sorted(word for word in self._words if "-" not in word)
 
     @cached_property
     def _heads(self) -> Counter[str]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 CELL_GAP = 1.0  # of a line's height
 MOST_RAISED = 3  # characters of an exponent or a charge
+SMALL, LIFTED = 0.7, 0.15  # of the height of what follows: an exponent, and how far above its foot it stands
 LETTER_GAP = 0.12  # so near, the next letter belongs to the same word
 
 
@@ -82,6 +83,11 @@ def _is_raised(line: Span, first: Span) -> bool:
     return len(first.text) <= MOST_RAISED and first.size < 0.85 * line.size and 0 < above < 0.6 * line.size
 
 
+def _is_exponent(before: Span, span: Span) -> bool:
+    """Whether a stretch is small and stands higher than the one after it."""
+    return before.height < SMALL * span.height and before.bottom - span.bottom > LIFTED * span.height
+
+
 def make_row(spans: Sequence[Span]) -> Row:
     """One printed line; spans that stand near one another are one cell."""
     if spans[0].cells:
@@ -89,7 +95,8 @@ def make_row(spans: Sequence[Span]) -> Row:
     parts, lefts, rights = [[spans[0].text]], [spans[0].left], [spans[0].right]
     for before, span in pairwise(spans):
         gap = span.left - before.right
-        if -before.height < gap < CELL_GAP * before.height:
+        height = span.height if _is_exponent(before, span) else before.height
+        if -before.height < gap < CELL_GAP * height:
             parts[-1].append((" " if gap > LETTER_GAP * before.height else "") + span.text)
             rights[-1] = span.right
         else:

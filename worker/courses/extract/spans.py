@@ -67,10 +67,13 @@ def split_spans(line: Letters, cell_of: Cells | None = None) -> Iterator[Span]:
             begun = None
         if begun is None:
             begun, (left, _, bottom, top) = at, first
-            words = 0
+            words, height = 0, 0.0
         elif words == 1 and whole[begun] in BULLETS and first[3] - first[2] > top - bottom:
             bottom, top = first[2], first[3]  # the small mark of an item says not how high its line is
-        right, stop, height = last[1], stop_now, last[3] - last[2]
+        right, stop = last[1], stop_now
+        # A last figure may be an index (`HCO3`), a first letter a large initial.
+        of_word = first if words or whole[stop_now - 1].isdigit() else last
+        height = max(height, of_word[3] - of_word[2], last[3] - last[2])
         words += 1
     if begun is not None:
         yield Span(_span_text(line, begun, stop, words), left, right, bottom, min(top, bottom + height))
