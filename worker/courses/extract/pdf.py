@@ -16,6 +16,7 @@ from worker.courses.document import ExtractedDocument, Line, Page
 from worker.courses.extract.drawn import read_rules
 from worker.courses.extract.grids import Grid, find_grids
 from worker.courses.extract.heights import order_by_height
+from worker.courses.extract.initials import return_initials
 from worker.courses.extract.layout import arrange
 from worker.courses.extract.letters import (
     Boxes,
@@ -224,7 +225,7 @@ def _read_lines(page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage, usual: _Us
         cells = _with_cells(page, printed, rotation, lines)
         beside = [line.spans for line in lines if turned == rotation and line.turn not in {rotation, -1}]
         apart = {id(spans) for spans in beside}
-        upright = return_marks([spans for spans in cells if id(spans) not in apart])
+        upright = return_marks(return_initials([spans for spans in cells if id(spans) not in apart]))
         left = {id(spans) for spans in cells}  # what is no cell of a table
         width, height = page.get_size()
         slide = width if width > height else 0.0
