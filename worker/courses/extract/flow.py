@@ -35,6 +35,7 @@ LEAD_ON = (",", "(", "’", "'", *HYPHENS, "–", "=", "+", "/")
 _BEGINNING = re.compile(
     r"[\W_]{0,3}(?:(?:\d{1,2}(?:\.\d{1,2}){0,3}[.)°/]?|[a-z][)/](?=\s))[ -]{1,3}[«\"(]?)?[A-ZÀ-ÖØ-ÞŒ]"
 )
+_RANGE = re.compile(r"\d[-–]$")  # `palier 1-⏎2`
 _LETTERED = re.compile(r"[a-z]/\s[A-ZÀ-ÖØ-ÞŒ]")
 # What a setter keeps on one line: a number and what it counts, a mark and the word beside it.
 _UNBROKEN = re.compile(r"«\s\S+|\S*\d\S*(?:\s\d\S*)*(?:\s\S+)?|\S+\s\S*\d\S*|\S+\s[;:!?»]|\S+")
@@ -64,7 +65,8 @@ class Flow:
         """Whether a line goes on from the one before it; None where its place does not tell."""
         if not number:
             return None
-        if self._rows[number].cells[0].startswith(WRAPPED):
+        row, before = self._rows[number], self._rows[number - 1]
+        if row.cells[0].startswith(WRAPPED) or (_RANGE.search(before.cells[-1]) and row.cells[0][0].isdigit()):
             return True
         if self._is_ended(number) or self._leaves_item(number) or self._is_of_program(number):
             return False

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from worker.courses.extract.rows import Span
 
 LARGER = 1.7  # times the letters of the text beside it
+SHORTEST = 10  # characters of the text beside it
 LONGEST = 2  # characters: `L`, `1` of `1ère`
 FARTHEST = 1.2  # of a line's height: how far the text begins behind it
 LEVEL = 0.6  # of a line's height: how much higher or lower than its head the text's does
@@ -44,6 +45,7 @@ def _goes_on(initial: Span, span: Span) -> bool:
         and initial.size > LARGER * span.size > 0
         and -0.2 * span.height < span.left - initial.right < FARTHEST * span.height
         and abs(span.top - initial.top) < max(LEVEL * span.height, 0.25 * initial.height)
+        and len(span.text) >= SHORTEST
         and (span.text[0].islower() or (span.text[0] in "’'" and initial.text.isalpha()))
     )
 

@@ -14,6 +14,10 @@ _FIGURES = re.compile(r"(?:(?<=[^\W\d_])[-−]?\d{1,3}|(?<=[)\]»])\d{1,3}|(?<![
 _BEFORE = re.compile(r"[^\W\d_]|[)\]»]")
 _NOTE = re.compile(r"\d{1,2}(?=[A-Za-zÀ-ÖØ-öø-ÿŒœ])")
 LIFTED = 0.15  # of the height of the letter before: how far an exponent stands above it at least
+_DEEP, DEEP_LIFTED = (
+    frozenset("QJgjpqyçµ)]"),
+    0.3,
+)  # of letters that go below the line, in boxes no larger than they are
 _FIGURE = re.compile(r"\d")
 # French print sets a thin space before the mark of a note: `le crénage 17 entre les lettres`.
 _MARK = re.compile(r"(?:(?<=[^\W\d_] )|(?<=[»)\]] ))\d{1,3}(?!\w|[.,]\d| \d)")  # no figure of a fraction
@@ -43,11 +47,12 @@ def _raise_others(text: str, box_of: Boxes) -> str:
 
     def raised(match: re.Match[str]) -> str:
         start, end = match.span()
-        base = box_of(start - 1 if _BEFORE.match(text, start - 1, start) else start)
-        if not _is_above(base, box_of(end - 1)):
+        at_base = start - 1 if _BEFORE.match(text, start - 1, start) else start
+        base, least = box_of(at_base), DEEP_LIFTED if text[at_base] in _DEEP else LIFTED
+        if not _is_above(base, box_of(end - 1), least):
             return match[0]
         is_signed = not text[start].isdigit()
-        first = start if is_signed else next(at for at in range(start, end) if _is_above(base, box_of(at)))
+        first = start if is_signed else next(at for at in range(start, end) if _is_above(base, box_of(at), least))
         return text[start:first] + raise_digits(text[first:end])
 
     def marked(match: re.Match[str]) -> str:
@@ -64,7 +69,7 @@ def _raise_others(text: str, box_of: Boxes) -> str:
     return text
 
 
-def _is_above(base: Box, box: Box) -> bool:
+def _is_above(base: Box, box: Box, least: float = LIFTED) -> bool:
     """Whether a figure stands above the foot of what it is written behind, and not only in a font without one."""
     height = base[3] - base[2]
-    return box[2] > base[2] + LIFTED * height and box[3] > base[3] - LIFTED * height
+    return box[2] > base[2] + least * height and box[3] > base[3] - LIFTED * height
