@@ -11,8 +11,7 @@ SHORTEST = 10  # characters of the text beside it
 LONGEST = 2  # characters: `L`, `1` of `1ère`
 FARTHEST = 1.2  # of a line's height: how far the text begins behind it
 LEVEL = 0.6  # of a line's height: how much higher or lower than its head the text's does
-# Words of one letter: what stands behind them is another word.
-_WORDS = {"À": None, "A": ("la ", "l’", "l'", "ce ", "cette ", "ces ", "partir ", "travers ", "chaque ", "tout ")}
+A_WORD = "À"  # what stands behind it is another word
 
 
 def return_initials(printed: Sequence[list[Span]]) -> list[list[Span]]:
@@ -51,6 +50,5 @@ def _goes_on(initial: Span, span: Span) -> bool:
 
 
 def _with_initial(initial: Span, span: Span) -> Span:
-    words = _WORDS.get(initial.text, ())
-    space = " " if words is None or span.text.startswith(words) else ""
+    space = " " if initial.text == A_WORD else ""
     return span._replace(text=f"{initial.text}{space}{span.text}", left=initial.left)

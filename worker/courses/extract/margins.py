@@ -43,9 +43,9 @@ def part_margins(lines: Sequence[list[Span]]) -> tuple[list[list[Span]], list[No
     wide.sort(key=lambda span: span.bottom)
     text_spans = sorted((s for s in spans if s.right >= left and s.left <= right), key=lambda span: -span.bottom)
     notes: list[Note] = []
-    for side in sides:
+    for side, is_right in zip(sides, (False, True), strict=True):
         found = [note for note in _notes(side) if _has_word(note) and _is_beside(note, wide)]
-        if not _are_terms(found, text_spans, right - SHORT * (right - left)):
+        if (is_right and _are_titles(found)) or not _are_terms(found, text_spans, right - SHORT * (right - left)):
             notes += found
     if not 0 < sum(map(len, notes)) <= max(MOST_NOTES, len(wide)):
         return list(lines), []
@@ -89,6 +89,12 @@ def _are_terms(notes: Sequence[Note], text: Sequence[Span], short: float) -> boo
             terms += above is None or above.right < short or above.text.endswith(ENDS)
     beside = bisect_left(heights, -lines[-1].bottom) - bisect_left(heights, -lines[0].bottom) if lines else 0
     return terms >= max(MIN_TERMS, MOST_TERMS * len(lines), beside / MOST_BELOW)
+
+
+def _are_titles(notes: Sequence[Note]) -> bool:
+    """Whether the notes of a margin are the titles of what stands beside them, and no values: words with a capital."""
+    spans = [span for note in notes for line in note for span in line]
+    return all(note[0][0].text[0].isupper() for note in notes) and not any(c.isdigit() for s in spans for c in s.text)
 
 
 def _has_word(note: Note) -> bool:
