@@ -11,6 +11,7 @@ SHORTEST = 10  # characters of the text beside it
 LONGEST = 2  # characters: `L`, `1` of `1ère`
 FARTHEST = 1.2  # of a line's height: how far the text begins behind it
 LEVEL = 0.6  # of a line's height: how much higher or lower than its head the text's does
+APOSTROPHES = frozenset("\u2019'")
 A_WORD = "À"  # what stands behind it is another word
 
 
@@ -45,7 +46,7 @@ def _goes_on(initial: Span, span: Span) -> bool:
         and -0.2 * span.height < span.left - initial.right < FARTHEST * span.height
         and abs(span.top - initial.top) < max(LEVEL * span.height, 0.25 * initial.height)
         and len(span.text) >= SHORTEST
-        and (span.text[0].islower() or (span.text[0] in "’'" and initial.text.isalpha()))
+        and (span.text[0].islower() or (span.text[0] in APOSTROPHES and initial.text.isalpha()))
     )
 
 

@@ -15,7 +15,7 @@ _BEFORE = re.compile(r"[^\W\d_]|[)\]»]")
 _NOTE = re.compile(r"\d{1,2}(?=[A-Za-zÀ-ÖØ-öø-ÿŒœ])")
 LIFTED = 0.15  # of the height of the letter before: how far an exponent stands above it at least
 _DEEP, DEEP_LIFTED = (
-    frozenset("QJgjpqyçµ)]"),
+    frozenset("QJgjpqy\u00e7\u00b5)]"),
     0.3,
 )  # of letters that go below the line, in boxes no larger than they are
 _FIGURE = re.compile(r"\d")
