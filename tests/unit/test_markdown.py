@@ -61,7 +61,7 @@ def test_blocks_that_would_be_passed_over_are_refused() -> None:
         ('!!! note "Audits"\n\t- un\n\t- deux\n\nAprès', ["Audits", "- un", "- deux", "Après"]),
         ("??? tip\n    Un\n\n    Deux\nTrois", ["Un", "Deux", "Trois"]),
         ('=== "Adulte"\n\n    1 g\n\n=== "Enfant"\n\n    15 mg/kg', ["Adulte", "1 g", "Enfant", "15 mg/kg"]),
-        ("> [!NOTE] Titre\n> Texte", ["Titre Texte"]),
+        ("> [!NOTE] Titre\n> Texte", ["Titre", "Texte"]),
         ("(ma-cible)=\n# Titre\n\n[TOC]\n\nMot", ["# Titre", "Mot"]),
         ("{% include a.html %}{{ page.title }}Vu {{< figure src=\"a.png\" caption=\"Le rein\" >}}", ["Vu Le rein"]),
         ("| a | b |\n|:--|--:|\n| 1 | **2** |", ["a | b", "1 | 2"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from worker.courses.extract.rows import Span
@@ -11,7 +12,7 @@ SHORTEST = 10  # characters of the text beside it
 LONGEST = 2  # characters: `L`, `1` of `1ère`
 FARTHEST = 1.2  # of a line's height: how far the text begins behind it
 LEVEL = 0.6  # of a line's height: how much higher or lower than its head the text's does
-APOSTROPHES = frozenset("\u2019'")
+_APOSTROPHE = re.compile(r"['\u2019]")
 A_WORD = "À"  # what stands behind it is another word
 
 
@@ -46,7 +47,7 @@ def _goes_on(initial: Span, span: Span) -> bool:
         and -0.2 * span.height < span.left - initial.right < FARTHEST * span.height
         and abs(span.top - initial.top) < max(LEVEL * span.height, 0.25 * initial.height)
         and len(span.text) >= SHORTEST
-        and (span.text[0].islower() or (span.text[0] in APOSTROPHES and initial.text.isalpha()))
+        and (span.text[0].islower() or (_APOSTROPHE.match(span.text) is not None and initial.text.isalpha()))
     )
 
 

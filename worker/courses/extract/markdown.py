@@ -29,6 +29,8 @@ _FRONT_MATTER = re.compile(
 _FRONT_TOML = re.compile(r"\+\+\+[ \t]*\n(?:(?!\+\+\+).*\n){0,500}\+\+\+[ \t]*(?:\n|$)")
 _TABLE_RULE = re.compile(r"[\s:|-]+")
 _CALLOUT = re.compile(r"\[![A-Za-z-]+(?:\|[^\[\]]*)?\][+-]?[ \t]*")
+# A box with a title on its line, or a link to a note by its name: Obsidian's, where no other program has them.
+_OF_NOTES = re.compile(r"^ {0,3}>[ \t]*\[![A-Za-z-]+\][+-]?[ \t]+\S|!?\[\[[^\[\]\n]{1,120}\]\]", re.MULTILINE)
 _TASK = re.compile(r"\[[ xX-]\][ \t]+")
 _TAG = re.compile(r"<([A-Za-z][\w.-]*)>")
 _CLOSING = re.compile(r"</([A-Za-z][\w.-]*)")
@@ -51,7 +53,7 @@ def read_markdown(data: bytes) -> ExtractedDocument:
 
 def _render(text: str) -> Iterator[str]:
     """The text in HTML, part by part: a parser's tokens take a hundred times the room of their words."""
-    md = _make_parser()
+    md = _make_parser(breaks=_OF_NOTES.search(text) is not None)
     closed = frozenset(name.casefold() for name in _CLOSING.findall(text))
     references: dict[str, Any] = {}
     md.parse("\n".join(_REFERENCE.findall(text)), references)
@@ -68,8 +70,9 @@ def _is_table_rule(line: str) -> bool:
     return 0 <= line.find("---") < line.rfind("|") and _TABLE_RULE.fullmatch(line) is not None
 
 
-def _make_parser() -> MarkdownIt:
-    md = MarkdownIt("commonmark", {"html": True, "maxNesting": DEEPEST})
+def _make_parser(*, breaks: bool) -> MarkdownIt:
+    """`breaks`: each line is one of its own, as programs for notes show them."""
+    md = MarkdownIt("commonmark", {"html": True, "maxNesting": DEEPEST, "breaks": breaks})
     md.enable(["table", "strikethrough"])
     md.use(dollarmath_plugin, allow_digits=False, double_inline=True)
     md.use(deflist_plugin).use(footnote_plugin, inline=False, move_to_end=False, always_match_refs=True)

@@ -14,10 +14,8 @@ _FIGURES = re.compile(r"(?:(?<=[^\W\d_])[-−]?\d{1,3}|(?<=[)\]»])\d{1,3}|(?<![
 _BEFORE = re.compile(r"[^\W\d_]|[)\]»]")
 _NOTE = re.compile(r"\d{1,2}(?=[A-Za-zÀ-ÖØ-öø-ÿŒœ])")
 LIFTED = 0.15  # of the height of the letter before: how far an exponent stands above it at least
-_DEEP, DEEP_LIFTED = (
-    frozenset("QJgjpqy\u00e7\u00b5)]"),
-    0.3,
-)  # of letters that go below the line, in boxes no larger than they are
+_DEEP = re.compile(r"[QJgjpqy\u00e7\u00b5]")  # they go below the line, in boxes no larger than they are
+DEEP_LIFTED = 0.3
 _FIGURE = re.compile(r"\d")
 # French print sets a thin space before the mark of a note: `le crénage 17 entre les lettres`.
 _MARK = re.compile(r"(?:(?<=[^\W\d_] )|(?<=[»)\]] ))\d{1,3}(?!\w|[.,]\d| \d)")  # no figure of a fraction
@@ -48,7 +46,7 @@ def _raise_others(text: str, box_of: Boxes) -> str:
     def raised(match: re.Match[str]) -> str:
         start, end = match.span()
         at_base = start - 1 if _BEFORE.match(text, start - 1, start) else start
-        base, least = box_of(at_base), DEEP_LIFTED if text[at_base] in _DEEP else LIFTED
+        base, least = box_of(at_base), DEEP_LIFTED if _DEEP.match(text, at_base) else LIFTED
         if not _is_above(base, box_of(end - 1), least):
             return match[0]
         is_signed = not text[start].isdigit()
