@@ -14,7 +14,7 @@ import pypdfium2.raw as pdfium
 
 from worker.courses.document import ExtractedDocument, Line, Page
 from worker.courses.extract.drawn import read_rules
-from worker.courses.extract.grids import Grid, find_grids
+from worker.courses.extract.grids import MIN_ONE_ROW, Grid, find_grids
 from worker.courses.extract.heights import order_by_height
 from worker.courses.extract.initials import return_initials
 from worker.courses.extract.layout import arrange
@@ -253,8 +253,10 @@ def _with_cells(
 
 
 def _may_hold_cells(lines: Sequence[Sequence[Span]]) -> bool:
-    """Whether some lines have gaps, or stand no lower than the one before: of text each stands below it."""
+    """Whether some lines have gaps, one has many, or some stand no lower than the one before: text stands below it."""
     beside = sum(len(spans) > 1 for spans in lines)
+    if any(len(spans) >= MIN_ONE_ROW for spans in lines):
+        return True
     if beside < 2:
         beside += sum(line[0].bottom > before[0].bottom - 0.3 * line[0].height for before, line in pairwise(lines))
     return beside > 1

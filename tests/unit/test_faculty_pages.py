@@ -1,0 +1,380 @@
+"""Polycopiés, slides and sheets as faculties hand them out: each kind of fault they showed, as a small document."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import docx
+import pptx
+import pytest
+from pptx.util import Emu, Inches
+
+from tests.support.pdfs import Placed, make_placed_pdf, rule_grid
+from worker.courses.chunk import chunk_document
+from worker.courses.chunk.paragraphs import read_pieces
+from worker.courses.document import ExtractedDocument, Line, Page
+from worker.courses.extract import extract_document
+from worker.courses.extract.layout import arrange
+from worker.courses.extract.letters import Box
+from worker.courses.extract.raised import raise_figures
+from worker.courses.extract.rows import Span
+
+BODY = (
+    "La fièvre dépasse souvent 38,5 °C chez le nourrisson de moins de trois mois, et",
+    "impose deux hémocultures avant toute antibiothérapie, quelle que soit la saison.",
+)
+REST = "que le médecin cherche, et dont le malade se plaint."
+
+
+def pieces(data: bytes, name: str = "a.pdf") -> list[str]:
+    return [piece.text for piece in read_pieces(extract_document(Path(name), data))]
+
+
+def rows(data: bytes) -> list[str]:
+    return [piece.text for piece in read_pieces(extract_document(Path("a.pdf"), data)) if piece.is_row]
+
+
+def column(left: float, top: float, lines: Sequence[str], *, size: float = 10, pitch: float = 14) -> list[Placed]:
+    return [(left, top - pitch * number, size, line) for number, line in enumerate(lines)]
+
+
+def typeset(*pages: Sequence[str | Line]) -> ExtractedDocument:
+    lines = [tuple(line if isinstance(line, Line) else Line(line) for line in page) for page in pages]
+    return ExtractedDocument(tuple(Page(n, of_page) for n, of_page in enumerate(lines, start=1)), is_typeset=True)
+
+
+def passage(*pages: Sequence[str | Line]) -> str:
+    return "\n".join(chunk.text for chunk in chunk_document(typeset(*pages)))
+
+
+def printed(text: str, left: float, bottom: float, right: float, size: float = 10.0, *, bold: bool = False) -> Span:
+    return Span(text, left, right, bottom, bottom + size, size=size, leads_bold=bold)
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_header_and_a_footer_of_two_parts_make_no_table_of_the_page_between_them() -> None:
+    body = column(
+        60, 780, ["Interrogatoire du malade", *(f"• Signe {word}" for word in ("un", "deux", "trois", "six"))]
+    )
+    header: list[Placed] = [(60, 810, 8, "Faculté de Sfax"), (500, 810, 8, "Prurit")]
+    footer: list[Placed] = [(60, 60, 8, "DCEM2 2022"), (515, 60, 8, "3")]
+
+    found = pieces(make_placed_pdf([[*header, *body, *footer]]))
+
+    assert [t for t in found if t.startswith("•")] == ["• Signe un", "• Signe deux", "• Signe trois", "• Signe six"]
+
+
+def test_two_columns_with_titles_are_no_cells() -> None:
+    left = [*column(40, 780, BODY, size=9), (40.0, 740.0, 13.0, "3 Anticholinergiques"), *column(40, 720, BODY, size=9)]
+    right = [(330.0, 786.0, 13.0, "4 Corticoïdes"), *column(330, 766, BODY, size=9), (330.0, 726.0, 13.0, "5 Autres")]
+
+    assert rows(make_placed_pdf([[*left, *right]], width=700)) == []
+
+
+def test_the_last_row_of_a_ruled_table_on_its_next_page_is_one() -> None:
+    grid = rule_grid([60, 160, 310, 430, 540], [780, 764])
+    cells = zip((63, 163, 313, 433), ("Respiration", "Absente", "Irrégulière", "Régulière"), strict=True)
+    page: list[Placed] = [(left, 768, 10, text) for left, text in cells]
+
+    assert rows(make_placed_pdf([[*page, *column(60, 740, BODY)]], drawn=grid)) == [
+        "Respiration | Absente | Irrégulière | Régulière"
+    ]
+
+
+def test_a_box_with_one_cell_or_two_is_no_table() -> None:
+    page: list[Placed] = [(63, 768, 10, "À retenir"), (313, 768, 10, "Piège")]
+
+    found = rows(make_placed_pdf([[*page, *column(60, 740, BODY)]], drawn=rule_grid([60, 310, 540], [780, 764])))
+
+    assert found == []
+
+
+def test_the_last_cell_that_a_page_tells_behind_one_of_two_lines_is_in_its_row() -> None:
+    page: list[Placed] = [
+        *((left, 780, 10, text) for left, text in ((60, "3 ans"), (120, "14 kg"), (200, "95 cm"), (400, "49 cm"))),
+        *((left, 764, 10, text) for left, text in ((60, "4 ans"), (120, "16 kg"), (200, "100 cm (taille de"))),
+        (200, 751, 10, "naissance × 2)"),
+        (400, 764, 10, "51 cm"),
+        *((left, 735, 10, text) for left, text in ((60, "7 ans"), (120, "22 kg"), (200, "120 cm"), (400, "52 cm"))),
+    ]
+
+    assert "4 ans | 16 kg | 100 cm (taille de naissance × 2) | 51 cm" in rows(make_placed_pdf([page]))
+
+
+def test_cells_of_two_lines_below_a_table_are_its_last_row() -> None:
+    page: list[Placed] = [
+        *((left, 780, 10, text) for left, text in ((60, "3 ans"), (120, "Dit son nom"))),
+        *((left, 764, 10, text) for left, text in ((60, "4 ans"), (120, "Copie un carré"))),
+        *((60, 748 - 13 * n, 10, text) for n, text in enumerate(("6-10", "ans"))),
+        *((120, 748 - 13 * n, 10, text) for n, text in enumerate(("Lace ses chaussures ; connaît", "sa droite"))),
+    ]
+
+    assert rows(make_placed_pdf([page]))[-1] == "6-10 ans | Lace ses chaussures ; connaît sa droite"
+
+
+def test_lines_that_print_draws_out_in_a_narrow_column_are_no_rows() -> None:
+    full = [
+        "pharmacocinétique insulinique, et sa",
+        "sensibilité au glucose, et ce que le",
+        "malade mange au cours de la journée.",
+    ]
+    wide = [(40.0, "moins"), (90.0, "efficace"), (150.0, "car")]
+    spans = [[printed(line, 40, 700 - 12 * n, 200)] for n, line in enumerate(full)]
+    spans += [[printed(text, left, 660 - 12 * n, left + 30) for left, text in wide] for n in range(2)]
+    spans = [
+        [*line[:-1], line[-1]._replace(left=170.0 - 0.0, right=200.0)] if len(line) > 1 else line for line in spans
+    ]
+    spans = [[line[0], line[1]._replace(left=105.0, right=135.0), line[2]] if len(line) > 1 else line for line in spans]
+
+    assert not any(line.is_row for line in arrange(spans))
+
+
+# --- lines ------------------------------------------------------------------------------------------------------------
+
+
+def test_terms_in_bold_begin_lines_of_their_own_though_these_are_full() -> None:
+    lines = [
+        [printed("Citrobacter citrus et bacter, qui utilise du citrate avec", 40, 700, 300, bold=True)],
+        [printed("Enterobacter enteron et bacter, celle de l'intestin", 40, 686, 280, bold=True)],
+        [printed("Erysipelothrix erysipelas et thrix, le fil de l'érysipèle,", 40, 672, 300, bold=True)],
+        [printed("qui est rouge", 52, 658, 120)],
+        [printed("Escherichia d'après Escherich", 40, 644, 200, bold=True)],
+    ]
+
+    found = [(line.text.split()[0], line.goes_on) for line in arrange(lines) if line.text]
+
+    assert [goes_on for word, goes_on in found if word in ("Enterobacter", "Erysipelothrix", "Escherichia")] == [
+        False,
+        False,
+        False,
+    ]
+
+
+def test_a_number_at_the_head_of_a_line_goes_on_though_measures_stand_above_it() -> None:
+    lines = [
+        "600 ml pour le plus petit, le reste selon son poids :",
+        "8 kg : 600 ml, à donner en quatre heures, en petites",
+        "quantités ; puis 70 ml par kilo en 5 h, et ensuite en 2 h",
+        "30. Soluté idéal : celui de Ringer ; à défaut, le sérum",
+        "glucosé isotonique à 5 %, pour un malade de cet âge.",
+    ]
+    found = pieces(make_placed_pdf([column(60, 780, lines)]))
+
+    assert any(text.endswith("en 2 h 30.") for text in found)
+
+
+def test_a_range_goes_on_in_the_next_line() -> None:
+    lines = ["Une malade dont la douleur est de sept sur dix malgré un palier 1-", "2. Morphine orale envisagée."]
+
+    found = pieces(make_placed_pdf([column(60, 780, [*BODY, *lines, *BODY])]))
+
+    assert any(text.endswith("palier 1-2.") for text in found)
+
+
+@pytest.mark.parametrize("letter", ["b", "c"])
+def test_a_letter_with_a_stroke_begins_an_item(letter: str) -> None:
+    lines = (
+        "Émotions : anhédonie, aboulie, anesthésie affective, irritabilité, douleur morale",
+        f"{letter}/ Ralentissement psychomoteur, que la famille du malade remarque la première",
+    )
+    assert len(pieces(make_placed_pdf([column(60, 780, lines)]))) == 2
+
+
+def test_an_item_needs_no_full_stop_before_the_next_one() -> None:
+    first = ["• Agitation ou ralentissement psychomoteur du malade", "• Fatigue ou perte d'énergie que rien n'explique"]
+    second = ["• Sentiment de dévalorisation", "• Pensées de mort récurrentes", "souvent cachées"]
+
+    text = passage(first, second)
+
+    assert "• Fatigue ou perte d'énergie que rien n'explique\n" in text
+    assert "récurrentes souvent cachées" in text
+
+
+def test_a_figure_beside_the_sign_of_an_item_is_read_as_high_as_its_line() -> None:
+    left = [
+        "contact du mamelon. Bonne prise du",
+        "sein : bouche grande ouverte, menton",
+        "contre le sein, lèvre éversée.",
+    ]
+    right = ["Facteurs de déclin : formules", "infantiles et leur promotion,", "manque de soutien."]
+    page: list[Placed] = [*column(60, 780, left), (330, 780, 5, "•"), *column(340, 780, right)]
+
+    text = " ".join(pieces(make_placed_pdf([page])))
+
+    assert "Bonne prise du sein" in text
+    assert "formules infantiles" in text
+
+
+def test_the_mark_of_an_item_that_is_set_close_to_it_stands_apart() -> None:
+    found = pieces(make_placed_pdf([column(60, 780, ["•Prolactine : hypophyse antérieure", "•Ocytocine : l'autre"])]))
+
+    assert found == ["• Prolactine : hypophyse antérieure", "• Ocytocine : l'autre"]
+
+
+@pytest.mark.parametrize(
+    ("initial", "rest", "word"),
+    [("L", "a méiose est une double division", "La"), ("1", "ère ligne de défense", "1ère")],
+)
+def test_a_large_initial_is_the_first_letter_of_its_word(initial: str, rest: str, word: str) -> None:
+    beside = column(62, 771, [f"{rest} de la cellule", "qui en donne quatre, chacune à part."])
+    page: list[Placed] = [*column(40, 720, BODY), (40, 756, 34, initial), *column(40, 800, ["Leçon"]), *beside]
+
+    found = " ".join(pieces(make_placed_pdf([page])))
+
+    assert f"{word} {rest.split(' ', 1)[1]}" in found
+
+
+def test_titles_in_the_right_margin_stand_before_their_paragraphs() -> None:
+    text = [
+        ["Une augmentation durable des résistances vasculaires et du volume", f"circulant {REST}"],
+        ["Âge, antécédents familiaux, excès de sodium, surpoids et aussi la", f"sédentarité {REST}"],
+        ["Mesures de régime, et médicaments selon le niveau du risque et les", f"maladies {REST}"],
+    ]
+    page: list[Placed] = []
+    for number, (lines, title) in enumerate(zip(text, ("Mécanismes", "Facteurs", "Traitement"), strict=True)):
+        top = 780 - 60 * number
+        page += [(40, top, 10, lines[0]), (400, top, 10, title), *column(40, top - 14, lines[1:])]
+
+    found = pieces(make_placed_pdf([page]))
+
+    assert found.index("Facteurs") < next(at for at, line in enumerate(found) if line.startswith("Âge"))
+    assert "vasculaires et du volume circulant" in " ".join(found)
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (("On donne 1 000 ml/", "jour de soluté."), "1 000 ml/jour"),
+        (("Le poids, la taille/", "âge et le reste."), "taille/âge"),
+        (("On lit GNU/", "Linux ici."), "GNU/Linux"),
+        (("On le met dans /etc/", "pour toujours."), "/etc/ pour"),
+        (("Le dossier debian/ est lu.", "On ouvre debian/", "control après."), "debian/ control"),
+        (("Le fichier debian/control est lu.", "On ouvre debian/", "control après."), "ouvre debian/control"),
+        (("Voir https://wiki.example.org/", "NdisWrapper_Fr pour cela."), "org/NdisWrapper_Fr"),
+        (("Voir https://wiki.example.org/", "Ensuite, on lit."), "org/ Ensuite"),
+    ],
+)
+def test_what_ends_with_a_stroke_goes_on_unless_it_is_a_path(lines: Sequence[str], told: str) -> None:
+    assert told in passage(lines)
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (("L'hypoglycémie post-exercice et l'alcool.", "Elle est aussi post-", "alcool chez lui."), "post-alcool"),
+        (("Les log-cotes et la vraisemblance.", "On écrit la log-", "vraisemblance ainsi."), "log-vraisemblance"),
+        (("Un bilan pré-biopsie.", "Les consignes post-", "biopsie sont données."), "post-biopsie"),
+        (
+            (
+                "La rénine, l'angiotensine ; rénine, angiotensine, aldostérone.",
+                "Le système rénine-",
+                "angiotensine-",
+                "aldostérone est lu.",
+            ),
+            "rénine-angiotensine-aldostérone",
+        ),
+        (("La construction.", "Une macro-construc-", "tion est faite."), "macro-construction"),
+        (("Une selle se-", "mi-liquide chez lui."), "semi-liquide"),
+        (("Un surtout, et tout, la face, et sur-mesure.", "La sur-", "face est lisse."), "surface"),
+        (("sourire ré\u2010 ponse de l'enfant",), "sourire réponse"),
+    ],
+)
+def test_hyphens_are_kept_where_the_document_writes_them_elsewhere(lines: Sequence[str], told: str) -> None:
+    assert told in passage(lines)
+
+
+def test_the_charge_of_an_ion_stands_by_it() -> None:
+    lines = [
+        [printed("avec HCO3", 87, 700, 153)],
+        [Span("-", 153, 155.5, 705.3, 710.4, size=5.8)],
+        [printed("pour produire du gaz", 160.8, 700, 285)],
+        [printed("H2O. Le gaz est éliminé par le", 87, 686, 285)],
+    ]
+    assert next(line.text for line in arrange(lines) if line.text) == "avec HCO3- pour produire du gaz"
+
+
+@pytest.mark.parametrize(
+    ("text", "feet", "shown"),
+    [
+        ("Q1 : la triade", {0: -2.2}, "Q1 : la triade"),
+        ("J0 à J7", {0: -2.1, 5: -2.1}, "J0 à J7"),
+        ("Q1 : la triade", {0: -2.2, 1: 4.0}, "Q¹ : la triade"),
+        ("cm3 de sang", {2: 4.0}, "cm³ de sang"),
+    ],
+)
+def test_a_figure_behind_a_letter_that_goes_below_the_line_is_not_raised(
+    text: str, feet: dict[int, float], shown: str
+) -> None:
+    def box_of(at: int) -> Box:
+        foot = feet.get(at, 0.0)
+        return 6.0 * at, 6.0 * at + 5, foot, (foot + 5.5) if foot > 0 else 7.6
+
+    assert raise_figures(text, box_of) == shown
+
+
+# --- slides and boxes -------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_that_comes_again_on_slides_stays() -> None:
+    plan = ["1 Épidémiologie", "2 Clinique", "3 Étiologies", "4 Prise en charge"]
+    slides = [
+        part
+        for number in range(8)
+        for part in (["Plan", *plan], [f"Titre {number}", f"Le texte de la diapositive {number} est celui-ci."])
+    ]
+    pages = [[Line(text, foot=200.0 - n, goes_on=False) for n, text in enumerate(lines)] for lines in slides]
+    shown = [piece.text for piece in read_pieces(typeset(*pages))]
+
+    assert shown.count("2 Clinique") == 8
+
+
+def test_a_footer_that_somebody_typed_on_each_slide_is_left_out() -> None:
+    show = pptx.Presentation()
+    assert show.slide_height is not None
+    for number in range(1, 6):
+        slide = show.slides.add_slide(show.slide_layouts[5])
+        assert slide.shapes.title is not None
+        slide.shapes.title.text = f"Titre {number}"
+        foot = slide.shapes.add_textbox(Inches(1), Emu(int(show.slide_height * 0.93)), Inches(3), Inches(0.3))
+        foot.text_frame.text = f"Gynécologie | {number}"
+        low = slide.shapes.add_textbox(Inches(5), Emu(int(show.slide_height * 0.93)), Inches(3), Inches(0.3))
+        low.text_frame.text = f"Source : {'abcde'[number - 1]}"
+    data = io.BytesIO()
+    show.save(data)
+
+    found = pieces(data.getvalue(), "a.pptx")
+
+    assert [text for text in found if "Gynécologie" in text] == []
+    assert "Source : c" in found  # what is said once is no footer
+
+
+def test_the_lines_of_a_box_in_word_are_its_own() -> None:
+    word = docx.Document()
+    cell = word.add_table(1, 1).cell(0, 0)
+    cell.text = "Critères d'hospitalisation"
+    cell.add_paragraph("TVP bilatérale")
+    cell.add_paragraph("Hémorragie active")
+    data = io.BytesIO()
+    word.save(data)
+
+    assert pieces(data.getvalue(), "a.docx") == ["Critères d'hospitalisation", "TVP bilatérale", "Hémorragie active"]
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("> [!note] Causes\n> 0 à 2 ans : luxation\n> Ado : épiphysiolyse", ["Causes", "0 à 2 ans : luxation", "Ado : épiphysiolyse"]),
+        ("Voir [[la goutte]]\nUne ligne", ["Voir la goutte", "Une ligne"]),
+        ("> [!NOTE]\n> Une ligne\n> et sa suite", ["Une ligne et sa suite"]),
+        ("Une ligne\net sa suite", ["Une ligne et sa suite"]),
+    ],
+)  # fmt: skip
+def test_the_lines_of_notes_are_shown_as_obsidian_shows_them(source: str, shown: list[str]) -> None:
+    assert pieces(source.encode(), "a.md") == shown
