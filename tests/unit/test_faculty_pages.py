@@ -284,6 +284,11 @@ def test_what_ends_with_a_stroke_goes_on_unless_it_is_a_path(lines: Sequence[str
         (("Une selle se-", "mi-liquide chez lui."), "semi-liquide"),
         (("Un surtout, et tout, la face, et sur-mesure.", "La sur-", "face est lisse."), "surface"),
         (("sourire ré\u2010 ponse de l'enfant",), "sourire réponse"),
+        (("La grossesse est une contre-", "indication absolue."), "contre-indication"),
+        (("Ce qui peut contre-", "balancer le reste."), "contrebalancer"),
+        (("On donne des anti-", "inflammatoires ici."), "anti-inflammatoires"),
+        (("Un acte pré-transfusionnel.", "Les tests pré-", "transfusionnels ensuite."), "pré-transfusionnels"),
+        (("Le rachis dorso-lom-", "bo-pelvien."), "dorso-lombo-pelvien"),
     ],
 )
 def test_hyphens_are_kept_where_the_document_writes_them_elsewhere(lines: Sequence[str], told: str) -> None:
@@ -317,6 +322,83 @@ def test_a_figure_behind_a_letter_that_goes_below_the_line_is_not_raised(
         return 6.0 * at, 6.0 * at + 5, foot, (foot + 5.5) if foot > 0 else 7.6
 
     assert raise_figures(text, box_of) == shown
+
+
+@pytest.mark.parametrize(
+    ("broken", "shown"),
+    [("phénotypique⏎s", "phénotypiques"), ("insuffisance⏎et", "insuffisance et"), ("signe⏎l'un", "signe l'un")],
+)
+def test_a_word_that_is_too_long_for_its_cell_is_whole(broken: str, shown: str) -> None:
+    first, rest = broken.split("⏎")
+    width = 6 + 0.5 * 10 * len(first)
+    xs, ys = [60.0, 60 + width, 300, 540], [780.0, 750, 720]
+    cells = [(63, 768, first), (63, 756, rest), (83 + width, 768, "perte de poids"), (303, 768, "en six mois")]
+    cells += [(63, 738, "Signe"), (83 + width, 738, "IMC bas"), (303, 738, "selon l'âge")]
+    grid = rule_grid(xs, ys)
+
+    assert rows(make_placed_pdf([[*((x, y, 10.0, text) for x, y, text in cells)]], drawn=grid))[0].startswith(shown)
+
+
+# --- titles -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_title_with_several_numbers_below_the_header_of_a_page_is_no_page_number() -> None:
+    pages = [
+        [Line(f"Cours de régression {number}", foot=800), Line(""),
+         Line(f"{number}.4.3 Théorème de {'abcdefg'[number]}auss", is_bold=True, foot=770), Line(""),
+         *(Line(f"{line} {number}", foot=740) for line in BODY)]
+        for number in range(1, 6)
+    ]  # fmt: skip
+
+    found = [piece.text for piece in read_pieces(typeset(*pages)) if piece.is_heading]
+
+    assert "4.4.3 Théorème de eauss" in found
+    assert len(found) == 5
+
+
+def test_the_title_of_a_slide_may_begin_in_small_letters() -> None:
+    slides = [
+        [Line("surveillance", size=1.43), Line(""), *map(Line, BODY)],
+        [Line("diagnostic : les formes", size=1.43), Line(""), *map(Line, BODY)],
+        [Line("type(a) := 5", size=1.43), Line(""), *map(Line, BODY)],
+    ]
+    found = [piece.text for piece in read_pieces(typeset(*slides)) if piece.is_heading]
+
+    assert found == ["surveillance", "diagnostic : les formes"]
+
+
+def test_a_bold_line_below_an_item_is_none_of_it() -> None:
+    def line(text: str, left: float, top: int, right: float, *, bold: bool = False) -> list[Span]:
+        return [Span(text, left, right, 700 - 14 * top, 710 - 14 * top, is_bold=bold, size=10)]
+
+    lines = [
+        line("• Lombosciatique claudicante", 40, 0, 200),
+        line("évolutives", 40, 1, 90, bold=True),
+        line("• lombosciatique qui dure plus de trois mois et qui ne cède pas au repos", 40, 2, 300),
+        line("• penser à la dissection de la carotide chez un malade qui est jeune et à", 40, 3, 300),
+        line("l'occlusion", 50, 4, 100, bold=True),
+    ]
+    found = {row.text.split()[0]: row.goes_on for row in arrange(lines) if row.text}
+
+    assert found["évolutives"] is False
+    assert found["l'occlusion"] is None
+
+
+def test_slides_that_move_what_they_show_step_by_step_are_one() -> None:
+    rest = ["Exemple", "On pose 34, puis le reste de la division"]
+    steps = [
+        ["Division euclidienne", "Il existe des entiers q et r", "tels que", *rest],
+        ["uniques", "Division euclidienne", "Il existe des entiers q et r", "tels que a", *rest],
+        ["Division euclidienne", "Il existe des entiers q et r uniques", "tels que a = bq + r", *rest],
+    ]  # fmt: skip
+    slides = [[(60.0, 480.0 - 40 * n, 20.0, text) for n, text in enumerate(lines)] for lines in steps]
+
+    found = pieces(
+        make_placed_pdf([*slides, [(60, 480, 20, "Une autre diapositive, qui dit autre chose")]], width=960, height=540)
+    )
+
+    assert sum("Exemple" in text for text in found) == 1
+    assert any("uniques" in text for text in found)
 
 
 # --- slides and boxes -------------------------------------------------------------------------------------------------
@@ -370,7 +452,7 @@ def test_the_lines_of_a_box_in_word_are_its_own() -> None:
 @pytest.mark.parametrize(
     ("source", "shown"),
     [
-        ("> [!note] Causes\n> 0 à 2 ans : luxation\n> Ado : épiphysiolyse", ["Causes", "0 à 2 ans : luxation", "Ado : épiphysiolyse"]),
+        ("> [!note] Causes\n> 0 à 2 ans : luxation\n> Ado : autre", ["Causes", "0 à 2 ans : luxation", "Ado : autre"]),
         ("Voir [[la goutte]]\nUne ligne", ["Voir la goutte", "Une ligne"]),
         ("> [!NOTE]\n> Une ligne\n> et sa suite", ["Une ligne et sa suite"]),
         ("Une ligne\net sa suite", ["Une ligne et sa suite"]),

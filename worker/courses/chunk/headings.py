@@ -26,7 +26,7 @@ from worker.courses.document import Line, Page
 
 MAX_HEADING = 150
 LONGEST_LEAD = 40  # characters of a heading with a colon at its end: `Les valeurs sont les suivantes :` is none
-NOTE_SIZE = 0.92
+NOTE_SIZE, TITLE_SIZE = 0.92, 1.3
 LINKED = 0.8  # of a line's width
 FARTHEST = 48  # points between two lines of one title
 
@@ -39,6 +39,7 @@ _TABLE = re.compile(r"(?:table|tableau)\s*\(?\d", re.IGNORECASE)
 _CAPTION = re.compile(r"(?:figure|fig\.|tableau|table|schéma|photo|encadré|image)\s*\d", re.IGNORECASE)
 _BULLET = re.compile(r"[•▪◦●‣·–—*→✓➢-]\s?")
 _WORD = re.compile(r"[^\W\d_]{4}")
+_WORDS = re.compile(r"[a-zà-ÿœ][^\W\d_]{4}[^=(){}\[\];_/\\@\"|]*")  # in small letters, and of no program
 _INNER_CAPITAL = re.compile(r"[a-z]{1,4}[A-Z]")  # `macOS`, `pH`, `mRNA`
 # What stands over a box, in any section.
 _ADMONITION = re.compile(
@@ -125,7 +126,10 @@ def _by_type(block: Sequence[Line], numbers: Numbers) -> Iterator[Line]:
     rest = block[count:]
     goes_on = bool(rest) and (stands_out(rest[0]) and _same_type(block[0], rest[0]) and not _begins_anew(rest[0]))
     is_titled = is_larger(block[0]) and text[-1:] == "." and _MANY_LEVELS.match(text) is not None  # `2.1 Un titre.`
-    if count and not goes_on and _may_be_heading(text, numbers) and (is_titled or not _is_sentence(text)):
+    # A line so large is a title in small letters too: `surveillance` over a slide.
+    is_title = block[0].size >= TITLE_SIZE and count == len(block) and _WORDS.fullmatch(text) is not None
+    shown = text[:1].upper() + text[1:] if is_title else text
+    if count and not goes_on and _may_be_heading(shown, numbers) and (is_titled or not _is_sentence(text)):
         yield replace(block[0], text=text, is_heading=True)
         if rest:
             yield Line("")

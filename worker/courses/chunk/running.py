@@ -40,7 +40,7 @@ _WAY = re.compile(r"\s[\\/>›»|]\s")
 _NUMBER = re.compile(r"\d{1,6}")
 _CLOSING = re.compile(r"[])}>;]{1,6}")  # the last line of a program, on however many pages it is the last
 _ROMAN = re.compile(r"[ivxl]{1,7}")  # of the pages before the first chapter
-_OUTER_NUMBER = re.compile(r"(\d{1,4})\b|.*?\b(\d{1,4})(?:\s*(?:/|sur|of)\s*\d{1,4})?")
+_OUTER_NUMBER = re.compile(r"(\d{1,4})\b(?!\.\d)|.*?\b(\d{1,4})(?:\s*(?:/|sur|of)\s*\d{1,4})?")
 
 
 def drop_running_lines(pages: Sequence[Page]) -> list[Page]:

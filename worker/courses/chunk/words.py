@@ -31,7 +31,9 @@ _HYPHENED = re.compile(
     r".+-mêmes?|(?:celui|celle|ceux|celles)-(?:ci|là)|peut-être|à-dire|(?:est|sont|qu)-ce|.*[td]-(?:ils?|elles?|on)|"
     r".{2,}(?:ez|ons)-(?:y|en|vous|nous|l[ae]|les|lui|leur|moi)|"
     r"(?:au|ci|en|là|par)-(?:dessus|dessous|dehors|delà|devant|avant|contre|après)|vis-à|à-vis|(?:non|demi|semi|quasi|pseudo|ci|vice|nord|sud)-.{3,}|"
-    r".+(?:iv|ic)o-.{4,}|porte-(?:avions?|parole|monnaie|drapeau|bagages?|clés?|greffe|à-faux)|"
+    r".+(?:iv|ic)o-.{4,}|contre-[aeéiou].{3,}|(?:anti|semi|multi|mini|poly|pluri)-i.{3,}|"
+    r"(?:auto|micro|macro|neuro|gastro|broncho|radio|électro|bio|psycho|socio|intra|extra|infra|supra|ultra)-[iu].{3,}|"
+    r"porte-(?:avions?|parole|monnaie|drapeau|bagages?|clés?|greffe|à-faux)|"
     r"sous-(?!cri|tra[iy]|tract|sign|ten|tien).+"
 )
 # A document whose lines end with so few hyphens breaks no words: each of them is its word's own.
@@ -93,7 +95,8 @@ class Spelling:
 
     def _join_cut(self, cut: re.Match[str]) -> str:
         rest = _REST.match(cut.string, cut.end())
-        if rest is not None and not self._words[(cut[1] + cut[2]).lower()]:
+        known = any(self._words[half.lower()] for half in cut.groups()) or _BEGINNERS.fullmatch(cut[2].lower())
+        if rest is not None and known and not self._words[(cut[1] + cut[2]).lower()]:
             is_prefix = _HYPHENED.fullmatch(f"{cut[1]}{cut[2]}{rest[0]}".lower())  # `une selle se-⏎mi-liquide`
             return cut[1] + cut[2] if is_prefix else f"{cut[1]}-{cut[2]}"  # `le pied-⏎dans-la-porte`
         if cut.string[max(0, cut.start() - 1) : cut.start()] == "-" and self._are_words(cut[1].lower(), cut[2].lower()):
@@ -115,7 +118,7 @@ class Spelling:
             return f"{head}- {tail}"  # the hyphen ends a word, and its line: `bactéries Gram-⏎On les traite`
         if tail[0].isupper() and not self._words[in_one.lower()] > self._words[hyphened.lower()]:
             return hyphened  # the hyphen was the word's own (`Saint-⏎Louis`), or that of an ion (`Na-⏎K`)
-        one, two = self._words[in_one.lower()], self._words[hyphened.lower()]
+        one, two = self._times(in_one.lower()), self._times(hyphened.lower())
         if one != two or _IN_ONE.fullmatch(in_one.lower()):
             return in_one if one >= two else hyphened
         if len(head) <= 2 and head[0].isupper() and self._words[tail.lower()]:
@@ -125,6 +128,10 @@ class Spelling:
         both = self._words[head.lower()] > 1 and self._words[tail.lower()] > 1 and min(len(head), len(tail)) > 3
         known = is_own or both or self._forms_words(head.lower())
         return hyphened if known or _HYPHENED.fullmatch(hyphened.lower()) else in_one
+
+    def _times(self, word: str) -> int:
+        """How often a word stands in the document; in the plural, or not, where it does not stand so."""
+        return self._words[word] or self._words[word[:-1] if word.endswith("s") else f"{word}s"]
 
     @cached_property
     def _breaks_words(self) -> bool:

@@ -68,11 +68,23 @@ class Flow:
         row, before = self._rows[number], self._rows[number - 1]
         if row.cells[0].startswith(WRAPPED) or (_RANGE.search(before.cells[-1]) and row.cells[0][0].isdigit()):
             return True
+        if self._is_title(number):
+            return False
         if self._is_ended(number) or self._leaves_item(number) or self._is_of_program(number):
             return False
         if not self._may_tell(self._rows[number - 1], self._rows[number]):
             return None
         return self._begins_as_its_own(number)
+
+    def _is_title(self, number: int) -> bool:
+        """Whether a line below an item is bold from end to end, breaks off early, and begins where the item's mark
+        does, or before its words: a title without a number, in small letters too."""
+        row, before = self._rows[number], self._rows[number - 1]
+        if not row.is_bold or row.is_table or before.is_bold or before.is_table or row.cells[0][:1].isdigit():
+            return False
+        is_out = row.left < before.left - ALIGNED or (is_item(before) and row.left < before.left + ALIGNED)
+        is_short = self.edge(number) - row.right > FAR * row.height
+        return is_out and is_short and _HAS_WORD.search(row.cells[0]) is not None
 
     def _begins_as_its_own(self, number: int) -> bool | None:
         """Whether a line that begins as an item or a sentence does is the rest of a sentence (True), or one of its own

@@ -47,8 +47,11 @@ MAX_PAGES = 5_000
 OPEN_PAGES = 100  # PDFium keeps what it read of a document's pages (fonts, drawings) until the document is closed
 FORM = "it is a form that only Adobe's programs show (XFA), without its text: print it into a new PDF"
 UNNAMED = "its fonts do not say which letters they show: run a text recognition over it (OCR) first"
+STEPS_AHEAD = 2  # pages: one step may show what the next ones take back
+MANY_WORDS = 12  # of a slide
 FEW_TOKENS = 60  # a page of formulas or figures
 
+_DIGITS = re.compile(r"\d+")
 _BOLD_WEIGHT, BOLDER = 600, 1.3  # and so many times the weight of most letters
 SAMPLED = 20  # pages, and letters of each
 _THREE_LETTERS = re.compile(r"[^\W\d_]{3}")
@@ -296,21 +299,26 @@ def _resized(line: Line, size: float) -> Line:
 
 def _without_overlays(pages: list[Page], slides: list[bool]) -> Iterator[Page]:
     """A slide that shows itself step by step is one page for each step: the last one holds all of it."""
-    for (page, following), is_slide in zip(pairwise(pages), slides, strict=False):
-        if not (is_slide and _is_step(page, following)):
+    for number, (page, is_slide) in enumerate(zip(pages, slides, strict=True)):
+        following = pages[number + 1 : number + 1 + STEPS_AHEAD] if is_slide else ()
+        if not any(_is_step(page, other) for other in following):
             yield page
-    yield from pages[-1:]
 
 
 def _is_step(page: Page, following: Page) -> bool:
-    """Whether the next page repeats all lines of a page, in their order and beginning with the same."""
+    """Whether the next page repeats all lines of a page, in their order and beginning with the same; or all of its
+    words, many of them: what is shown step by step within a line moves others."""
     lines = [line.text for line in page.lines if line.text]
     if len(lines) < 2:
         return False
-    after = iter([line.text for line in following.lines if line.text])
-    return all(any(_same(line, other) for other in after) for line in lines)
+    after = [line.text for line in following.lines if line.text]
+    words, later = (Counter(_DIGITS.sub("0", " ".join(texts)).split()) for texts in (lines, after))
+    if words.total() >= MANY_WORDS and words <= later:
+        return True
+    rest = iter(after)
+    return all(any(_same(line, other) for other in rest) for line in lines)
 
 
 def _same(line: str, other: str) -> bool:
     """The same line, whatever number a footer counts."""
-    return line == other or re.sub(r"\d+", "0", line) == re.sub(r"\d+", "0", other) != "0"
+    return line == other or _DIGITS.sub("0", line) == _DIGITS.sub("0", other) != "0"

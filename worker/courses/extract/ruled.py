@@ -18,6 +18,9 @@ SAME_BASELINE = 0.4  # of a line's height: what stands no further below it is a 
 REPEATED = 60  # letters: a cell of no more that is merged over rows is read in each of them
 MANY_LINES, MOST_SHARE = 3, 0.8  # of lines in a cell; of those beside which the other cells have one too
 
+_REST = re.compile(r"[a-zà-ÿœ]{1,2}(?![\w'\u2019])")
+_LONG_WORD = re.compile(r"[^\W\d_]{4,}")
+_SHORT_WORD = re.compile(r"[àay]|[cdjlmnst]e|[dt]u|[lmts]a|et|en|un|au|ou|où|si|ni|il|on|ça|vs")
 _FIGURE = re.compile(r"[\W\d_]*\d[\W\d_]*.{0,3}")  # with its unit
 
 _Cells = dict[int, list[Row]]  # the lines of each cell
@@ -142,14 +145,33 @@ def _row_span(row: Sequence[Sequence[Row]], lefts: Sequence[float], grid: Grid, 
     height = lines[0].height
     # What stands apart in a single line is cells that no line parts.
     sign = " | " if all(len(cell) < 2 for cell in row) else " "
+    rights = (*lefts[1:], grid.xs[-1])
     spans = tuple(
-        Span(sign.join(text for line in cell for text in line.cells), left, left, grid.ys[band + 1], grid.ys[band])
-        for cell, left in zip(row, lefts, strict=True)
+        Span(_cell_text(cell, sign, left, right), left, left, grid.ys[band + 1], grid.ys[band])
+        for cell, left, right in zip(row, lefts, rights, strict=True)
     )
     bottom = min(line.bottom for line in lines)
     is_bold = all(line.is_bold for line in lines)
     text = " ".join(span.text for span in spans)
     return Span(text, grid.xs[0], grid.xs[-1], bottom, bottom + height, is_bold, size, spans)
+
+
+def _cell_text(lines: Sequence[Row], sign: str, left: float, right: float) -> str:
+    """The lines of a cell in one. A word longer than its cell is wide goes on in the next line without a sign."""
+    text = ""
+    for number, line in enumerate(lines):
+        is_rest = number > 0 and _breaks_word(lines[number - 1], line, left, right)
+        text += (sign if number and not is_rest else "") + sign.join(line.cells)
+    return text
+
+
+def _breaks_word(before: Row, line: Row, left: float, right: float) -> bool:
+    """Whether a line that is one word fills its cell, and the next begins with one or two letters that are no word."""
+    word, rest = before.cells[-1], _REST.match(line.cells[0])
+    if rest is None or len(before.cells) > 1 or not _LONG_WORD.fullmatch(word) or _SHORT_WORD.fullmatch(rest[0]):
+        return False
+    space = right - (before.left - left) - before.right  # as much margin at the right as at the left
+    return space < (before.right - before.left) / len(word)
 
 
 def _parted(cells: Sequence[list[Row]], rights: Sequence[float]) -> list[list[list[Row]]]:
