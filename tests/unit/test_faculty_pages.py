@@ -194,6 +194,19 @@ def test_an_item_needs_no_full_stop_before_the_next_one() -> None:
     assert "récurrentes souvent cachées" in text
 
 
+@pytest.mark.parametrize("are_slides", [True, False])
+def test_a_slide_ends_what_it_says(are_slides: bool) -> None:
+    pages = [
+        column(60, 480, ["L'infection touche le disque et les plateaux des vertèbres", "qui sont"], size=12),
+        column(60, 480, ["adjacentes, et le diabète du malade la favorise."], size=12),
+    ]
+    width, height = (800, 540) if are_slides else (540, 800)
+
+    found = pieces(make_placed_pdf(pages, width=width, height=height))
+
+    assert any("qui sont adjacentes" in piece for piece in found) is not are_slides
+
+
 def test_a_figure_beside_the_sign_of_an_item_is_read_as_high_as_its_line() -> None:
     left = [
         "contact du mamelon. Bonne prise du",
@@ -288,6 +301,7 @@ def test_what_ends_with_a_stroke_goes_on_unless_it_is_a_path(lines: Sequence[str
         (("Ce qui peut contre-", "balancer le reste."), "contrebalancer"),
         (("On donne des anti-", "inflammatoires ici."), "anti-inflammatoires"),
         (("Un acte pré-transfusionnel.", "Les tests pré-", "transfusionnels ensuite."), "pré-transfusionnels"),
+        (("On loue la main-", "d'œuvre aussi."), "main-d'œuvre"),
         (("Le rachis dorso-lom-", "bo-pelvien."), "dorso-lombo-pelvien"),
     ],
 )

@@ -44,10 +44,12 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class ExtractedDocument:
-    """The text of a file. `is_typeset`: lines are those of a printed page, with running headers and cut words."""
+    """The text of a file. `is_typeset`: lines are those of a printed page, with running headers and cut words.
+    `is_slides`: of pages that are wider than high, each of which ends what it says."""
 
     pages: tuple[Page, ...]
     is_typeset: bool = False
+    is_slides: bool = False
 
     @property
     def page_count(self) -> int | None:

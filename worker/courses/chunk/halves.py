@@ -25,10 +25,13 @@ _PAIRS = (("(", ")"), ("«", "»"), ("“", "”"), ("[", "]"))
 _HYPHENS = frozenset("-\u00ad\u2010\ufffe\x02")
 
 
-def close_sentences(paragraphs: Sequence[list[Piece]], spelling: Spelling) -> list[list[Piece]]:
+def close_sentences(
+    paragraphs: Sequence[list[Piece]], spelling: Spelling, *, are_slides: bool = False
+) -> list[list[Piece]]:
     """Sentences that go on after the end of a page or a column, or after what is inserted, in one piece.
 
-    What stands between the halves (a note, the words of a figure, a box) follows the whole sentence.
+    What stands between the halves (a note, the words of a figure, a box) follows the whole sentence. `are_slides`: none
+    goes on over the end of a page.
     """
     waiting = [paragraph for paragraph in paragraphs if paragraph]
     closed: list[list[Piece]] = []
@@ -39,6 +42,8 @@ def close_sentences(paragraphs: Sequence[list[Piece]], spelling: Spelling) -> li
         at, whole = number, paragraph[:-1]
         end = _OpenEnd(paragraph[-1])
         while (following := _find_rest(waiting, at, end, taken, is_alone=not whole)) is not None:
+            if are_slides and waiting[following][0].page != end.page:
+                break
             taken.add(following)
             first, *others = waiting[following]
             end.add(first, spelling)

@@ -61,7 +61,8 @@ def read_pieces(document: ExtractedDocument) -> list[Piece]:
     paragraphs = list(_paragraphs(pages, spelling, is_typeset=document.is_typeset))
     if document.is_typeset:
         below = close_sentences(list(_paragraphs(notes, spelling, is_typeset=True)), spelling)
-        paragraphs = list(place_notes(close_sentences(paragraphs, spelling), below))
+        closed = close_sentences(paragraphs, spelling, are_slides=document.is_slides)
+        paragraphs = list(place_notes(closed, below))
     return join_halves([piece for paragraph in paragraphs for piece in paragraph], spelling)
 
 

@@ -20,6 +20,7 @@ _CUT_WORD = re.compile(
 _CUT_NUMBER = re.compile(
     r"[-\u2010\ufffe\x02](?:(?<=\w\d.)|(?<=\d.)(?=[ \t]*\n\d)|(?<=[^\W\d_].)(?=[ \t]*\n\d))[ \t]*\n(?=\w)"
 )
+_ELIDED = re.compile(r"[dlmnst]['\u2019]")
 _REST = re.compile(r"-([^\W\d_]+)")
 # `impor- tance`: the end of a line that a program turned into a space.
 _LOOSE_CUT = re.compile(r"(?<![^\W\d_-])([^\W\d_]{2,})[-\u2010\ufffe\x02] ([^\W\d_]{2,})")
@@ -94,6 +95,8 @@ class Spelling:
         return _LOOSE_CUT.sub(self._join_loose, text)
 
     def _join_cut(self, cut: re.Match[str]) -> str:
+        if _ELIDED.match(cut.string, cut.start(2)):
+            return f"{cut[1]}-{cut[2]}"  # `main-⏎d'œuvre`
         rest = _REST.match(cut.string, cut.end())
         known = any(self._words[half.lower()] for half in cut.groups()) or _BEGINNERS.fullmatch(cut[2].lower())
         if rest is not None and known and not self._words[(cut[1] + cut[2]).lower()]:

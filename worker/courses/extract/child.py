@@ -136,7 +136,7 @@ def _receive(child: Popen[bytes]) -> ExtractedDocument | None:
         elif kind == "refused":
             raise UsageError(rest[0])
         else:
-            return ExtractedDocument(tuple(pages), is_typeset=rest[0])
+            return ExtractedDocument(tuple(pages), is_typeset=rest[0], is_slides=rest[1])
     return None
 
 
@@ -165,7 +165,7 @@ def _answers(path: Path, data: bytes) -> Iterator[list[Any]]:
         return
     for page in document.pages:
         yield ["page", page.number, [_fields(line) for line in page.lines]]
-    yield ["end", document.is_typeset]
+    yield ["end", document.is_typeset, document.is_slides]
 
 
 def _fields(line: Line) -> list[Any]:

@@ -86,7 +86,9 @@ def read_pdf(data: bytes) -> ExtractedDocument:
     pages = _relative(name_ligatures([page for page, _ in read]))
     if not any(line.text for page in pages for line in page.lines) and any(page.lines for page, _ in read):
         raise UsageError(UNNAMED)
-    return ExtractedDocument(tuple(_without_overlays(pages, [wide for _, wide in read])), is_typeset=True)
+    wide = [is_wide for _, is_wide in read]
+    shown = tuple(_without_overlays(pages, wide))
+    return ExtractedDocument(shown, is_typeset=True, is_slides=2 * sum(wide) > len(wide))
 
 
 class _UsualLetters(NamedTuple):
