@@ -207,6 +207,12 @@ def test_a_slide_ends_what_it_says(are_slides: bool) -> None:
     assert any("qui sont adjacentes" in piece for piece in found) is not are_slides
 
 
+def test_a_line_of_contents_is_no_half_of_a_sentence() -> None:
+    text = passage(["Table des matières", "2.4 Sérum et vaccins du malade … 5"], ["zoonoses : maladies des animaux."])
+
+    assert "5 zoonoses" not in text
+
+
 def test_a_figure_beside_the_sign_of_an_item_is_read_as_high_as_its_line() -> None:
     left = [
         "contact du mamelon. Bonne prise du",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from worker.courses.chunk.pieces import BULLET, ENUMERATOR, MARKS, Piece, leads_on
+from worker.courses.chunk.sections import LED_TO_PAGE
 from worker.courses.chunk.words import Spelling
 
 MOST_INSERTED = 3  # sentences of a box on the same page
@@ -135,7 +136,7 @@ def _is_insertion(paragraph: Sequence[Piece]) -> bool:
 
 def _is_open(piece: Piece) -> bool:
     text = piece.text
-    if piece.is_heading or piece.is_row or piece.is_typed:
+    if piece.is_heading or piece.is_row or piece.is_typed or LED_TO_PAGE.search(text):
         return False
     return text[-1].isalnum() or text[-1] in ",)’'%" or text[-1] in _HYPHENS
 
