@@ -27,6 +27,9 @@ NONE = ("", "")
         ("google/embeddinggemma-300m", GEMMA),
         ("snowflake-arctic-embed2", ARCTIC),
         ("Snowflake/snowflake-arctic-embed-l-v2.0", ARCTIC),
+        ("snowflake-arctic-embed2:568m", ARCTIC),
+        ("snowflake-arctic-embed:22m", NONE),  # the first ones expect another sentence, and English
+        ("Snowflake/snowflake-arctic-embed-m-v1.5", NONE),
         ("text-embedding-3-small", NONE),
         ("mistral-embed", NONE),
         ("BAAI/bge-m3", NONE),

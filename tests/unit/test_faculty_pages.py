@@ -11,7 +11,7 @@ import pptx
 import pytest
 from pptx.util import Emu, Inches
 
-from tests.support.pdfs import Placed, make_placed_pdf, rule_grid
+from tests.support.pdfs import Placed, make_placed_pdf, rule_grid, wrap
 from worker.courses.chunk import chunk_document
 from worker.courses.chunk.paragraphs import read_pieces
 from worker.courses.document import ExtractedDocument, Line, Page
@@ -421,6 +421,39 @@ def test_slides_that_move_what_they_show_step_by_step_are_one() -> None:
     assert any("uniques" in text for text in found)
 
 
+@pytest.mark.parametrize(
+    ("one", "two", "is_one"),
+    [
+        ("Paracétamol : 500 mg toutes les six heures", "Paracétamol : 1000 mg toutes les six heures", False),
+        ("Une dose de 5 mg par jour", "Une dose de 6 mg par jour", False),
+        ("Une dose de 5 mg par jour", "Une dose de 5 mg par jour et le soir", True),
+    ],
+)
+def test_slides_that_differ_in_a_number_of_their_text_are_two(one: str, two: str, is_one: bool) -> None:
+    title, rest = "Traitement de l'adulte et de l'enfant", ["En cas de douleur aiguë, sans fièvre", "Sans limite"]
+    slides = [
+        [*column(60, 480, [title, said, *rest], size=20, pitch=40), (700.0, 20.0, 8.0, f"{number} / 40")]
+        for number, said in enumerate((one, two), start=5)
+    ]
+
+    found = " ".join(pieces(make_placed_pdf(slides, width=960, height=540)))
+
+    assert (found.count("Sans limite") == 1) is is_one
+    assert is_one or (one in found and two in found)
+
+
+@pytest.mark.parametrize("words", [8, 400])
+def test_two_pages_on_one_sheet_are_no_slide(words: int) -> None:
+    text = [wrap(" ".join(f"{half}{number}" for number in range(words))) for half in ("fin", "tête")]
+    pages = [
+        column(60, 560, [*text[0], "L'infection touche les vertèbres qui sont"], size=9, pitch=11),
+        column(60, 560, ["adjacentes.", *text[1]], size=9, pitch=11),
+    ]
+    found = pieces(make_placed_pdf(pages, width=842, height=595))
+
+    assert any("qui sont adjacentes" in piece for piece in found) is (words == 400)
+
+
 # --- slides and boxes -------------------------------------------------------------------------------------------------
 
 
@@ -476,6 +509,9 @@ def test_the_lines_of_a_box_in_word_are_its_own() -> None:
         ("Voir [[la goutte]]\nUne ligne", ["Voir la goutte", "Une ligne"]),
         ("> [!NOTE]\n> Une ligne\n> et sa suite", ["Une ligne et sa suite"]),
         ("Une ligne\net sa suite", ["Une ligne et sa suite"]),
+        ("Vu.\n\n```\n[[a]]\n```\n\nUne ligne\nEt sa suite", ["Vu.", "[[a]]", "Une ligne Et sa suite"]),
+        ("Soit `[[a b]]` et [[1, 2], [3, 4]]\nUne ligne", ["Soit [[a b]] et [[1, 2], [3, 4]] Une ligne"]),
+        ("Voir [[la goutte]] où\nla ligne\nest coupée", ["Voir la goutte où la ligne est coupée"]),
     ],
 )  # fmt: skip
 def test_the_lines_of_notes_are_shown_as_obsidian_shows_them(source: str, shown: list[str]) -> None:

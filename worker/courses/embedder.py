@@ -24,7 +24,7 @@ _PREFIXES: tuple[tuple[re.Pattern[str], dict[Role, str]], ...] = (
         re.compile(r"\bembeddinggemma"),
         {Role.QUERY: "task: search result | query: ", Role.PASSAGE: "title: none | text: "},
     ),
-    (re.compile(r"\barctic-embed.*v?2"), {Role.QUERY: "query: ", Role.PASSAGE: ""}),
+    (re.compile(r"\barctic-embed(?:2|-[a-z]+-v2)"), {Role.QUERY: "query: ", Role.PASSAGE: ""}),
 )
 
 

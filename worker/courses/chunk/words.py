@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from itertools import islice, pairwise, takewhile
+from itertools import pairwise
 
 from worker.courses.chunk.addresses import Names, join_addresses
 
@@ -66,6 +66,7 @@ class Spelling:
     def __init__(self, texts: Iterable[str]) -> None:
         self._words: Counter[str] = Counter()
         self._names = Names()
+        self._begins_words: dict[str, bool] = {}  # by what words begin with
         self._cuts: list[str] = []
         self._long_lines = 0
         is_cut = False
@@ -154,17 +155,23 @@ class Spelling:
     def _is_prefix(self, head: str, tail: str) -> bool:
         """Whether the document writes a beginning of words with a hyphen (`post-exercice`, so `post-⏎alcool`), and none
         of its words in one: of two that are words of it too."""
-        if self._tails[tail] and _PREFIX.fullmatch(head):
+        if len(tail) > MIN_PREFIX and self._tails[tail] and _PREFIX.fullmatch(head):
             return True  # `pré-biopsie`, so `post-⏎biopsie`
         if len(head) < MIN_PREFIX or not (self._heads[head] and self._words[tail]):
             return False
-        return not any(word[len(head) :] in self._words for word in self._beginning_with(head))
+        if head not in self._begins_words:
+            self._begins_words[head] = self._find_word_begun(head)
+        return not self._begins_words[head]
 
-    def _beginning_with(self, head: str) -> Iterator[str]:
-        """The words in one that begin so and are longer by a word."""
-        at = bisect_left(self._sorted, head)
-        begin = takewhile(lambda word: word.startswith(head), islice(self._sorted, at, None))
-        return (word for word in begin if len(word) >= len(head) + MIN_PREFIX)
+    def _find_word_begun(self, head: str) -> bool:
+        """Whether a word in one begins so, whose rest is a word too."""
+        for at in range(bisect_left(self._sorted, head), len(self._sorted)):
+            word = self._sorted[at]
+            if not word.startswith(head):
+                return False
+            if len(word) >= len(head) + MIN_PREFIX and word[len(head) :] in self._words:
+                return True
+        return False
 
     @cached_property
     def _tails(self) -> Counter[str]:

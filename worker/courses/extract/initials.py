@@ -13,12 +13,15 @@ LONGEST = 2  # characters: `L`, `1` of `1ère`
 FARTHEST = 1.2  # of a line's height: how far the text begins behind it
 LEVEL = 0.6  # of a line's height: how much higher or lower than its head the text's does
 _APOSTROPHE = re.compile(r"['\u2019]")
+MOST = 40  # of one page: more are the letters of a drawing
 A_WORD = "À"  # what stands behind it is another word
 
 
 def return_initials(printed: Sequence[list[Span]]) -> list[list[Span]]:
     """Each large initial as the first letter of the line that goes on beside its head."""
     initials = [number for number, line in enumerate(printed) if _may_be_initial(line)]
+    if len(initials) > MOST:
+        return list(printed)
     taken: dict[int, Span] = {}  # by the line that goes on
     gone: set[int] = set()
     for number in initials:

@@ -30,7 +30,11 @@ _FRONT_TOML = re.compile(r"\+\+\+[ \t]*\n(?:(?!\+\+\+).*\n){0,500}\+\+\+[ \t]*(?
 _TABLE_RULE = re.compile(r"[\s:|-]+")
 _CALLOUT = re.compile(r"\[![A-Za-z-]+(?:\|[^\[\]]*)?\][+-]?[ \t]*")
 # A box with a title on its line, or a link to a note by its name: Obsidian's, where no other program has them.
-_OF_NOTES = re.compile(r"^ {0,3}>[ \t]*\[![A-Za-z-]+\][+-]?[ \t]+\S|!?\[\[[^\[\]\n]{1,120}\]\]", re.MULTILINE)
+_OF_NOTES = re.compile(
+    r" {0,3}>[ \t]*\[![A-Za-z-]+\][+-]?[ \t]+\S|.*?(?:!\[\[[^\[\]]{1,200}|\[\[[^\W\d_][^\[\],;=\"]{1,120})\]\]"
+)
+_CODE = re.compile(r"`[^`]*`")
+MOST_WRAPPED = 0.3  # of the lines below another that begin in small letters: of a text that its writer's program wraps
 _TASK = re.compile(r"\[[ xX-]\][ \t]+")
 _TAG = re.compile(r"<([A-Za-z][\w.-]*)>")
 _CLOSING = re.compile(r"</([A-Za-z][\w.-]*)")
@@ -53,7 +57,7 @@ def read_markdown(data: bytes) -> ExtractedDocument:
 
 def _render(text: str) -> Iterator[str]:
     """The text in HTML, part by part: a parser's tokens take a hundred times the room of their words."""
-    md = _make_parser(breaks=_OF_NOTES.search(text) is not None)
+    md = _make_parser(breaks=_are_notes(text))
     closed = frozenset(name.casefold() for name in _CLOSING.findall(text))
     references: dict[str, Any] = {}
     md.parse("\n".join(_REFERENCE.findall(text)), references)
@@ -63,6 +67,25 @@ def _render(text: str) -> Iterator[str]:
             raise UsageError(TOO_DEEP)  # what such a block holds was passed over
         tokens = list(_mend(parsed, closed, md))
         yield md.renderer.render(tokens, md.options, references)
+
+
+def _are_notes(text: str) -> bool:
+    """Whether a text is one of Obsidian's notes, whose lines are as their writer ended them; code tells nothing."""
+    is_found = in_code = below = False
+    lines = wrapped = 0
+    for line in text.split("\n"):
+        shown = line.lstrip("> \t")
+        if shown.startswith(("```", "~~~")):
+            in_code, below = not in_code, False
+            continue
+        if in_code:
+            continue
+        is_found = is_found or _OF_NOTES.match(_CODE.sub("", line)) is not None
+        if below and shown[:1].isalpha():
+            lines += 1
+            wrapped += shown[0].islower()
+        below = shown[:1].isalnum()
+    return is_found and wrapped <= MOST_WRAPPED * lines
 
 
 def _is_table_rule(line: str) -> bool:

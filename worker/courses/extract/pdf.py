@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 from itertools import pairwise
+from statistics import median
 from typing import NamedTuple
 
 import pypdfium2
@@ -48,10 +50,10 @@ OPEN_PAGES = 100  # PDFium keeps what it read of a document's pages (fonts, draw
 FORM = "it is a form that only Adobe's programs show (XFA), without its text: print it into a new PDF"
 UNNAMED = "its fonts do not say which letters they show: run a text recognition over it (OCR) first"
 STEPS_AHEAD = 2  # pages: one step may show what the next ones take back
-MANY_WORDS = 12  # of a slide
+MANY_WORDS, MOST_OF_A_SLIDE = 12, 1_200  # words and characters of a slide
 FEW_TOKENS = 60  # a page of formulas or figures
 
-_DIGITS = re.compile(r"\d+")
+_DIGITS, _NUMBERS = re.compile(r"\d+"), re.compile(r"\d{1,9}")
 _BOLD_WEIGHT, BOLDER = 600, 1.3  # and so many times the weight of most letters
 SAMPLED = 20  # pages, and letters of each
 _THREE_LETTERS = re.compile(r"[^\W\d_]{3}")
@@ -88,7 +90,7 @@ def read_pdf(data: bytes) -> ExtractedDocument:
         raise UsageError(UNNAMED)
     wide = [is_wide for _, is_wide in read]
     shown = tuple(_without_overlays(pages, wide))
-    return ExtractedDocument(shown, is_typeset=True, is_slides=2 * sum(wide) > len(wide))
+    return ExtractedDocument(shown, is_typeset=True, is_slides=bool(shown) and all(wide) and _say_little(shown))
 
 
 class _UsualLetters(NamedTuple):
@@ -307,20 +309,35 @@ def _without_overlays(pages: list[Page], slides: list[bool]) -> Iterator[Page]:
             yield page
 
 
+def _say_little(pages: Sequence[Page]) -> bool:
+    """Whether pages hold as much as slides do; two pages side by side on one hold more."""
+    return median(sum(len(line.text) for line in page.lines) for page in pages) <= MOST_OF_A_SLIDE
+
+
 def _is_step(page: Page, following: Page) -> bool:
-    """Whether the next page repeats all lines of a page, in their order and beginning with the same; or all of its
-    words, many of them: what is shown step by step within a line moves others."""
-    lines = [line.text for line in page.lines if line.text]
+    """Whether a page that follows repeats all lines of a page, in their order and beginning with the same; or all of
+    its words, many of them: what is shown step by step within a line moves others."""
+    lines, after = ([line.text for line in one.lines if line.text] for one in (page, following))
     if len(lines) < 2:
         return False
-    after = [line.text for line in following.lines if line.text]
-    words, later = (Counter(_DIGITS.sub("0", " ".join(texts)).split()) for texts in (lines, after))
-    if words.total() >= MANY_WORDS and words <= later:
+    apart = following.number - page.number if following.number and page.number else 1
+    edges = {lines[0], lines[-1]}
+    words = Counter(word for line in lines if not _is_counted(line, edges, after, apart) for word in line.split())
+    if words.total() >= MANY_WORDS and words <= Counter(word for line in after for word in line.split()):
         return True
     rest = iter(after)
-    return all(any(_same(line, other) for other in rest) for line in lines)
+    return all(any(line == other or _is_counted(line, edges, [other], apart) for other in rest) for line in lines)
 
 
-def _same(line: str, other: str) -> bool:
-    """The same line, whatever number a footer counts."""
-    return line == other or _DIGITS.sub("0", line) == _DIGITS.sub("0", other) != "0"
+def _is_counted(line: str, edges: AbstractSet[str], after: Sequence[str], apart: int) -> bool:
+    """Whether a page begins or ends with a line that counts the pages: a later one has it, with one number that is
+    larger by no more than pages lie between. Any other number is the text's: a dose, the next patient's."""
+    if line not in edges:
+        return False
+    numbers = [int(number) for number in _NUMBERS.findall(line)]
+    for other in after:
+        if _DIGITS.sub("0", line) == _DIGITS.sub("0", other):
+            steps = [int(later) - number for number, later in zip(numbers, _NUMBERS.findall(other), strict=False)]
+            if sum(step != 0 for step in steps) == 1 and 0 < max(steps) <= apart:
+                return True
+    return False
