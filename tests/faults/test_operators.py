@@ -27,6 +27,7 @@ from tests.support.harness import (
     promise,
     read_books,
     read_ledger,
+    wait_for_transactions,
 )
 from tests.support.log_capture import events_of
 from tests.support.nursery import ROOT, Nursery
@@ -135,6 +136,7 @@ def test_t10_cancelled_at_random(
             if is_redis_away:
                 servers.start()
         jobs.wait_for_all()
+        wait_for_transactions(site)
         # And the workers go on with another one, while what has ended stays as it is
         frozen = frozen_state(site)
         last = jobs.add()

@@ -41,6 +41,23 @@ def open_calls(platform: Platform) -> int:
     return int(platform.value('SELECT count(*) FROM "LlmCall" WHERE "status" = \'started\''))
 
 
+def wait_for_transactions(platform: Platform) -> None:
+    """Wait until nobody acts any more on what the database was a moment ago.
+
+    A worker that read its task as running before a cancel may commit what it began just after it.
+    """
+    now = platform.value("SELECT clock_timestamp()")
+    platform.wait_until(
+        lambda: (
+            not platform.value(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND xact_start < :now",
+                now=now,
+            )
+        ),
+        what="the transactions under way have ended",
+    )
+
+
 def promise(took_s: float, most_s: float) -> None:
     """It takes at most so long: held by the long run, which is alone on its machine, with room for two more at once.
 
