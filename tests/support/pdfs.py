@@ -26,12 +26,13 @@ def make_placed_pdf(
     *,
     width: int = 595,
     height: int = 842,
-    drawn: bytes = b"",
+    drawn: bytes | Sequence[bytes] = b"",
     is_sideways: bool = False,
 ) -> bytes:
     """A PDF whose pages hold texts, each as (left, bottom, size, text, whether it is bold), written in this order.
 
-    `drawn`: what each page draws below them. `is_sideways`: all is turned to the left, as if the page lay on its side.
+    `drawn`: what each page draws below them, or all of them do. `is_sideways`: all is turned to the left, as if the
+    page lay on its side.
     """
     if is_sideways:
         turned = _make_streams(pages, drawn)
@@ -45,15 +46,16 @@ def rule_grid(xs: Sequence[float], ys: Sequence[float]) -> bytes:
     return b"0.5 w\n" + b"".join(across + [b"%.1f %.1f m %.1f %.1f l S\n" % (x, ys[0], x, ys[-1]) for x in xs])
 
 
-def _make_streams(pages: Sequence[Sequence[Placed]], drawn: bytes) -> list[bytes]:
+def _make_streams(pages: Sequence[Sequence[Placed]], drawn: bytes | Sequence[bytes]) -> list[bytes]:
     streams = []
-    for page in pages:
+    below = [drawn] * len(pages) if isinstance(drawn, bytes) else drawn
+    for page, of_page in zip(pages, below, strict=True):
         parts = []
         for left, bottom, size, text, *bold in page:
             font = b"/F3" if TYPED in bold else b"/F2" if bold and bold[0] else b"/F1"
             place = b"%.2f Tf 1 0 0 1 %.2f %.2f Tm " % (size, left, bottom)
             parts.append(b"BT " + font + b" " + place + _show(text).replace(b"T*", b"") + b" ET\n")
-        streams.append(drawn + b"".join(parts))
+        streams.append(of_page + b"".join(parts))
     return streams
 
 

@@ -85,6 +85,77 @@ def test_the_last_row_of_a_ruled_table_on_its_next_page_is_one() -> None:
     ]
 
 
+Cells = Sequence[Sequence[str]]
+NAMED: Cells = (["Artère"], ["Territoire qu'elle irrigue"])
+ABOVE: Cells = (["Tronc cœliaque"], ["Estomac, foie, rate, duodénum"])
+OPEN: Cells = (["Mésentérique"], ["Tiers restant du côlon transverse,", "côlon descendant et sigmoïde, haut du"])
+WIDE = [60, 160, 345]
+
+
+def ruled(top: float, cells: Cells, xs: Sequence[float] = WIDE) -> list[Placed]:
+    return [part for left, lines in zip(xs, cells, strict=False) for part in column(left + 3, top - 12, lines)]
+
+
+def rows_over_pages(
+    above: Cells, below: Sequence[Cells], xs: Sequence[float] = WIDE, running: Sequence[str] = ("", "")
+) -> list[str]:
+    """The rows of a table whose last one on the first page is `above`, and of which `below` stands on the next one."""
+    ys = [150, 134, 118, 70]
+    first = [*column(60, 740, BODY), *ruled(150, NAMED), *ruled(134, ABOVE), *ruled(118, above)]
+    second = [part for number, cells in enumerate(below) for part in ruled(780 - 32 * number, cells, xs)]
+    pages = [
+        [(60, 810, 10, line), *page, *column(60, 640, BODY)]
+        for line, page in zip(running, (first, second), strict=True)
+    ]
+    heights = [780 - 32 * number for number in range(len(below) + 1)]
+    return rows(make_placed_pdf(pages, drawn=[rule_grid(WIDE, ys), rule_grid(xs, heights)]))
+
+
+REPEATED: Cells = (["Artère"], ["Territoire qu'elle irrigue"])
+
+
+@pytest.mark.parametrize(
+    ("above", "below", "whole"),
+    [
+        (OPEN, [([], ["rectum"])], "haut du rectum"),
+        (
+            (OPEN[0], [OPEN[1][0], "côlon descendant et sigmoïde, par-"]),
+            [([], ["tie haute du rectum"])],
+            "partie haute",
+        ),
+        (OPEN, [REPEATED, ([], ["rectum"])], "haut du rectum"),
+        ((["Signes"], ["- fièvre", "- toux"]), [([], ["- douleurs"])], "- fièvre - toux - douleurs"),
+        ((["Tronc commun ou"], OPEN[1]), [(["cœliaque"], ["rectum"])], "commun ou cœliaque | Tiers restant"),
+    ],
+    ids=["a sentence", "a word", "below the head again", "a list", "the name of the row too"],
+)
+def test_a_row_that_a_page_cuts_in_two_is_one(above: Cells, below: Sequence[Cells], whole: str) -> None:
+    headed = rows_over_pages(above, below, running=("Faculté de médecine de Sousse",) * 2)
+
+    assert len(headed) == 3
+    assert whole in headed[-1]
+    assert rows_over_pages(above, below) == headed
+
+
+@pytest.mark.parametrize(
+    ("above", "below", "xs"),
+    [
+        (OPEN, (["Iliaque"], ["Petit bassin"]), WIDE),
+        (OPEN, (["iliaque"], ["Petit bassin"]), WIDE),
+        ((OPEN[0], ["Estomac, foie"]), ([], ["rectum"]), WIDE),
+        ((OPEN[0], []), ([], ["rectum"]), WIDE),
+        ((OPEN[0], ["- fièvre", "- toux", "puis sueurs"]), ([], ["rectum"]), WIDE),
+        (([], OPEN[1]), ([], ["Rectum et anus"]), WIDE),
+        (OPEN, ([], ["rectum"]), [60, 190, 345]),
+    ],
+    ids=["named", "named in small letters", "it had room", "nothing above", "a list has ended", "unnamed", "columns"],
+)
+def test_the_next_row_stays_one_of_its_own(above: Cells, below: Cells, xs: Sequence[float]) -> None:
+    others = (["Veineuse"], ["Tout le tube digestif"]), (["Honteuse"], ["Canal anal"])
+
+    assert len(rows_over_pages(above, [below, *others], xs)) == 6
+
+
 def test_a_box_with_one_cell_or_two_is_no_table() -> None:
     page: list[Placed] = [(63, 768, 10, "À retenir"), (313, 768, 10, "Piège")]
 

@@ -19,7 +19,8 @@ class Line:
     end: what typesetting tells where no style does. A row of a table holds its cells with ` | ` between; `is_head`: the
     row names the columns of those below it. `foot` is how high it stands on its page in points, 0 where nothing tells;
     `linked` how much of its width are links (0 to 1). `goes_on`: whether it goes on from the line before it, by where
-    both stand; None where that says nothing. `is_typed`: it is set as programs are, in a document that is not.
+    both stand, and of a row whether from the one that the page before ends with; None where that says nothing.
+    `is_typed`: it is set as programs are, in a document that is not.
     """
 
     text: str

@@ -71,7 +71,7 @@ class _OpenEnd:
         return self._piece if len(self._parts) == 1 else replace(self._piece, text=self._parts[-1])
 
     def add(self, piece: Piece, spelling: Spelling) -> None:
-        glued = _glue_text(self._parts[-1], piece.text, spelling)
+        glued = glue_text(self._parts[-1], piece.text, spelling)
         self.length += 1 + len(piece.text)
         self.page = piece.last_page or piece.page
         if glued is None:
@@ -168,11 +168,11 @@ def _closes(before: str, after: str) -> bool:
 
 
 def _glue(before: Piece, after: Piece, spelling: Spelling) -> Piece:
-    glued = _glue_text(before.text, after.text, spelling) or (before.text, " ", after.text)
+    glued = glue_text(before.text, after.text, spelling) or (before.text, " ", after.text)
     return replace(before, text="".join(glued), last_page=after.last_page or after.page)
 
 
-def _glue_text(before: str, after: str, spelling: Spelling) -> tuple[str, str] | None:
+def glue_text(before: str, after: str, spelling: Spelling) -> tuple[str, str] | None:
     """What stays of a text, and its cut word with what follows; None where no word is cut."""
     if not _is_cut(before, after):
         return None

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from worker.courses.chunk.accents import are_accents_apart, compose_accents
+from worker.courses.chunk.cut_rows import join_rows
 from worker.courses.chunk.halves import close_sentences, join_halves
 from worker.courses.chunk.headings import MAX_HEADING, mark_headings
 from worker.courses.chunk.linked import drop_links
@@ -60,6 +61,7 @@ def read_pieces(document: ExtractedDocument) -> list[Piece]:
     spelling = Spelling(line.text for page in (*pages, *notes) for line in page.lines)
     paragraphs = list(_paragraphs(pages, spelling, is_typeset=document.is_typeset))
     if document.is_typeset:
+        paragraphs = join_rows(paragraphs, spelling)
         below = close_sentences(list(_paragraphs(notes, spelling, is_typeset=True)), spelling)
         closed = close_sentences(paragraphs, spelling, are_slides=document.is_slides)
         paragraphs = list(place_notes(closed, below))
@@ -94,8 +96,10 @@ def _clean(lines: Sequence[Line]) -> Iterator[Line]:
 
 def _paragraphs(pages: Sequence[Page], spelling: Spelling, *, is_typeset: bool) -> Iterator[list[Piece]]:
     head: str | None = None
+    first: str | None = None  # row of the table, which may be repeated over each page
     for page in pages:
         lines: list[str] = []
+        is_top = is_typeset
         is_own = is_typed = False
         for line in page.lines:
             begins = bool(lines) and is_typeset and bool(line.text) and _begins_anew(lines[-1], line)
@@ -104,10 +108,13 @@ def _paragraphs(pages: Sequence[Page], spelling: Spelling, *, is_typeset: bool) 
                 lines = []
             if line.is_row and line.text:
                 row = _row(line, page.number, head if not line.is_head else None, spelling)
-                if is_typeset and row.text == head:
+                text = MARKS.sub("", row.text)
+                is_again = text == head or (is_top and text == first and " | " in text)
+                is_top = False
+                if is_typeset and is_again:
                     continue  # the head of a table that goes on over pages
                 yield [row]
-                head = row.text if line.is_head else head
+                head, first = text if line.is_head else head, first or text
             elif line.is_heading and line.text:
                 yield [_heading(line.text, page.number, spelling)]
             elif line.text:
@@ -115,13 +122,16 @@ def _paragraphs(pages: Sequence[Page], spelling: Spelling, *, is_typeset: bool) 
                 is_typed = line.is_typed and (is_typed or not lines)
                 lines.append(line.text)
             # An empty line stands before the number of a page, over which a table may go on.
-            head = head if line.is_row or (is_typeset and not line.text) else None
+            if not line.is_row and (line.text or not is_typeset):
+                head = first = None
+            is_top = is_top and not line.text
         if lines:
             yield list(_sentences(lines, page.number, spelling, is_own=is_own, is_typed=is_typed))
 
 
 def _row(line: Line, page: int | None, head: str | None, spelling: Spelling) -> Piece:
-    return Piece(" ".join(MARKS.sub("", spelling.mend(line.text)).split()), page, joint="\n", is_row=True, head=head)
+    text = " ".join(spelling.mend(line.text).split())  # a mark says that the row goes on in the next page
+    return Piece(text, page, joint="\n", is_row=True, head=head, is_rest=line.goes_on is True)
 
 
 def _heading(text: str, page: int | None, spelling: Spelling) -> Piece:

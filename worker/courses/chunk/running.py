@@ -54,7 +54,7 @@ def drop_running_lines(pages: Sequence[Page]) -> list[Page]:
 
 
 def _text_of(page: Page, index: int, running: _RunningLines, fixed: set[tuple[str, int]]) -> Iterator[Line]:
-    """A page's own lines. How one follows a line that is left out says nothing."""
+    """A page's own lines. How one follows a line that is left out says nothing; a row goes on from rows."""
     edges = _edge_lines(page.lines, lambda line: running.has(line, index))
     is_left_out = False
     for number, line in enumerate(page.lines):
@@ -62,7 +62,7 @@ def _text_of(page: Page, index: int, running: _RunningLines, fixed: set[tuple[st
             is_left_out = True
         elif is_left_out and line.text:
             is_left_out = False
-            yield replace(line, goes_on=None)
+            yield line if line.is_row else replace(line, goes_on=None)
         else:
             yield line
 

@@ -15,6 +15,7 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 
 from worker.courses.document import ExtractedDocument, Line, Page
+from worker.courses.extract.cut_rows import TableEnd
 from worker.courses.extract.drawn import read_rules
 from worker.courses.extract.grids import MIN_ONE_ROW, Grid, find_grids
 from worker.courses.extract.heights import order_by_height
@@ -77,18 +78,18 @@ def read_pdf(data: bytes) -> ExtractedDocument:
         if pdfium.FPDF_GetFormType(document.raw) == pdfium.FORMTYPE_XFA_FULL:
             raise UsageError(FORM)  # its pages say "Please wait..." alone
         usual = _usual_letters(document)
-        read = []
+        read: list[_ReadPage] = []
         for index in range(len(document)):
             if index and index % OPEN_PAGES == 0:
                 document.close()
                 document = pypdfium2.PdfDocument(data)
-            read.append(_read_page(document, index, usual))
+            read.append(_read_page(document, index, usual, read[-1].table if read else None))
     finally:
         document.close()
-    pages = _relative(name_ligatures([page for page, _ in read]))
-    if not any(line.text for page in pages for line in page.lines) and any(page.lines for page, _ in read):
+    pages = _relative(name_ligatures([one.page for one in read]))
+    if not any(line.text for page in pages for line in page.lines) and any(one.page.lines for one in read):
         raise UsageError(UNNAMED)
-    wide = [is_wide for _, is_wide in read]
+    wide = [one.is_wide for one in read]
     shown = tuple(_without_overlays(pages, wide))
     return ExtractedDocument(shown, is_typeset=True, is_slides=bool(shown) and all(wide) and _say_little(shown))
 
@@ -123,17 +124,26 @@ def _usual_letters(document: pypdfium2.PdfDocument) -> _UsualLetters:
     return _UsualLetters(max(_BOLD_WEIGHT, BOLDER * weight), typed[True] > typed[False], of_tex)
 
 
-def _read_page(document: pypdfium2.PdfDocument, index: int, usual: _UsualLetters) -> tuple[Page, bool]:
-    """A page, and whether it is wider than high, as slides are."""
+class _ReadPage(NamedTuple):
+    """A page, whether it is wider than high, as slides are, and how its last table ends, which may go on."""
+
+    page: Page
+    is_wide: bool
+    table: TableEnd | None
+
+
+def _read_page(document: pypdfium2.PdfDocument, index: int, usual: _UsualLetters, before: TableEnd | None) -> _ReadPage:
+    """A page; `before`: how the last table of the page before ended."""
     page = document[index]
     text = page.get_textpage()
+    tables = _Tables(page, before)
     try:
-        lines = tuple(_read_lines(page, text, usual))
+        lines = tuple(_read_lines(page, text, usual, tables))
         width, height = page.get_size()
     finally:
         text.close()
         page.close()
-    return Page(index + 1, lines if _has_words(lines) else (Line(""),)), width > height
+    return _ReadPage(Page(index + 1, lines if _has_words(lines) else (Line(""),)), width > height, tables.end)
 
 
 def _has_words(lines: Sequence[Line]) -> bool:
@@ -222,14 +232,16 @@ class _PrintedText:
             yield line.spans, spans
 
 
-def _read_lines(page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage, usual: _UsualLetters) -> Iterator[Line]:
+def _read_lines(
+    page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage, usual: _UsualLetters, tables: _Tables
+) -> Iterator[Line]:
     """The lines of a page in reading order; where most of it is printed sideways, that is read by itself."""
     printed = _PrintedText(page, text, usual)
     rotation: int = page.get_rotation()
     lines = list(printed.lines(rotation))
     turned, count = Counter(line.turn for line in lines).most_common(1)[0] if lines else (rotation, 0)
     if turned in {rotation, -1} or count * 2 < len(lines):
-        cells = _with_cells(page, printed, rotation, lines)
+        cells = tables.gather(printed, rotation, lines)
         beside = [line.spans for line in lines if turned == rotation and line.turn not in {rotation, -1}]
         apart = {id(spans) for spans in beside}
         upright = return_marks(return_initials([spans for spans in cells if id(spans) not in apart]))
@@ -245,18 +257,30 @@ def _read_lines(page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage, usual: _Us
     sideways = [line for line in printed.lines(turned) if line.turn == turned]
     before = [line.turn for line in lines].index(turned)
     above, below = ([line.spans for line in part if line.turn != turned] for part in (lines[:before], lines[before:]))
-    for part in (above, _with_cells(page, printed, turned, sideways), below):
+    for part in (above, tables.gather(printed, turned, sideways), below):
         yield from arrange(part)
         yield Line("")
 
 
-def _with_cells(
-    page: pypdfium2.PdfPage, printed: _PrintedText, rotation: int, lines: Sequence[_PrintedLine]
-) -> list[list[Span]]:
-    """Lines with the cells of ruled tables gathered to rows. What a page draws is asked for where cells may stand."""
-    spans = [line.spans for line in lines]
-    grids = find_grids(turn_box(rule, rotation) for rule in read_rules(page)) if _may_hold_cells(spans) else []
-    return gather_cells(list(printed.cut(lines, rotation, grids)), grids) if grids else spans
+class _Tables:
+    """The ruled tables of a page. `before`: how the last one of the page before ended; `end`: how this page's does."""
+
+    def __init__(self, page: pypdfium2.PdfPage, before: TableEnd | None) -> None:
+        self._page = page
+        self._before = before
+        self.end: TableEnd | None = None
+
+    def gather(self, printed: _PrintedText, rotation: int, lines: Sequence[_PrintedLine]) -> list[list[Span]]:
+        """Lines with the cells of tables gathered to rows. What a page draws is asked for where cells may stand."""
+        spans, before = [line.spans for line in lines], self._before
+        if before is None and not _may_hold_cells(spans):
+            return spans
+        rules = (turn_box(rule, rotation) for rule in read_rules(self._page))
+        grids = find_grids(rules, before.columns if before is not None else ())
+        if not grids:
+            return spans
+        gathered, self.end = gather_cells(list(printed.cut(lines, rotation, grids)), grids, before)
+        return gathered
 
 
 def _may_hold_cells(lines: Sequence[Sequence[Span]]) -> bool:

@@ -25,6 +25,7 @@ class Span(NamedTuple):
     cells: tuple[Span, ...] = ()  # of a whole row of a ruled table
     is_typed: bool = False  # in letters of one width, in a document whose text is not
     leads_bold: bool = False  # the first of a line that begins in bold and does not end so
+    is_rest: bool = False  # of a row of a ruled table: of the one that the page before ends with
 
     @property
     def height(self) -> float:
@@ -47,6 +48,7 @@ class Row(NamedTuple):
     is_table: bool = False
     is_typed: bool = False
     leads_bold: bool = False  # it begins in bold, and does not end so
+    is_rest: bool = False  # of a table's row that the page before ends with
 
 
 def join_printed(printed: Sequence[Sequence[Span]]) -> list[list[Span]]:
@@ -86,6 +88,13 @@ def _is_raised(line: Span, first: Span) -> bool:
 def _is_exponent(before: Span, span: Span) -> bool:
     """Whether a stretch is small and stands higher than the one after it."""
     return before.height < SMALL * span.height and before.bottom - span.bottom > LIFTED * span.height
+
+
+def first_word(row: Row) -> float:
+    """How wide the first word of a line is, with the space before it."""
+    text = row.cells[0]
+    length = len(text.split(" ", 1)[0]) + 1
+    return (row.rights[0] - row.left) * length / max(len(text), 1)
 
 
 def make_row(spans: Sequence[Span]) -> Row:
@@ -135,4 +144,5 @@ def _ruled_row(row: Span) -> Row:
         row.is_bold,
         row.size,
         is_table=True,
+        is_rest=row.is_rest,
     )

@@ -8,8 +8,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from worker.courses.extract.cut_rows import TableEnd, TableRow, end_of, find_rest
 from worker.courses.extract.grids import MIN_ONE_ROW, NEAR, Grid, Rule
-from worker.courses.extract.rows import Row, Span, is_beside, make_row
+from worker.courses.extract.rows import Row, Span, first_word, is_beside, make_row
 
 MOST_CELL_LINES = 40  # of text: a cell of more holds the page, not a value
 LEAST_FILLED = 0.4  # of the cells: a drawing's are empty
@@ -42,10 +43,14 @@ def goes_through(grids: Sequence[Grid], span: Span) -> bool:
     return first != cell_around(grids, (span.right - letter, span.right, span.bottom, span.top))
 
 
-def gather_cells(lines: Sequence[tuple[list[Span], list[Span]]], grids: Sequence[Grid]) -> list[list[Span]]:
-    """The lines of a page, with each row of a ruled table as one span that holds its cells, where it is first told.
+def gather_cells(
+    lines: Sequence[tuple[list[Span], list[Span]]], grids: Sequence[Grid], before: TableEnd | None = None
+) -> tuple[list[list[Span]], TableEnd | None]:
+    """The lines of a page, with each row of a ruled table as one span that holds its cells, where it is first told; and
+    how the page's last table ends.
 
-    `lines`: each as it is, and cut where it goes on in the next cell.
+    `lines`: each as it is, and cut where it goes on in the next cell. `before`: how the last table of the page before
+    ended.
     """
     places = [[_place_of(span, grids) for span in cut] for _, cut in lines]
     found: list[dict[int, list[Span]]] = [defaultdict(list) for _ in grids]
@@ -55,11 +60,7 @@ def gather_cells(lines: Sequence[tuple[list[Span], list[Span]]], grids: Sequence
                 found[place[0]][place[1]].append(span)
     # Words in frames stand among others: a line goes on from the frame, or into it.
     going_on = Counter(of for of_line in places if None in of_line for of in {place[0] for place in of_line if place})
-    tables = {
-        number: rows
-        for number, grid in enumerate(grids)
-        if going_on[number] * 2 < len(grid.cells) and (rows := _read_table(grid, found[number]))
-    }
+    tables, end = _read_tables(grids, found, going_on, before)
     gathered: list[list[Span]] = []
     told: set[int] = set()
     for (whole, cut), of_line in zip(lines, places, strict=True):
@@ -73,7 +74,26 @@ def gather_cells(lines: Sequence[tuple[list[Span], list[Span]]], grids: Sequence
             elif number not in told:
                 told.add(number)
                 gathered += [[row] for row in tables[number]]
-    return gathered
+    return gathered, end
+
+
+def _read_tables(
+    grids: Sequence[Grid], found: Sequence[dict[int, list[Span]]], going_on: Counter[int], before: TableEnd | None
+) -> tuple[dict[int, list[Span]], TableEnd | None]:
+    """The rows of each grid that is a table, and how the lowest of them ends, if it is one."""
+    highest = max(range(len(grids)), key=lambda number: grids[number].ys[0])
+    lowest = min(range(len(grids)), key=lambda number: grids[number].ys[-1])
+    end: TableEnd | None = None
+    tables: dict[int, list[Span]] = {}
+    for number, grid in enumerate(grids):
+        if going_on[number] * 2 >= len(grid.cells):
+            continue
+        rows, rest = _read_table(grid, found[number], before if number == highest else None)
+        if rows:
+            tables[number] = [_row_span(row, grid, band, is_rest=at == rest) for at, (band, row) in enumerate(rows)]
+        if rows and number == lowest:
+            end = end_of(grid, [row for _, row in rows], before)
+    return tables, end
 
 
 def _place_of(span: Span, grids: Sequence[Grid]) -> tuple[int, int] | None:
@@ -81,23 +101,36 @@ def _place_of(span: Span, grids: Sequence[Grid]) -> tuple[int, int] | None:
     return cell_around(grids, (span.left, min(span.right, span.left + span.height), span.bottom, span.top))
 
 
-def _read_table(grid: Grid, found: dict[int, list[Span]]) -> list[Span]:
-    """A grid's rows, each as one span; none where it is no table: a drawing, frames around words or around the page."""
+def _read_table(
+    grid: Grid, found: dict[int, list[Span]], before: TableEnd | None
+) -> tuple[list[tuple[int, TableRow]], int | None]:
+    """A grid's rows, each with its band, and which of them is the rest of the row that the page before ends with.
+
+    None where it is no table: a drawing, frames around words or around the page.
+    """
     spans = [span for of_cell in found.values() for span in of_cell]
     crossing = sum(goes_through([grid], span) for span in spans)
-    if crossing > MOST_CROSSING * len(spans) or len(found) < LEAST_FILLED * len({c for row in grid.cells for c in row}):
-        return []
     cells = {cell: [make_row(line) for line in _lines_of(of_cell)] for cell, of_cell in found.items()}
+    if crossing > MOST_CROSSING * len(spans) or any(len(lines) > MOST_CELL_LINES for lines in cells.values()):
+        return [], None
+    for edge, ends in ((0, grid.cells[0]), (1, grid.cells[-1])):
+        if len({ruled[edge] for ruled, cell in zip(grid.is_ruled, ends, strict=True) if cell in cells}) > 1:
+            return [], None
+    is_filled = _is_filled(grid, cells)
+    if not is_filled and before is None:
+        return [], None
+    rows = [(band, row) for band in range(len(grid.cells)) for row in _rows_of(grid, band, cells)]
+    rest = find_rest(grid, [row for _, row in rows], before) if rows and before is not None else None
+    return (rows, rest) if is_filled or rest is not None else ([], None)
+
+
+def _is_filled(grid: Grid, cells: _Cells) -> bool:
+    """Whether a grid has rows of several cells, or a single one of three at least, and most of its cells are filled."""
     filled = [sum(cell in cells for cell in set(row)) for row in grid.cells]
     rows = sum(count > 1 for count in filled)
-    if rows == 1 and (max(filled) < MIN_ONE_ROW or max(filled) < len(grid.xs) - 1):
-        return []
-    if not rows or any(len(lines) > MOST_CELL_LINES for lines in cells.values()):
-        return []
-    for edge, band in ((0, grid.cells[0]), (1, grid.cells[-1])):
-        if len({ruled[edge] for ruled, cell in zip(grid.is_ruled, band, strict=True) if cell in cells}) > 1:
-            return []
-    return [row for band in range(len(grid.cells)) for row in _rows_of(grid, band, cells)]
+    if len(cells) < LEAST_FILLED * len({cell for row in grid.cells for cell in row}):
+        return False
+    return rows > 1 or (rows == 1 and max(filled) >= max(MIN_ONE_ROW, len(grid.xs) - 1))
 
 
 def _lines_of(spans: Sequence[Span]) -> list[list[Span]]:
@@ -112,16 +145,16 @@ def _lines_of(spans: Sequence[Span]) -> list[list[Span]]:
     return lines
 
 
-def _rows_of(grid: Grid, band: int, cells: _Cells) -> Iterator[Span]:
+def _rows_of(grid: Grid, band: int, cells: _Cells) -> Iterator[TableRow]:
     """The rows between two lines across: one, or as many as lines of text where no lines part these."""
     order = list(dict.fromkeys(grid.cells[band]))
     lefts = [grid.xs[grid.cells[band].index(cell)] for cell in order]
     own = [_lines_in(grid, band, cell, cells.get(cell, [])) for cell in order]
     is_merged = any(order_cell in row for row in _beside(grid, band) for order_cell in order)
-    rows = [own] if is_merged else _parted(own, [*lefts[1:], grid.xs[-1]])
-    for row in rows:
+    rights = (*lefts[1:], grid.xs[-1])
+    for row in [own] if is_merged else _parted(own, rights):
         if any(row):
-            yield _row_span(row, lefts, grid, band)
+            yield TableRow(tuple(row), tuple(lefts), rights, is_merged)
 
 
 def _beside(grid: Grid, band: int) -> list[list[int]]:
@@ -139,21 +172,20 @@ def _lines_in(grid: Grid, band: int, cell: int, lines: list[Row]) -> list[Row]:
     return lines if band == bands[0] or is_short else []
 
 
-def _row_span(row: Sequence[Sequence[Row]], lefts: Sequence[float], grid: Grid, band: int) -> Span:
-    lines = [line for cell in row for line in cell]
+def _row_span(row: TableRow, grid: Grid, band: int, *, is_rest: bool) -> Span:
+    lines = [line for cell in row.cells for line in cell]
     size = max(lines, key=lambda line: line.right - line.left).size
     height = lines[0].height
     # What stands apart in a single line is cells that no line parts.
-    sign = " | " if all(len(cell) < 2 for cell in row) else " "
-    rights = (*lefts[1:], grid.xs[-1])
+    sign = " | " if all(len(cell) < 2 for cell in row.cells) else " "
     spans = tuple(
         Span(_cell_text(cell, sign, left, right), left, left, grid.ys[band + 1], grid.ys[band])
-        for cell, left, right in zip(row, lefts, rights, strict=True)
+        for cell, left, right in zip(*row[:3], strict=True)
     )
     bottom = min(line.bottom for line in lines)
     is_bold = all(line.is_bold for line in lines)
     text = " ".join(span.text for span in spans)
-    return Span(text, grid.xs[0], grid.xs[-1], bottom, bottom + height, is_bold, size, spans)
+    return Span(text, grid.xs[0], grid.xs[-1], bottom, bottom + height, is_bold, size, spans, is_rest=is_rest)
 
 
 def _cell_text(lines: Sequence[Row], sign: str, left: float, right: float) -> str:
@@ -219,7 +251,7 @@ def _baselines(cells: Sequence[list[Row]]) -> list[list[list[Row]]]:
 def _breaks(before: Sequence[list[Row]], here: Sequence[list[Row]], rights: Sequence[float]) -> list[bool]:
     """Of each cell that goes on in the next line whether that line's first word had room in the one before."""
     return [
-        cell[-1].right + _first_word(lines[0]) < right - NEAR
+        cell[-1].right + first_word(lines[0]) < right - NEAR
         for cell, lines, right in zip(before, here, rights, strict=True)
         if cell and lines
     ]
@@ -229,10 +261,3 @@ def _begins_row(row: Sequence[list[Row]], here: Sequence[list[Row]], rights: Seq
     """Whether most cells, two at least and the first one among them, go on in a line that they had room for before."""
     broken = _breaks(row, here, rights)
     return bool(row[0] and here[0]) and sum(broken) > 1 and sum(broken) * 2 > len(broken)
-
-
-def _first_word(line: Row) -> float:
-    """How wide the first word of a line is, with the space before it."""
-    text = line.cells[0]
-    length = len(text.split(" ", 1)[0]) + 1
-    return (line.rights[0] - line.left) * length / max(len(text), 1)

@@ -1,0 +1,80 @@
+"""Rows of ruled tables that the end of a page cuts in two: the rest of their cells opens the next page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from worker.courses.extract.grids import NEAR, Grid, are_same
+from worker.courses.extract.rows import Row, first_word
+from worker.courses.signs import BULLETS, DASHES
+
+_ITEM = re.compile(rf"(?:[{BULLETS}{DASHES}]|\d{{1,2}}[.)])\s")
+_CUT = ("\ufffe", "\x02", "\xad", "-")
+_ENDS = (".", "!", "?", "…", ":", ";")
+
+
+class TableRow(NamedTuple):
+    """The lines of each cell of a row, and from where to where each cell goes; `is_merged`: one of them over rows."""
+
+    cells: tuple[Sequence[Row], ...]
+    lefts: tuple[float, ...]
+    rights: tuple[float, ...]
+    is_merged: bool
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What the cells say, to be compared."""
+        return tuple(" ".join(text for line in cell for text in line.cells) for cell in self.cells)
+
+
+class TableEnd(NamedTuple):
+    """The last table of a page: its columns, its first row, which pages repeat, and the row that it ends with."""
+
+    columns: Sequence[float]
+    head: tuple[str, ...]
+    last: TableRow
+
+
+def end_of(grid: Grid, rows: Sequence[TableRow], before: TableEnd | None) -> TableEnd:
+    """How a table ends; `before`: how the page before did, whose head is its own where the columns are the same."""
+    goes_on = before is not None and are_same(before.columns, grid.xs)
+    return TableEnd(grid.xs, before.head if before is not None and goes_on else rows[0].words, rows[-1])
+
+
+def find_rest(grid: Grid, rows: Sequence[TableRow], before: TableEnd) -> int | None:
+    """Which row of a page's first table is the rest of the one that the page before ends with: the first one, or the
+    one below a head that is repeated; None where the table is another, or its rows are whole."""
+    if not are_same(before.columns, grid.xs):
+        return None
+    at = int(rows[0].words == before.head)
+    return at if at < len(rows) and _is_rest(before.last, rows[at]) else None
+
+
+def _is_rest(before: TableRow, row: TableRow) -> bool:
+    """Whether each cell of a row goes on from the one above: an empty one tells nothing, and the first one, which names
+    the row, or is empty above as well, only in small letters."""
+    if not are_same(before.lefts, row.lefts):
+        return False
+    pairs = [
+        (above, below, right)
+        for above, below, right in zip(before.cells, row.cells, before.rights, strict=True)
+        if below
+    ]
+    if not pairs or not all(above and _may_go_on(above, below, right) for above, below, right in pairs):
+        return False
+    is_named = bool(row.cells[0]) or not before.cells[0] or before.is_merged
+    return not is_named or all(_goes_on(above[-1].cells[-1], below[0].cells[0]) for above, below, _ in pairs)
+
+
+def _may_go_on(above: Sequence[Row], below: Sequence[Row], right: float) -> bool:
+    """Whether the last line of a cell had no room for what the next one begins with, or both are items of a list."""
+    if _ITEM.match(below[0].cells[0]):
+        return any(_ITEM.match(line.cells[0]) for line in above)
+    last = above[-1]
+    return last.cells[-1].endswith(_CUT) or last.right + first_word(below[0]) >= right - NEAR
+
+
+def _goes_on(above: str, below: str) -> bool:
+    return above.endswith(_CUT) or (below[0].islower() and not above.endswith(_ENDS))
