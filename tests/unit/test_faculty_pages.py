@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import docx
 import pptx
+import pypdfium2
 import pytest
 from pptx.util import Emu, Inches
 
@@ -20,6 +22,7 @@ from worker.courses.extract.layout import arrange
 from worker.courses.extract.letters import Box
 from worker.courses.extract.raised import raise_figures
 from worker.courses.extract.rows import Span
+from worker.courses.extract.tex_signs import name_tex_signs
 
 BODY = (
     "La fièvre dépasse souvent 38,5 °C chez le nourrisson de moins de trois mois, et",
@@ -587,3 +590,199 @@ def test_the_lines_of_a_box_in_word_are_its_own() -> None:
 )  # fmt: skip
 def test_the_lines_of_notes_are_shown_as_obsidian_shows_them(source: str, shown: list[str]) -> None:
     assert pieces(source.encode(), "a.md") == shown
+
+
+# --- several slides on one sheet --------------------------------------------------------------------------------------
+
+
+def on_one_sheet(slide: bytes, *, is_turned: bool) -> bytes:
+    """A slide at half its size, twice on a page."""
+    source, sheet = pypdfium2.PdfDocument(slide), pypdfium2.PdfDocument.new()
+    page = sheet.new_page(595, 842)
+    shown = source.page_as_xobject(0, sheet)
+    for bottom in (40.0, 440.0):
+        placed = shown.as_pageobject()
+        turned = pypdfium2.PdfMatrix().rotate(90, ccw=True).translate(560, 0) if is_turned else pypdfium2.PdfMatrix()
+        placed.set_matrix(turned.scale(0.5, 0.5).translate(20, bottom))
+        page.insert_obj(placed)
+    page.gen_content()
+    if is_turned:
+        page.set_rotation(90)
+    out = io.BytesIO()
+    sheet.save(out)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("is_turned", [False, True])
+def test_a_table_of_a_slide_keeps_its_empty_cells_on_a_sheet_of_several(is_turned: bool) -> None:
+    xs, ys = [60, 200, 260, 320, 380], [500, 470, 440, 410]
+    cells = (("Paramètre", "M0", "M1", "M3"), ("Prolactine", "×", "", "×"), ("ECG", "×", "×", ""))
+    words = [
+        (x + 4, y - 20, 14, cell)
+        for row, y in zip(cells, ys, strict=False)
+        for cell, x in zip(row, xs, strict=False)
+        if cell
+    ]
+    slide = make_placed_pdf(
+        [[(60, 520, 20, "Surveillance du traitement"), *words]], width=700, height=560, drawn=rule_grid(xs, ys)
+    )
+
+    found = rows(on_one_sheet(slide, is_turned=is_turned))
+
+    assert found.count("Prolactine | × | | ×") == 2
+    assert found.count("ECG | × | ×") == 2
+
+
+@pytest.mark.parametrize("words", ["Psychiatrie – 4ème année {}", "{}"])
+def test_what_counts_the_slides_of_a_sheet_is_no_text(words: str) -> None:
+    pages = []
+    for number in range(5):
+        text = [Line(f"Une phrase de la feuille {name} qui dit {name}.", foot=500.0) for name in "abcde"[number]]
+        slides = [number + 1] if words == "{}" else [2 * number + 1, 2 * number + 2]
+        feet = [Line(" ".join(words.format(n) for n in slides), size=1.0 if words == "{}" else 0.6, foot=280.0)]
+        pages.append([*text * 5, Line(""), *feet, Line(""), *text * 5])
+
+    found = passage(*pages)
+
+    assert "4ème" not in found
+    assert not re.search(r"\d", found)
+
+
+def test_figures_of_a_table_that_do_not_count_the_pages_stay() -> None:
+    pages = []
+    for dose in (50, 20, 75, 30):
+        text = [Line(f"Une phrase de la feuille {'abcd'[dose % 4]}.", foot=500.0)] * 5
+        pages.append([*text, Line(""), Line(f"Dose {dose} mg", size=0.6, foot=280.0), Line(""), *text])
+
+    assert all(f"Dose {dose} mg" in passage(*pages) for dose in (50, 20, 75, 30))
+
+
+@pytest.mark.parametrize(
+    ("headers", "size", "are_left_out"),
+    [
+        (("Revue de chirurgie", "Appendicite aiguë", "Hernies"), 0.85, True),
+        (("Immunologie – UE 5", "Lymphocytes B", "Immunologie – UE 5"), 1.0, True),
+        (("Revue de chirurgie", "Appendicite aiguë", "Hernies"), 1.0, False),
+    ],
+)
+def test_what_few_pages_begin_with_far_above_their_text(
+    headers: Sequence[str], size: float, are_left_out: bool
+) -> None:
+    pages = [
+        [Line(header, size=size, foot=805.0), Line(""), *(Line(f"{line} {'abc'[n]}", foot=760.0) for line in BODY * 4)]
+        for n, header in enumerate(headers)
+    ]
+
+    assert all((header in passage(*pages)) is not are_left_out for header in headers)
+
+
+@pytest.mark.parametrize("title", ["SCA et OAP", "Troubles du rythme"])
+def test_the_title_of_a_slide_may_be_abbreviations(title: str) -> None:
+    slides = [[Line(f"Titre {n}", size=1.4), Line(""), Line(f"Le texte de la diapositive {n}.")] for n in "abc"]
+    slides.append([Line(title, size=1.4), Line(""), Line("Dérivés nitrés et furosémide.")])
+
+    assert title in [piece.text for piece in read_pieces(typeset(*slides)) if piece.is_heading]
+
+
+def test_an_entry_of_two_lines_does_not_cut_a_plan_that_comes_again() -> None:
+    plan = ["Plan", "1. Définitions", "2. Spectres d'action et mécanismes de", "résistance", "3. Doses", "4. Classes"]
+    slides = [
+        part
+        for number in range(8)
+        for part in (plan, [f"Titre {number}", f"Le texte de la diapositive {number} est celui-ci."])
+    ]
+    pages = [[Line(text, foot=200.0 - n, goes_on=False) for n, text in enumerate(lines)] for lines in slides]
+    shown = [piece.text for piece in read_pieces(typeset(*pages))]
+
+    assert all(sum(entry in piece for piece in shown) == 8 for entry in ("Plan", "1. Déf", "résistance", "4. Classes"))
+
+
+# --- exponents and signs ----------------------------------------------------------------------------------------------
+
+
+def raised_line(before: str, figure: str, after: str = "", *, lift: float = 4.0) -> str:
+    """Words, a small figure above their foot in a stretch of its own, and what follows."""
+    size = 6.0
+    lines = [[printed(before, 60, 700, 160)], [Span(figure, 160.5, 166, 700 + lift, 700 + lift + size, size=size)]]
+    if after:
+        lines.append([printed(after, 166.5, 700, 300)])
+    return next(line.text for line in arrange(lines) if line.text)
+
+
+@pytest.mark.parametrize(
+    ("before", "figure", "told"),
+    [
+        ("avec le carré r", "2", "avec le carré r² de la distance"),
+        ("une vitesse en m·s", "−1", "une vitesse en m·s⁻¹ de la distance"),
+        ("une vitesse en m·s", "–2", "une vitesse en m·s⁻² de la distance"),
+        ("le plus grave est P. knowlesi", "1", "le plus grave est P. knowlesi¹ de la distance"),
+        ("une somme (a + b)", "2", "une somme (a + b)² de la distance"),
+        ("une moitié vaut x =", "1", "une moitié vaut x =1 de la distance"),
+        ("une moitié vaut x =", "−1", "une moitié vaut x =−1 de la distance"),
+    ],
+)
+def test_a_small_figure_that_a_page_tells_by_itself_is_raised(before: str, figure: str, told: str) -> None:
+    assert raised_line(before, figure, "de la distance").replace("  ", " ") in (told, told.replace(" de la", "de la"))
+
+
+def test_a_small_figure_below_the_line_is_not_raised() -> None:
+    assert raised_line("l'eau H", "2", "O", lift=-2.0) == "l'eau H2O"
+
+
+def test_what_follows_an_index_is_no_exponent_of_it() -> None:
+    boxes: dict[int, Box] = {2: (0, 5, 98, 106), 3: (5, 9, 96, 101), 4: (9, 13, 96, 101), 6: (15, 20, 98, 106)}
+    assert raise_figures("log10 2", lambda at: boxes.get(at, (0.0, 5.0, 98.0, 106.0))) == "log10 2"
+    power: dict[int, Box] = {3: (15, 19, 102, 107), 4: (19, 24, 102, 107)}
+    assert raise_figures("10 –6", lambda at: power.get(at, (0.0, 5.0, 98.0, 106.0))) == "10⁻⁶"
+
+
+def test_a_font_without_a_name_has_no_division_within_a_word() -> None:
+    assert name_tex_signs("un ÷dème, le n÷ud, ×dèmes", lambda _: b"") == "un œdème, le nœud, Œdèmes"
+    assert name_tex_signs("6 ÷ 2 et 5×morphine, a÷b", lambda _: b"") == "6 ÷ 2 et 5×morphine, a÷b"
+    assert name_tex_signs("un ÷dème", lambda _: b"Times") == "un ÷dème"
+
+
+# --- lists and cells --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (
+            "D. le tableau peut simuler une colique néphrétique droite, ou une hépatique chez elle",
+            "E. l'antibiothérapie seule est la référence",
+        ),
+        (
+            "+ syndesmophytes en colonne de bambou sur tout le rachis dorsal et lombaire de profil",
+            "+ ligament interépineux ossifié, en rail",
+        ),
+    ],
+)
+def test_items_by_letters_or_with_a_plus_are_each_their_own(one: str, other: str) -> None:
+    page = column(60, 700, [*BODY, "Parmi les propositions suivantes, laquelle est exacte :", one, other, *BODY])
+
+    found = pieces(make_placed_pdf([page]))
+
+    assert one in found
+    assert other in found
+
+
+def test_a_cell_that_a_web_page_merges_over_rows_is_read_in_each() -> None:
+    head = "<tr><th>DCI</th><th>Mécanisme</th><th>Dose</th></tr>"
+    first = '<tr><td>Allopurinol</td><td rowspan="2">inhibiteur</td><td>50 mg</td></tr>'
+    page = f"<html><body><table>{head}{first}<tr><td>Fébuxostat</td><td>80 mg</td></tr></table></body></html>"
+
+    found = [piece.text for piece in read_pieces(extract_document(Path("a.html"), page.encode())) if piece.is_row]
+
+    assert found == ["DCI | Mécanisme | Dose", "Allopurinol | inhibiteur | 50 mg", "Fébuxostat | inhibiteur | 80 mg"]
+
+
+@pytest.mark.parametrize("rowspan", ["99999999999", "-1", "x", "0", "65534"])
+def test_a_span_that_goes_beyond_its_table_adds_no_rows(rowspan: str) -> None:
+    row = f'<tr><td rowspan="{rowspan}">a</td><td>b</td></tr>'
+    page = f"<html><body><table>{row}<tr><td>c</td><td>d</td></tr></table></body></html>"
+
+    found = [piece.text for piece in read_pieces(extract_document(Path("a.html"), page.encode())) if piece.is_row]
+
+    assert found[0] == "a | b"
+    assert found[1:] in (["c | d"], ["a | c | d"])

@@ -38,7 +38,7 @@ _OPENS_TITLE = re.compile(r"L[ae]s?|Les|Un|Une|Des?|Du|En|Au|Aux|À|Ce|Ces|Cet|C
 _TABLE = re.compile(r"(?:table|tableau)\s*\(?\d", re.IGNORECASE)
 _CAPTION = re.compile(r"(?:figure|fig\.|tableau|table|schéma|photo|encadré|image)\s*\d", re.IGNORECASE)
 _BULLET = re.compile(r"[•▪◦●‣·–—*→✓➢-]\s?")
-_WORD = re.compile(r"[^\W\d_]{4}")
+_WORD = re.compile(r"[^\W\d_]{4}|[A-ZÀ-ÖØ-Þ]{3} (?:chez|de|des|du|en|et|ou|sur|vs) \w")  # `SCA et OAP`
 _WORDS = re.compile(r"[a-zà-ÿœ][^\W\d_]{4}[^=(){}\[\];_/\\@\"|]*")  # in small letters, and of no program
 _INNER_CAPITAL = re.compile(r"[a-z]{1,4}[A-Z]")  # `macOS`, `pH`, `mRNA`
 # What stands over a box, in any section.

@@ -23,7 +23,7 @@ MANY_PAGES, APART_SHARE, APART_ALWAYS = 8, 0.6, 0.9  # of pages that begin or en
 LARGEST = 1.12  # times the body's letters
 FEW_PAGES = 4  # of a document in which a line cannot recur often: two at the same height are enough
 MOST_APART = 2  # lines of a header or a footer
-SAME_HEIGHT = 2  # points
+SAME_HEIGHT, FAR_APART = 2, 24  # points
 FIXED = 0.9  # times the body's letters, at most, of what stands at one place of most pages though inside of them
 NEAR_PAGES = 4  # before and after: a chapter's header stands on its own pages alone
 
@@ -38,6 +38,7 @@ _BROWSER_HEAD = re.compile(r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4},?\s+\d{1,2}[:h]\d{2
 _TURNS = re.compile(r"\((?:suite sur la page suivante|suite de la page précédente)\)")
 _WAY = re.compile(r"\s[\\/>›»|]\s")
 _NUMBER = re.compile(r"\d{1,6}")
+_ALONE = re.compile(r"(?<!\w)\d{1,4}(?!\w)")
 _CLOSING = re.compile(r"[])}>;]{1,6}")  # the last line of a program, on however many pages it is the last
 _ROMAN = re.compile(r"[ivxl]{1,7}")  # of the pages before the first chapter
 _OUTER_NUMBER = re.compile(r"(\d{1,4})\b(?!\.\d)|.*?\b(\d{1,4})(?:\s*(?:/|sur|of)\s*\d{1,4})?")
@@ -49,7 +50,7 @@ def drop_running_lines(pages: Sequence[Page]) -> list[Page]:
     How long they are does not matter.
     """
     running = _RunningLines(pages)
-    fixed = _fixed_lines(pages) | _crumbs(pages)
+    fixed = _fixed_lines(pages) | _crumbs(pages) | _counted_lines(pages)
     return [Page(page.number, tuple(_text_of(page, index, running, fixed))) for index, page in enumerate(pages)]
 
 
@@ -77,6 +78,42 @@ def _fixed_lines(pages: Sequence[Page]) -> set[tuple[str, int]]:
         found.update({_place(ln) for ln in filled if ln.size <= FIXED and _is_plain(ln)})
         found.update({_place(ln) for ln in filled if ln.size >= LARGEST and 0 < ln.foot < min(top, default=0.0)})
     return {place for place, times in found.items() if times >= max(REPEATED_PAGES, REPEATED_SHARE * len(pages))}
+
+
+def _counted_lines(pages: Sequence[Page]) -> set[tuple[str, int]]:
+    """Lines that count on from page to page at one place, in small letters or as the number of the page alone: the
+    footers of slides of which several stand on one sheet, side by side too."""
+    found: dict[tuple[str, int], list[tuple[int, int, int, tuple[str, int]]]] = defaultdict(list)
+    for index, page in enumerate(pages):
+        for line in page.lines:
+            if not line.foot or line.is_row or len(line.text) > LONGEST_COUNTING:
+                continue
+            numbers = [int(number) for number in _ALONE.findall(line.text)]
+            words = _once(_ALONE.sub("0", line.text)) if numbers else ""
+            if words == "0" or (words and line.size <= FIXED and not line.is_bold):
+                found[words, round(line.foot)].append((index, min(numbers), max(numbers), _place(line)))
+    counted: set[tuple[str, int]] = set()
+    for (words, _), lines in found.items():
+        of_pages = [list(group) for _, group in itertools.groupby(lines, key=lambda told: told[0])]
+        if len(of_pages) < max(REPEATED_PAGES, APART_SHARE * len(pages)):
+            continue
+        ahead = {number - index for index, number, _, _ in lines}
+        steps = (
+            max(n for _, _, n, _ in one) < min(n for _, n, _, _ in two) for one, two in itertools.pairwise(of_pages)
+        )
+        if len(ahead) == 1 if words == "0" else all(steps):
+            counted.update(place for *_, place in lines)
+    return counted
+
+
+def _once(text: str) -> str:
+    """What a line says once, or several times side by side."""
+    words = text.split()
+    for parts in range(2, MOST_APART * 2 + 1):
+        size = len(words) // parts
+        if size and words == words[:size] * parts:
+            return " ".join(words[:size])
+    return " ".join(words)
 
 
 def _crumbs(pages: Sequence[Page]) -> set[tuple[str, int]]:
@@ -180,7 +217,22 @@ class _RunningLines:
                 if _is_plain(line) and self._is_repeated(line.text, index):
                     sizes[round(line.foot)].append(line.size)
         bands = {place: max(told) for place, told in sizes.items() if len(told) >= enough}
-        return self._bands_apart() | self._bands_of_parts(enough) | bands
+        return self._bands_of_few() | self._bands_apart() | self._bands_of_parts(enough) | bands
+
+    def _bands_of_few(self) -> dict[int, float]:
+        """Where all of a few pages begin, or end, with a small line far from their text, or with one as large as that
+        and the same on two of them; where they are small the first page may do otherwise."""
+        bands: dict[int, float] = {}
+        if not REPEATED_PAGES <= self._count < MANY_PAGES:
+            return bands
+        filled = [[line for line in page.lines if line.text] for page in self._pages]
+        for ends in ([lines[:2] for lines in filled], [lines[: -1 - 2 : -1] for lines in filled]):
+            is_again = len({two[0].text for two in ends if two}) < len(ends)
+            for pages, largest in ((ends, 1.0 if is_again else FIXED), (ends[1:], FIXED)):
+                feet = [two[0].foot for two in pages if _stands_far(two, largest)]
+                if len(feet) == len(pages) and max(feet) - min(feet) <= SAME_HEIGHT:
+                    bands |= {round(two[0].foot): max(two[0].size for two in pages) for two in pages}
+        return bands
 
     def _bands_of_parts(self, enough: float) -> dict[int, float]:
         """Where lines stand apart that begin or end with the same words on right pages and on left ones: the other half
@@ -269,6 +321,12 @@ def _ends_of(text: str) -> set[str]:
 def _is_plain(line: Line) -> bool:
     """Neither large nor bold, as headings and the titles of slides are, and where it stands is known."""
     return line.foot > 0 and not line.is_bold and line.size < LARGEST
+
+
+def _stands_far(two: Sequence[Line], largest: float) -> bool:
+    """Whether the first of two lines is a plain one, no larger than this, and stands far from the other."""
+    is_small = len(two) == 2 and _is_plain(two[0]) and two[0].size <= largest
+    return is_small and abs(two[0].foot - two[1].foot) >= FAR_APART
 
 
 def _letters(text: str) -> str:

@@ -38,18 +38,25 @@ _UNNUMBERED = re.compile(
 _ENTRY = re.compile(r"\s[\divxl]{1,5}$")  # of contents, without leaders
 LED_TO_PAGE = re.compile(r"…\s*+[\divxlc]*+$")
 CONTENTS = re.compile(r"table des matières|sommaire|contents|plan(?: du cours)?", re.IGNORECASE)
-MIN_ENTRIES, LONGEST_ENTRY = 3, 100  # of contents without numbers of pages, as slides have them
+MIN_ENTRIES, ENTRY_LINES, LONGEST_ENTRY = 3, 2, 100  # of contents without numbers of pages, as slides have them
 
 
 def find_counting(texts: Sequence[str]) -> set[int]:
-    """Which lines count on, three or more (`1 Définition`, `2 Clinique` …): a plan, on however many slides."""
-    numbers = [int(match[1]) if (match := _ENUMERATED.match(text)) else 0 for text in texts]
-    return {
-        at
-        for first in range(len(numbers) - MIN_ENTRIES + 1)
-        if numbers[first] and all(numbers[first + n] == numbers[first] + n for n in range(MIN_ENTRIES))
-        for at in range(first, first + MIN_ENTRIES)
-    }
+    """Which lines count on, three or more (`1 Définition`, `2 Clinique` …), with the rest of each and what calls them
+    contents: a plan, on however many slides."""
+    found: set[int] = set()
+    chain: list[tuple[int, int]] = []  # the places of lines, and their numbers
+    for at, text in enumerate(texts):
+        match = _ENUMERATED.match(text)
+        if match is None:
+            continue
+        if not (chain and int(match[1]) == chain[-1][1] + 1 and at - chain[-1][0] <= ENTRY_LINES):
+            chain = []
+        chain.append((at, int(match[1])))
+        if len(chain) >= MIN_ENTRIES:
+            first = chain[0][0]
+            found.update(range(first - int(first > 0 and CONTENTS.fullmatch(texts[first - 1]) is not None), at + 1))
+    return found
 
 
 def end_of_contents(lines: Sequence[Line]) -> int:

@@ -53,8 +53,8 @@ def find_rest(grid: Grid, rows: Sequence[TableRow], before: TableEnd) -> int | N
 
 
 def _is_rest(before: TableRow, row: TableRow) -> bool:
-    """Whether each cell of a row goes on from the one above: an empty one tells nothing, and the first one, which names
-    the row, or is empty above as well, only in small letters."""
+    """Whether a word is cut, or each cell of a row goes on from the one above: an empty one tells nothing, and
+    the first one, which names the row, or is empty above as well, only in small letters."""
     if not are_same(before.lefts, row.lefts):
         return False
     pairs = [
@@ -62,7 +62,11 @@ def _is_rest(before: TableRow, row: TableRow) -> bool:
         for above, below, right in zip(before.cells, row.cells, before.rights, strict=True)
         if below
     ]
-    if not pairs or not all(above and _may_go_on(above, below, right) for above, below, right in pairs):
+    if not pairs or not all(above for above, _, _ in pairs):
+        return False
+    if any(_is_cut(above[-1].cells[-1], below[0].cells[0]) for above, below, _ in pairs):
+        return True
+    if not all(_may_go_on(above, below, right) for above, below, right in pairs):
         return False
     is_named = bool(row.cells[0]) or not before.cells[0] or before.is_merged
     return not is_named or all(_goes_on(above[-1].cells[-1], below[0].cells[0]) for above, below, _ in pairs)
@@ -72,9 +76,13 @@ def _may_go_on(above: Sequence[Row], below: Sequence[Row], right: float) -> bool
     """Whether the last line of a cell had no room for what the next one begins with, or both are items of a list."""
     if _ITEM.match(below[0].cells[0]):
         return any(_ITEM.match(line.cells[0]) for line in above)
-    last = above[-1]
-    return last.cells[-1].endswith(_CUT) or last.right + first_word(below[0]) >= right - NEAR
+    return above[-1].right + first_word(below[0]) >= right - NEAR
+
+
+def _is_cut(above: str, below: str) -> bool:
+    """Whether a word goes on: none of the other cells needs to tell more."""
+    return above.endswith(_CUT) and above[-2:-1].isalpha() and below[0].islower()
 
 
 def _goes_on(above: str, below: str) -> bool:
-    return above.endswith(_CUT) or (below[0].islower() and not above.endswith(_ENDS))
+    return below[0].islower() and not above.endswith(_ENDS)

@@ -7,6 +7,8 @@ import math
 import re
 from bisect import bisect_left
 from collections.abc import Sequence
+from functools import cached_property
+from itertools import pairwise
 
 from worker.courses.extract.rows import Row
 from worker.courses.signs import BULLETS, DASHES, LEADERS
@@ -36,7 +38,8 @@ _BEGINNING = re.compile(
     r"[\W_]{0,3}(?:(?:\d{1,2}(?:\.\d{1,2}){0,3}[.)°/]?|[a-z][)/](?=\s))[ -]{1,3}[«\"(]?)?[A-ZÀ-ÖØ-ÞŒ]"
 )
 _RANGE = re.compile(r"\d[-–]$")  # `palier 1-⏎2`
-_LETTERED = re.compile(r"[a-z]/\s[A-ZÀ-ÖØ-ÞŒ]")
+_LETTERED = re.compile(r"[a-z][/-]\s[A-ZÀ-ÖØ-ÞŒ]")
+_LETTER = re.compile(r"([A-Ha-h])([.)])\s")
 # What a setter keeps on one line: a number and what it counts, a mark and the word beside it.
 _UNBROKEN = re.compile(r"«\s\S+|\S*\d\S*(?:\s\d\S*)*(?:\s\S+)?|\S+\s\S*\d\S*|\S+\s[;:!?»]|\S+")
 _FIRST_WORD = re.compile(r"[^ ]*")
@@ -47,7 +50,7 @@ _UNIT = re.compile(
     r"minute|seconde|goutte|comprimé|gélule|dose|kilo|mètre|gramme|litre)s?|mois|fois)(?![\w'’])"
 )
 _ITEM = re.compile(rf"(?:[{BULLETS}{DASHES}]|\d{{1,2}}[.)])(?:\s|$)")
-_MARK = re.compile(r"(?:\d{1,2}[.)]?|[–—-])\s")
+_MARK = re.compile(r"(?:\d{1,2}[.)]?|[+–—-])\s")
 
 
 class Flow:
@@ -60,6 +63,7 @@ class Flow:
         self._right = max((row.right for row in rows), default=0.0)
         self._edges: dict[int, float] = {}  # by the size of letters
         self._columns: dict[int, float] = {}  # how far they go, by a line's number
+        self._near: dict[int, list[int]] = {}  # the lines of the same column, by a line's number
 
     def goes_on(self, number: int) -> bool | None:
         """Whether a line goes on from the one before it; None where its place does not tell."""
@@ -91,7 +95,9 @@ class Flow:
         (False)."""
         before, row = self._rows[number - 1], self._rows[number]
         is_marked = _MARK.match(row.cells[0]) is not None
-        if is_marked and self._is_next_item(number):
+        if (is_marked and self._is_next_item(number)) or self._is_next_letter(number):
+            return False
+        if row.cells[0].startswith("+ ") and self._is_item(number):
             return False
         if not is_alike(before, row):
             return None
@@ -233,6 +239,17 @@ class Flow:
                 return int(found[1]) == int(match[1]) - 1 and found[2] == match[2]
         return False
 
+    def _is_next_letter(self, number: int) -> bool:
+        """Whether a line has the letter that follows one above it, at the same edge: what a question offers."""
+        row = self._rows[number]
+        match = _LETTER.match(row.cells[0])
+        if match is None:
+            return False
+        return any(
+            abs(other.left - row.left) < ALIGNED and (found := _LETTER.match(other.cells[0])) and _is_next(found, match)
+            for other in self._rows[max(0, number - NEAR_LINES) : number]
+        )
+
     def _is_item(self, number: int) -> bool:
         """Whether a line above, at the same edge, begins with the same kind of mark: items of a list."""
         row = self._rows[number]
@@ -253,12 +270,10 @@ class Flow:
                 edge = min(edge, other.left - row.height)
         # A line that goes on in small letters was full: its column ends before the next line's first word would.
         column = self._column(number)
-        longest = max((self._rows[at].right for at in column), default=row.right)
+        longest = max([self._rows[at].right for at in column], default=row.right)
         for at in column:
-            one, following = self._rows[at], self._rows[at + 1] if at + 1 < len(self._rows) else None
-            if following is not None and following.cells[0][:1].islower() and one.bottom > following.bottom:
-                end = one.right + _width(following) + SPACE * one.height
-                edge = min(edge, end) if end > longest - ALIGNED else edge
+            if longest - ALIGNED < self._full_ends[at] < edge:
+                edge = self._full_ends[at]
         if len(column) >= MANY_LINES and not self._width:
             edge = min(edge, longest + RAGGED * row.height)
         self._columns[number] = edge = max(edge, row.right)
@@ -288,21 +303,39 @@ class Flow:
         ending = sum(abs(self._rows[at].right - right) < ALIGNED for at in self._column(number) if at != number)
         return ending >= enough
 
+    @cached_property
+    def _full_ends(self) -> list[float]:
+        """Where the column of each line ends at most, if the line below goes on in small letters; else infinity."""
+        ends = [
+            row.right + _width(following) + SPACE * row.height
+            if following.cells[0][:1].islower() and row.bottom > following.bottom
+            else math.inf
+            for row, following in pairwise(self._rows)
+        ]
+        return [*ends, math.inf]
+
     def _column(self, number: int) -> list[int]:
         """The lines near one, of its own column."""
-        row = self._rows[number]
-        return [
+        if (known := self._near.get(number)) is not None:
+            return known
+        row, first = self._rows[number], max(0, number - NEAR_LINES)
+        left, most = row.left, NEAR_LEFT * row.height
+        near = [
             at
-            for at in range(max(0, number - NEAR_LINES), min(len(self._rows), number + NEAR_LINES + 1))
-            if not self._rows[at].is_table
-            and abs(self._rows[at].left - row.left) < NEAR_LEFT * row.height
-            and is_alike(row, self._rows[at])
+            for at, other in enumerate(self._rows[first : number + NEAR_LINES + 1], first)
+            if abs(other.left - left) < most and not other.is_table and is_alike(row, other)
         ]
+        self._near[number] = near
+        return near
 
 
 def is_item(row: Row) -> bool:
     """Whether a line begins with the mark of an item."""
     return _ITEM.match(row.cells[0]) is not None
+
+
+def _is_next(letter: re.Match[str], other: re.Match[str]) -> bool:
+    return ord(other[1]) == ord(letter[1]) + 1 and other[2] == letter[2]
 
 
 def _kind_of_mark(row: Row) -> str | None:

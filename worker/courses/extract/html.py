@@ -12,6 +12,7 @@ from worker.courses.extract.edges import LINK, LinkedLine, trim_edges
 from worker.courses.extract.formulas import read_delimited, read_math
 from worker.courses.extract.navigation import HEADINGS, find_navigation
 from worker.courses.extract.signs import raise_digits, restore_symbols
+from worker.courses.extract.spanned import fill_spans
 from worker.courses.extract.text import decode
 from worker.text.decoding import WINDOWS
 
@@ -95,7 +96,9 @@ def _parse(text: str) -> html.HtmlElement:
     # lxml refuses a text that declares an encoding, and NUL ends its texts.
     text = re.sub(r"^\s*<\?xml[^>]*\?>", "", text.lstrip("\ufeff")).replace("\0", "")
     # Without `huge_tree`, what lies deeper than 256 elements, or is longer than 10 MB, is dropped without a word.
-    return html.document_fromstring(text or "<p></p>", parser=html.HTMLParser(huge_tree=True))
+    root = html.document_fromstring(text or "<p></p>", parser=html.HTMLParser(huge_tree=True))
+    fill_spans(root)
+    return root
 
 
 def _hidden_by_style(root: html.HtmlElement) -> frozenset[str]:

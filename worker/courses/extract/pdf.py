@@ -6,8 +6,9 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from functools import partial
-from itertools import pairwise
+from itertools import islice, pairwise
 from statistics import median
 from typing import NamedTuple
 
@@ -140,6 +141,8 @@ def _read_page(document: pypdfium2.PdfDocument, index: int, usual: _UsualLetters
     try:
         lines = tuple(_read_lines(page, text, usual, tables))
         width, height = page.get_size()
+        if page.get_rotation() in {90, 180}:  # what is turned stands below the page's corner
+            lines = tuple(replace(line, foot=round(line.foot + height, 1)) if line.text else line for line in lines)
     finally:
         text.close()
         page.close()
@@ -149,7 +152,8 @@ def _read_page(document: pypdfium2.PdfDocument, index: int, usual: _UsualLetters
 def _has_words(lines: Sequence[Line]) -> bool:
     """Whether a page's letters are letters: old fonts do not say which, and a page of theirs reads `G G B (`."""
     tokens = [token for line in lines for token in line.text.split()]
-    if len(tokens) < FEW_TOKENS or sum(token[:3].isalpha() and len(token) > 2 for token in tokens) * 20 > len(tokens):
+    begun = (None for token in tokens if token[:3].isalpha() and len(token) > 2)
+    if len(tokens) < FEW_TOKENS or sum(1 for _ in islice(begun, len(tokens) // 20 + 1)) * 20 > len(tokens):
         return True
     words = [token for token in tokens if token.strip(".·")]  # leaders are no letters, and commands are
     return sum(_THREE_LETTERS.search(token) is not None for token in words) * 20 > len(words)

@@ -8,7 +8,7 @@ from worker.courses.extract.letters import Box, Boxes
 from worker.courses.extract.signs import raise_digits
 
 # No note's mark is negative: `1,6.10⁻¹⁹`.
-_POWER = re.compile(r"(?:(?<![\d.,])10 ?(?=\d)|(?<!\d)10 ?(?=[-−]))([-−]?\d{1,2})(?!\d)")
+_POWER = re.compile(r"(?:(?<![\d.,])10 ?(?=\d)|(?<!\d)10 ?(?=[-−–]))([-−–]?\d{1,2})(?!\d)")
 # Figures behind a letter, a bracket or other figures, and before a first letter: `cm3`, `2³¹`, the mark of a note.
 _FIGURES = re.compile(r"(?:(?<=[^\W\d_])[-−]?\d{1,3}|(?<=[)\]»])\d{1,3}|(?<![\w.,-])\d{2,6})(?!\w|[.,]\d)")
 _BEFORE = re.compile(r"[^\W\d_]|[)\]»]")
@@ -19,7 +19,7 @@ DEEP_LIFTED = 0.3
 _FIGURE = re.compile(r"\d")
 # French print sets a thin space before the mark of a note: `le crénage 17 entre les lettres`.
 _MARK = re.compile(r"(?:(?<=[^\W\d_] )|(?<=[»)\]] ))\d{1,3}(?!\w|[.,]\d| \d)")  # no figure of a fraction
-SMALLER = 0.85  # times the letter before it
+SMALLER, LARGER = 0.85, 1.1  # times the letter before it
 
 
 def raise_figures(text: str, box_of: Boxes) -> str:
@@ -35,7 +35,8 @@ def _raise_powers(text: str, box_of: Boxes) -> str:
 
     def raised(match: re.Match[str]) -> str:
         base, power = box_of(match.start()), box_of(match.end() - 1)
-        return "10" + raise_digits(match[1]) if _is_above(base, power) else match[0]
+        is_smaller = power[3] - power[2] < LARGER * (base[3] - base[2])  # of `log₁₀ 2` the 10 stands below the line
+        return "10" + raise_digits(match[1]) if is_smaller and _is_above(base, power) else match[0]
 
     return _POWER.sub(raised, text)
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
+
+from worker.courses.extract.signs import raise_digits
 
 CELL_GAP = 1.0  # of a line's height
 MOST_RAISED = 3  # characters of an exponent or a charge
 SMALL, LIFTED = 0.7, 0.15  # of the height of what follows: an exponent, and how far above its foot it stands
 LETTER_GAP = 0.12  # so near, the next letter belongs to the same word
+_FIGURES, _POWER = re.compile(r"\d{1,2}"), re.compile(r"[-−–]\d{1,2}")
+_BASE, _POWERED = re.compile(r"[\w)\]|»›”.]\s?$"), re.compile(r"[\w)\]|]$")
 
 
 class Span(NamedTuple):
@@ -97,6 +102,14 @@ def first_word(row: Row) -> float:
     return (row.rights[0] - row.left) * length / max(len(text), 1)
 
 
+def _may_be_exponent(text: str, span: Span, before: Span) -> bool:
+    """Whether a stretch is a figure above the line behind a word, a bracket or the end of a sentence; the upper part of
+    a fraction stands behind a sign, if at all. Only what has an exponent has a negative one."""
+    is_figure = _FIGURES.fullmatch(span.text) is not None and _BASE.search(text) is not None
+    is_power = _POWER.fullmatch(span.text) is not None and _POWERED.search(text) is not None
+    return (is_figure or is_power) and _is_raised(before, span)
+
+
 def make_row(spans: Sequence[Span]) -> Row:
     """One printed line; spans that stand near one another are one cell."""
     if spans[0].cells:
@@ -106,7 +119,8 @@ def make_row(spans: Sequence[Span]) -> Row:
         gap = span.left - before.right
         height = span.height if _is_exponent(before, span) else before.height
         if -before.height < gap < CELL_GAP * height:
-            parts[-1].append((" " if gap > LETTER_GAP * before.height else "") + span.text)
+            text = raise_digits(span.text) if _may_be_exponent(parts[-1][-1], span, before) else span.text
+            parts[-1].append((" " if gap > LETTER_GAP * before.height else "") + text)
             rights[-1] = span.right
         else:
             parts.append([span.text])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_RAISED = str.maketrans("0123456789+-−n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻ⁿ")
-_RAISABLE = re.compile(r"[0-9+−-]+n?|n")
+_RAISED = str.maketrans("0123456789+-−–n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁻ⁿ")
+_RAISABLE = re.compile(r"[0-9+−–-]+n?|n")
 
 # Adobe's Symbol encoding from 0x20 on, as far as courses use it; a space where there is nothing worth keeping.
 _SYMBOL = " !∀#∃%&∍()∗+,−./0123456789:;<=>?≅ΑΒΧΔΕΦΓΗΙϑΚΛΜΝΟΠΘΡΣΤΥςΩΞΨΖ[∴]⊥_ αβχδεφγηιϕκλµνοπθρστυϖωξψζ{|}∼"

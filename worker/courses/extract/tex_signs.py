@@ -14,6 +14,8 @@ LONGEST = 80  # characters between brackets
 _SYMBOLS = re.compile(rb"(?:^|\+)CM(?:B)?SY\d|LMMathSymbols|[tp]xsy(?!a)", re.IGNORECASE)  # without those of the AMS
 _RELATION = re.compile(r"6 ?=|6|>|%|&")
 _ARROWS = {"%": "↗", "&": "↘"}
+# TeX's fonts for French (T1) as pictures, which have no names: a browser's table calls these codes ÷ and ×.
+_OE = re.compile(r"÷(?=[^\W\d_]{2})|(?<![^\W_])×(?=[a-zà-ÿ]{2})")
 _JOINED = "\u200b"  # in place of a letter that is gone; taken out with all that is not seen
 
 
@@ -27,6 +29,9 @@ def name_tex_signs(text: str, font_at: Callable[[int], bytes]) -> str:
         elif _FONTS.search(font_at(relation.start())):
             sign = {"6": "⩽", ">": "⩾"}.get(relation[0], "≠")
             named[relation.start()] = sign + _JOINED * (len(relation[0]) - 1)
+    for oe in _OE.finditer(text):
+        if not font_at(oe.start()):
+            named[oe.start()] = "œ" if oe[0] == "÷" else "Œ"
     if _BRACKETED.search(text):
         named |= _brackets(text, font_at)
     if not named:
