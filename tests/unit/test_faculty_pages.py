@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -786,3 +787,141 @@ def test_a_span_that_goes_beyond_its_table_adds_no_rows(rowspan: str) -> None:
 
     assert found[0] == "a | b"
     assert found[1:] in (["c | d"], ["a | c | d"])
+
+
+# --- tables that are shaded, or drawn out -----------------------------------------------------------------------------
+
+STRIPES = [60, 160, 260, 400]
+
+
+def shaded(*tops: float) -> bytes:
+    """The boxes of the cells of rows that are 16 points high."""
+    cells = [(left, right, top) for top in tops for left, right in itertools.pairwise(STRIPES)]
+    return b"".join(b"%d %d %d -16 re f\n" % (left, top, right - left) for left, right, top in cells)
+
+
+def striped(*lines: Sequence[str]) -> list[Placed]:
+    """The words of rows, each in the middle of its cell but the first."""
+    return [
+        (left + 4 if not n else (left + right) / 2 - 2.2 * len(cell), 700 - 16 * row - 12, 9, cell)
+        for row, cells in enumerate(lines)
+        for n, (cell, (left, right)) in enumerate(zip(cells, itertools.pairwise(STRIPES), strict=True))
+    ]
+
+
+def test_a_table_of_which_every_other_row_is_shaded_is_one() -> None:
+    table = (
+        ("Forme", "Légère", "Grave"),
+        ("FR (/min)", "< 60", "≥ 70, superficielle"),
+        ("SpO2 (%)", "> 92", "≤ 90"),
+        ("Alimentation", "> 50 %", "réduction importante"),
+    )
+
+    found = rows(
+        make_placed_pdf([[*striped(*table), *column(60, 560, BODY)]], drawn=b"0.9 g " + shaded(700, 668) + b"0 g ")
+    )
+
+    assert found == [" | ".join(cells) for cells in table]
+
+
+@pytest.mark.parametrize("between", ["3.2 Traitement", "Un titre qui va d'une colonne jusque dans la suivante"])
+def test_what_stands_between_two_shaded_rows_is_a_row_only_if_it_has_cells(between: str) -> None:
+    one, two = (("Forme", "Légère", "Grave"), ("Dose", "5 mg", "10 mg"))
+    rest = [(left, bottom - 32, size, text) for left, bottom, size, text, *_ in striped(two)]
+    page: list[Placed] = [*striped(one), (64, 672, 9, between), *rest]
+
+    found = rows(make_placed_pdf([[*page, *column(60, 560, BODY)]], drawn=b"0.9 g " + shaded(700, 668) + b"0 g "))
+
+    assert found == ["Forme | Légère | Grave", "Dose | 5 mg | 10 mg"]
+
+
+def test_words_that_a_narrow_cell_draws_out_below_a_table_are_no_cells_of_their_own() -> None:
+    def words(top: float, *placed: tuple[float, float, str]) -> list[Span]:
+        return [Span(text, left, right, top, top + 8, size=8) for left, right, text in placed]
+
+    lines = [
+        words(710, (76, 110, "Annexe"), (145, 180, "Origine"), (259, 300, "Rôle")),
+        words(694, (76, 110, "Amnios"), (145, 200, "Épiblaste"), (259, 300, "Abri")),
+        words(678, (76, 106, "Vésicule"), (115, 133, "vitel")),
+        words(668, (76, 89, "line")),
+        words(678, (145, 154, "de"), (167, 198, "l'intestin"), (211, 247, "primitif")),
+        words(678, (259, 300, "Nutrition")),
+    ]
+
+    found = [line.text for line in arrange(lines) if line.is_row]
+
+    assert found[-1] == "Vésicule vitel line | de l'intestin primitif | Nutrition"
+
+
+def test_a_last_cell_of_two_lines_that_is_told_behind_another_is_whole() -> None:
+    head = [
+        [
+            Span(text, left, left + 50, 710, 718, size=8)
+            for left, text in ((76, "Annexe"), (145, "Origine"), (259, "Rôle"))
+        ]
+    ]
+    row = [
+        [Span("Amnios", 76, 110, 700, 708, size=8), Span("Amnioblastes issus de", 145, 247, 700, 708, size=8)],
+        [Span("l'épiblaste", 145, 180, 690, 698, size=8)],
+        [Span("Délimite la cavité, et", 259, 380, 700, 708, size=8)],
+        [Span("protège", 259, 300, 690, 698, size=8)],
+    ]
+
+    found = [line.text for line in arrange([*head, *row]) if line.is_row]
+
+    assert found[-1] == "Amnios | Amnioblastes issus de l'épiblaste | Délimite la cavité, et protège"
+
+
+# --- sentences and boxes ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [2, 12])
+def test_a_sentence_goes_on_behind_a_table_at_the_head_of_the_next_page(count: int) -> None:
+    table = [Line(f"Cofacteur {n} | Vitamine {n}", is_row=True) for n in range(count)]
+    one = [*map(Line, BODY), Line("La décarboxylation du pyruvate est")]
+    two = [
+        Line("Tableau 2. Les cofacteurs"),
+        Line(""),
+        *table,
+        Line(""),
+        Line("catalysée par un complexe de la matrice."),
+    ]
+
+    assert "du pyruvate est catalysée par un complexe" in passage(one, two)
+
+
+def test_a_line_of_an_item_that_begins_with_a_number_is_no_note() -> None:
+    title = Line("AMINOSIDES", size=1.4, is_bold=True)
+    items = [
+        "• Durée courte : 3 à 5 j",
+        "• Dosages : résiduel (toxicité), pic",
+        "30 min après la fin",
+        "de la perfusion",
+    ]
+    text = [Line(item, size=0.85, goes_on=None) for item in items]
+
+    found = [piece.text for piece in read_pieces(typeset([Line(line) for line in BODY * 3], [title, Line(""), *text]))]
+
+    assert "• Dosages : résiduel (toxicité), pic 30 min après la fin de la perfusion" in found
+
+
+@pytest.mark.parametrize(("rest", "is_one"), [("TABLE 10.1 Dérivations", False), ("drie interne.", True)])
+def test_a_word_that_is_cut_goes_on_in_small_letters(rest: str, is_one: bool) -> None:
+    found = passage([Line(line) for line in BODY] + [Line("une enzyme de la mitochon-")], [Line(rest)])
+
+    assert ("mitochondrie interne" in found) is is_one
+    assert "mitochon-TABLE" not in found
+
+
+def test_a_box_that_a_browser_tells_first_stands_by_the_text_that_flows_around_it() -> None:
+    box = [
+        (168.0, 117 - 11 * n, 9, text) for n, text in enumerate(("Interrogatoire", "Antécédents, alcool,", "tabac."))
+    ]
+    text = column(36, 740, [*BODY, *BODY, *BODY])
+    beside = column(36, 113, ["Le diagnostic est", "posé sur l'examen", "des lésions."], pitch=11)
+
+    found = pieces(make_placed_pdf([[(295, 19, 9, "1"), *box, *text, *beside, *column(320, 600, BODY)]]))
+
+    assert found[0].startswith("La fièvre")
+    at = next(n for n, piece in enumerate(found) if piece.startswith("Interrogatoire"))
+    assert next(piece for piece in found[at + 1 :] if "Antécédents" not in piece).startswith("Le diagnostic")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from worker.courses.chunk.pieces import BULLET, ENUMERATOR, MARKS, Piece, leads_on
@@ -12,6 +12,7 @@ from worker.courses.chunk.words import Spelling
 
 MOST_INSERTED = 3  # sentences of a box on the same page
 MOST_BETWEEN = 6  # paragraphs that may stand between two halves of a sentence: notes, a figure's words, a box
+MOST_ROWS = 40  # of a table, which counts as one of them
 LONGEST_WORD = 60
 MIN_OPEN = 25  # characters of a line that a sentence goes on from
 # Of one that it goes on from beyond what is inserted: names of options end openly too.
@@ -92,7 +93,7 @@ def _find_rest(
     last = end.last
     if not _is_open(last) or (is_alone and _is_label(last, end.length)) or _CAPTION.match(paragraphs[number][0].text):
         return None
-    for index in range(number + 1, min(number + 2 + MOST_BETWEEN, len(paragraphs))):
+    for index in _within_reach(paragraphs, number):
         first = paragraphs[index][0]
         if index in taken:
             continue
@@ -110,6 +111,16 @@ def _find_rest(
         if first.is_heading and (_SECTION.match(first.text) or not last.text[-1].isalnum()):
             return None
     return None
+
+
+def _within_reach(paragraphs: Sequence[list[Piece]], number: int) -> Iterator[int]:
+    """The paragraphs behind one in which a sentence of its may go on; the rows of a table count as one."""
+    rows = 0
+    for index in range(number + 1, len(paragraphs)):
+        rows += paragraphs[index][0].is_row and paragraphs[index - 1][-1].is_row and rows < MOST_ROWS
+        if index - number - 1 - rows > MOST_BETWEEN:
+            return
+        yield index
 
 
 def _is_next_item(last: Piece, first: Piece) -> bool:
@@ -202,4 +213,6 @@ def _without_marks(piece: Piece) -> Piece:
 
 
 def _is_cut(before: str, after: str) -> bool:
-    return len(before) > 1 and before[-1] in _HYPHENS and before[-2].isalpha() and after[0].isalpha()
+    if len(before) < 2 or before[-1] not in _HYPHENS or not before[-2].isalpha() or not after[0].isalpha():
+        return False
+    return after[0].islower() or before.rsplit(" ", 1)[-1][0].isupper()  # `Marie-⏎Curie`, and no `mitochon-⏎TABLE`

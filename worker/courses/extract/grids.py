@@ -43,9 +43,8 @@ class Grid:
         return self.cells[band][bisect_left(self.xs, x) - 1]
 
 
-def find_grids(rules: Iterable[Rule], known: Sequence[float] = ()) -> list[Grid]:
-    """The grids of two columns and two rows at least, or of one row with three cells, or with the `known` columns;
-    drawings, whose cells are no rectangles, are none."""
+def find_grids(rules: Iterable[Rule]) -> list[Grid]:
+    """The grids of two columns at least; drawings, whose cells are no rectangles, are none."""
     across: list[_Line] = []
     down: list[_Line] = []
     for left, right, bottom, top in rules:
@@ -56,7 +55,7 @@ def find_grids(rules: Iterable[Rule], known: Sequence[float] = ()) -> list[Grid]
     if len(across) < 2 or not down or len(across) + len(down) > MOST_LINES:
         return []
     across, down = _merged(across), _merged(down)
-    grids = (_make_grid(*lines, known) for lines in _touching(across, down))
+    grids = (_make_grid(*lines) for lines in _touching(across, down))
     return [grid for grid in grids if grid is not None]
 
 
@@ -106,12 +105,12 @@ def _touching(across: Sequence[_Line], down: Sequence[_Line]) -> Iterator[tuple[
     yield from found.values()
 
 
-def _make_grid(across: Sequence[_Line], down: Sequence[_Line], known: Sequence[float]) -> Grid | None:
+def _make_grid(across: Sequence[_Line], down: Sequence[_Line]) -> Grid | None:
     if len(across) < 2 or not down:
         return None
     xs = _places([line.at for line in down], [line.start for line in across], [line.end for line in across])
     ys = _places([line.at for line in across], [line.start for line in down], [line.end for line in down])[::-1]
-    if len(xs) < 3 or len(ys) < 2 or (len(ys) == 2 and len(xs) < MIN_ONE_ROW + 1 and not are_same(xs, known)):
+    if len(xs) < 3 or len(ys) < 2:
         return None
     cells = _cells(xs, ys, across, down)
     if len(xs) > MOST_COLUMNS or not _are_rectangles(cells):

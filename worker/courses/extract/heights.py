@@ -10,6 +10,7 @@ from worker.courses.extract.rows import Span
 
 APART = 1.8  # of a line's height: how far the next one stands below at least, where another block begins
 OVERLAP = 0.3  # of a line's height
+MOST_BOX_LINES, LEAST_ABOVE = 20, 5  # lines of a box that is told first, and that follow it though they stand above
 
 
 class _Block(NamedTuple):
@@ -30,6 +31,36 @@ def order_by_height(lines: list[list[Span]]) -> list[list[Span]]:
     if any(after.top > before.bottom + OVERLAP * after.height for before, after in pairwise(blocks)):
         return lines
     return [line for block in blocks for line in block.lines]
+
+
+def move_first_box(lines: list[list[Span]]) -> list[list[Span]]:
+    """What a page tells first though it stands beside lines far below the next ones, as browsers do with boxes that
+    text flows around, stands before the first line beside it."""
+    start = 0
+    for _ in range(2):  # before it a browser may tell the number of the page
+        end = next(
+            (at for at in range(start + 1, len(lines)) if lines[at][0].bottom > lines[at - 1][0].top), len(lines)
+        )
+        box, rest = lines[start:end], lines[end:]
+        if (at := _first_beside(box, rest)) is not None:
+            plain = [[span._replace(is_bold=False) for span in line] for line in box]  # its title heads it alone
+            return [*lines[:start], *rest[:at], *plain, *rest[at:]]
+        start = end
+    return lines
+
+
+def _first_beside(box: Sequence[Sequence[Span]], rest: Sequence[Sequence[Span]]) -> int | None:
+    """Which line is the first at the left of a box, if all that is told next stands above that."""
+    if not box or len(box) > MOST_BOX_LINES or len(rest) < LEAST_ABOVE:
+        return None
+    if any(one[0].bottom - two[0].bottom > APART * one[0].height for one, two in pairwise(box)):
+        return None  # several boxes
+    spans = [span for line in box for span in line]
+    top, bottom, left = max(s.top for s in spans), min(s.bottom for s in spans), min(s.left for s in spans)
+    if any(line[0].bottom < top for line in rest[:LEAST_ABOVE]):
+        return None
+    beside = [at for at, line in enumerate(rest) if bottom < line[0].bottom < top and line[-1].right <= left]
+    return beside[0] if len(beside) > 1 else None
 
 
 def _blocks(lines: Sequence[list[Span]]) -> list[_Block]:

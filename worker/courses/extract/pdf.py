@@ -19,7 +19,7 @@ from worker.courses.document import ExtractedDocument, Line, Page
 from worker.courses.extract.cut_rows import TableEnd
 from worker.courses.extract.drawn import read_rules
 from worker.courses.extract.grids import MIN_ONE_ROW, Grid, find_grids
-from worker.courses.extract.heights import order_by_height
+from worker.courses.extract.heights import move_first_box, order_by_height
 from worker.courses.extract.initials import return_initials
 from worker.courses.extract.layout import arrange
 from worker.courses.extract.letters import (
@@ -42,6 +42,7 @@ from worker.courses.extract.rows import Span
 from worker.courses.extract.ruled import cell_around, gather_cells, goes_through
 from worker.courses.extract.spans import Letters, split_spans
 from worker.courses.extract.stray import return_marks
+from worker.courses.extract.striped import join_striped
 from worker.courses.extract.tex_signs import name_tex_signs
 from worker.courses.extract.underscores import tell_underscores
 from worker.errors import UsageError
@@ -254,7 +255,7 @@ def _read_lines(
         slide = width if width > height else 0.0
         marks = partial(find_marks, page, rotation, is_slide=bool(slide))
         if not slide:  # a slide that builds up step by step has one order for all of its steps
-            upright = order_by_height(upright)
+            upright = order_by_height(move_first_box(upright))
         on_side = [spans for spans in beside if id(spans) in left]
         yield from arrange(upright, read_links(page), slide, marks, on_side)
         return
@@ -280,7 +281,7 @@ class _Tables:
         if before is None and not _may_hold_cells(spans):
             return spans
         rules = (turn_box(rule, rotation) for rule in read_rules(self._page))
-        grids = find_grids(rules, before.columns if before is not None else ())
+        grids = join_striped(find_grids(rules), spans, before.columns if before is not None else ())
         if not grids:
             return spans
         gathered, self.end = gather_cells(list(printed.cut(lines, rotation, grids)), grids, before)

@@ -22,6 +22,7 @@ ALIGNED = 3  # points
 MAX_CELL_LINES = 12
 ALIKE = (0.8, 1.25)  # how much larger the letters of one cell may be: no title and its text
 MOST_APART = 2.5  # of a line's height: between the lines of a cell
+MOST_DRAWN = 2.0  # of a line's height: between words that a narrow cell draws out
 MAX_WRAPPED = 3  # lines of one cell below those of a row
 _ITEM = re.compile(rf"[{BULLETS}{DASHES}]\s")
 _ENUMERATOR = re.compile(r"(?:[\dIVX]{1,4}|[A-Za-z])(?:\.\d{1,3})*[.)°]?|[•▪–—*-]")
@@ -85,9 +86,14 @@ class _Side:
 def _join_cells(rows: Sequence[Row]) -> list[Row]:
     """Rows whose cells are told one after the other, each with its lines: what goes up to the right is a cell."""
     cells: list[_Cell] = []
+    columns: tuple[float, ...] = ()  # where those of the table above begin
+    lowest = math.inf
     for line in rows:
         edge = -math.inf
-        for row in _parts(line):
+        if line.is_table or line.top < lowest - MOST_APART * line.height:
+            columns = line.lefts if line.is_table else ()
+        lowest = line.bottom if line.is_table or not columns else min(lowest, line.bottom)
+        for row in _parts(line, columns):
             if cells and cells[-1].takes(row):
                 cells[-1].add(row)
             else:
@@ -103,14 +109,34 @@ def _join_cells(rows: Sequence[Row]) -> list[Row]:
     return _whole_lines([row for group in _tabular_groups(sides) for row in group])
 
 
-def _parts(row: Row) -> list[Row]:
-    """The cells of a printed line, each as a line of its own."""
+def _parts(row: Row, columns: Sequence[float]) -> list[Row]:
+    """The cells of a printed line, each as a line of its own; below a table a wide space within a cell parts none."""
     if row.is_table or not _has_cells(row):
         return [row]
+    if not row.is_typed and _is_at(row.left, columns):
+        row = _without_gaps(row, columns)
     return [
         row._replace(cells=(text,), lefts=(left,), rights=(right,), left=left, right=right)
         for text, left, right in zip(row.cells, row.lefts, row.rights, strict=True)
     ]
+
+
+def _without_gaps(row: Row, columns: Sequence[float]) -> Row:
+    """A line whose cells begin where columns do: what a narrow cell draws out to its width is one again."""
+    texts, lefts, rights = [row.cells[0]], [row.lefts[0]], [row.rights[0]]
+    for text, left, right in zip(row.cells[1:], row.lefts[1:], row.rights[1:], strict=True):
+        is_drawn = left - rights[-1] < MOST_DRAWN * row.height and _is_at(lefts[-1], columns)
+        if is_drawn and not _is_at(left, columns):
+            texts[-1], rights[-1] = f"{texts[-1]} {text}", right
+        else:
+            texts.append(text)
+            lefts.append(left)
+            rights.append(right)
+    return row._replace(cells=tuple(texts), lefts=tuple(lefts), rights=tuple(rights))
+
+
+def _is_at(left: float, columns: Sequence[float]) -> bool:
+    return any(abs(left - column) < ALIGNED for column in columns)
 
 
 def _whole_lines(rows: Sequence[Row]) -> list[Row]:
@@ -170,7 +196,18 @@ def _has_columns_of(row: Sequence[Sequence[Row]], table: Row) -> bool:
     is_program = all(cell[0].is_typed for cell in row)
     if len(row) != len(table.lefts) or is_program or _ITEM.match(first.cells[0]):
         return False
-    return all(abs(cell[0].left - left) < ALIGNED for cell, left in zip(row, table.lefts, strict=True))
+    if all(abs(cell[0].left - left) < ALIGNED for cell, left in zip(row, table.lefts, strict=True)):
+        return True
+    # The last row of a table of which every other one is shaded: each cell within its column, close to the others.
+    apart = max(table.bottom - first.top, first.bottom - table.top)
+    return (
+        not first.is_typed
+        and apart < MOST_APART * first.height
+        and all(
+            left - 1 < cell[0].left and max(line.right for line in cell) < right + 1
+            for cell, left, right in zip(row, table.lefts, table.rights, strict=True)
+        )
+    )
 
 
 def _are_neighbours(one: Row, other: Row) -> bool:
@@ -192,7 +229,7 @@ def _tables(rows: Sequence[Row]) -> list[Row]:
         elif (
             last is not None
             and not (wide[number] or row.is_table or any(map(LEADERS.search, row.cells)))
-            and (column := _column_of(row, rows[last])) is not None
+            and (column := _column_of(row, found[-1])) is not None
         ):
             found[-1] = _with_wrapped(found[-1], row, column)
         elif last is not None and not wide[number] and _is_last_cell(row, found[-1], rows[last]):

@@ -1,0 +1,58 @@
+"""Tables of which every other row is shaded: the boxes of those rows say where the columns of all of them are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from worker.courses.extract.grids import MIN_ONE_ROW, NEAR, Grid, are_same
+from worker.courses.extract.rows import Span
+
+MOST_APART = 4.0  # times the height of the lower of two shaded rows: how far they may stand from one another
+
+
+def join_striped(grids: Sequence[Grid], lines: Iterable[Sequence[Span]], known: Sequence[float] = ()) -> list[Grid]:
+    """Grids with the same columns whose space between holds cells, as one each; and what is a table by itself.
+
+    `known`: columns of which one row is enough, however few they are.
+    """
+    spans = [span for line in lines for span in line]
+    joined: list[Grid] = []
+    for grid in sorted(grids, key=lambda grid: -grid.ys[0]):
+        above = next((other for other in reversed(joined) if are_same(other.xs, grid.xs)), None)
+        if above is not None and _is_row_between(above, grid, spans):
+            joined[joined.index(above)] = _join(above, grid)
+        else:
+            joined.append(grid)
+    return [grid for grid in joined if len(grid.cells) > 1 or len(grid.xs) > MIN_ONE_ROW or are_same(grid.xs, known)]
+
+
+def _is_row_between(above: Grid, below: Grid, spans: Sequence[Span]) -> bool:
+    """Whether what stands between two shaded rows are words in two cells at least, and none that goes over the next."""
+    top, bottom = above.ys[-1], below.ys[0]
+    height = min(above.ys[-2] - top, bottom - below.ys[1])
+    if not NEAR < top - bottom <= MOST_APART * height:
+        return top - bottom <= NEAR
+    filled = set()
+    for span in spans:
+        if not (bottom < (span.bottom + span.top) / 2 < top and above.xs[0] < span.left < above.xs[-1]):
+            continue
+        column = sum(x <= span.left + NEAR for x in above.xs)
+        if column >= len(above.xs) or span.right > above.xs[column] + NEAR:
+            return False
+        filled.add(column)
+    return len(filled) > 1
+
+
+def _join(above: Grid, below: Grid) -> Grid:
+    """Both, and the row between them, if there is room for one."""
+    first = 1 + max(cell for row in above.cells for cell in row)
+    columns = len(above.xs) - 1
+    is_apart = above.ys[-1] - below.ys[0] > NEAR
+    between = [[first + column for column in range(columns)]] if is_apart else []
+    cells = [[first + columns + cell for cell in row] for row in below.cells]
+    edges: list[tuple[bool, ...]] = [
+        (one[0], other[1]) for one, other in zip(above.is_ruled, below.is_ruled, strict=True)
+    ]
+    ys = [*above.ys, *(below.ys if is_apart else below.ys[1:])]
+    return replace(above, ys=ys, cells=[*above.cells, *between, *cells], is_ruled=edges)
