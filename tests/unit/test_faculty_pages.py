@@ -23,6 +23,7 @@ from worker.courses.extract.layout import arrange
 from worker.courses.extract.letters import Box
 from worker.courses.extract.raised import raise_figures
 from worker.courses.extract.rows import Span
+from worker.courses.extract.spans import Letters, split_spans
 from worker.courses.extract.tex_signs import name_tex_signs
 
 BODY = (
@@ -925,3 +926,80 @@ def test_a_box_that_a_browser_tells_first_stands_by_the_text_that_flows_around_i
     assert found[0].startswith("La fièvre")
     at = next(n for n, piece in enumerate(found) if piece.startswith("Interrogatoire"))
     assert next(piece for piece in found[at + 1 :] if "Antécédents" not in piece).startswith("Le diagnostic")
+
+
+def test_the_second_line_of_a_reference_goes_on_from_its_first_sentence() -> None:
+    lines = ["2. Haut Conseil de la santé publique. Conduite à tenir autour d'un cas de coqueluche."]
+    page = [
+        *column(60, 740, BODY * 2),
+        *column(60, 670, lines),
+        *column(78, 656, ["Paris, HCSP ; 2022, cinquante pages."]),
+    ]
+    page += column(60, 635, ["3. Haut Conseil de la santé publique. Conduite à tenir devant un cas de rougeole ici."])
+
+    text = "\n".join(c.text for c in chunk_document(extract_document(Path("a.pdf"), make_placed_pdf([page]))))
+
+    assert "de coqueluche. Paris, HCSP" in text
+
+
+def test_what_stands_before_the_first_heading_of_a_later_passage_is_not_under_it() -> None:
+    sentences = [
+        Line(f"Le tissu conjonctif numéro {n} soutient les organes et les nourrit sans cesse.") for n in range(30)
+    ]
+    document = ExtractedDocument((Page(None, (*sentences, Line("Les cellules", is_heading=True), *sentences[:3])),))
+
+    first, *_, last = chunk_document(document)
+
+    assert first.heading is None
+    assert last.heading is None
+    assert "Les cellules" in last.text
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "told"),
+    [
+        ("le clivage par l'ATP-", "citrate lyase du cytosol", "l'ATP-citrate lyase"),
+        ("le glucose-6-", "phosphate est produit", "glucose-6-phosphate est"),
+        ("une PS-", "tricks, et PStricks encore", "une PStricks, et"),
+    ],
+)
+def test_a_hyphen_behind_an_abbreviation_or_a_figure_is_its_words_own(one: str, other: str, told: str) -> None:
+    assert told in passage([*map(Line, BODY), Line(one), Line(other)])
+
+
+def test_the_marks_of_several_notes_are_raised_with_the_comma_between_them() -> None:
+    def box_of(at: int) -> Box:
+        return (at * 5.0, at * 5.0 + 5, 343.0, 347.0) if at in {8, 10} else (at * 5.0, at * 5.0 + 5, 339.0, 346.0)
+
+    assert raise_figures("semaines7,8", box_of) == "semaines⁷,⁸"
+    assert raise_figures("semaines7-8", box_of) == "semaines⁷⁻⁸"
+    assert raise_figures("semaines7,8", lambda _: (0.0, 5.0, 339.0, 346.0)) == "semaines7,8"
+
+
+def test_raised_signs_that_a_page_tells_at_the_end_of_their_line_stand_where_it_shows_them() -> None:
+    text = "Na , Cl ⁺ ⁻"
+    places = {0: 0, 1: 5, 3: 14, 5: 20, 6: 25, 8: 10, 10: 30}
+
+    def box_of(at: int) -> Box:
+        left = float(places[at])
+        return (left, left + 4.5, 0.0, 8.0)
+
+    (span,) = split_spans(Letters(text, 0, len(text), box_of, has_loose=True))
+
+    assert span.text == "Na⁺, Cl⁻"
+
+
+def test_a_head_without_a_cell_over_the_first_column_stands_over_the_others() -> None:
+    def cells(bottom: float, *placed: tuple[float, str]) -> list[Span]:
+        return [Span(text, left, left + 6 * len(text), bottom, bottom + 8, size=8) for left, text in placed]
+
+    lines = [
+        cells(700, (160, "Ext."), (240, "Int.")),
+        cells(686, (60, "Sodium"), (160, "145"), (240, "12")),
+        cells(672, (60, "Potassium"), (160, "4"), (240, "155")),
+        cells(658, (60, "Chlore"), (160, "120"), (240, "4")),
+    ]
+
+    found = [line.text for line in arrange(lines) if line.is_row]
+
+    assert found == [" | Ext. | Int.", "Sodium | 145 | 12", "Potassium | 4 | 155", "Chlore | 120 | 4"]

@@ -17,6 +17,7 @@ from worker.courses.document import Chunk, ExtractedDocument
 
 MIN_CHARACTERS, MAX_CHARACTERS = 800, 1200
 MOST_MARKS = 100
+LONGEST_ABOVE = 200  # characters that stand above a document's title
 LONGEST_TITLE, LONGEST_LABEL = 100, 30  # of what stands below, and before a text in the same line
 LONGEST_PIECE = 12_000  # of what has no sentences
 LONGEST_PART = SHORTEST = MAX_CHARACTERS - MIN_CHARACTERS  # of a sentence; of a passage that is short for its sake
@@ -202,9 +203,10 @@ def _build_chunks(packed: Sequence[Sequence[Piece]]) -> Iterator[Chunk]:
     heading: str | None = None
     for position, pieces in enumerate(packed):
         text = "".join((piece.joint if number else "") + piece.text for number, piece in enumerate(pieces))
-        # Rules and signs before a heading are no text; a document's first heading is its title.
+        # Rules and signs before a heading are no text; nor is what stands above a document's title.
         headed = next((number for number, piece in enumerate(pieces) if piece.is_heading), None)
-        opens = headed is not None and (heading is None or not any(_has_letters(p.text) for p in pieces[:headed]))
+        above = sum(len(piece.text) for piece in pieces[:headed] if _has_letters(piece.text))
+        opens = headed is not None and (not above or (position == 0 and above <= LONGEST_ABOVE))
         own = pieces[headed].text if opens and headed is not None else None
         pages = [page for piece in pieces for page in (piece.page, piece.last_page) if page is not None]
         yield Chunk(

@@ -86,11 +86,12 @@ def _counted_lines(pages: Sequence[Page]) -> set[tuple[str, int]]:
     found: dict[tuple[str, int], list[tuple[int, int, int, tuple[str, int]]]] = defaultdict(list)
     for index, page in enumerate(pages):
         for line in page.lines:
-            if not line.foot or line.is_row or len(line.text) > LONGEST_COUNTING:
+            may_count = (line.size <= FIXED and not line.is_bold) or line.text.isdigit()
+            if not may_count or not line.foot or line.is_row or len(line.text) > LONGEST_COUNTING:
                 continue
             numbers = [int(number) for number in _ALONE.findall(line.text)]
             words = _once(_ALONE.sub("0", line.text)) if numbers else ""
-            if words == "0" or (words and line.size <= FIXED and not line.is_bold):
+            if words == "0" or (words and line.size <= FIXED):
                 found[words, round(line.foot)].append((index, min(numbers), max(numbers), _place(line)))
     counted: set[tuple[str, int]] = set()
     for (words, _), lines in found.items():

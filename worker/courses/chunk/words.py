@@ -18,7 +18,7 @@ _CUT_WORD = re.compile(
 )
 # `CA-⏎125`, `amd64-⏎netinst`: beside a figure the hyphen is the word's own.
 _CUT_NUMBER = re.compile(
-    r"[-\u2010\ufffe\x02](?:(?<=\w\d.)|(?<=\d.)(?=[ \t]*\n\d)|(?<=[^\W\d_].)(?=[ \t]*\n\d))[ \t]*\n(?=\w)"
+    r"[-\u2010\ufffe\x02](?:(?<=[\w-]\d.)|(?<=\d.)(?=[ \t]*\n\d)|(?<=[^\W\d_].)(?=[ \t]*\n\d))[ \t]*\n(?=\w)"
 )
 _ELIDED = re.compile(r"[dlmnst]['\u2019]")
 _REST = re.compile(r"-([^\W\d_]+)")
@@ -40,7 +40,7 @@ _HYPHENED = re.compile(
 # A document whose lines end with so few hyphens breaks no words: each of them is its word's own.
 FEW_CUTS, LONG_LINE, ENOUGH_LINES = 0.035, 40, 100
 SEVERAL = 3
-MIN_PREFIX = 3  # letters
+MIN_PREFIX, LONGEST_ABBREVIATION = 3, 5  # letters
 # With a capital they begin a sentence, and are no second half of a name.
 _BEGINNERS = re.compile("aux?|ces?|cette|dans|de|des|du|elles?|en|et|ils?|l[ae]|les|ne|on|par|pour|sur|une?")
 _COMBINES = re.compile(r".{3,}[aio]|super|inter|hyper|arrière|avant|après|contre|entre")
@@ -96,6 +96,9 @@ class Spelling:
         return _LOOSE_CUT.sub(self._join_loose, text)
 
     def _join_cut(self, cut: re.Match[str]) -> str:
+        is_abbreviated = 1 < len(cut[1]) <= LONGEST_ABBREVIATION and cut[1].isupper() and cut[2].islower()
+        if is_abbreviated and not self._words[(cut[1] + cut[2]).lower()]:
+            return f"{cut[1]}-{cut[2]}"  # `ATP-⏎citrate`
         if _ELIDED.match(cut.string, cut.start(2)):
             return f"{cut[1]}-{cut[2]}"  # `main-⏎d'œuvre`
         rest = _REST.match(cut.string, cut.end())

@@ -149,6 +149,8 @@ def _is_set_apart(flow: Flow, number: int, rows: Sequence[Row], pitch: float, ri
     leads = last.endswith(":") and is_indented and not is_item(before)  # an item's second line is set in too
     if last.endswith(_WITHIN) and not flow.has_room(number) and not leads:
         return False
+    if is_indented and is_item(before) and not flow.has_room(number):
+        return False  # the second line of an item: a reference holds several sentences
     right = min(right, flow.edge(number - 1))
     full = before.right > right - 0.05 * (right - before.left) and before.bottom - row.bottom < 1.1 * pitch
     # A full line that is indented was the first of its paragraph: the next one stands left of it.

@@ -40,7 +40,7 @@ from worker.courses.extract.links import read_links
 from worker.courses.extract.marks import find_marks
 from worker.courses.extract.rows import Span
 from worker.courses.extract.ruled import cell_around, gather_cells, goes_through
-from worker.courses.extract.spans import Letters, split_spans
+from worker.courses.extract.spans import LOOSE, Letters, split_spans
 from worker.courses.extract.stray import return_marks
 from worker.courses.extract.striped import join_striped
 from worker.courses.extract.tex_signs import name_tex_signs
@@ -183,6 +183,7 @@ class _PrintedText:
         self._whole = tell_underscores(named, text, index_of, read_rules(page)) if usual.draw_underscores else named
         self._is_bold = weight_reader(text, usual.bold_weight)
         self._is_typed = usual.is_typed
+        self._has_loose = LOOSE.search(self._whole) is not None
         self._readers: dict[tuple[int, bool], Boxes] = {}
 
     def lines(self, rotation: int) -> Iterator[_PrintedLine]:
@@ -206,7 +207,9 @@ class _PrintedText:
             middle = index_of(middle - self._whole[middle].isspace())
             size, turn = sorted((size_of(first), size_of(middle), size_of(last)))[1]
             boxes = self._boxes(rotation, is_drawn=not last_font)
-            for number, span in enumerate(split_spans(Letters(self._whole, start, end, boxes, turn == rotation))):
+            for number, span in enumerate(
+                split_spans(Letters(self._whole, start, end, boxes, turn == rotation, self._has_loose))
+            ):
                 is_led = leads and not (bold or number)
                 span = span._replace(is_bold=bold, size=size, is_typed=typed, leads_bold=is_led)  # noqa: PLW2901
                 place = (span.text, round(span.left / 3), round(span.bottom / 3))
@@ -231,7 +234,7 @@ class _PrintedText:
         for line in lines:
             spans = line.spans
             if any(goes_through(grids, span) for span in spans):
-                letters = Letters(self._whole, line.start, line.end, line.boxes, line.turn == rotation)
+                letters = Letters(self._whole, line.start, line.end, line.boxes, line.turn == rotation, self._has_loose)
                 cells = split_spans(letters, lambda box: cell_around(grids, box))
                 spans = [span._replace(is_bold=spans[0].is_bold, size=spans[0].size) for span in cells]
             yield line.spans, spans

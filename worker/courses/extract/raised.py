@@ -12,6 +12,7 @@ _POWER = re.compile(r"(?:(?<![\d.,])10 ?(?=\d)|(?<!\d)10 ?(?=[-−–]))([-−�
 # Figures behind a letter, a bracket or other figures, and before a first letter: `cm3`, `2³¹`, the mark of a note.
 _FIGURES = re.compile(r"(?:(?<=[^\W\d_])[-−]?\d{1,3}|(?<=[)\]»])\d{1,3}|(?<![\w.,-])\d{2,6})(?!\w|[.,]\d)")
 _BEFORE = re.compile(r"[^\W\d_]|[)\]»]")
+_NOTES = re.compile(r"(?<=[^\W\d_])\d{1,2}(?:[,–-]\d{1,2})+(?![\w,])")  # `semaines7,8`, `chroniques3-5`
 _NOTE = re.compile(r"\d{1,2}(?=[A-Za-zÀ-ÖØ-öø-ÿŒœ])")
 LIFTED = 0.15  # of the height of the letter before: how far an exponent stands above it at least
 _DEEP = re.compile(r"[QJgjpqy\u00e7\u00b5]")  # they go below the line, in boxes no larger than they are
@@ -61,7 +62,12 @@ def _raise_others(text: str, box_of: Boxes) -> str:
                 return match[0]
         return raise_digits(match[0])
 
-    text = _MARK.sub(marked, _FIGURES.sub(raised, text))
+    def listed(match: re.Match[str]) -> str:
+        base = box_of(match.start() - 1)
+        figures = (match.start() + at for at, sign in enumerate(match[0]) if sign.isdigit())
+        return raise_digits(match[0], keeps=",") if all(_is_above(base, box_of(at)) for at in figures) else match[0]
+
+    text = _MARK.sub(marked, _FIGURES.sub(raised, _NOTES.sub(listed, text)))
     note = _NOTE.match(text)
     if note is not None and _is_above(box_of(note.end()), box_of(0)):
         return raise_digits(note[0]) + text[note.end() :]

@@ -30,9 +30,13 @@ _UNNAMED = re.compile("[\u0338\u25e6\uf020-\uf8fe]")
 _DEGREE = re.compile(r"(?:(?<=\d)( ?)\u25e6(?=$| ?[CF]\b|[^\w ])|^\u25e6(?= ?C\b))")
 
 
-def raise_digits(text: str) -> str:
-    """An exponent keeps its place: `9` over `10` is `⁹`, or 10⁹ would become 109. Other raised text stays as it is."""
-    return text.translate(_RAISED) if _RAISABLE.fullmatch(text.strip()) else text
+def raise_digits(text: str, keeps: str = "") -> str:
+    """An exponent keeps its place: `9` over `10` is `⁹`, or 10⁹ would become 109. Other raised text stays as it is.
+
+    `keeps`: signs that stand between figures, and have no raised ones.
+    """
+    told = text.strip().translate(dict.fromkeys(map(ord, keeps)))
+    return text.translate(_RAISED) if _RAISABLE.fullmatch(told) else text
 
 
 def read_symbol(code: int, font: str = "Symbol") -> str:

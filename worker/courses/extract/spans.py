@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from worker.courses.extract.letters import Box, Boxes
 from worker.courses.extract.raised import raise_figures
-from worker.courses.extract.rows import Span
+from worker.courses.extract.rows import LETTER_GAP, Span
 from worker.courses.extract.signs import restore_symbols
 from worker.courses.extract.spaced import close_up
 from worker.courses.extract.underscores import write_underscores
@@ -20,6 +20,7 @@ SPACED_GAP = 2.5  # and between words whose letters are set apart
 MANY_LETTERS = 5  # that stand apart from one another
 SPACED = 2.7  # characters of a word with the space behind it, on average: less in no text
 _WORD = re.compile(r"\S+")
+LOOSE = re.compile(r"(?<=\s)[⁺⁻⁰¹²³⁴-⁹]+(?!\S)")
 _MARKS = frozenset(BULLETS) - {"◦"}  # which TeX has for a degree
 
 Cells = Callable[[Box], object]
@@ -29,6 +30,7 @@ class Letters(NamedTuple):
     """The letters of one printed line: a page's text, from where to where of it, and where each of them stands.
 
     `is_upright`: of a line that is turned or slanted each letter stands above the one before, and none is raised.
+    `has_loose`: the page has raised signs that stand by themselves.
     """
 
     whole: str
@@ -36,6 +38,7 @@ class Letters(NamedTuple):
     end: int
     box_of: Boxes
     is_upright: bool = True
+    has_loose: bool = False
 
 
 def split_spans(line: Letters, cell_of: Cells | None = None) -> Iterator[Span]:
@@ -43,7 +46,10 @@ def split_spans(line: Letters, cell_of: Cells | None = None) -> Iterator[Span]:
 
     `cell_of`: the cell of a ruled table that a word stands in: what goes on in the next cell is another stretch.
     """
-    whole, start, end, box_of, _ = line
+    whole, start, end, box_of, _, has_loose = line
+    if has_loose and LOOSE.search(whole, start, end):
+        yield from _by_place(line, cell_of)
+        return
     begun: int | None = None
     cell: object = None
     words = 0  # of the stretch
@@ -77,6 +83,31 @@ def split_spans(line: Letters, cell_of: Cells | None = None) -> Iterator[Span]:
         words += 1
     if begun is not None:
         yield Span(_span_text(line, begun, stop, words), left, right, bottom, min(top, bottom + height))
+
+
+def _by_place(line: Letters, cell_of: Cells | None) -> Iterator[Span]:
+    """A line whose words are told out of their order, by where they stand: raised signs of another font come last."""
+    words = [
+        (line.box_of(word.start()), line.box_of(word.end() - 1), word[0])
+        for word in _WORD.finditer(line.whole, line.start, line.end)
+    ]
+    parts: list[str] = []
+    left = right = bottom = top = 0.0
+    cell: object = None
+    for first, last, text in sorted(words, key=lambda word: word[0][0]):
+        before, cell = cell, cell_of(first) if cell_of is not None else None
+        height = max(top - bottom, first[3] - first[2])
+        if parts and (cell != before or first[0] - right >= WIDE_GAP * height):
+            yield Span(restore_symbols("".join(parts)), left, right, bottom, top)
+            parts = []
+        if not parts:
+            left, _, bottom, top = first
+        elif first[0] - right > LETTER_GAP * height:
+            parts.append(" ")
+        parts.append(text)
+        right, bottom, top = max(last[1], first[1]), min(bottom, first[2]), max(top, last[3])
+    if parts:
+        yield Span(restore_symbols("".join(parts)), left, right, bottom, top)
 
 
 def _gap_of(whole: str, start: int, end: int, words: int) -> float:

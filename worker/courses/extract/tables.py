@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import re
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from worker.courses.extract.rows import Row
 from worker.courses.signs import BULLETS, DASHES, LEADERS
@@ -22,6 +23,7 @@ ALIGNED = 3  # points
 MAX_CELL_LINES = 12
 ALIKE = (0.8, 1.25)  # how much larger the letters of one cell may be: no title and its text
 MOST_APART = 2.5  # of a line's height: between the lines of a cell
+MOST_ROWS = 0.6  # of a table, that have as many cells
 MOST_DRAWN = 2.0  # of a line's height: between words that a narrow cell draws out
 MAX_WRAPPED = 3  # lines of one cell below those of a row
 _ITEM = re.compile(rf"[{BULLETS}{DASHES}]\s")
@@ -33,7 +35,7 @@ def find_tables(rows: Sequence[Row]) -> list[Row]:
     ruled = {id(row) for row in rows if row.is_table}
     rights = sorted(row.right for row in rows if len(row.cells) == 1)
     rows = [_whole(row) if _is_stretched(row, rights) else row for row in rows]
-    return _without_lone_rows(_join_cells(_tables(rows)), ruled)
+    return _with_empty_cells(_without_lone_rows(_join_cells(_tables(rows)), ruled), ruled)
 
 
 @dataclass(slots=True)
@@ -243,6 +245,37 @@ def _tables(rows: Sequence[Row]) -> list[Row]:
             found.append(row)
             last = None
     return found
+
+
+def _with_empty_cells(rows: list[Row], ruled: AbstractSet[int]) -> list[Row]:
+    """Rows of tables without lines, each cell in the column of the other rows that it stands in: a head has none over
+    the first column, say. Of a table most of whose rows have as many cells, two at least."""
+    found: list[Row] = []
+    for is_table, group in groupby(rows, key=lambda row: row.is_table and id(row) not in ruled):
+        of_table = list(group)
+        usual, times = Counter(len(row.cells) for row in of_table).most_common(1)[0]
+        if is_table and 1 < times < len(of_table) and times >= MOST_ROWS * len(of_table):
+            whole = [row for row in of_table if len(row.cells) == usual]
+            columns = [
+                (min(row.lefts[at] for row in whole), max(row.rights[at] for row in whole)) for at in range(usual)
+            ]
+            of_table = [_spread(row, columns) if len(row.cells) < usual else row for row in of_table]
+        found += of_table
+    return found
+
+
+def _spread(row: Row, columns: Sequence[tuple[float, float]]) -> Row:
+    """A row with an empty cell for each column that it has none in; as it is where its cells fit in no order."""
+    places = [
+        max(range(len(columns)), key=lambda at: min(right, columns[at][1]) - max(left, columns[at][0]))
+        for left, right in zip(row.lefts, row.rights, strict=True)
+    ]
+    if any(after <= before for before, after in pairwise(places)):
+        return row
+    cells, lefts, rights = [""] * len(columns), [left for left, _ in columns], [right for _, right in columns]
+    for at, text, left, right in zip(places, row.cells, row.lefts, row.rights, strict=True):
+        cells[at], lefts[at], rights[at] = text, left, right
+    return row._replace(cells=tuple(cells), lefts=tuple(lefts), rights=tuple(rights))
 
 
 def _without_lone_rows(rows: Sequence[Row], ruled: AbstractSet[int]) -> list[Row]:
