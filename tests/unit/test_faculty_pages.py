@@ -148,12 +148,11 @@ def test_a_row_that_a_page_cuts_in_two_is_one(above: Cells, below: Sequence[Cell
         (OPEN, (["Iliaque"], ["Petit bassin"]), WIDE),
         (OPEN, (["iliaque"], ["Petit bassin"]), WIDE),
         ((OPEN[0], ["Estomac, foie"]), ([], ["rectum"]), WIDE),
-        ((OPEN[0], []), ([], ["rectum"]), WIDE),
         ((OPEN[0], ["- fièvre", "- toux", "puis sueurs"]), ([], ["rectum"]), WIDE),
         (([], OPEN[1]), ([], ["Rectum et anus"]), WIDE),
         (OPEN, ([], ["rectum"]), [60, 190, 345]),
     ],
-    ids=["named", "named in small letters", "it had room", "nothing above", "a list has ended", "unnamed", "columns"],
+    ids=["named", "named in small letters", "it had room", "a list has ended", "unnamed", "columns"],
 )
 def test_the_next_row_stays_one_of_its_own(above: Cells, below: Cells, xs: Sequence[float]) -> None:
     others = (["Veineuse"], ["Tout le tube digestif"]), (["Honteuse"], ["Canal anal"])
@@ -1003,3 +1002,115 @@ def test_a_head_without_a_cell_over_the_first_column_stands_over_the_others() ->
     found = [line.text for line in arrange(lines) if line.is_row]
 
     assert found == [" | Ext. | Int.", "Sodium | 145 | 12", "Potassium | 4 | 155", "Chlore | 120 | 4"]
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        Line("4. Adaptation clinique des doses", foot=740.0),
+        Line("Origine non colique | 4", foot=740.0, is_row=True),
+        Line("Traiter au moins 4", foot=740.0),
+    ],
+)
+def test_a_number_that_is_that_of_its_page_by_chance_counts_no_pages(first: Line) -> None:
+    pages = [
+        [
+            Line("Faculté de médecine", size=0.8, foot=800.0),
+            *([first] if number == 4 else []),
+            *(Line(f"{line} {'abcd'[number - 1]}", foot=700.0 - n) for n, line in enumerate(BODY * 3)),
+            Line(f"Page {number} sur 4", size=0.8, foot=30.0),
+        ]
+        for number in range(1, 5)
+    ]
+
+    found = passage(*pages)
+
+    assert first.text in found
+    assert "Faculté" not in found
+    assert "sur 4" not in found
+
+
+def test_the_lines_of_a_cell_that_is_merged_over_rows_are_one_text() -> None:
+    xs, ys = [60, 200, 330], [700, 680, 660, 640]
+    lines = (
+        rule_grid(xs, [700, 680])
+        + b"60 640 m 330 640 l S 200 660 m 330 660 l S 60 680 m 60 640 l S 200 680 m 200 640 l S "
+    )
+    lines += b"330 680 m 330 640 l S "
+    words: list[Placed] = [
+        *((x + 3, ys[0] - 14, 9, text) for x, text in zip(xs, ("Terrain", "Traitement"), strict=False)),
+        *((63, y - 14, 9, text) for y, text in zip(ys[1:], ("Adulte allergique à la", "pénicilline"), strict=False)),
+        *((203, y - 14, 9, text) for y, text in zip(ys[1:], ("Clindamycine", "Pristinamycine"), strict=False)),
+    ]
+
+    assert rows(make_placed_pdf([[*words, *column(60, 560, BODY)]], drawn=lines)) == [
+        "Terrain | Traitement",
+        "Adulte allergique à la pénicilline | Clindamycine",
+        "Adulte allergique à la pénicilline | Pristinamycine",
+    ]
+
+
+def test_a_row_of_which_only_the_name_found_room_on_its_page_is_one() -> None:
+    found = rows_over_pages((["Iliaque"], []), [([], ["Petit bassin et fesse"])])
+
+    assert found[-1] == "Iliaque | Petit bassin et fesse"
+
+
+def test_words_that_fill_their_cell_between_shaded_rows_are_cells_too() -> None:
+    xs = [60, 160, 330]
+    boxes = [(left, right, top) for top in (700, 668, 636) for left, right in itertools.pairwise(xs)]
+    drawn = (
+        b"0.9 g " + b"".join(b"%d %d %d -16 re f\n" % (left, top, right - left) for left, right, top in boxes) + b"0 g "
+    )
+    table = (
+        ("Interdit", "Autorisé"),
+        ("Quenelles industrielles", "Viandes, volailles"),
+        ("Aliments panés", "Œufs, huiles"),
+        ("Sauce soja", "Fruits"),
+        ("Bière", "Cidre"),
+    )
+    words: list[Placed] = [
+        (x + 3, 700 - 16 * row - 12, 9.2, cell)
+        for row, cells in enumerate(table)
+        for x, cell in zip(xs, cells, strict=False)
+    ]
+
+    found = rows(make_placed_pdf([[*words, *column(60, 560, BODY)]], drawn=drawn))
+
+    assert found == [" | ".join(cells) for cells in table]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("→ insuffisance rénale ou hépatique, hémodialyse, et toute autre maladie chronique.", "→ toxicomanie"),
+        (
+            "5.Si aucune donnée : un médicament de la même classe avec des données d'innocuité ?",
+            "6.Si aucune alternative",
+        ),
+        ("b) fracture récente, facteur majeur : un quart de récidives au cours de l'année", "c) facteurs de risque"),
+    ],
+)
+def test_signs_and_numbers_that_come_again_begin_items(one: str, other: str) -> None:
+    page = column(60, 700, [*BODY, "Les propositions sont celles-ci, dans cet ordre :", one, other, *BODY])
+
+    found = pieces(make_placed_pdf([page]))
+
+    assert any(piece.startswith(other) for piece in found)
+
+
+def test_a_title_with_a_letter_below_another_title_is_one_of_its_own() -> None:
+    titles = [Line(text, size=1.2, is_bold=True) for text in ("2/ Signes paracliniques", "a) Biologie")]
+    found = [
+        p.text for p in read_pieces(typeset([*map(Line, BODY * 3), Line(""), *titles, Line(""), *map(Line, BODY)]))
+    ]
+
+    assert "2/ Signes paracliniques" in found
+    assert "a) Biologie" in found
+
+
+@pytest.mark.parametrize("mark", ["▷", "○"])
+def test_triangles_and_circles_are_marks_of_lists(mark: str) -> None:
+    items = [Line(f"{mark} 70 000 fractures vertébrales"), Line(f"{mark} 35 000 fractures du poignet")]
+
+    assert items[1].text in [piece.text for piece in read_pieces(typeset([*map(Line, BODY), Line(""), *items]))]

@@ -146,6 +146,7 @@ class _RunningLines:
         self._places: dict[str, list[int]] = defaultdict(list)
         self._apart: set[tuple[int, str]] = set()  # lines that a page begins or ends with and that stand apart
         self._feet: dict[str, list[tuple[int, float]]] = defaultdict(list)  # page and height, of the same
+        self._counting: dict[int, list[tuple[int, float]]] = defaultdict(list)  # page and height of what counts pages
         self._printed: set[int] = set()  # pages that a browser printed
         self._numbers: dict[int, set[int]] = defaultdict(set)  # those that stand alone at the edges of each page
         outer: Counter[int] = Counter()
@@ -157,7 +158,10 @@ class _RunningLines:
                     self._feet[key].append((index, line.foot))
                     if self._places[key][-1:] != [index]:
                         self._places[key].append(index)
-            outer.update({ahead for text in edges for ahead in _outer_numbers(text, index)})
+            counting = {(ahead, line.foot) for line in lines for ahead in _outer_numbers(line.text, index)}
+            outer.update({ahead for ahead, _ in counting})
+            for ahead, foot in counting:
+                self._counting[ahead].append((index, foot))
             if any(map(_BROWSER_FOOT.fullmatch, edges)):
                 self._printed.add(index)
             self._apart.update((index, line.text) for line in _outer_blocks(page))
@@ -186,7 +190,7 @@ class _RunningLines:
         ):
             return len(text) <= SHORT or self._is_single(index, text)
         is_title = line.size >= LARGEST and not text[-1].isdigit()
-        return not is_title and self._counts_pages(text, index)
+        return not is_title and self._counts_pages(line, index)
 
     def _is_browsers(self, text: str, index: int) -> bool:
         """What a browser prints around a page: its address and number, and over them the date and the title."""
@@ -215,7 +219,7 @@ class _RunningLines:
         sizes: dict[int, list[float]] = defaultdict(list)
         for index, page in enumerate(self._pages):
             for line in (page.lines[number] for number in _edges(page)):
-                if _is_plain(line) and self._is_repeated(line.text, index):
+                if _is_plain(line) and self._is_repeated(line, index):
                     sizes[round(line.foot)].append(line.size)
         bands = {place: max(told) for place, told in sizes.items() if len(told) >= enough}
         return self._bands_of_few() | self._bands_apart() | self._bands_of_parts(enough) | bands
@@ -268,10 +272,10 @@ class _RunningLines:
             if len(told) >= max(enough, APART_ALWAYS * all_lines[place])
         }
 
-    def _is_repeated(self, text: str, index: int) -> bool:
-        if _PAGE_NUMBER.fullmatch(text) is None and self._counts_pages(text, index):
+    def _is_repeated(self, line: Line, index: int) -> bool:
+        if _PAGE_NUMBER.fullmatch(line.text) is None and self._counts_pages(line, index):
             return True
-        return any(self._recurs(self._places[key], index) for key in _running_keys(text, index))
+        return any(self._recurs(self._places[key], index) for key in _running_keys(line.text, index))
 
     def _is_in_band(self, line: Line) -> bool:
         if not _is_plain(line) or len(line.text) > LONGEST_COUNTING or CHAPTER.fullmatch(line.text):
@@ -294,13 +298,19 @@ class _RunningLines:
             for other in self._pages[index].lines
         )
 
-    def _counts_pages(self, text: str, index: int) -> bool:
-        """`4 INSTALLATIONS 23` over page 23: the section's name changes, the page's number is where it always is."""
-        return (
-            len(text) <= LONGEST_COUNTING
-            and text[-1] not in ".,;:"
-            and any(ahead in self._ahead for ahead in _outer_numbers(text, index))
+    def _counts_pages(self, line: Line, index: int) -> bool:
+        """`4 INSTALLATIONS 23` over page 23: the section's name changes, the page's number is where it always is, at
+        one height of several pages. A dose, or the number of a section, is that of its page by chance."""
+        if line.is_row or len(line.text) > LONGEST_COUNTING or line.text[-1] in ".,;:":
+            return False
+        return any(
+            ahead in self._ahead and self._pages_that_count(ahead, line.foot) >= REPEATED_PAGES
+            for ahead in _outer_numbers(line.text, index)
         )
+
+    def _pages_that_count(self, ahead: int, foot: float) -> int:
+        """On how many pages a line at this height, or at any where none is told, says the page's number so."""
+        return len({index for index, at in self._counting[ahead] if abs(at - foot) <= SAME_HEIGHT})
 
     def _recurs(self, places: Sequence[int], index: int, at_height: int = REPEATED_PAGES) -> bool:
         """Whether a line comes again often enough, and once more where it stands: text is printed at any height."""

@@ -20,6 +20,8 @@ REPEATED_LABEL = 5  # times
 NUMBERED = re.compile(
     r"(?:\d{1,2}(?:\.\d{1,2})+\.?|\d{1,2}[.)°]|[IVX]{1,5}[.)°]|[A-H][.)])\s*+(?:[-–—]\s*+)?+(?<=\s)[A-ZÀ-ÖØ-Þ«\"]"
 )
+# `a) Biologie`, `2/ Signes`, `B- Conduite`, `II- Étude`: below another title they begin one of their own.
+_LETTERED = re.compile(r"(?:\d{1,2}/|[a-h][)/.-]|[A-H][-–/]|[IVX]{1,5}\s?[-–/])\s?[A-ZÀ-ÖØ-Þ]")
 TITLED = re.compile(r"(?:chapitre|partie|annexe|item|section|leçon|cours)\s+(?:n°\s*)?[\dIVX]", re.IGNORECASE)
 _SECTION = re.compile(r"(\d{1,2}(?:\.\d{1,2})*)\.?\s+\S")
 _APPENDED = re.compile(r"[A-Z](?:\.\d{1,2})+\.?\s")
@@ -189,4 +191,4 @@ def is_larger(line: Line) -> bool:
 
 
 def starts_anew(line: Line) -> bool:
-    return bool(NUMBERED.match(line.text))
+    return bool(NUMBERED.match(line.text) or _LETTERED.match(line.text))

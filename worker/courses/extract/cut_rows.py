@@ -62,6 +62,8 @@ def _is_rest(before: TableRow, row: TableRow) -> bool:
         for above, below, right in zip(before.cells, row.cells, before.rights, strict=True)
         if below
     ]
+    if pairs and _is_name_alone(before) and not row.cells[0]:
+        return True
     if not pairs or not all(above for above, _, _ in pairs):
         return False
     if any(_is_cut(above[-1].cells[-1], below[0].cells[0]) for above, below, _ in pairs):
@@ -70,6 +72,11 @@ def _is_rest(before: TableRow, row: TableRow) -> bool:
         return False
     is_named = bool(row.cells[0]) or not before.cells[0] or before.is_merged
     return not is_named or all(_goes_on(above[-1].cells[-1], below[0].cells[0]) for above, below, _ in pairs)
+
+
+def _is_name_alone(row: TableRow) -> bool:
+    """Whether a row holds nothing but its name: the rest found no room on the page."""
+    return bool(row.cells[0]) and not row.is_merged and not any(row.cells[1:])
 
 
 def _may_go_on(above: Sequence[Row], below: Sequence[Row], right: float) -> bool:

@@ -39,18 +39,19 @@ _BEGINNING = re.compile(
 )
 _RANGE = re.compile(r"\d[-–]$")  # `palier 1-⏎2`
 _LETTERED = re.compile(r"[a-z][/-]\s[A-ZÀ-ÖØ-ÞŒ]")
+_SIGN = re.compile(r"(?:[+*→⇒]|[=-]>)\s")
 _LETTER = re.compile(r"([A-Ha-h])([.)])\s")
 # What a setter keeps on one line: a number and what it counts, a mark and the word beside it.
 _UNBROKEN = re.compile(r"«\s\S+|\S*\d\S*(?:\s\d\S*)*(?:\s\S+)?|\S+\s\S*\d\S*|\S+\s[;:!?»]|\S+")
 _FIRST_WORD = re.compile(r"[^ ]*")
 _HAS_WORD = re.compile(r"[^\W\d_]{3}")
-_NUMBER = re.compile(r"(\d{1,2})([.)]?)\s")
+_NUMBER = re.compile(r"(\d{1,2})(?:([.)])(?=\s|[A-ZÀ-ÖØ-ÞŒ])|\s)")
 _UNIT = re.compile(
     r"(?:[A-Z]|[A-Za-z]?(?:Pa|Hz|Wh|UI|Gy|Sv|Bq|Da|[GMKT]o)|[cdkmnµ]?(?:[glmLs]|mol|eq)|%|°C?|h|min|(?:an|jour|semaine|heure|"
     r"minute|seconde|goutte|comprimé|gélule|dose|kilo|mètre|gramme|litre)s?|mois|fois)(?![\w'’])"
 )
 _ITEM = re.compile(rf"(?:[{BULLETS}{DASHES}]|\d{{1,2}}[.)])(?:\s|$)")
-_MARK = re.compile(r"(?:\d{1,2}[.)]?|[+–—-])\s")
+_MARK = re.compile(r"(?:\d{1,2}[.)]?|[–—-])\s|\d{1,2}[.)](?=[A-ZÀ-ÖØ-ÞŒ])")
 
 
 class Flow:
@@ -72,9 +73,9 @@ class Flow:
         row, before = self._rows[number], self._rows[number - 1]
         if row.cells[0].startswith(WRAPPED) or (_RANGE.search(before.cells[-1]) and row.cells[0][0].isdigit()):
             return True
-        if self._is_title(number):
+        if self._is_title(number) or self._is_ended(number) or self._leaves_item(number) or self._is_of_program(number):
             return False
-        if self._is_ended(number) or self._leaves_item(number) or self._is_of_program(number):
+        if _is_below(self._rows[number - 1], row) and (self._is_next_letter(number) or self._repeats_sign(number)):
             return False
         if not self._may_tell(self._rows[number - 1], self._rows[number]):
             return None
@@ -95,9 +96,7 @@ class Flow:
         (False)."""
         before, row = self._rows[number - 1], self._rows[number]
         is_marked = _MARK.match(row.cells[0]) is not None
-        if (is_marked and self._is_next_item(number)) or self._is_next_letter(number):
-            return False
-        if row.cells[0].startswith("+ ") and self._is_item(number):
+        if is_marked and self._is_next_item(number):
             return False
         if not is_alike(before, row):
             return None
@@ -247,6 +246,15 @@ class Flow:
             return False
         return any(
             abs(other.left - row.left) < ALIGNED and (found := _LETTER.match(other.cells[0])) and _is_next(found, match)
+            for other in self._rows[max(0, number - NEAR_LINES) : number]
+        )
+
+    def _repeats_sign(self, number: int) -> bool:
+        """Whether a line begins with a sign that is no mark elsewhere, as one above it does at the same edge."""
+        row = self._rows[number]
+        match = _SIGN.match(row.cells[0])
+        return match is not None and any(
+            abs(other.left - row.left) < ALIGNED and other.cells[0].startswith(match[0])
             for other in self._rows[max(0, number - NEAR_LINES) : number]
         )
 

@@ -166,10 +166,15 @@ def _lines_in(grid: Grid, band: int, cell: int, lines: list[Row]) -> list[Row]:
     bands = [number for number, row in enumerate(grid.cells) if cell in row]
     if len(bands) == 1 or not lines:
         return lines
-    if len(lines) > 1 and len(lines) >= MOST_SHARE * len(bands):
+    if len(lines) > 1 and len(lines) >= MOST_SHARE * len(bands) and not _is_one_text(lines):
         return [line for line in lines if grid.ys[band + 1] < (line.bottom + line.top) / 2 <= grid.ys[band]]
     is_short = sum(len(text) for line in lines for text in line.cells) <= REPEATED
     return lines if band == bands[0] or is_short else []
+
+
+def _is_one_text(lines: Sequence[Row]) -> bool:
+    """Whether a line goes on in the next one: those of a cell that is merged over rows are not each of one row."""
+    return any(below.cells[0][0].islower() and above.cells[-1][-1] not in ".;:!?" for above, below in pairwise(lines))
 
 
 def _row_span(row: TableRow, grid: Grid, band: int, *, is_rest: bool) -> Span:

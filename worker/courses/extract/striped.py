@@ -8,6 +8,7 @@ from dataclasses import replace
 from worker.courses.extract.grids import MIN_ONE_ROW, NEAR, Grid, are_same
 from worker.courses.extract.rows import Span
 
+ENOUGH_STRIPES = 3
 MOST_APART = 4.0  # times the height of the lower of two shaded rows: how far they may stand from one another
 
 
@@ -20,15 +21,19 @@ def join_striped(grids: Sequence[Grid], lines: Iterable[Sequence[Span]], known: 
     joined: list[Grid] = []
     for grid in sorted(grids, key=lambda grid: -grid.ys[0]):
         above = next((other for other in reversed(joined) if are_same(other.xs, grid.xs)), None)
-        if above is not None and _is_row_between(above, grid, spans):
+        stripes = sum(are_same(other.xs, grid.xs) for other in grids)
+        if above is not None and _is_row_between(above, grid, spans, is_sure=stripes >= ENOUGH_STRIPES):
             joined[joined.index(above)] = _join(above, grid)
         else:
             joined.append(grid)
     return [grid for grid in joined if len(grid.cells) > 1 or len(grid.xs) > MIN_ONE_ROW or are_same(grid.xs, known)]
 
 
-def _is_row_between(above: Grid, below: Grid, spans: Sequence[Span]) -> bool:
-    """Whether what stands between two shaded rows are words in two cells at least, and none that goes over the next."""
+def _is_row_between(above: Grid, below: Grid, spans: Sequence[Span], *, is_sure: bool) -> bool:
+    """Whether what stands between two shaded rows are words in two cells at least, and none that goes over the next.
+
+    `is_sure`: of a table of several such rows; where words fill their cell, the next ones stand close to them.
+    """
     top, bottom = above.ys[-1], below.ys[0]
     height = min(above.ys[-2] - top, bottom - below.ys[1])
     if not NEAR < top - bottom <= MOST_APART * height:
@@ -38,8 +43,12 @@ def _is_row_between(above: Grid, below: Grid, spans: Sequence[Span]) -> bool:
         if not (bottom < (span.bottom + span.top) / 2 < top and above.xs[0] < span.left < above.xs[-1]):
             continue
         column = sum(x <= span.left + NEAR for x in above.xs)
-        if column >= len(above.xs) or span.right > above.xs[column] + NEAR:
+        if column >= len(above.xs):
             return False
+        if span.right > above.xs[column] + NEAR:
+            if not is_sure or top - bottom > height:
+                return False
+            filled.add(column + 1)
         filled.add(column)
     return len(filled) > 1
 
