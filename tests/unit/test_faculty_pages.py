@@ -1114,3 +1114,23 @@ def test_triangles_and_circles_are_marks_of_lists(mark: str) -> None:
     items = [Line(f"{mark} 70 000 fractures vertébrales"), Line(f"{mark} 35 000 fractures du poignet")]
 
     assert items[1].text in [piece.text for piece in read_pieces(typeset([*map(Line, BODY), Line(""), *items]))]
+
+
+def test_a_dose_behind_a_bracket_that_goes_below_the_line_is_no_mark_of_a_note() -> None:
+    bracket, figure, mark = (0.0, 3.0, 623.3, 632.4), (5.0, 9.6, 625.2, 632.4), (5.0, 8.0, 627.5, 632.6)
+
+    assert raise_figures("a) 5 g", lambda at: figure if at == 3 else bracket) == "a) 5 g"
+    assert raise_figures("a) 5 g", lambda at: mark if at == 3 else bracket) == "a) ⁵ g"
+
+
+def test_a_row_that_opens_a_page_of_a_table_names_no_columns() -> None:
+    head = Line("Famille | Molécule | Dose", is_row=True, is_head=True)
+    rows_of = [
+        [Line(f"Famille {n} | molécule {n} | {n} mg/kg par jour", is_row=True) for n in part]
+        for part in (range(9), range(9, 40))
+    ]
+    opening = Line("Pénicillines | pipéracilline | anaérobies", is_row=True, is_head=True)
+
+    found = [piece for piece in read_pieces(typeset([head, *rows_of[0]], [opening, *rows_of[1]])) if piece.is_row]
+
+    assert {piece.head for piece in found[1:]} == {head.text}

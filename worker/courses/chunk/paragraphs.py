@@ -107,14 +107,15 @@ def _paragraphs(pages: Sequence[Page], spelling: Spelling, *, is_typeset: bool) 
                 yield list(_sentences(lines, page.number, spelling, is_own=is_own, is_typed=is_typed))
                 lines = []
             if line.is_row and line.text:
-                row = _row(line, page.number, head if not line.is_head else None, spelling)
+                row = _row(line, page.number, spelling)
                 text = MARKS.sub("", row.text)
                 is_again = text == head or (is_top and text == first and " | " in text)
+                is_head = line.is_head and not (is_top and first is not None)  # of a table that goes on it is a row
                 is_top = False
                 if is_typeset and is_again:
                     continue  # the head of a table that goes on over pages
-                yield [row]
-                head, first = text if line.is_head else head, first or text
+                yield [replace(row, head=None if is_head else head)]
+                head, first = text if is_head else head, first or text
             elif line.is_heading and line.text:
                 yield [_heading(line.text, page.number, spelling)]
             elif line.text:
@@ -129,9 +130,9 @@ def _paragraphs(pages: Sequence[Page], spelling: Spelling, *, is_typeset: bool) 
             yield list(_sentences(lines, page.number, spelling, is_own=is_own, is_typed=is_typed))
 
 
-def _row(line: Line, page: int | None, head: str | None, spelling: Spelling) -> Piece:
+def _row(line: Line, page: int | None, spelling: Spelling) -> Piece:
     text = " ".join(spelling.mend(line.text).split())  # a mark says that the row goes on in the next page
-    return Piece(text, page, joint="\n", is_row=True, head=head, is_rest=line.goes_on is True)
+    return Piece(text, page, joint="\n", is_row=True, is_rest=line.goes_on is True)
 
 
 def _heading(text: str, page: int | None, spelling: Spelling) -> Piece:

@@ -92,4 +92,4 @@ def _is_cut(above: str, below: str) -> bool:
 
 
 def _goes_on(above: str, below: str) -> bool:
-    return below[0].islower() and not above.endswith(_ENDS)
+    return below.lstrip("(«[ ")[:1].islower() and not above.endswith(_ENDS)

@@ -57,8 +57,10 @@ def _raise_others(text: str, box_of: Boxes) -> str:
 
     def marked(match: re.Match[str]) -> str:
         base = box_of(match.start() - 2)
+        is_deep = text[match.start() - 2] in ")]" or _DEEP.match(text, match.start() - 2) is not None
+        least = DEEP_LIFTED if is_deep else LIFTED
         for box in (box_of(match.start()), box_of(match.end() - 1)):
-            if box[3] - box[2] >= SMALLER * (base[3] - base[2]) or not _is_above(base, box):
+            if box[3] - box[2] >= SMALLER * (base[3] - base[2]) or not _is_above(base, box, least):
                 return match[0]
         return raise_digits(match[0])
 
