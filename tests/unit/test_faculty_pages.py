@@ -1134,3 +1134,10 @@ def test_a_row_that_opens_a_page_of_a_table_names_no_columns() -> None:
     found = [piece for piece in read_pieces(typeset([head, *rows_of[0]], [opening, *rows_of[1]])) if piece.is_row]
 
     assert {piece.head for piece in found[1:]} == {head.text}
+
+
+@pytest.mark.parametrize(("lines", "told"), [(70, "lombo-sacrée"), (20, "lombosacrée")])
+def test_the_only_line_of_some_dozens_that_ends_with_a_hyphen_has_that_of_its_word(lines: int, told: str) -> None:
+    text = [Line(f"La ligne {n} de ce cours est assez longue pour compter ici.") for n in range(lines)]
+
+    assert told in passage([*text, Line("On palpe la région lombo-"), Line("sacrée du patient.")])

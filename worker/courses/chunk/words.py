@@ -38,7 +38,7 @@ _HYPHENED = re.compile(
     r"sous-(?!cri|tra[iy]|tract|sign|ten|tien).+"
 )
 # A document whose lines end with so few hyphens breaks no words: each of them is its word's own.
-FEW_CUTS, LONG_LINE, ENOUGH_LINES = 0.035, 40, 100
+FEW_CUTS, LONG_LINE, ENOUGH_LINES, FEWER_LINES = 0.035, 40, 100, 60  # the fewer where a single one ends so
 SEVERAL = 3
 MIN_PREFIX, LONGEST_ABBREVIATION = 3, 5  # letters
 # With a capital they begin a sentence, and are no second half of a name.
@@ -143,7 +143,8 @@ class Spelling:
     @cached_property
     def _breaks_words(self) -> bool:
         """Whether words are broken at the ends of this document's lines: many are, or one that it also spells whole."""
-        if self._long_lines < ENOUGH_LINES or len(self._cuts) > FEW_CUTS * self._long_lines:
+        least = ENOUGH_LINES if len(self._cuts) > 1 else FEWER_LINES
+        if self._long_lines < least or len(self._cuts) > FEW_CUTS * self._long_lines:
             return True
         return any(self._words[word] for word in self._cuts)
 
