@@ -1141,3 +1141,13 @@ def test_the_only_line_of_some_dozens_that_ends_with_a_hyphen_has_that_of_its_wo
     text = [Line(f"La ligne {n} de ce cours est assez longue pour compter ici.") for n in range(lines)]
 
     assert told in passage([*text, Line("On palpe la région lombo-"), Line("sacrée du patient.")])
+
+
+def test_the_only_footnotes_of_few_pages_stay_at_whatever_height() -> None:
+    notes = ["1 Sauf contre-indication.", "2 Voir le chapitre suivant.", "3 Selon la HAS."]
+    pages = [
+        [*(Line(f"{line} {'abc'[n]}", foot=700.0) for line in BODY * 4), Line(""), Line(note, size=0.8, foot=40.0)]
+        for n, note in enumerate(notes)
+    ]
+
+    assert all(note in passage(*pages) for note in notes)

@@ -38,6 +38,7 @@ _BROWSER_HEAD = re.compile(r"\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4},?\s+\d{1,2}[:h]\d{2
 _TURNS = re.compile(r"\((?:suite sur la page suivante|suite de la page précédente)\)")
 _WAY = re.compile(r"\s[\\/>›»|]\s")
 _NUMBER = re.compile(r"\d{1,6}")
+_NOTE = re.compile(r"(?:\d{1,3}|[*†‡¹²³⁴-⁹]+)[.)\]]?\s?[^\W\d]")
 _ALONE = re.compile(r"(?<!\w)\d{1,4}(?!\w)")
 _CLOSING = re.compile(r"[])}>;]{1,6}")  # the last line of a program, on however many pages it is the last
 _ROMAN = re.compile(r"[ivxl]{1,7}")  # of the pages before the first chapter
@@ -335,8 +336,8 @@ def _is_plain(line: Line) -> bool:
 
 
 def _stands_far(two: Sequence[Line], largest: float) -> bool:
-    """Whether the first of two lines is a plain one, no larger than this, and stands far from the other."""
-    is_small = len(two) == 2 and _is_plain(two[0]) and two[0].size <= largest
+    """Whether the first of two lines is plain, no larger than this, no footnote, and stands far from the other."""
+    is_small = len(two) == 2 and _is_plain(two[0]) and two[0].size <= largest and not _NOTE.match(two[0].text)
     return is_small and abs(two[0].foot - two[1].foot) >= FAR_APART
 
 
