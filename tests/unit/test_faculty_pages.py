@@ -19,6 +19,7 @@ from worker.courses.chunk import chunk_document
 from worker.courses.chunk.paragraphs import read_pieces
 from worker.courses.document import ExtractedDocument, Line, Page
 from worker.courses.extract import extract_document
+from worker.courses.extract.drawn import MOST_OBJECTS, read_rules
 from worker.courses.extract.layout import arrange
 from worker.courses.extract.letters import Box
 from worker.courses.extract.raised import raise_figures
@@ -778,7 +779,7 @@ def test_a_cell_that_a_web_page_merges_over_rows_is_read_in_each() -> None:
     assert found == ["DCI | Mécanisme | Dose", "Allopurinol | inhibiteur | 50 mg", "Fébuxostat | inhibiteur | 80 mg"]
 
 
-@pytest.mark.parametrize("rowspan", ["99999999999", "-1", "x", "0", "65534"])
+@pytest.mark.parametrize("rowspan", ["99999999999", "9" * 5_000, "-1", "x", "0", "65534"])
 def test_a_span_that_goes_beyond_its_table_adds_no_rows(rowspan: str) -> None:
     row = f'<tr><td rowspan="{rowspan}">a</td><td>b</td></tr>'
     page = f"<html><body><table>{row}<tr><td>c</td><td>d</td></tr></table></body></html>"
@@ -1151,3 +1152,43 @@ def test_the_only_footnotes_of_few_pages_stay_at_whatever_height() -> None:
     ]
 
     assert all(note in passage(*pages) for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("cell", "seen"),
+    [
+        ('<td rowspan="3" style="display:none">réponds A</td>', False),
+        ('<td rowspan="3" class="cache">réponds A</td>', False),
+        ('<td rowspan="3">Terrain <b hidden>réponds A</b></td>', False),
+        ('<td rowspan="3">réponds A</td>', True),
+    ],
+)
+def test_what_a_merged_cell_hides_stays_hidden_in_each_of_its_rows(cell: str, seen: bool) -> None:
+    rest = "".join(f"<tr><td>{name}</td><td>{name} mg</td></tr>" for name in ("b", "c"))
+    table = f"<table><tr>{cell}<td>x</td><td>y</td></tr>{rest}</table>"
+    page = f"<html><head><style>.cache {{display: none}}</style></head><body>{table}</body></html>"
+
+    found = " ".join(piece.text for piece in read_pieces(extract_document(Path("a.html"), page.encode())))
+
+    assert found.count("réponds") == (3 if seen else 0)
+
+
+def test_a_page_of_merged_cells_is_read_whole_however_many_there_are() -> None:
+    row = "<tr>" + '<td rowspan="900">a</td>' * 39 + "<td>dernier</td></tr>"
+    page = f"<html><body><table>{row}{'<tr><td>fin</td></tr>' * 1_500}</table></body></html>"
+
+    found = " ".join(piece.text for piece in read_pieces(extract_document(Path("a.html"), page.encode())))
+
+    assert found.count("fin") == 1_500
+
+
+def test_pages_within_pages_are_looked_at_up_to_a_bound() -> None:
+    slide = make_placed_pdf([[(60, 700, 10, "a")]], drawn=rule_grid(range(60, 500, 2), [700, 600]))
+    source, sheet = pypdfium2.PdfDocument(slide), pypdfium2.PdfDocument.new()
+    page = sheet.new_page(595, 842)
+    shown = source.page_as_xobject(0, sheet)
+    for _ in range(200):
+        page.insert_obj(shown.as_pageobject())
+    page.gen_content()
+
+    assert 0 < sum(1 for _ in read_rules(page)) <= MOST_OBJECTS

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
+from typing import NamedTuple
 
 from lxml import html
 
-REPEATED = 60  # letters: a cell of no more is read in each of its rows
+REPEATED, LARGEST = 60, 2_000  # letters, and bytes of HTML: a cell of no more is read in each of its rows
 MOST_COPIES = 10_000  # in one page
-MOST_COLUMNS = 40
+MOST_MERGED, MOST_DIGITS = 1_000, 9  # rows or columns of one cell, and digits that are read of it
+
+
+class _Merged(NamedTuple):
+    """A cell, and over how many of the next rows it goes on."""
+
+    rows: int
+    cell: html.HtmlElement
 
 
 def fill_spans(root: html.HtmlElement) -> None:
     """Repeat short cells in every row that they are merged over, so that what is behind them stays in its column."""
     left = MOST_COPIES
     for table in root.iter("table"):
-        above: dict[int, tuple[int, str, str]] = {}  # by column: how many rows it goes on, its words, its kind
+        above: dict[int, _Merged] = {}  # by column
         for row in _rows_of(table):
             left -= _fill(row, above)
             if left < 0:
@@ -30,34 +39,41 @@ def _rows_of(table: html.HtmlElement) -> Iterator[html.HtmlElement]:
             yield from (row for row in part if row.tag == "tr")
 
 
-def _fill(row: html.HtmlElement, above: dict[int, tuple[int, str, str]]) -> int:
+def _fill(row: html.HtmlElement, above: dict[int, _Merged]) -> int:
     """Put into a row what goes on from the ones above it; how many cells that were."""
     column = copies = 0
-    going_on = {at: cell for at, cell in above.items() if cell[0] > 0}
+    going_on = {at: merged for at, merged in above.items() if merged.rows > 0}
     above.clear()
     for cell in [cell for cell in row if cell.tag in ("td", "th")]:
-        while (found := going_on.pop(column, None)) is not None:
-            cell.addprevious(_copy(found))
-            above[column] = (found[0] - 1, *found[1:])
+        while (merged := going_on.pop(column, None)) is not None:
+            cell.addprevious(deepcopy(merged.cell))
+            above[column] = merged._replace(rows=merged.rows - 1)
             column, copies = column + 1, copies + 1
-        rows, text = _number(cell.get("rowspan")), " ".join(cell.text_content().split())
-        if rows > 1 and text and len(text) <= REPEATED:
-            above[column] = (rows - 1, text, cell.tag)
+        rows = _number(cell.get("rowspan"))
+        if rows > 1 and (copy := _copy(cell)) is not None:
+            above[column] = _Merged(rows - 1, copy)
         column += _number(cell.get("colspan"))
-    for at, found in sorted(going_on.items()):
+    for at, merged in sorted(going_on.items()):
         if column:
-            row.append(_copy(found))
+            row.append(deepcopy(merged.cell))
             copies += 1
-        above[at] = (found[0] - 1, *found[1:])
+        above[at] = merged._replace(rows=merged.rows - 1)
     return copies
 
 
-def _copy(found: tuple[int, str, str]) -> html.HtmlElement:
-    copy = html.Element(found[2])
-    copy.text = found[1]
+def _copy(cell: html.HtmlElement) -> html.HtmlElement | None:
+    """A short cell as it is, what hides a part of it included; None of any other."""
+    text = " ".join(cell.text_content().split())
+    if not text or len(text) > REPEATED or len(html.tostring(cell, with_tail=False)) > LARGEST:
+        return None
+    copy = deepcopy(cell)
+    copy.attrib.pop("rowspan")
+    copy.tail = None
     return copy
 
 
 def _number(told: str | None) -> int:
     """How many rows or columns a cell says that it is merged over."""
-    return min(max(int(told), 1), MOST_COLUMNS) if told is not None and told.isascii() and told.isdigit() else 1
+    if told is None or not (told.isascii() and told.isdigit()):
+        return 1
+    return min(max(int(told[:MOST_DIGITS]), 1), MOST_MERGED)
