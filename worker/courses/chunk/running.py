@@ -147,7 +147,8 @@ class _RunningLines:
         self._places: dict[str, list[int]] = defaultdict(list)
         self._apart: set[tuple[int, str]] = set()  # lines that a page begins or ends with and that stand apart
         self._feet: dict[str, list[tuple[int, float]]] = defaultdict(list)  # page and height, of the same
-        self._counting: dict[int, list[tuple[int, float]]] = defaultdict(list)  # page and height of what counts pages
+        # Pages on which a line counts them, by how far it is ahead and at which height, in points.
+        self._counting: dict[tuple[int, int], set[int]] = defaultdict(set)
         self._printed: set[int] = set()  # pages that a browser printed
         self._numbers: dict[int, set[int]] = defaultdict(set)  # those that stand alone at the edges of each page
         outer: Counter[int] = Counter()
@@ -159,10 +160,10 @@ class _RunningLines:
                     self._feet[key].append((index, line.foot))
                     if self._places[key][-1:] != [index]:
                         self._places[key].append(index)
-            counting = {(ahead, line.foot) for line in lines for ahead in _outer_numbers(line.text, index)}
+            counting = {(ahead, round(line.foot)) for line in lines for ahead in _outer_numbers(line.text, index)}
             outer.update({ahead for ahead, _ in counting})
-            for ahead, foot in counting:
-                self._counting[ahead].append((index, foot))
+            for place in counting:
+                self._counting[place].add(index)
             if any(map(_BROWSER_FOOT.fullmatch, edges)):
                 self._printed.add(index)
             self._apart.update((index, line.text) for line in _outer_blocks(page))
@@ -311,7 +312,8 @@ class _RunningLines:
 
     def _pages_that_count(self, ahead: int, foot: float) -> int:
         """On how many pages a line at this height, or at any where none is told, says the page's number so."""
-        return len({index for index, at in self._counting[ahead] if abs(at - foot) <= SAME_HEIGHT})
+        near = range(round(foot) - SAME_HEIGHT, round(foot) + SAME_HEIGHT + 1)
+        return sum(len(self._counting.get((ahead, at), ())) for at in near)
 
     def _recurs(self, places: Sequence[int], index: int, at_height: int = REPEATED_PAGES) -> bool:
         """Whether a line comes again often enough, and once more where it stands: text is printed at any height."""
