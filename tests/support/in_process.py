@@ -90,9 +90,12 @@ class Parts:
 
     @classmethod
     def build(cls, platform: Platform) -> Parts:
-        environment = {"MEDQ_BATCH_SIZE": "2", "OPENAI_BASE_URL": "http://model.test/v1"}
-        # Who waits for a call that nobody makes any more waits for so long, and every player is this one thread.
-        environment["MEDQ_CALL_TIMEOUT_SECONDS"] = "1"
+        environment = {
+            "MEDQ_BATCH_SIZE": "2",
+            "OPENAI_BASE_URL": "http://model.test/v1",
+            # Who waits for a call that nobody makes any more waits for so long, and every player is this one thread.
+            "MEDQ_CALL_TIMEOUT_SECONDS": "1",
+        }
         model = Model()
         database = Database(platform.engine)
         given: dict[str, Any] = {name.lower(): value for name, value in environment.items()}

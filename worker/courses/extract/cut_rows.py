@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from worker.courses.extract.flow import ENDS, HYPHENS, is_item
 from worker.courses.extract.grids import NEAR, Grid, are_same
 from worker.courses.extract.rows import Row, first_word
-from worker.courses.signs import BULLETS, DASHES
-
-_ITEM = re.compile(rf"(?:[{BULLETS}{DASHES}]|\d{{1,2}}[.)])\s")
-_CUT = ("\ufffe", "\x02", "\xad", "-")
-_ENDS = (".", "!", "?", "…", ":", ";")
 
 
 class TableRow(NamedTuple):
@@ -81,15 +76,15 @@ def _is_name_alone(row: TableRow) -> bool:
 
 def _may_go_on(above: Sequence[Row], below: Sequence[Row], right: float) -> bool:
     """Whether the last line of a cell had no room for what the next one begins with, or both are items of a list."""
-    if _ITEM.match(below[0].cells[0]):
-        return any(_ITEM.match(line.cells[0]) for line in above)
+    if is_item(below[0]):
+        return any(map(is_item, above))
     return above[-1].right + first_word(below[0]) >= right - NEAR
 
 
 def _is_cut(above: str, below: str) -> bool:
     """Whether a word goes on: none of the other cells needs to tell more."""
-    return above.endswith(_CUT) and above[-2:-1].isalpha() and below[0].islower()
+    return above.endswith(HYPHENS) and above[-2:-1].isalpha() and below[0].islower()
 
 
 def _goes_on(above: str, below: str) -> bool:
-    return below.lstrip("(«[ ")[:1].islower() and not above.endswith(_ENDS)
+    return below.lstrip("(«[ ")[:1].islower() and not above.endswith(ENDS)

@@ -106,7 +106,7 @@ def _read_table(
 ) -> tuple[list[tuple[int, TableRow]], int | None]:
     """A grid's rows, each with its band, and which of them is the rest of the row that the page before ends with.
 
-    None where it is no table: a drawing, frames around words or around the page.
+    No rows where it is no table: a drawing, frames around words or around the page.
     """
     spans = [span for of_cell in found.values() for span in of_cell]
     crossing = sum(goes_through([grid], span) for span in spans)
