@@ -34,6 +34,7 @@ class Grid:
     ys: list[float]  # from the top downwards
     cells: list[list[int]]
     is_ruled: list[tuple[bool, ...]]  # of each column whether a line is drawn over the grid, and below it
+    has_rows: bool = False  # each of its rows is one, however many lines its cells have
 
     def cell_at(self, x: float, y: float) -> int | None:
         """The cell around a place, None outside the grid."""
@@ -45,6 +46,23 @@ class Grid:
 
 def find_grids(rules: Iterable[Rule]) -> list[Grid]:
     """The grids of two columns at least; drawings, whose cells are no rectangles, are none."""
+    across, down = _lines_of(rules)
+    if len(across) < 2 or not down or len(across) + len(down) > MOST_LINES:
+        return []
+    across, down = _merged(across), _merged(down)
+    grids = (_make_grid(*lines) for lines in _touching(across, down))
+    return [grid for grid in grids if grid is not None]
+
+
+def read_across(rules: Iterable[Rule]) -> list[tuple[float, float, float]]:
+    """Lines across, each whole: its height, and from where to where it goes. None of a drawing of too many lines."""
+    across, down = _lines_of(rules)
+    is_drawing = not across or len(across) + len(down) > MOST_LINES
+    return [] if is_drawing else [(line.at, line.start, line.end) for line in _merged(across)]
+
+
+def _lines_of(rules: Iterable[Rule]) -> tuple[list[_Line], list[_Line]]:
+    """Those across, and those down."""
     across: list[_Line] = []
     down: list[_Line] = []
     for left, right, bottom, top in rules:
@@ -52,11 +70,7 @@ def find_grids(rules: Iterable[Rule]) -> list[Grid]:
             across.append(_Line((bottom + top) / 2, left, right))
         elif right - left <= THIN < top - bottom:
             down.append(_Line((left + right) / 2, bottom, top))
-    if len(across) < 2 or not down or len(across) + len(down) > MOST_LINES:
-        return []
-    across, down = _merged(across), _merged(down)
-    grids = (_make_grid(*lines) for lines in _touching(across, down))
-    return [grid for grid in grids if grid is not None]
+    return across, down
 
 
 def _merged(lines: list[_Line]) -> list[_Line]:

@@ -18,7 +18,7 @@ import pypdfium2.raw as pdfium
 from worker.courses.document import ExtractedDocument, Line, Page
 from worker.courses.extract.cut_rows import TableEnd
 from worker.courses.extract.drawn import read_rules
-from worker.courses.extract.grids import MIN_ONE_ROW, Grid, find_grids
+from worker.courses.extract.grids import MIN_ONE_ROW, Grid, Rule, find_grids
 from worker.courses.extract.heights import move_first_box, order_by_height
 from worker.courses.extract.initials import return_initials
 from worker.courses.extract.layout import arrange
@@ -38,9 +38,11 @@ from worker.courses.extract.letters import (
 from worker.courses.extract.ligatures import keep_ligatures, name_ligatures
 from worker.courses.extract.links import read_links
 from worker.courses.extract.marks import find_marks
+from worker.courses.extract.open_cells import Word
+from worker.courses.extract.open_tables import find_open_grids
 from worker.courses.extract.rows import Span
 from worker.courses.extract.ruled import cell_around, gather_cells, goes_through
-from worker.courses.extract.spans import LOOSE, Letters, split_spans
+from worker.courses.extract.spans import LOOSE, WORD, Letters, split_spans
 from worker.courses.extract.stray import return_marks
 from worker.courses.extract.striped import join_striped
 from worker.courses.extract.tex_signs import name_tex_signs
@@ -227,6 +229,21 @@ class _PrintedText:
             self._readers[key] = read(self._text, rotation, self._index_of)
         return self._readers[key]
 
+    def words_in(self, lines: Sequence[_PrintedLine], box: Rule) -> list[Word]:
+        """The words of lines that stand in a box, at least in part from side to side."""
+        left, right, bottom, top = box
+        found: list[Word] = []
+        for line in lines:
+            inside = [span for span in line.spans if bottom < (span.bottom + span.top) / 2 < top]
+            if not any(span.left < right and span.right > left for span in inside):
+                continue
+            is_typed = all(span.is_typed for span in inside)
+            for word in WORD.finditer(self._whole, line.start, line.end):
+                first, last = line.boxes(word.start()), line.boxes(word.end() - 1)
+                if last[1] > left and first[0] < right and bottom < (first[2] + first[3]) / 2 < top:
+                    found.append(Word(word[0], first[0], last[1], first[2], first[3], word.start(), is_typed))
+        return found
+
     def cut(
         self, lines: Sequence[_PrintedLine], rotation: int, grids: Sequence[Grid]
     ) -> Iterator[tuple[list[Span], list[Span]]]:
@@ -283,8 +300,10 @@ class _Tables:
         spans, before = [line.spans for line in lines], self._before
         if before is None and not _may_hold_cells(spans):
             return spans
-        rules = (turn_box(rule, rotation) for rule in read_rules(self._page))
+        rules = [turn_box(rule, rotation) for rule in read_rules(self._page)]
         grids = join_striped(find_grids(rules), spans, before.columns if before is not None else ())
+        upright = [line for line in lines if line.turn in {rotation, -1}]
+        grids += find_open_grids(rules, grids, partial(printed.words_in, upright))
         if not grids:
             return spans
         gathered, self.end = gather_cells(list(printed.cut(lines, rotation, grids)), grids, before)

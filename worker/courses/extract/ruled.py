@@ -152,7 +152,7 @@ def _rows_of(grid: Grid, band: int, cells: _Cells) -> Iterator[TableRow]:
     own = [_lines_in(grid, band, cell, cells.get(cell, [])) for cell in order]
     is_merged = any(order_cell in row for row in _beside(grid, band) for order_cell in order)
     rights = (*lefts[1:], grid.xs[-1])
-    for row in [own] if is_merged else _parted(own, rights):
+    for row in [own] if is_merged or grid.has_rows else _parted(own, rights):
         if any(row):
             yield TableRow(tuple(row), tuple(lefts), rights, is_merged)
 

@@ -19,7 +19,7 @@ WIDE_GAP = 0.8  # of a line's height: wider than the space between words, as nar
 SPACED_GAP = 2.5  # and between words whose letters are set apart
 MANY_LETTERS = 5  # that stand apart from one another
 SPACED = 2.7  # characters of a word with the space behind it, on average: less in no text
-_WORD = re.compile(r"\S+")
+WORD = re.compile(r"\S+")
 LOOSE = re.compile(r"(?<=\s)[⁺⁻⁰¹²³⁴-⁹]+(?!\S)")
 _MARKS = frozenset(BULLETS) - {"◦"}  # which TeX has for a degree
 
@@ -55,7 +55,7 @@ def split_spans(line: Letters, cell_of: Cells | None = None) -> Iterator[Span]:
     words = 0  # of the stretch
     left = right = bottom = top = height = 0.0
     stop = start
-    for word in _WORD.finditer(whole, start, end):
+    for word in WORD.finditer(whole, start, end):
         at, stop_now = word.span()
         first = box_of(at)
         last = box_of(stop_now - 1) if stop_now - at > 1 else first
@@ -89,7 +89,7 @@ def _by_place(line: Letters, cell_of: Cells | None) -> Iterator[Span]:
     """A line whose words are told out of their order, by where they stand: raised signs of another font come last."""
     words = [
         (line.box_of(word.start()), line.box_of(word.end() - 1), word[0])
-        for word in _WORD.finditer(line.whole, line.start, line.end)
+        for word in WORD.finditer(line.whole, line.start, line.end)
     ]
     parts: list[str] = []
     left = right = bottom = top = 0.0

@@ -1,0 +1,77 @@
+"""Printed lines of a table without lines down: stretches of words, parted by gaps as wide as those between columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from worker.courses.extract.grids import NEAR, Rule
+
+CHANNEL = 0.5  # of a letter's height: wider than the space between words, narrower than that between columns
+BESIDE = 8.0  # points: words so near go on from the table, or into it
+MOST_WORDS = 3_000  # between two rules: more are a page of text
+
+
+class Word(NamedTuple):
+    """A word, where it stands, and where in the page's text it is told."""
+
+    text: str
+    left: float
+    right: float
+    bottom: float
+    top: float
+    at: int
+    is_typed: bool = False
+
+    @property
+    def height(self) -> float:
+        return self.top - self.bottom
+
+
+class PrintedCells(NamedTuple):
+    """What stands at one height: stretches of words without a gap as wide as one between columns; and the first word
+    of each."""
+
+    chunks: tuple[Word, ...]
+    firsts: tuple[Word, ...]
+    bottom: float
+    height: float
+
+
+Words = Callable[[Rule], list[Word]]
+
+
+def read_lines(box: Rule, words_in: Words) -> list[PrintedCells]:
+    """The lines of words within a box, from the top; none where text goes out of it, of a program, or of a page."""
+    left, right, bottom, top = box
+    words = words_in((left - BESIDE, right + BESIDE, bottom, top))
+    if len(words) > MOST_WORDS or any(word.left < left - NEAR or word.right > right + NEAR for word in words):
+        return []
+    if sum(word.is_typed for word in words) * 2 > len(words):
+        return []
+    lines: list[list[Word]] = []
+    for word in sorted(words, key=lambda word: -(word.bottom + word.top)):
+        tall = max(lines[-1], key=lambda one: one.height) if lines else None
+        if tall is not None and (_holds(tall, word) or _holds(word, tall)):
+            lines[-1].append(word)
+        else:
+            lines.append([word])
+    return [_make_line(line) for line in lines]
+
+
+def _holds(one: Word, other: Word) -> bool:
+    return one.bottom < (other.bottom + other.top) / 2 < one.top
+
+
+def _make_line(words: list[Word]) -> PrintedCells:
+    words.sort(key=lambda word: word.left)
+    tall = max(words, key=lambda one: one.height)
+    chunks: list[Word] = []
+    firsts: list[Word] = []
+    for word in words:
+        if chunks and word.left - chunks[-1].right < CHANNEL * tall.height:
+            chunks[-1] = chunks[-1]._replace(right=max(chunks[-1].right, word.right))
+        else:
+            chunks.append(word)
+            firsts.append(word)
+    return PrintedCells(tuple(chunks), tuple(firsts), tall.bottom, tall.height)
