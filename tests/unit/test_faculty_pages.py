@@ -22,7 +22,7 @@ from worker.courses.extract import extract_document
 from worker.courses.extract.drawn import MOST_OBJECTS, read_rules
 from worker.courses.extract.layout import arrange
 from worker.courses.extract.letters import Box
-from worker.courses.extract.raised import raise_figures
+from worker.courses.extract.raised import Places, raise_figures
 from worker.courses.extract.rows import Span
 from worker.courses.extract.spans import Letters, split_spans
 from worker.courses.extract.tex_signs import name_tex_signs
@@ -417,7 +417,7 @@ def test_a_figure_behind_a_letter_that_goes_below_the_line_is_not_raised(
         foot = feet.get(at, 0.0)
         return 6.0 * at, 6.0 * at + 5, foot, (foot + 5.5) if foot > 0 else 7.6
 
-    assert raise_figures(text, box_of) == shown
+    assert raise_figures(text, Places(box_of)) == shown
 
 
 @pytest.mark.parametrize(
@@ -733,9 +733,9 @@ def test_a_small_figure_below_the_line_is_not_raised() -> None:
 
 def test_what_follows_an_index_is_no_exponent_of_it() -> None:
     boxes: dict[int, Box] = {2: (0, 5, 98, 106), 3: (5, 9, 96, 101), 4: (9, 13, 96, 101), 6: (15, 20, 98, 106)}
-    assert raise_figures("log10 2", lambda at: boxes.get(at, (0.0, 5.0, 98.0, 106.0))) == "log10 2"
+    assert raise_figures("log10 2", Places(lambda at: boxes.get(at, (0.0, 5.0, 98.0, 106.0)))) == "log10 2"
     power: dict[int, Box] = {3: (15, 19, 102, 107), 4: (19, 24, 102, 107)}
-    assert raise_figures("10 –6", lambda at: power.get(at, (0.0, 5.0, 98.0, 106.0))) == "10⁻⁶"
+    assert raise_figures("10 –6", Places(lambda at: power.get(at, (0.0, 5.0, 98.0, 106.0)))) == "10⁻⁶"
 
 
 def test_a_font_without_a_name_has_no_division_within_a_word() -> None:
@@ -971,9 +971,9 @@ def test_the_marks_of_several_notes_are_raised_with_the_comma_between_them() -> 
     def box_of(at: int) -> Box:
         return (at * 5.0, at * 5.0 + 5, 343.0, 347.0) if at in {8, 10} else (at * 5.0, at * 5.0 + 5, 339.0, 346.0)
 
-    assert raise_figures("semaines7,8", box_of) == "semaines⁷,⁸"
-    assert raise_figures("semaines7-8", box_of) == "semaines⁷⁻⁸"
-    assert raise_figures("semaines7,8", lambda _: (0.0, 5.0, 339.0, 346.0)) == "semaines7,8"
+    assert raise_figures("semaines7,8", Places(box_of)) == "semaines⁷,⁸"
+    assert raise_figures("semaines7-8", Places(box_of)) == "semaines⁷⁻⁸"
+    assert raise_figures("semaines7,8", Places(lambda _: (0.0, 5.0, 339.0, 346.0))) == "semaines7,8"
 
 
 def test_raised_signs_that_a_page_tells_at_the_end_of_their_line_stand_where_it_shows_them() -> None:
@@ -1120,8 +1120,8 @@ def test_triangles_and_circles_are_marks_of_lists(mark: str) -> None:
 def test_a_dose_behind_a_bracket_that_goes_below_the_line_is_no_mark_of_a_note() -> None:
     bracket, figure, mark = (0.0, 3.0, 623.3, 632.4), (5.0, 9.6, 625.2, 632.4), (5.0, 8.0, 627.5, 632.6)
 
-    assert raise_figures("a) 5 g", lambda at: figure if at == 3 else bracket) == "a) 5 g"
-    assert raise_figures("a) 5 g", lambda at: mark if at == 3 else bracket) == "a) ⁵ g"
+    assert raise_figures("a) 5 g", Places(lambda at: figure if at == 3 else bracket)) == "a) 5 g"
+    assert raise_figures("a) 5 g", Places(lambda at: mark if at == 3 else bracket)) == "a) ⁵ g"
 
 
 def test_a_row_that_opens_a_page_of_a_table_names_no_columns() -> None:

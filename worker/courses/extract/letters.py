@@ -23,6 +23,7 @@ _SCORE = re.compile(rb"emmentaler|feta\d|parmesan|bravura|maestro|sonata", re.IG
 
 Box = tuple[float, float, float, float]  # left, right, bottom, top in points, counted upwards
 Boxes = Callable[[int], Box]
+Feet = Callable[[int], float]
 Fonts = Callable[[int], bytes]  # the font's name
 DESCENT = 0.22  # of a size: how far below its line a box goes, as most fonts have it
 
@@ -69,19 +70,35 @@ def box_reader(text: pypdfium2.PdfTextPage, rotation: int, index_of: Callable[[i
     return box_of
 
 
+def foot_reader(text: pypdfium2.PdfTextPage, rotation: int, index_of: Callable[[int], int]) -> Feet:
+    """How high the line is that the letter at a place in the text is written on, as the page is shown."""
+    raw = _address(text)
+    x, y = ctypes.c_double(), ctypes.c_double()
+    at_x, at_y = ctypes.addressof(x), ctypes.addressof(y)
+
+    def foot_of(at: int) -> float:
+        if not _get_origin(raw, index_of(at), at_x, at_y):
+            return math.nan
+        return turn_box((x.value, x.value, y.value, y.value), rotation)[2]
+
+    return foot_of
+
+
 def baseline_reader(text: pypdfium2.PdfTextPage, rotation: int, index_of: Callable[[int], int]) -> Boxes:
     """As `box_reader`, of fonts that are drawn letter by letter (Type 3): PDFium knows only how far each goes there, so
     that an `a` would be lower than an `h`. Here all of one size are of one height, around the line they stand on."""
-    raw, boxes, size_of = _address(text), box_reader(text, rotation, index_of), size_reader(text)
-    x, y = ctypes.c_double(), ctypes.c_double()
-    at_x, at_y = ctypes.addressof(x), ctypes.addressof(y)
+    boxes, size_of, foot_of = (
+        box_reader(text, rotation, index_of),
+        size_reader(text),
+        foot_reader(text, rotation, index_of),
+    )
 
     def box_of(at: int) -> Box:
         left, right, bottom, top = boxes(at)
         size, _ = size_of(index_of(at))
-        if size <= 1 or not _get_origin(raw, index_of(at), at_x, at_y):
+        foot = foot_of(at)
+        if size <= 1 or math.isnan(foot):
             return left, right, bottom, top
-        _, _, foot, _ = turn_box((x.value, x.value, y.value, y.value), rotation)
         return left, right, foot - DESCENT * size, foot + (1 - DESCENT) * size
 
     return box_of

@@ -1,6 +1,7 @@
 """Joined letters and quotation marks that a PDF's font does not name.
 
-Which sign stands for which letters is read from common French words; marks are known by standing around words in pairs.
+Which sign stands for which letters is read from the document's other words and from common French ones; marks are known
+by standing around words in pairs.
 """
 
 from __future__ import annotations
@@ -8,16 +9,19 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from itertools import chain
 
 from worker.courses.document import Line, Page
 
 LETTERS = ("ffi", "ffl", "ff", "fi", "fl")
+_LETTERS = re.compile(r"[^\W\d_]{4,}")
 _SIGN = re.compile("[\ue00b\ue00c\ue00e-\ue01f\x0b\x0c\x0e-\x1f]")
 _WORD = re.compile("(?<![^\\W\\d_])[^\\W\\d_]*+[\ue00b\ue00c\ue00e-\ue01f\x0b\x0c\x0e-\x1f][^\\W\\d_]*+")
 # How French words with such letters begin, as they stand in any text of some pages.
 _BEGINNINGS = re.compile(
-    "afin|affect|affirm|affaibl|affich|bénéfi|chiffr|circonfl|coeffi|coffr|conflu|confian|confli|défin|dé"
+    "afin|affect|affirm|affaibl|affich|bénéfi|chiffr|circonfl|coeffi|coffr|conflu|confian|confirm|confli|défin|dé"
     "fici|diffèr|différ|diffici|diffus|effac|effect|effet|effic|efflu|effort|enfin|enflam|faibl|fibr|fich"
     "|fidèl|figur|filtr|finir|fiss|fixe|fixé|flamb|flech|flexi|fluid|flux|greffe|identifi|inflam|influ|in"
     "fin|infir|insuffi|justifi|magnifi|modifi|offic|offr|officiel|ossifi|pacifi|profit|qualifi|raffin|ram"
@@ -49,7 +53,10 @@ def name_ligatures(pages: Sequence[Page]) -> list[Page]:
     words = [
         word for page in pages for line in page.lines if _SIGN.search(line.text) for word in _WORD.findall(line.text)
     ]
-    named = {ord(sign): letters for sign in set("".join(words)) if (letters := _name(sign, words))} | _name_marks(pages)
+    known = _spelled(pages) if words else frozenset()
+    named = {
+        ord(sign): letters for sign in set("".join(words)) if (letters := _name(sign, words, known))
+    } | _name_marks(pages)
     if words:
         named = dict.fromkeys(_KEPT.values(), "") | named
     if not named:
@@ -73,8 +80,14 @@ def _translated(line: Line, named: Mapping[int, str]) -> Line:
     return replace(line, text=line.text.translate(named))
 
 
-def _name(sign: str, words: Sequence[str]) -> str | None:
-    """The letters that make most words of a text begin as French ones do."""
+def _spelled(pages: Sequence[Page]) -> AbstractSet[str]:
+    """The words of a text that have no such sign."""
+    words = chain.from_iterable(_LETTERS.findall(line.text.lower()) for page in pages for line in page.lines)
+    return {word for word in words if "f" in word}
+
+
+def _name(sign: str, words: Sequence[str], spelled: AbstractSet[str]) -> str | None:
+    """The letters that make most words of a text such as stand elsewhere in it, or begin as French ones do."""
     if not _SIGN.match(sign):
         return None
     found: Counter[str] = Counter()
@@ -83,6 +96,7 @@ def _name(sign: str, words: Sequence[str]) -> str | None:
             for letters in LETTERS:
                 whole = word.lower().replace(sign, letters)
                 known = _BEGINNINGS.match(whole)
-                if known is not None and word.index(sign) + len(letters) <= known.end():
+                is_known = known is not None and word.index(sign) + len(letters) <= known.end()
+                if is_known or whole in spelled:
                     found[letters] += 1
     return found.most_common(1)[0][0] if found else None

@@ -28,6 +28,7 @@ from worker.courses.extract.letters import (
     box_reader,
     char_indices,
     font_reader,
+    foot_reader,
     is_of_old_tex,
     is_of_scores,
     is_of_typewriters,
@@ -192,6 +193,7 @@ class _PrintedText:
         """Each line, where it stands on the page as `rotation` shows it."""
         seen: set[tuple[str, int, int]] = set()
         index_of, font_of, size_of, is_bold = self._index_of, self._font_of, self._size_of, self._is_bold
+        feet = foot_reader(self._text, rotation, index_of)
         for line in _LINE.finditer(self._whole):
             spans = []
             start, end = line.span()
@@ -210,7 +212,7 @@ class _PrintedText:
             size, turn = sorted((size_of(first), size_of(middle), size_of(last)))[1]
             boxes = self._boxes(rotation, is_drawn=not last_font)
             for number, span in enumerate(
-                split_spans(Letters(self._whole, start, end, boxes, turn == rotation, self._has_loose))
+                split_spans(Letters(self._whole, start, end, boxes, turn == rotation, self._has_loose, feet))
             ):
                 is_led = leads and not (bold or number)
                 span = span._replace(is_bold=bold, size=size, is_typed=typed, leads_bold=is_led)  # noqa: PLW2901
@@ -251,7 +253,9 @@ class _PrintedText:
         for line in lines:
             spans = line.spans
             if any(goes_through(grids, span) for span in spans):
-                letters = Letters(self._whole, line.start, line.end, line.boxes, line.turn == rotation, self._has_loose)
+                is_upright = line.turn == rotation
+                feet = foot_reader(self._text, rotation, self._index_of)
+                letters = Letters(self._whole, line.start, line.end, line.boxes, is_upright, self._has_loose, feet)
                 cells = split_spans(letters, lambda box: cell_around(grids, box))
                 spans = [span._replace(is_bold=spans[0].is_bold, size=spans[0].size) for span in cells]
             yield line.spans, spans

@@ -11,6 +11,7 @@ from itertools import pairwise
 from worker.courses.extract.cut_rows import TableEnd, TableRow, end_of, find_rest
 from worker.courses.extract.grids import MIN_ONE_ROW, NEAR, Grid, Rule
 from worker.courses.extract.rows import Row, Span, first_word, is_beside, make_row
+from worker.courses.signs import BULLETS
 
 MOST_CELL_LINES = 40  # of text: a cell of more holds the page, not a value
 LEAST_FILLED = 0.4  # of the cells: a drawing's are empty
@@ -134,12 +135,14 @@ def _is_filled(grid: Grid, cells: _Cells) -> bool:
 
 
 def _lines_of(spans: Sequence[Span]) -> list[list[Span]]:
-    """The lines of a cell, however wide their gaps are."""
+    """The lines of a cell, however wide their gaps are. The mark of an item may be told behind its line."""
     lines: list[list[Span]] = []
     for span in spans:
         before = lines[-1][-1] if lines else None
         if before is not None and is_beside(before, span) and span.left > before.right - 0.2 * span.height:
             lines[-1].append(span)
+        elif before is not None and span.text in BULLETS and is_beside(lines[-1][0], span):
+            lines[-1].insert(0, span)
         else:
             lines.append([span])
     return lines

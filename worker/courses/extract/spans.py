@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from worker.courses.extract.letters import Box, Boxes
-from worker.courses.extract.raised import raise_figures
+from worker.courses.extract.letters import Box, Boxes, Feet
+from worker.courses.extract.raised import Places, raise_figures
 from worker.courses.extract.rows import LETTER_GAP, Span
 from worker.courses.extract.signs import restore_symbols
 from worker.courses.extract.spaced import close_up
@@ -27,7 +27,7 @@ Cells = Callable[[Box], object]
 
 
 class Letters(NamedTuple):
-    """The letters of one printed line: a page's text, from where to where of it, and where each of them stands.
+    """The letters of one printed line: a page's text, from where to where of it, and where each stands.
 
     `is_upright`: of a line that is turned or slanted each letter stands above the one before, and none is raised.
     `has_loose`: the page has raised signs that stand by themselves.
@@ -39,6 +39,7 @@ class Letters(NamedTuple):
     box_of: Boxes
     is_upright: bool = True
     has_loose: bool = False
+    foot_of: Feet | None = None
 
 
 def split_spans(line: Letters, cell_of: Cells | None = None) -> Iterator[Span]:
@@ -46,7 +47,7 @@ def split_spans(line: Letters, cell_of: Cells | None = None) -> Iterator[Span]:
 
     `cell_of`: the cell of a ruled table that a word stands in: what goes on in the next cell is another stretch.
     """
-    whole, start, end, box_of, _, has_loose = line
+    whole, start, end, box_of, _, has_loose, _ = line
     if has_loose and LOOSE.search(whole, start, end):
         yield from _by_place(line, cell_of)
         return
@@ -124,7 +125,9 @@ def _span_text(line: Letters, start: int, end: int, words: int) -> str:
     if words >= MANY_LETTERS and end - start < SPACED * words:
         shown = close_up(text, box_of)
     else:
-        shown = raise_figures(text, box_of) if line.is_upright else text
+        feet = line.foot_of
+        foot_of = (lambda at: feet(start + at)) if feet is not None else None
+        shown = raise_figures(text, Places(box_of, foot_of)) if line.is_upright else text
     if start == line.start and shown[0] in _MARKS and shown[1:2].isalnum():
         shown = f"{shown[0]} {shown[1:]}"  # the mark of an item, set close to it
     return write_underscores(restore_symbols(shown))

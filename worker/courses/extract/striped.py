@@ -9,6 +9,7 @@ from worker.courses.extract.grids import MIN_ONE_ROW, NEAR, Grid, are_same
 from worker.courses.extract.rows import Span
 
 ENOUGH_STRIPES = 3
+WORDIER = 2.0  # times that height: how high a row may be whose words stand close to the next cell's
 MOST_APART = 4.0  # times the height of the lower of two shaded rows: how far they may stand from one another
 
 
@@ -46,7 +47,7 @@ def _is_row_between(above: Grid, below: Grid, spans: Sequence[Span], *, is_sure:
         if column >= len(above.xs):
             return False
         if span.right > above.xs[column] + NEAR:
-            if not is_sure or top - bottom > height:
+            if not is_sure or top - bottom > WORDIER * height:
                 return False
             filled.add(column + 1)
         filled.add(column)
