@@ -19,9 +19,10 @@ from worker.courses.chunk import chunk_document
 from worker.courses.chunk.paragraphs import read_pieces
 from worker.courses.document import ExtractedDocument, Line, Page
 from worker.courses.extract import extract_document
-from worker.courses.extract.drawn import MOST_OBJECTS, read_rules
+from worker.courses.extract.drawn import read_rules
 from worker.courses.extract.layout import arrange
 from worker.courses.extract.letters import Box
+from worker.courses.extract.objects import MOST_OBJECTS
 from worker.courses.extract.raised import Places, raise_figures
 from worker.courses.extract.rows import Span
 from worker.courses.extract.spans import Letters, split_spans

@@ -10,7 +10,8 @@ import pytest
 
 from tests.support.pdfs import Placed, make_placed_pdf
 from worker.courses.chunk.paragraphs import read_pieces
-from worker.courses.extract.grids import Grid, Rule
+from worker.courses.extract.grids import Grid
+from worker.courses.extract.objects import Rule
 from worker.courses.extract.open_cells import Word
 from worker.courses.extract.open_tables import find_open_grids
 from worker.courses.extract.reading import extract_document

@@ -37,10 +37,14 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page or a slide in reading order; `number` counts from 1, None where the format has no pages."""
+    """A page or a slide in reading order; `number` counts from 1, None where the format has no pages.
+
+    Slides that stand on one sheet have its number. `is_around`: what the sheet says around them.
+    """
 
     number: int | None
     lines: tuple[Line, ...]
+    is_around: bool = False
 
 
 @dataclass(frozen=True, slots=True)

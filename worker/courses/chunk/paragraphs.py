@@ -51,7 +51,7 @@ _INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
 
 def read_pieces(document: ExtractedDocument) -> list[Piece]:
     """The pieces of a document; of typeset pages, without running headers, footers and page numbers."""
-    pages = [Page(page.number, tuple(_clean(page.lines))) for page in document.pages]
+    pages = [replace(page, lines=tuple(_clean(page.lines))) for page in document.pages]
     notes: list[Page] = []
     if document.is_typeset:
         if are_accents_apart(line.text for page in pages for line in page.lines):
@@ -69,7 +69,7 @@ def read_pieces(document: ExtractedDocument) -> list[Piece]:
 
 
 def _composed(page: Page) -> Page:
-    return Page(page.number, tuple(replace(line, text=compose_accents(line.text)) for line in page.lines))
+    return replace(page, lines=tuple(replace(line, text=compose_accents(line.text)) for line in page.lines))
 
 
 def _is_clean(text: str) -> bool:

@@ -48,11 +48,25 @@ _OUTER_NUMBER = re.compile(r"(\d{1,4})\b(?!\.\d)|.*?\b(\d{1,4})(?:\s*(?:/|sur|of
 def drop_running_lines(pages: Sequence[Page]) -> list[Page]:
     """Take out headers, footers and page numbers: lines at the edge of pages that recur, or count the pages.
 
-    How long they are does not matter.
+    How long they are does not matter. What sheets say around their slides is told by itself.
     """
+    around = [page for page in pages if page.is_around]
+    if around:
+        of_sheets = iter(_around_slides(around))
+        of_slides = iter(drop_running_lines([page for page in pages if not page.is_around]))
+        return [next(of_sheets if page.is_around else of_slides) for page in pages]
     running = _RunningLines(pages)
     fixed = _fixed_lines(pages) | _crumbs(pages) | _counted_lines(pages)
     return [Page(page.number, tuple(_text_of(page, index, running, fixed))) for index, page in enumerate(pages)]
+
+
+def _around_slides(pages: Sequence[Page]) -> Iterator[Page]:
+    """What sheets say around their slides, without what stands at one height of several, but for its numbers."""
+    said = [{(_ALONE.sub("0", line.text), round(line.foot)) for line in page.lines} for page in pages]
+    again = Counter(itertools.chain.from_iterable(said))
+    for page in pages:
+        own = (line for line in page.lines if again[_ALONE.sub("0", line.text), round(line.foot)] < 2)
+        yield replace(page, lines=tuple(own))
 
 
 def _text_of(page: Page, index: int, running: _RunningLines, fixed: set[tuple[str, int]]) -> Iterator[Line]:

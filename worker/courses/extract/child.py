@@ -131,8 +131,8 @@ def _receive(child: Popen[bytes]) -> ExtractedDocument | None:
             break  # its last words
         kind, *rest = json.loads(line)
         if kind == "page":
-            number, lines = rest
-            pages.append(Page(number, tuple(Line(*line) for line in lines)))
+            number, is_around, lines = rest
+            pages.append(Page(number, tuple(Line(*line) for line in lines), is_around))
         elif kind == "refused":
             raise UsageError(rest[0])
         else:
@@ -164,7 +164,7 @@ def _answers(path: Path, data: bytes) -> Iterator[list[Any]]:
         yield ["refused", f"it holds {words:,} characters of text, and {MAX_CHARACTERS:,} are read: cut it into parts"]
         return
     for page in document.pages:
-        yield ["page", page.number, [_fields(line) for line in page.lines]]
+        yield ["page", page.number, page.is_around, [_fields(line) for line in page.lines]]
     yield ["end", document.is_typeset, document.is_slides]
 
 

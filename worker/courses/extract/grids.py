@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from worker.courses.extract.objects import Rule
+
 MOST_COLUMNS = 40
 MIN_ONE_ROW = 3  # cells of a single row, such as the last one of a table on its next page
 THIN = 3.0  # points: what is no thicker is a line
 NEAR = 3.0  # points between lines that touch, or that are one
 MOST_LINES = 900  # of one page: more are a drawing
-
-Rule = tuple[float, float, float, float]  # left, right, bottom, top in points, as the page is shown
 
 
 @dataclass(slots=True)

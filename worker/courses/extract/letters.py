@@ -8,10 +8,11 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import accumulate
-from typing import Any
 
 import pypdfium2
 import pypdfium2.raw as pdfium
+
+from worker.courses.extract.calls import INT, POINTER, direct
 
 _BOLD = re.compile(r"bold|black|heavy|demi(?!l)|cmbx|cmssbx|ecbx|sfbx|-bd", re.IGNORECASE)
 _TYPEWRITER = re.compile(
@@ -27,19 +28,12 @@ Feet = Callable[[int], float]
 Fonts = Callable[[int], bytes]  # the font's name
 DESCENT = 0.22  # of a size: how far below its line a box goes, as most fonts have it
 
-_POINTER, _INT = ctypes.c_void_p, ctypes.c_int
 
-
-def direct(function: Any, result: Any, *arguments: Any) -> Any:
-    """A function of PDFium that takes pointers as numbers: to check their types takes as long as the call itself."""
-    return ctypes.PYFUNCTYPE(result, *arguments)(ctypes.cast(function, _POINTER).value or 0)
-
-
-_get_box = direct(pdfium.FPDFText_GetLooseCharBox, _INT, _POINTER, _INT, _POINTER)
-_get_origin = direct(pdfium.FPDFText_GetCharOrigin, _INT, _POINTER, _INT, _POINTER, _POINTER)
-_get_size = direct(pdfium.FPDFText_GetFontSize, ctypes.c_double, _POINTER, _INT)
-_get_matrix = direct(pdfium.FPDFText_GetMatrix, _INT, _POINTER, _INT, _POINTER)
-_get_font = direct(pdfium.FPDFText_GetFontInfo, ctypes.c_ulong, _POINTER, _INT, _POINTER, ctypes.c_ulong, _POINTER)
+_get_box = direct(pdfium.FPDFText_GetLooseCharBox, INT, POINTER, INT, POINTER)
+_get_origin = direct(pdfium.FPDFText_GetCharOrigin, INT, POINTER, INT, POINTER, POINTER)
+_get_size = direct(pdfium.FPDFText_GetFontSize, ctypes.c_double, POINTER, INT)
+_get_matrix = direct(pdfium.FPDFText_GetMatrix, INT, POINTER, INT, POINTER)
+_get_font = direct(pdfium.FPDFText_GetFontInfo, ctypes.c_ulong, POINTER, INT, POINTER, ctypes.c_ulong, POINTER)
 
 
 def _address(text: pypdfium2.PdfTextPage) -> int | None:

@@ -62,7 +62,7 @@ def name_ligatures(pages: Sequence[Page]) -> list[Page]:
     if not named:
         return list(pages)
     return [
-        Page(page.number, tuple(_translated(line, named) if _SIGN.search(line.text) else line for line in page.lines))
+        replace(page, lines=tuple(_translated(line, named) if _SIGN.search(line.text) else line for line in page.lines))
         for page in pages
     ]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -11,11 +10,12 @@ from itertools import pairwise
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from worker.courses.extract.letters import Box, direct, turn_box
+from worker.courses.extract.letters import Box, turn_box
+from worker.courses.extract.objects import bounds_reader, count_objects, get_type, read_objects
 from worker.courses.extract.rows import Row
 from worker.courses.signs import BULLETS
 
-MOST_OBJECTS = 3_000  # of one page: drawings have more
+MOST_SHAPES = 3_000  # of one page: drawings have more
 SMALLEST, LARGEST = 0.15, 1.1  # of a line's height
 LEAST_SQUARE = 0.55  # of a mark's longer side, the shorter one
 FARTHEST = 2.0  # of a line's height: between a mark and its line
@@ -27,16 +27,21 @@ _SIGNS = frozenset(BULLETS) - frozenset("✓✔")
 _WORD = re.compile(r"[^\W\d_]{2}")
 _MARKED = re.compile(r"[^\w\s(«\"“]|\d{1,2}(?:\.\d{1,2})*[.)]?\s|[A-Za-z][.)]\s")
 
-_get_object = direct(pdfium.FPDFPage_GetObject, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int)
-_get_type = direct(pdfium.FPDFPageObj_GetType, ctypes.c_int, ctypes.c_void_p)
-_get_bounds = direct(pdfium.FPDFPageObj_GetBounds, ctypes.c_int, *[ctypes.c_void_p] * 5)
 
+def find_marks(
+    page: pypdfium2.PdfPage, rotation: int, rows: Sequence[Row], *, is_slide: bool, is_sheet: bool = False
+) -> set[int]:
+    """The lines that have a drawn mark in front of them. Shapes are asked for where lines are set in as items are.
 
-def find_marks(page: pypdfium2.PdfPage, rotation: int, rows: Sequence[Row], *, is_slide: bool) -> set[int]:
-    """The lines that have a drawn mark in front of them. Shapes are asked for where lines are set in as items are."""
+    `is_sheet`: several slides stand on the page, of which one is read: what it draws is a page within it. Elsewhere
+    such a one is a picture.
+    """
     if not (rows and (is_slide or _has_items(rows))):
         return set()
-    shapes = [turn_box(box, rotation) for box in _small_shapes(page, LARGEST * max(row.height for row in rows))]
+    shapes = [
+        turn_box(box, rotation)
+        for box in _small_shapes(page, LARGEST * max(row.height for row in rows), is_sheet=is_sheet)
+    ]
     if not shapes:
         return set()
     lines = [number for number, row in enumerate(rows) if not row.is_table and not _MARKED.match(row.cells[0])]
@@ -61,20 +66,14 @@ def _has_items(rows: Sequence[Row]) -> bool:
     )
 
 
-def _small_shapes(page: pypdfium2.PdfPage, largest: float) -> Iterator[Box]:
-    raw = page.raw
-    count = pdfium.FPDFPage_CountObjects(raw)
-    if count > MOST_OBJECTS:
+def _small_shapes(page: pypdfium2.PdfPage, largest: float, *, is_sheet: bool) -> Iterator[Box]:
+    if count_objects(page) > MOST_SHAPES:
         return
-    address = ctypes.cast(raw, ctypes.c_void_p).value
-    sides = (ctypes.c_float * 4)()
-    start = ctypes.addressof(sides)
-    pointers = [start + 4 * at for at in range(4)]
-    for index in range(count):
-        drawn = _get_object(address, index)
-        if _get_type(drawn) == pdfium.FPDF_PAGEOBJ_TEXT or not _get_bounds(drawn, *pointers):
+    bounds_of = bounds_reader()
+    for drawn, frame in read_objects(page, is_sheet=is_sheet):
+        if get_type(drawn) == pdfium.FPDF_PAGEOBJ_TEXT or (own := bounds_of(drawn)) is None:
             continue
-        left, bottom, right, top = sides
+        left, right, bottom, top = frame.place(own)
         longer = max(right - left, top - bottom)
         if longer <= largest and min(right - left, top - bottom) >= LEAST_SQUARE * longer > 0:
             yield left, right, bottom, top

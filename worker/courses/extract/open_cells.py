@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from worker.courses.extract.grids import NEAR, Rule
+from worker.courses.extract.grids import NEAR
+from worker.courses.extract.objects import Rule
 
 CHANNEL = 0.5  # of a letter's height: wider than the space between words, narrower than that between columns
 BESIDE = 8.0  # points: words so near go on from the table, or into it

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import chain, pairwise
 
-from worker.courses.extract.grids import NEAR, Grid, Rule, read_across
+from worker.courses.extract.grids import NEAR, Grid, read_across
+from worker.courses.extract.objects import Rule
 from worker.courses.extract.open_cells import PrintedCells, Words, read_lines
 from worker.courses.extract.open_columns import MOST_SPANNING, Columns, find_columns, is_spanning
 from worker.courses.extract.open_rows import INTERLEAVED, part_rows, rows_of_label

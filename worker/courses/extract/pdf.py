@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import partial
@@ -17,8 +17,8 @@ import pypdfium2.raw as pdfium
 
 from worker.courses.document import ExtractedDocument, Line, Page
 from worker.courses.extract.cut_rows import TableEnd
-from worker.courses.extract.drawn import read_rules
-from worker.courses.extract.grids import MIN_ONE_ROW, Grid, Rule, find_grids
+from worker.courses.extract.drawn import read_boxes, read_rules
+from worker.courses.extract.grids import MIN_ONE_ROW, Grid, find_grids
 from worker.courses.extract.heights import move_first_box, order_by_height
 from worker.courses.extract.initials import return_initials
 from worker.courses.extract.layout import arrange
@@ -39,10 +39,12 @@ from worker.courses.extract.letters import (
 from worker.courses.extract.ligatures import keep_ligatures, name_ligatures
 from worker.courses.extract.links import read_links
 from worker.courses.extract.marks import find_marks
+from worker.courses.extract.objects import Rule
 from worker.courses.extract.open_cells import Word
 from worker.courses.extract.open_tables import find_open_grids
 from worker.courses.extract.rows import Span
 from worker.courses.extract.ruled import cell_around, gather_cells, goes_through
+from worker.courses.extract.sheets import find_slides, is_within, slide_of
 from worker.courses.extract.spans import LOOSE, WORD, Letters, split_spans
 from worker.courses.extract.stray import return_marks
 from worker.courses.extract.striped import join_striped
@@ -88,13 +90,14 @@ def read_pdf(data: bytes) -> ExtractedDocument:
             if index and index % OPEN_PAGES == 0:
                 document.close()
                 document = pypdfium2.PdfDocument(data)
-            read.append(_read_page(document, index, usual, read[-1].table if read else None))
+            read.append(_read_page(document, index, usual, read[-1] if read else None))
     finally:
         document.close()
-    pages = _relative(name_ligatures([one.page for one in read]))
-    if not any(line.text for page in pages for line in page.lines) and any(one.page.lines for one in read):
+    found = [page for one in read for page in one.pages]
+    pages = _relative(name_ligatures(found))
+    if not any(line.text for page in pages for line in page.lines) and any(page.lines for page in found):
         raise UsageError(UNNAMED)
-    wide = [one.is_wide for one in read]
+    wide = [is_wide for one in read for is_wide in [one.is_wide] * len(one.pages)]
     shown = tuple(_without_overlays(pages, wide))
     return ExtractedDocument(shown, is_typeset=True, is_slides=bool(shown) and all(wide) and _say_little(shown))
 
@@ -130,27 +133,37 @@ def _usual_letters(document: pypdfium2.PdfDocument) -> _UsualLetters:
 
 
 class _ReadPage(NamedTuple):
-    """A page, whether it is wider than high, as slides are, and how its last table ends, which may go on."""
+    """A page, or the slides of a sheet and what stands around them; whether they are wider than high, as slides are;
+    how the last table of a page ends, which may go on; and where the slides stand."""
 
-    page: Page
+    pages: list[Page]
     is_wide: bool
     table: TableEnd | None
+    slides: Sequence[Rule]
 
 
-def _read_page(document: pypdfium2.PdfDocument, index: int, usual: _UsualLetters, before: TableEnd | None) -> _ReadPage:
-    """A page; `before`: how the last table of the page before ended."""
+def _read_page(
+    document: pypdfium2.PdfDocument, index: int, usual: _UsualLetters, before: _ReadPage | None
+) -> _ReadPage:
+    """A page; `before`: the one before it."""
     page = document[index]
     text = page.get_textpage()
-    tables = _Tables(page, before)
+    tables = _Tables(page, before.table if before is not None else None)
     try:
-        lines = tuple(_read_lines(page, text, usual, tables))
+        sheet = _Sheet(page, text, usual, tables, before.slides if before is not None else ())
         width, height = page.get_size()
-        if page.get_rotation() in {90, 180}:  # what is turned stands below the page's corner
-            lines = tuple(replace(line, foot=round(line.foot + height, 1)) if line.text else line for line in lines)
+        below = height if page.get_rotation() in {90, 180} else 0.0  # what is turned stands below the page's corner
+        pages = [
+            Page(index + 1, lines if _has_words(lines) else (Line(""),), is_around)
+            for lines, is_around in sheet.read(below)
+        ]
+        is_wide = all(
+            right - left > top - bottom for left, right, bottom, top in sheet.slides or [(0, width, 0, height)]
+        )
     finally:
         text.close()
         page.close()
-    return _ReadPage(Page(index + 1, lines if _has_words(lines) else (Line(""),)), width > height, tables.end)
+    return _ReadPage(pages, is_wide, tables.end, sheet.slides)
 
 
 def _has_words(lines: Sequence[Line]) -> bool:
@@ -189,14 +202,13 @@ class _PrintedText:
         self._has_loose = LOOSE.search(self._whole) is not None
         self._readers: dict[tuple[int, bool], Boxes] = {}
 
-    def lines(self, rotation: int) -> Iterator[_PrintedLine]:
-        """Each line, where it stands on the page as `rotation` shows it."""
+    def lines(self, rotation: int, slides: Sequence[Rule] = ()) -> Iterator[_PrintedLine]:
+        """Each line, where it stands on the page as `rotation` shows it, parted where it goes on in the next slide."""
         seen: set[tuple[str, int, int]] = set()
         index_of, font_of, size_of, is_bold = self._index_of, self._font_of, self._size_of, self._is_bold
         feet = foot_reader(self._text, rotation, index_of)
-        for line in _LINE.finditer(self._whole):
+        for start, end in self._parts(rotation, slides):
             spans = []
-            start, end = line.span()
             first, last = index_of(start), index_of(end - 1)
             font, last_font = font_of(first), font_of(last)
             if is_of_scores(font) and is_of_scores(last_font):
@@ -222,6 +234,19 @@ class _PrintedText:
                     spans.append(span)
             if spans:
                 yield _PrintedLine(start, end, turn, spans, boxes)
+
+    def _parts(self, rotation: int, slides: Sequence[Rule]) -> Iterator[tuple[int, int]]:
+        """From where to where of the text each line goes, and on which slide."""
+        box_of = self._boxes(rotation, is_drawn=False)
+        for line in _LINE.finditer(self._whole):
+            start, end = line.span()
+            words = list(WORD.finditer(self._whole, start, end)) if slides else ()
+            on = [slide_of(box_of(word.start()), slides) for word in words]
+            for (one, other), word in zip(pairwise(on), words[1:], strict=False):
+                if one != other:
+                    yield start, word.start()
+                    start = word.start()
+            yield start, end
 
     def _boxes(self, rotation: int, *, is_drawn: bool) -> Boxes:
         """Where letters stand, also those of fonts that are drawn, which have no name."""
@@ -261,34 +286,79 @@ class _PrintedText:
             yield line.spans, spans
 
 
-def _read_lines(
-    page: pypdfium2.PdfPage, text: pypdfium2.PdfTextPage, usual: _UsualLetters, tables: _Tables
-) -> Iterator[Line]:
-    """The lines of a page in reading order; where most of it is printed sideways, that is read by itself."""
-    printed = _PrintedText(page, text, usual)
-    rotation: int = page.get_rotation()
-    lines = list(printed.lines(rotation))
-    turned, count = Counter(line.turn for line in lines).most_common(1)[0] if lines else (rotation, 0)
-    if turned in {rotation, -1} or count * 2 < len(lines):
-        cells = tables.gather(printed, rotation, lines)
+class _Sheet:
+    """A page, or the slides that stand on it. `known`: where they stand on the sheet before."""
+
+    def __init__(
+        self,
+        page: pypdfium2.PdfPage,
+        text: pypdfium2.PdfTextPage,
+        usual: _UsualLetters,
+        tables: _Tables,
+        known: Sequence[Rule],
+    ) -> None:
+        self._page, self._tables = page, tables
+        self._printed = _PrintedText(page, text, usual)
+        self._rotation: int = page.get_rotation()
+        self._lines = list(self._printed.lines(self._rotation))
+        turned, count = self._turned(self._lines)
+        self._turn = self._rotation if turned == -1 or count * 2 < len(self._lines) else turned
+        shown = self._lines if self._turn == self._rotation else self._printed.lines(self._turn)
+        spans = [line.spans for line in shown]
+        boxes = [turn_box(box, self._turn) for box in read_boxes(page)]
+        width, height = page.get_size()
+        self.slides = find_slides(boxes, spans, width * height, known)
+
+    def _turned(self, lines: Sequence[_PrintedLine]) -> tuple[int, int]:
+        """How far most lines are turned, and how many are."""
+        return Counter(line.turn for line in lines).most_common(1)[0] if lines else (self._rotation, 0)
+
+    def read(self, below: float) -> Iterator[tuple[tuple[Line, ...], bool]]:
+        """The lines of each slide, then what stands around them; or those of the page. `below`: how far what is turned
+        stands below the page's corner."""
+        if not self.slides:
+            page = self._upright(self._lines) if self._turn == self._rotation else self._sideways()
+            yield tuple(_raised(page, below)), False
+            return
+        lines = list(self._printed.lines(self._turn, self.slides))
+        for number, slide in enumerate(self.slides):
+            on_slide = [line for line in lines if slide_of(line.spans[0], self.slides) == number]
+            yield tuple(_raised(self._upright(on_slide, slide), -slide[2])), False
+        around = [line.spans for line in lines if slide_of(line.spans[0], self.slides) is None]
+        yield tuple(arrange(around)), True
+
+    def _upright(self, lines: Sequence[_PrintedLine], slide: Rule | None = None) -> Iterator[Line]:
+        """Lines in reading order. `slide`: where it stands, None for a page."""
+        rotation, turned = self._turn, self._turned(lines)[0]
+        cells = self._tables.gather(self._printed, rotation, lines, slide)
         beside = [line.spans for line in lines if turned == rotation and line.turn not in {rotation, -1}]
         apart = {id(spans) for spans in beside}
         upright = return_marks(return_initials([spans for spans in cells if id(spans) not in apart]))
         left = {id(spans) for spans in cells}  # what is no cell of a table
-        width, height = page.get_size()
-        slide = width if width > height else 0.0
-        marks = partial(find_marks, page, rotation, is_slide=bool(slide))
-        if not slide:  # a slide that builds up step by step has one order for all of its steps
+        width, height = (slide[1] - slide[0], slide[3] - slide[2]) if slide is not None else self._page.get_size()
+        is_slide = width > height
+        marks = partial(find_marks, self._page, rotation, is_slide=is_slide, is_sheet=slide is not None)
+        if not is_slide:  # a slide that builds up step by step has one order for all of its steps
             upright = order_by_height(move_first_box(upright))
         on_side = [spans for spans in beside if id(spans) in left]
-        yield from arrange(upright, read_links(page), slide, marks, on_side)
-        return
-    sideways = [line for line in printed.lines(turned) if line.turn == turned]
-    before = [line.turn for line in lines].index(turned)
-    above, below = ([line.spans for line in part if line.turn != turned] for part in (lines[:before], lines[before:]))
-    for part in (above, tables.gather(printed, turned, sideways), below):
-        yield from arrange(part)
-        yield Line("")
+        yield from arrange(upright, read_links(self._page), width if is_slide else 0.0, marks, on_side)
+
+    def _sideways(self) -> Iterator[Line]:
+        """The lines of a page most of which is turned, with what stands before and behind that."""
+        turned, lines = self._turn, self._lines
+        sideways = [line for line in self._printed.lines(turned) if line.turn == turned]
+        before = [line.turn for line in lines].index(turned)
+        above, below = (
+            [line.spans for line in part if line.turn != turned] for part in (lines[:before], lines[before:])
+        )
+        for part in (above, self._tables.gather(self._printed, turned, sideways), below):
+            yield from arrange(part)
+            yield Line("")
+
+
+def _raised(lines: Iterable[Line], by: float) -> Iterator[Line]:
+    """Lines that stand so much higher."""
+    return (replace(line, foot=round(line.foot + by, 1)) if by and line.text else line for line in lines)
 
 
 class _Tables:
@@ -299,12 +369,17 @@ class _Tables:
         self._before = before
         self.end: TableEnd | None = None
 
-    def gather(self, printed: _PrintedText, rotation: int, lines: Sequence[_PrintedLine]) -> list[list[Span]]:
-        """Lines with the cells of tables gathered to rows. What a page draws is asked for where cells may stand."""
+    def gather(
+        self, printed: _PrintedText, rotation: int, lines: Sequence[_PrintedLine], slide: Rule | None = None
+    ) -> list[list[Span]]:
+        """Lines with the cells of tables gathered to rows. What a page, or one slide of it, draws is asked for where
+        cells may stand."""
         spans, before = [line.spans for line in lines], self._before
         if before is None and not _may_hold_cells(spans):
             return spans
         rules = [turn_box(rule, rotation) for rule in read_rules(self._page)]
+        if slide is not None:
+            rules = [rule for rule in rules if is_within(rule, slide)]
         grids = join_striped(find_grids(rules), spans, before.columns if before is not None else ())
         upright = [line for line in lines if line.turn in {rotation, -1}]
         grids += find_open_grids(rules, grids, partial(printed.words_in, upright))
@@ -332,11 +407,7 @@ def _relative(pages: list[Page]) -> list[Page]:
             sizes[round(line.size * 2) / 2] += len(line.text)
     body = max(sizes, key=lambda size: sizes[size], default=1.0) or 1.0
     return [
-        Page(
-            page.number,
-            tuple(_resized(line, round(line.size / body, 2)) for line in page.lines),
-        )
-        for page in pages
+        replace(page, lines=tuple(_resized(line, round(line.size / body, 2)) for line in page.lines)) for page in pages
     ]
 
 
@@ -366,7 +437,7 @@ def _without_overlays(pages: list[Page], slides: list[bool]) -> Iterator[Page]:
 
 def _say_little(pages: Sequence[Page]) -> bool:
     """Whether pages hold as much as slides do; two pages side by side on one hold more."""
-    return median(sum(len(line.text) for line in page.lines) for page in pages) <= MOST_OF_A_SLIDE
+    return median(sum(len(ln.text) for ln in page.lines) for page in pages if not page.is_around) <= MOST_OF_A_SLIDE
 
 
 def _is_step(page: Page, following: Page) -> bool:
@@ -375,7 +446,7 @@ def _is_step(page: Page, following: Page) -> bool:
     lines, after = ([line.text for line in one.lines if line.text] for one in (page, following))
     if len(lines) < 2:
         return False
-    apart = following.number - page.number if following.number and page.number else 1
+    apart = max(following.number - page.number, 1) if following.number and page.number else 1
     edges = {lines[0], lines[-1]}
     words = Counter(word for line in lines if not _is_counted(line, edges, after, apart) for word in line.split())
     if words.total() >= MANY_WORDS and words <= Counter(word for line in after for word in line.split()):

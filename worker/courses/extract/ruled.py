@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from worker.courses.extract.cut_rows import TableEnd, TableRow, end_of, find_rest
-from worker.courses.extract.grids import MIN_ONE_ROW, NEAR, Grid, Rule
+from worker.courses.extract.grids import MIN_ONE_ROW, NEAR, Grid
+from worker.courses.extract.objects import Rule
 from worker.courses.extract.rows import Row, Span, first_word, is_beside, make_row
 from worker.courses.signs import BULLETS
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from worker.courses.extract.grids import Rule
 from worker.courses.extract.letters import size_reader
+from worker.courses.extract.objects import Rule
 
 THICK, WIDE = 1.2, 14.0  # points, at most
 WIDTH = (0.2, 0.45)  # of the size of the letters: TeX's own is 0.3 wide
