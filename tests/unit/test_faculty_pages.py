@@ -1193,3 +1193,31 @@ def test_pages_within_pages_are_looked_at_up_to_a_bound() -> None:
     page.gen_content()
 
     assert 0 < sum(1 for _ in read_rules(page)) <= MOST_OBJECTS
+
+
+def test_figures_of_old_style_that_stand_on_the_line_are_no_exponents() -> None:
+    """`30`, `48 h` and `de 8 g`: the 3 and the 4 go below the line, the 0 is low, the 8 is high."""
+    boxes = {0: (0.0, 4.0, 483.7, 489.5), 1: (4.0, 8.0, 485.4, 489.5)}
+    on_line = Places(lambda at: boxes[at], lambda _: 485.4)
+
+    assert raise_figures("30", on_line) == "30"
+    assert raise_figures("30", Places(lambda at: boxes[at], lambda at: 485.4 + 2 * at)) == "3⁰"
+    tall = {0: (0.0, 4.0, 202.7, 209.9), 1: (4.0, 8.0, 204.8, 211.9)}
+    assert raise_figures("48", Places(lambda at: tall[at], lambda _: 204.8)) == "48"
+
+
+def test_the_mark_of_an_item_in_a_cell_may_be_told_behind_its_line() -> None:
+    xs, ys = (60, 160, 400), (700, 680, 640)
+    page: list[Placed] = [
+        *((64.0, 686.0, 9.0, "Type"), (164.0, 686.0, 9.0, "Causes")),
+        *((64.0, 668.0, 9.0, "Ia"), (176.0, 668.0, 9.0, "Diurèse basse"), (168.0, 668.0, 9.0, "•")),
+        *(
+            (176.0, 656.0, 9.0, "Hyperoxalurie alimentaire,"),
+            (168.0, 656.0, 9.0, "•"),
+            (176.0, 644.0, 9.0, "entérique"),
+        ),
+    ]
+
+    found = rows(make_placed_pdf([[*page, *column(60, 560, BODY)]], drawn=rule_grid(xs, ys)))
+
+    assert found[-1] == "Ia | • Diurèse basse • Hyperoxalurie alimentaire, entérique"

@@ -145,3 +145,14 @@ def test_ways_on_and_back_are_dropped_where_they_come_again(way: str) -> None:
 def test_the_end_of_a_program_is_no_footer(end: str) -> None:
     pages = [[f"Le programme {word} du cours", "commence ainsi :", "{", f"suite {word}", end] for word in "abcde"]
     assert texts(*pages).count(end) == 5
+
+
+# --- joined letters that a font does not name -------------------------------------------------------------------------
+
+
+def test_joined_letters_are_those_of_a_word_that_stands_elsewhere() -> None:
+    assert named("avant la tréfilerie", "E. Examens de tré\x1clerie") == [
+        "avant la tréfilerie",
+        "E. Examens de tréfilerie",
+    ]
+    assert named("Examens de tré\x1clerie")[0] == "Examens de tré\x1clerie"

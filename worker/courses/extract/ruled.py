@@ -136,14 +136,16 @@ def _is_filled(grid: Grid, cells: _Cells) -> bool:
 
 
 def _lines_of(spans: Sequence[Span]) -> list[list[Span]]:
-    """The lines of a cell, however wide their gaps are. The mark of an item may be told behind its line."""
+    """The lines of a cell, however wide their gaps are. The mark of an item may be told behind its lines."""
     lines: list[list[Span]] = []
     for span in spans:
         before = lines[-1][-1] if lines else None
         if before is not None and is_beside(before, span) and span.left > before.right - 0.2 * span.height:
             lines[-1].append(span)
-        elif before is not None and span.text in BULLETS and is_beside(lines[-1][0], span):
-            lines[-1].insert(0, span)
+            continue
+        of_item = next((line for line in reversed(lines) if is_beside(line[0], span)), None)
+        if of_item is not None and span.text in BULLETS and span.left < of_item[0].left:
+            of_item.insert(0, span)
         else:
             lines.append([span])
     return lines
