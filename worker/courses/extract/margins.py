@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from worker.courses.extract.rows import Span
 
+LONG, FEW = 20, 3  # letters of a line that is none of its column's full ones; stretches of a line that has no cells
+SHARED = 0.3  # of the height of its first line, which a note has in common with one of the text
 MIN_LINES = 6  # of a page that has a margin
 WIDE = 0.5  # of the page's text: a full line of its main column
 BESIDE, MOST_NOTES = 4, 24  # points between text and margin; lines in the margin of a page that has few of its own
@@ -34,17 +37,21 @@ def part_margins(lines: Sequence[list[Span]]) -> tuple[list[list[Span]], list[No
     wide = [span for span in spans if span.right - span.left > width]
     if len(wide) < MIN_LINES:
         return list(lines), []
-    rights = sorted(s.right for s in wide)
+    prose = [span for span in wide if not span.cells]  # a table may go into the margin
+    rights = sorted(s.right for s in (prose if len(prose) >= MIN_LINES else wide))
     left = min(s.left for s in wide) - BESIDE
-    right = rights[MOST_JOINED * (len(wide) - 1) // 10] + BESIDE  # one line in ten may have run together with its note
+    right = rights[MOST_JOINED * (len(rights) - 1) // 10] + BESIDE  # one line in ten may have run into its note
     sides = ([s for s in spans if s.right < left], [s for s in spans if s.left > right])
     if not any(sides):
         return list(lines), []
-    wide.sort(key=lambda span: span.bottom)
     text_spans = sorted((s for s in spans if s.right >= left and s.left <= right), key=lambda span: -span.bottom)
+    at_height = Counter(round(span.bottom) for span in text_spans)
+    short = [s for s in text_spans if len(s.text) > LONG and s.left < left + 2 * BESIDE]
+    short = [span for span in short if at_height[round(span.bottom)] < FEW]
+    beside = sorted([*wide, *short], key=lambda span: span.bottom)
     notes: list[Note] = []
     for side, is_right in zip(sides, (False, True), strict=True):
-        found = [note for note in _notes(side) if _has_word(note) and _is_beside(note, wide)]
+        found = [note for note in _notes(side) if _has_word(note) and _is_beside(note, beside)]
         if (is_right and _are_titles(found)) or not _are_terms(found, text_spans, right - SHORT * (right - left)):
             notes += found
     if not 0 < sum(map(len, notes)) <= max(MOST_NOTES, len(wide)):
@@ -101,8 +108,9 @@ def _has_word(note: Note) -> bool:
     return sum(c.isalpha() for line in note for span in line for c in span.text) > 3
 
 
-def _is_beside(note: Note, wide: Sequence[Span]) -> bool:
+def _is_beside(note: Note, lines: Sequence[Span]) -> bool:
     """Whether one of the lines, the lowest first, goes on at the height of a note."""
-    bottom, top = note[-1][0].bottom, note[0][0].top
-    at = bisect_left(wide, bottom, key=lambda span: span.top)
-    return at < len(wide) and wide[at].bottom < top
+    first = note[0][0]
+    bottom, top = note[-1][0].bottom, first.top - SHARED * first.height
+    at = bisect_left(lines, bottom, key=lambda span: span.top)
+    return at < len(lines) and lines[at].bottom < top

@@ -42,6 +42,10 @@ class TableLines:
         return self.lines[-1].bottom
 
     @property
+    def bottom_of_first(self) -> float:
+        return self.lines[0].bottom
+
+    @property
     def top(self) -> float:
         return self.lines[0].bottom + self.lines[0].height
 
@@ -76,7 +80,9 @@ def rows_of_label(lines: Sequence[PrintedCells], columns: Columns, pitch: float)
     if any(chunk.text[:1] in BULLETS for line in kept for chunk in line.chunks):
         return []
     rows = part_rows(kept, columns, pitch)
-    return rows if len(rows) > 1 and all(1 in row.last for row in rows) else []
+    own = {label.bottom for label in labels}
+    is_of_all = sum(row.bottom_of_first in own for row in rows) < 2  # a name beside each of two rows is that of its row
+    return rows if is_of_all and len(rows) > 1 and all(1 in row.last for row in rows) else []
 
 
 def _spans_of(line: PrintedCells, columns: Columns) -> tuple[tuple[int, int], ...]:
