@@ -102,11 +102,16 @@ def _find_rest(
         is_of_another = before.text.endswith(":") or (before.is_heading and BULLET.match(last.text))
         if _is_beyond(first, end) or (index > number + 1 and is_of_another) or _is_next_item(last, first):
             return None
-        if _goes_on(last.text, first, is_next=index == number + 1):
+        is_next = index == number + 1
+        is_behind_table = not is_next and all(map(_is_of_table, paragraphs[number + 1 : index]))
+        if _goes_on(last.text, first, is_next=is_next, is_behind_table=is_behind_table):
             is_far = index > number + 1 and first.page == end.page
             return None if is_far and is_alone and end.length < MIN_OPEN_BEFORE_INSERTION else index
-        # On the page itself, only notes and what is whole may stand between the halves.
-        if first.page == end.page and not (_is_insertion(paragraphs[index]) or _NOTE.match(first.text)):
+        # On the page itself, only notes and what is whole may stand between the halves, and tables behind a word that
+        # leads on.
+        may_stand = _is_insertion(paragraphs[index]) or _NOTE.match(first.text)
+        is_split = first.is_row and leads_on(last.text, "X")
+        if first.page == end.page and not (may_stand or is_split):
             return None
         if first.is_heading and (_SECTION.match(first.text) or not last.text[-1].isalnum()):
             return None
@@ -145,6 +150,10 @@ def _is_insertion(paragraph: Sequence[Piece]) -> bool:
     return paragraph[0].text[0].isupper() and paragraph[-1].text[-1] in ".!?»" and len(paragraph) <= MOST_INSERTED
 
 
+def _is_of_table(paragraph: Sequence[Piece]) -> bool:
+    return paragraph[0].is_row or _CAPTION.match(paragraph[0].text) is not None
+
+
 def _is_open(piece: Piece) -> bool:
     text = piece.text
     if piece.is_heading or piece.is_row or piece.is_typed or LED_TO_PAGE.search(text):
@@ -152,15 +161,16 @@ def _is_open(piece: Piece) -> bool:
     return text[-1].isalnum() or text[-1] in ",)’'%" or text[-1] in _HYPHENS
 
 
-def _goes_on(before: str, piece: Piece, *, is_next: bool) -> bool:
-    """Whether a paragraph goes on from a text: in small letters, or, if it is the next one, as the text leads to."""
+def _goes_on(before: str, piece: Piece, *, is_next: bool, is_behind_table: bool) -> bool:
+    """Whether a paragraph goes on from a text: in small letters, or as the text leads to if it is the next one, or only
+    a table stands between."""
     if piece.is_heading or piece.is_row or piece.is_typed:
         return False
     if ENUMERATOR.match(piece.text) or _FORMULA.match(piece.text):
         return False
     if piece.text[0].isupper() and _CAPTION.match(piece.text):
         return False
-    is_led_to = is_next and leads_on(before, piece.text)
+    is_led_to = (is_next or is_behind_table) and leads_on(before, piece.text)
     if piece.is_own and is_next and not is_led_to:
         return False
     if piece.text[0].islower():

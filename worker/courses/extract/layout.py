@@ -22,6 +22,7 @@ from worker.courses.extract.tables import find_tables, is_head
 Marks = Callable[[Sequence[Row]], AbstractSet[int]]
 
 MARK = "•"
+LONG_NOTE = 40  # letters: a caption, a sentence; no value beside an item
 PARAGRAPH_PITCH = 1.25  # of the usual distance between lines
 TITLE_PITCH = 1.8  # of its letters: the same where the second line begins with a small letter
 LARGE_PITCH = 1.35  # of its letters: how far the lines of a large heading stand from one another
@@ -95,11 +96,13 @@ def _line(row: Row, links: Links | None, *, is_head: bool, goes_on: bool | None 
 def _by_paragraph(
     starts: Sequence[bool], rows: Sequence[Row], notes: Sequence[list[Row]]
 ) -> dict[int, list[list[Row]]]:
-    """Notes in the margin by the first line of the paragraph that they stand beside: they are read before it."""
+    """Notes in the margin by the first line of the paragraph, or of the list with what leads to it, that they stand
+    beside: they are read before it."""
     found: dict[int, list[list[Row]]] = defaultdict(list)
     for note in notes:
         nearest = min(range(len(rows)), key=lambda number: abs(rows[number].bottom - note[0].bottom))
-        while not starts[nearest]:
+        is_long = sum(len(text) for row in note for text in row.cells) >= LONG_NOTE
+        while not starts[nearest] or (is_long and nearest and is_item(rows[nearest])):  # none stands between two items
             nearest -= 1
         found[nearest].append(note)
     return found
