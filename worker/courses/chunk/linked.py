@@ -22,6 +22,10 @@ _BACK = re.compile(rf"[↑⇑▲^\[( ]*(?:{BACK}|haut\s+de\s+(?:la\s+)?page)[\])
 # And on and back, where the print has lost its links.
 _WAY = "(?:previous|prev|next|up|contents|index|précédente?|suivante?|sommaire|accueil)"
 _ON_AND_BACK = re.compile(rf"{_WAY}(?:\W+{_WAY})+", re.IGNORECASE)
+# What a site says above a page's title: the way to it, and where else one may go.
+_PATH = re.compile(r"[^›»>]{2,45}(?:\s[›»>]\s+[^›»>]{2,60}){2,6}|[^›»>]{2,45}(?:\s?[›»]\s[^›»>]{2,60}){2,6}")
+_MENU = re.compile(r"(?:^|.{0,60}\s)Accueil(?:\s?[|·•/›»]\s{1,2}[^|·•/›»]{2,40}){2,8}")
+MOST_ABOVE = 2  # lines above a menu: the site's name
 _READ = re.compile(r"://|www\.|\w/\w|\d$")  # an address is there to be read, and a line of contents
 
 
@@ -30,7 +34,7 @@ def drop_links(pages: Sequence[Page]) -> list[Page]:
 
     It stands next to a heading, again and again, or begins or ends the document. Any other link is text.
     """
-    pages = _without_ways_back(pages)
+    pages = _without_ways_here(_without_ways_back(pages))
     last = next((line.text for page in reversed(pages) for line in reversed(page.lines) if line.text), "")
     if not (any(line.linked >= ALL for page in pages for line in page.lines) or _is_notice(last)):
         return list(pages)
@@ -47,6 +51,22 @@ def drop_links(pages: Sequence[Page]) -> list[Page]:
         Page(page.number, tuple(line for n, line in enumerate(page.lines) if (p, n) not in left_out))
         for p, page in enumerate(pages)
     ]
+
+
+def _without_ways_here(pages: Sequence[Page]) -> Sequence[Page]:
+    """`Accueil › Cours › Module 3` above the title of a printed web page, and what names the site over that."""
+    lines = pages[0].lines if pages else ()
+    title = next((at for at, line in enumerate(lines) if line.text and is_larger(line)), 0)
+    above = [at for at in range(title) if lines[at].text]
+    found = [at for at in above if _PATH.fullmatch(lines[at].text) or _MENU.fullmatch(lines[at].text)]
+    if not found:
+        return pages
+    gone = set(found)
+    before = [at for at in above if at < found[0]]
+    if len(before) <= MOST_ABOVE and "Accueil" in lines[found[0]].text:
+        gone |= set(before)
+    first = Page(pages[0].number, tuple(line for at, line in enumerate(lines) if at not in gone))
+    return [first, *pages[1:]]
 
 
 def _without_ways_back(pages: Sequence[Page]) -> Sequence[Page]:

@@ -113,9 +113,17 @@ def _is_around(element: html.HtmlElement, own: _Told) -> bool:
         return _is_anchor(element) or _leads_back(element) or bool(_INLINE_PARTS & _parts(element))
     if element.tag not in _CONTAINERS or own.titles:
         return False
-    if _is_called_so(element, own):
+    if _is_called_so(element, own) or _is_banner(element, own):
         return True
     return not own.headings and (_is_links(element, own) or _is_panel(element, own) or _leads_around(own))
+
+
+def _is_banner(element: html.HtmlElement, own: _Told) -> bool:
+    """Whether a header is the site's: it stands over the page's text, has no heading of its own, and is short (HTML's
+    standard, 4.3.8: one that is of no section is the page's)."""
+    if element.tag != "header" or own.headings or own.free > MAX_PANEL:
+        return False
+    return next(element.iterancestors("main", "article", "section"), None) is None
 
 
 def _is_called_so(element: html.HtmlElement, own: _Told) -> bool:
