@@ -39,8 +39,8 @@ def pieces(data: bytes, name: str = "a.pdf") -> list[str]:
     return [piece.text for piece in read_pieces(extract_document(Path(name), data))]
 
 
-def rows(data: bytes) -> list[str]:
-    return [piece.text for piece in read_pieces(extract_document(Path("a.pdf"), data)) if piece.is_row]
+def rows(data: bytes, name: str = "a.pdf") -> list[str]:
+    return [piece.text for piece in read_pieces(extract_document(Path(name), data)) if piece.is_row]
 
 
 def column(left: float, top: float, lines: Sequence[str], *, size: float = 10, pitch: float = 14) -> list[Placed]:
@@ -1221,3 +1221,88 @@ def test_the_mark_of_an_item_in_a_cell_may_be_told_behind_its_line() -> None:
     found = rows(make_placed_pdf([[*page, *column(60, 560, BODY)]], drawn=rule_grid(xs, ys)))
 
     assert found[-1] == "Ia | • Diurèse basse • Hyperoxalurie alimentaire, entérique"
+
+
+def test_items_of_a_list_in_a_cell_keep_their_marks(tmp_path: Path) -> None:
+    cells = (
+        "<td>Grossesse<ul><li>rupture</li><li>embryon actif</li></ul></td><td><ol><li>une</li><li>deux</li></ol></td>"
+    )
+    page = f"<html><body><table><tr><th>A</th><th>B</th></tr><tr>{cells}</tr></table></body></html>"
+    document = docx.Document()
+    table = document.add_table(rows=2, cols=2)
+    table.cell(0, 0).text, table.cell(0, 1).text, table.cell(1, 0).text = "A", "B", "Grossesse"
+    cell = table.cell(1, 1)
+    cell.paragraphs[0].text = "Indications :"
+    for item in ("rupture", "embryon actif"):
+        cell.add_paragraph(item, style="List Bullet")
+    document.save(str(tmp_path / "a.docx"))
+    ball = b"%.1f %.1f 3 3 re f\n"
+    drawn = rule_grid((60, 160, 400), (700, 680, 640)) + ball % (170, 670) + ball % (170, 656)
+    placed: list[Placed] = [(64, 686, 9, "A"), (164, 686, 9, "B"), (64, 668, 9, "Grossesse")]
+    placed += [(180, 668, 9, "rupture"), (180, 654, 9, "embryon actif")]
+
+    assert rows(page.encode(), "a.html")[-1] == "Grossesse • rupture • embryon actif | 1. une 2. deux"
+    assert rows((tmp_path / "a.docx").read_bytes(), "a.docx")[-1] == (
+        "Grossesse | Indications : • rupture • embryon actif"
+    )
+    assert rows(make_placed_pdf([[*placed, *column(60, 560, BODY)]], drawn=drawn))[-1] == (
+        "Grossesse | • rupture • embryon actif"
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "is_kept"),
+    [
+        ("<header>Faculté de médecine <a href='/out'>Déconnexion</a></header>", False),
+        ("<header><h2>Valvulopathies</h2></header>", True),
+        ("<main><article><header>Rédigé par le service</header><p>Texte.</p></article></main>", True),
+    ],
+)
+def test_a_banner_of_the_site_is_none_of_the_page(said: str, *, is_kept: bool) -> None:
+    page = f"<html><body>{said}<main><h1>Le rétrécissement</h1><p>{' '.join(BODY)}</p></main></body></html>"
+    words = " ".join(p.text for p in read_pieces(extract_document(Path("a.html"), page.encode())))
+
+    assert any(word in words for word in ("Faculté de", "Valvulopathies", "Rédigé")) == is_kept
+
+
+@pytest.mark.parametrize(
+    ("above", "is_kept"),
+    [
+        (["Campus de santé publique", "Accueil › Cours en ligne › Module 3"], False),
+        (["Campus de gynécologie Accueil | Cours | Annales | Contact"], False),
+        (["Neurologie › Module 1 › Comprendre la maladie"], False),
+        (["Le débit va de l'artère > au capillaire"], True),
+        (["Accueil des urgences | tri"], True),
+    ],
+)
+def test_the_way_to_a_printed_web_page_is_none_of_it(above: Sequence[str], *, is_kept: bool) -> None:
+    title = Line("Les mesures de fréquence", size=1.8, is_bold=True)
+    spaced = [line for text in above for line in (Line(text), Line(""))]
+    found = [piece.text for piece in read_pieces(typeset([*spaced, title, Line(""), *map(Line, BODY)]))]
+
+    assert (found[0] != title.text) == is_kept
+
+
+def test_a_sentence_that_a_table_cuts_in_two_is_whole() -> None:
+    table = [Line("Type | Déplacement", is_row=True), Line("I | Engrenée en coxa valga", is_row=True)]
+    page = [
+        *map(Line, BODY),
+        Line("La classification de"),
+        Line(""),
+        *table,
+        Line(""),
+        Line("Pauwels repose sur l'angle."),
+    ]
+
+    found = [piece.text for piece in read_pieces(typeset(page))]
+
+    assert "La classification de Pauwels repose sur l'angle." in found
+    named = [
+        *map(Line, BODY),
+        Line("Les types de fractures"),
+        Line(""),
+        *table,
+        Line(""),
+        Line("Garden en décrit quatre."),
+    ]
+    assert "Les types de fractures" in [piece.text for piece in read_pieces(typeset(named))]

@@ -7,6 +7,7 @@ import re
 # Within the brackets of a regular expression, and what stands in for them on a keyboard.
 BULLETS = "•▪◦●○‣►▶▷▸➢➤❖✓✔■◆◼"
 DASHES = "·–—-"
+MARK = "•"  # before an item whose mark is drawn, or told by the format
 # The dots that lead from an entry to its page.
 MIN_LEADERS = 4
 LEADERS = re.compile(rf"(?:\s?[.·]){{{MIN_LEADERS},}}")

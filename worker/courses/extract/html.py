@@ -14,6 +14,7 @@ from worker.courses.extract.navigation import HEADINGS, find_navigation
 from worker.courses.extract.signs import raise_digits, restore_symbols
 from worker.courses.extract.spanned import fill_spans
 from worker.courses.extract.text import decode
+from worker.courses.signs import MARK
 from worker.text.decoding import WINDOWS
 
 # Not `form` and `aside`: old pages stand in one form as a whole, and courses put what is to be remembered aside.
@@ -122,6 +123,14 @@ def _is_hidden(element: html.HtmlElement, hidden: frozenset[str]) -> bool:
     return bool(hidden) and any(name in hidden for name in (*names, f"#{element.get('id')}"))
 
 
+def _mark_of(item: html.HtmlElement) -> str:
+    """What stands before an item of a list in a cell: its number, or a bullet."""
+    parent = item.getparent()
+    if parent is None or parent.tag != "ol":
+        return f"{MARK} "
+    return f"{1 + sum(before.tag == 'li' for before in item.itersiblings(preceding=True))}. "
+
+
 def _is_row(element: html.HtmlElement) -> bool:
     """A row of a table of words: two cells or more that hold no tables, headings or pages of text of their own."""
     if sum(child.tag in ("td", "th") for child in element) < MIN_CELLS:
@@ -212,6 +221,8 @@ class _Reader:
         self._count(element, 1)
         self._is_heading = self._is_heading or element.tag in TITLES
         if not self._unseen:
+            if self._row is not None and element.tag == "li":
+                self.add(_mark_of(element))
             self.add(_first_words(element))
         self._unseen += element.tag == "math"
 

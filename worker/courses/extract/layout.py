@@ -18,10 +18,10 @@ from worker.courses.extract.links import Links, linked_share
 from worker.courses.extract.margins import part_margins
 from worker.courses.extract.rows import Row, Span, join_printed, make_row
 from worker.courses.extract.tables import find_tables, is_head
+from worker.courses.signs import MARK
 
 Marks = Callable[[Sequence[Row]], AbstractSet[int]]
 
-MARK = "•"
 LONG_NOTE = 40  # letters: a caption, a sentence; no value beside an item
 PARAGRAPH_PITCH = 1.25  # of the usual distance between lines
 TITLE_PITCH = 1.8  # of its letters: the same where the second line begins with a small letter

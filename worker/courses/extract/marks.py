@@ -12,7 +12,7 @@ import pypdfium2.raw as pdfium
 
 from worker.courses.extract.letters import Box, turn_box
 from worker.courses.extract.objects import bounds_reader, count_objects, get_type, read_objects
-from worker.courses.extract.rows import Row
+from worker.courses.extract.rows import Row, Span
 from worker.courses.signs import BULLETS
 
 MOST_SHAPES = 3_000  # of one page: drawings have more
@@ -50,6 +50,18 @@ def find_marks(
     return {number for number, left in marked.items() if _is_item(rows[number], lefts[round(left)])}
 
 
+def mark_spans(page: pypdfium2.PdfPage, rotation: int, lines: Sequence[Sequence[Span]], *, is_sheet: bool) -> set[int]:
+    """Of stretches of words in cells, by `id`, those that have a drawn mark in front of them, which others have too."""
+    spans = [span for line in lines for span in line if not _MARKED.match(span.text)]
+    if not spans:
+        return set()
+    largest = LARGEST * max(span.height for span in spans)
+    shapes = [turn_box(box, rotation) for box in _small_shapes(page, largest, is_sheet=is_sheet)]
+    marked = {id(span): mark for span in spans if (mark := _mark_of(span, shapes)) is not None} if shapes else {}
+    lefts = Counter(round(left) for left in marked.values())
+    return {span for span, left in marked.items() if lefts[round(left)] > 1}
+
+
 def _is_item(row: Row, marks: int) -> bool:
     """Whether what stands behind a shape is an item, and no word of a drawing. `marks`: how many begin at its place."""
     return len(_WORD.findall(row.cells[0])) >= (1 if marks > 1 else WORDS_ALONE)
@@ -79,7 +91,7 @@ def _small_shapes(page: pypdfium2.PdfPage, largest: float, *, is_sheet: bool) ->
             yield left, right, bottom, top
 
 
-def _mark_of(row: Row, shapes: Sequence[Box]) -> float | None:
+def _mark_of(row: Row | Span, shapes: Sequence[Box]) -> float | None:
     """Where the one shape begins that stands in front of a line, at its height; None if others stand beside it."""
     height = row.height
     beside = [

@@ -21,12 +21,14 @@ from pptx.enum.shapes import PP_PLACEHOLDER
 from worker.courses.document import ExtractedDocument, Line, Page
 from worker.courses.extract.office_math import OFFICE, read_office_math
 from worker.courses.extract.signs import raise_digits, read_symbol, restore_symbols
+from worker.courses.signs import MARK
 
 HEADING_STYLES = ("heading", "titre", "title")
 # Slide numbers, dates and footers say nothing of the subject.
 FURNITURE = (PP_PLACEHOLDER.SLIDE_NUMBER, PP_PLACEHOLDER.DATE, PP_PLACEHOLDER.FOOTER, PP_PLACEHOLDER.HEADER)
 FOOT, MIN_FOOTERS, MOST_FOOTERS = 0.9, 3, 0.4  # of a slide's height; times that a footer is typed, and of all slides
 _DIGITS = re.compile(r"\d+")
+_LIST = re.compile(r"list(?!e?des|oftables)", re.IGNORECASE)
 TITLES = (PP_PLACEHOLDER.TITLE, PP_PLACEHOLDER.CENTER_TITLE)
 
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
@@ -103,6 +105,16 @@ class _Word:
             elif (note := self._notes.get((element.tag, element.get(W + "id", "")))) is not None:
                 yield from self.read_blocks(note)
 
+    def _read_cell(self, cell: Any) -> str:
+        """The words of a cell; a bullet before each item of a list that has several."""
+        items = sum(map(_is_listed, cell.findall(W + "p")))
+        texts: list[str] = []
+        for element in cell:
+            mark = f"{MARK} " if items > 1 and element.tag == W + "p" and _is_listed(element) else ""
+            lines = self._read_paragraph(element) if element.tag == W + "p" else self.read_blocks([element])
+            texts += [mark + text for text in (line.text for line in lines) if text.strip()]
+        return " ".join(texts)
+
     def _read_table(self, table: Any) -> Iterator[Line]:
         """A row is a line. A cell merged over several rows is repeated in each, one merged over columns stands once.
 
@@ -118,7 +130,7 @@ class _Word:
             column = 0
             texts: list[str] = []
             for cell in cells:
-                text = " ".join(" ".join(line.text for line in self.read_blocks(cell)).split())
+                text = " ".join(self._read_cell(cell).split())
                 merged = cell.find(f"{W}tcPr/{W}vMerge")
                 if merged is not None and merged.get(W + "val") != "restart":
                     text = text or above.get(column, "")
@@ -128,6 +140,14 @@ class _Word:
                 texts.append(text)
             if any(texts):
                 yield Line(" | ".join(texts).rstrip("| "), is_row=True, is_head=number == 0 and _names_columns(table))
+
+
+def _is_listed(paragraph: Any) -> bool:
+    """Whether a paragraph is an item of a list, by itself or by the style's name, which Word translates."""
+    if paragraph.find(f"{W}pPr/{W}numPr") is not None:
+        return True
+    style = paragraph.find(f"{W}pPr/{W}pStyle")
+    return style is not None and _LIST.match(style.get(W + "val", "")) is not None
 
 
 def _names_columns(table: Any) -> bool:
@@ -252,7 +272,7 @@ def _shape_lines(shapes: Iterable[Any], part: Any) -> Iterator[Line]:
 
 
 def _row_text(cells: Iterable[Any]) -> str:
-    texts = (" ".join(line.text for line in _paragraph_lines(cell._tc)) for cell in cells)
+    texts = (" ".join(_cell_lines(cell._tc)) for cell in cells)
     return " | ".join(" ".join(text.split()) for text in texts).rstrip("| ")
 
 
@@ -269,6 +289,15 @@ def _diagram_lines(element: Any, part: Any) -> Iterator[Line]:
 def _paragraph_lines(element: Any) -> Iterator[Line]:
     for paragraph in element.iter(A + "p"):
         yield Line(restore_symbols("".join(_read_runs(paragraph))))
+
+
+def _cell_lines(element: Any) -> Iterator[str]:
+    """The paragraphs of a cell, a bullet before those that have a sign of a list."""
+    for paragraph in element.iter(A + "p"):
+        text = restore_symbols("".join(_read_runs(paragraph)))
+        is_item = paragraph.find(f"{A}pPr/{A}buChar") is not None or paragraph.find(f"{A}pPr/{A}buAutoNum") is not None
+        if text.strip():
+            yield f"{MARK} {text}" if is_item else text
 
 
 def _kind(shape: Any) -> Any:

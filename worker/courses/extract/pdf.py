@@ -38,7 +38,7 @@ from worker.courses.extract.letters import (
 )
 from worker.courses.extract.ligatures import keep_ligatures, name_ligatures
 from worker.courses.extract.links import read_links
-from worker.courses.extract.marks import find_marks
+from worker.courses.extract.marks import find_marks, mark_spans
 from worker.courses.extract.objects import Rule
 from worker.courses.extract.open_cells import Word
 from worker.courses.extract.open_tables import find_open_grids
@@ -50,6 +50,7 @@ from worker.courses.extract.stray import return_marks
 from worker.courses.extract.striped import join_striped
 from worker.courses.extract.tex_signs import name_tex_signs
 from worker.courses.extract.underscores import tell_underscores
+from worker.courses.signs import MARK
 from worker.errors import UsageError
 
 MAY_EXTRACT = 1 << 4  # permission bit 5 of ISO 32000-1, table 22
@@ -385,8 +386,15 @@ class _Tables:
         grids += find_open_grids(rules, grids, partial(printed.words_in, upright))
         if not grids:
             return spans
-        gathered, self.end = gather_cells(list(printed.cut(lines, rotation, grids)), grids, before)
+        cut = list(printed.cut(lines, rotation, grids))
+        marked = mark_spans(self._page, rotation, [cells for _, cells in cut], is_sheet=slide is not None)
+        cut = [(whole, [_with_mark(span) if id(span) in marked else span for span in cells]) for whole, cells in cut]
+        gathered, self.end = gather_cells(cut, grids, before)
         return gathered
+
+
+def _with_mark(span: Span) -> Span:
+    return span._replace(text=f"{MARK} {span.text}")
 
 
 def _may_hold_cells(lines: Sequence[Sequence[Span]]) -> bool:
