@@ -100,7 +100,7 @@ def _paragraphs(pages: Sequence[Page], spelling: Spelling, *, is_typeset: bool) 
     for page in pages:
         lines: list[str] = []
         is_top = is_typeset
-        is_own = is_typed = False
+        is_own = is_typed = names = False
         for line in page.lines:
             begins = bool(lines) and is_typeset and bool(line.text) and _begins_anew(lines[-1], line)
             if lines and (begins or line.is_heading or line.is_row or not line.text or not is_typeset):
@@ -109,13 +109,15 @@ def _paragraphs(pages: Sequence[Page], spelling: Spelling, *, is_typeset: bool) 
             if line.is_row and line.text:
                 row = _row(line, page.number, spelling)
                 text = MARKS.sub("", row.text)
-                is_again = text == head or (is_top and text == first and " | " in text)
+                is_again = text in (head or "").split("\n") or (is_top and text == first and " | " in text)
                 is_head = line.is_head and not (is_top and first is not None)  # of a table that goes on it is a row
                 is_top = False
                 if is_typeset and is_again:
                     continue  # the head of a table that goes on over pages
                 yield [replace(row, head=None if is_head else head)]
-                head, first = text if is_head else head, first or text
+                follows = is_head and names and head is not None
+                head, first = (f"{head}\n{text}" if follows else text) if is_head else head, first or text
+                names = is_head
             elif line.is_heading and line.text:
                 yield [_heading(line.text, page.number, spelling)]
             elif line.text:

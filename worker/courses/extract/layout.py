@@ -69,7 +69,7 @@ def arrange(
         if row.cells[-1].endswith(CUT) and False in follows[number + 1 : number + 2]:
             row = row._replace(cells=(*row.cells[:-1], row.cells[-1][:-1] + "-"))  # noqa: PLW2901 (`Gram-` ends it)
         goes_on = (row.is_rest or None) if row.is_table else follows[number]
-        yield _line(row, links, is_head=is_first and is_head(rows, number), goes_on=goes_on)
+        yield _line(row, links, is_head=row.is_head or (is_first and is_head(rows, number)), goes_on=goes_on)
 
 
 def _follows(flow: Flow, number: int, *, is_first: bool) -> bool | None:

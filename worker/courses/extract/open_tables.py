@@ -137,6 +137,7 @@ def _make_grid(columns: Columns, heights: Sequence[float], bands: Sequence[Seque
     ys = [heights[0]]
     cells: list[list[int]] = []
     count = len(columns.lefts)
+    heads = 0
     for bottom, lines in zip(heights[1:], bands, strict=True):
         rows = part_rows(lines, columns, pitch)
         of_label = rows_of_label(lines, columns, pitch)
@@ -151,7 +152,8 @@ def _make_grid(columns: Columns, heights: Sequence[float], bands: Sequence[Seque
                 of_row[first : last + 1] = [number + first] * (last + 1 - first)
             cells.append([first_of_band, *of_row[1:]] if of_label else of_row)
             ys.append(edge)
-    return Grid(xs, ys, cells, [(True, True)] * count, has_rows=True)
+        heads = heads or len(cells)
+    return Grid(xs, ys, cells, [(True, True)] * count, has_rows=True, heads=heads)
 
 
 def _pitch_of(bands: Sequence[Sequence[PrintedCells]]) -> float:

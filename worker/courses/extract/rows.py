@@ -31,6 +31,7 @@ class Span(NamedTuple):
     is_typed: bool = False  # in letters of one width, in a document whose text is not
     leads_bold: bool = False  # the first of a line that begins in bold and does not end so
     is_rest: bool = False  # of a row of a ruled table: of the one that the page before ends with
+    is_head: bool = False  # of such a row: it stands above the first line of the table, which parts its head
 
     @property
     def height(self) -> float:
@@ -54,6 +55,7 @@ class Row(NamedTuple):
     is_typed: bool = False
     leads_bold: bool = False  # it begins in bold, and does not end so
     is_rest: bool = False  # of a table's row that the page before ends with
+    is_head: bool = False  # of a table's row: a line parts it from those below
 
 
 def join_printed(printed: Sequence[Sequence[Span]]) -> list[list[Span]]:
@@ -159,4 +161,5 @@ def _ruled_row(row: Span) -> Row:
         row.size,
         is_table=True,
         is_rest=row.is_rest,
+        is_head=row.is_head,
     )

@@ -196,7 +196,9 @@ def _row_span(row: TableRow, grid: Grid, band: int, *, is_rest: bool) -> Span:
     bottom = min(line.bottom for line in lines)
     is_bold = all(line.is_bold for line in lines)
     text = " ".join(span.text for span in spans)
-    return Span(text, grid.xs[0], grid.xs[-1], bottom, bottom + height, is_bold, size, spans, is_rest=is_rest)
+    is_head = band < grid.heads
+    box = grid.xs[0], grid.xs[-1], bottom, bottom + height
+    return Span(text, *box, is_bold, size, spans, is_rest=is_rest, is_head=is_head)
 
 
 def _cell_text(lines: Sequence[Row], sign: str, left: float, right: float) -> str:

@@ -26,6 +26,7 @@ MOST_APART = 2.5  # of a line's height: between the lines of a cell
 MOST_ROWS = 0.6  # of a table, that have as many cells
 MOST_DRAWN = 2.0  # of a line's height: between words that a narrow cell draws out
 MAX_WRAPPED = 3  # lines of one cell below those of a row
+LONGEST_NAME, MIN_NAMES, LONGER = 60, 3, 1.2  # of columns: characters, how many, and how much longer cells are
 _ITEM = re.compile(rf"[{BULLETS}{DASHES}]\s")
 _ENUMERATOR = re.compile(r"(?:[\dIVX]{1,4}|[A-Za-z])(?:\.\d{1,3})*[.)°]?|[•▪–—*-]")
 
@@ -383,14 +384,28 @@ def _with_wrapped(row: Row, rest: Row, column: int) -> Row:
 
 
 def is_head(rows: Sequence[Row], number: int) -> bool:
-    """Whether the first row of a table names its columns: in bold where the next one is not, or without figures."""
+    """Whether the first row of a table names its columns: in bold where the next one is not, or without figures, of
+    which others have some; or with a capital in each of several short cells, over longer ones."""
     head, body = rows[number], rows[number + 1 : number + 4]
     body = [row for row in body if row.is_table]
-    if not body or max(map(len, head.cells)) > 60:
+    if not body or max(map(len, head.cells)) > LONGEST_NAME:
         return False
     if head.is_bold and not body[0].is_bold:
         return True
-    return not any(map(_has_digit, head.cells)) and any(_has_digit(cell) for row in body for cell in row.cells)
+    if any(map(_has_digit, head.cells)):
+        return False
+    return any(_has_digit(cell) for row in body for cell in row.cells) or _are_names(head, body)
+
+
+def _are_names(head: Row, body: Sequence[Row]) -> bool:
+    """Whether each cell, but an empty first one, is some words that begin with a capital, shorter than those below."""
+    names = [name for name in head.cells if name]
+    if len(names) < MIN_NAMES or len(names) < len(head.cells) - (not head.cells[0]):
+        return False
+    if any(not name[0].isupper() or name.endswith((".", ":", ";", ",")) for name in names):
+        return False
+    below = [cell for row in body for cell in row.cells if cell]
+    return sum(map(len, below)) * len(names) > LONGER * sum(map(len, names)) * len(below)
 
 
 def _has_digit(text: str) -> bool:
