@@ -1306,3 +1306,20 @@ def test_a_sentence_that_a_table_cuts_in_two_is_whole() -> None:
         Line("Garden en décrit quatre."),
     ]
     assert "Les types de fractures" in [piece.text for piece in read_pieces(typeset(named))]
+
+
+def test_an_item_that_is_bold_at_both_ends_is_no_heading_nor_is_an_answer_alone() -> None:
+    """The letter of a multiple-choice item and its answer are bold, what it says is not."""
+    items = [
+        ("Les mastocytes circulent dans le sang", "FAUX"),
+        ("Les cellules dendritiques font le lien", "VRAI"),
+    ]
+    page: list[Placed] = []
+    for number, (text, answer) in enumerate(items):
+        bottom = 500.0 - 24 * number
+        page += [(60, bottom, 10, "ABCDE"[number] + ".", True), (74, bottom, 10, text), (290, bottom, 10, answer, True)]
+    page.append((60, 440, 10, "VRAI", True))
+
+    document = extract_document(Path("a.pdf"), make_placed_pdf([[*column(60, 740, BODY), *page]]))
+
+    assert [piece.text for piece in read_pieces(document) if piece.is_heading] == []

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from worker.courses.chunk.pieces import leads_on
 from worker.courses.chunk.sections import (
+    ANSWER,
     CONTENTS,
     LED_TO_PAGE,
     MAX_LINES,
@@ -253,6 +254,7 @@ def _has_form(text: str, *, alone: bool) -> bool:
         len(text) > 80
         or text[-1] in ".,;:!?"
         or text[0] in "(["
+        or ANSWER.fullmatch(text)
         or LED_TO_PAGE.search(text)
         or " | " in text
         or leads_on(text)

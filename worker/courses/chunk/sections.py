@@ -21,6 +21,7 @@ NUMBERED = re.compile(
     r"(?:\d{1,2}(?:\.\d{1,2})+\.?|\d{1,2}[.)°]|[IVX]{1,5}[.)°]|[A-H][.)])\s*+(?:[-–—]\s*+)?+(?<=\s)[A-ZÀ-ÖØ-Þ«\"]"
 )
 # `a) Biologie`, `2/ Signes`, `B- Conduite`, `II- Étude`: below another title they begin one of their own.
+ANSWER = re.compile(r"(?:vrai|faux|oui|non)[ .!;]*", re.IGNORECASE)
 _LETTERED = re.compile(r"(?:\d{1,2}/|[a-h][)/.-]|[A-H][-–/]|[IVX]{1,5}\s?[-–/])\s?[A-ZÀ-ÖØ-Þ]")
 TITLED = re.compile(r"(?:chapitre|partie|annexe|item|section|leçon|cours)\s+(?:n°\s*)?[\dIVX]", re.IGNORECASE)
 _SECTION = re.compile(r"(\d{1,2}(?:\.\d{1,2})*)\.?\s+\S")
@@ -183,7 +184,10 @@ def split_blocks(lines: Sequence[Line]) -> Iterator[list[Line]]:
 
 
 def stands_out(line: Line) -> bool:
-    return (is_larger(line) or line.is_bold) and not line.is_row and line.size > 0.8
+    """Whether a line is set as headings are; the answer to a question may be, and is none."""
+    if line.is_row or line.size <= 0.8 or ANSWER.fullmatch(line.text):
+        return False
+    return is_larger(line) or line.is_bold
 
 
 def is_larger(line: Line) -> bool:

@@ -215,13 +215,14 @@ class _PrintedText:
             if is_of_scores(font) and is_of_scores(last_font):
                 continue  # notes and clefs, whose letters say nothing
             leads = is_bold(first, font)
-            bold = leads and is_bold(last, last_font)
-            # The number of a program's line is often set as other numbers are.
-            begins = first if not self._whole[start].isdigit() else index_of((start + end) // 2)
-            typed = not self._is_typed and is_of_typewriters(last_font) and is_of_typewriters(font_of(begins))
             # The one in between: a first letter may be set large, and marks of notes small. A space has no size.
             middle = (start + end - 1) // 2
             middle = index_of(middle - self._whole[middle].isspace())
+            # `A. Les mastocytes circulent dans le sang. FAUX` is in bold at both ends alone.
+            bold = leads and is_bold(last, last_font) and is_bold(middle, font_of(middle))
+            # The number of a program's line is often set as other numbers are.
+            begins = first if not self._whole[start].isdigit() else index_of((start + end) // 2)
+            typed = not self._is_typed and is_of_typewriters(last_font) and is_of_typewriters(font_of(begins))
             size, turn = sorted((size_of(first), size_of(middle), size_of(last)))[1]
             boxes = self._boxes(rotation, is_drawn=not last_font)
             for number, span in enumerate(
