@@ -1323,3 +1323,40 @@ def test_an_item_that_is_bold_at_both_ends_is_no_heading_nor_is_an_answer_alone(
     document = extract_document(Path("a.pdf"), make_placed_pdf([[*column(60, 740, BODY), *page]]))
 
     assert [piece.text for piece in read_pieces(document) if piece.is_heading] == []
+
+
+def test_a_footnote_close_below_the_last_line_of_a_page_is_none_of_its_sentence() -> None:
+    note = Line("1. Valeurs relevées à distance d'une crise.", size=0.83)
+    first = [*map(Line, BODY), Line("Le syndrome associe un infiltrat récent et au moins un signe parmi la"), note]
+    second = [Line("fièvre, la toux et la dyspnée."), *map(Line, BODY)]
+
+    found = [piece.text for piece in read_pieces(typeset(first, second))]
+
+    assert (
+        "Le syndrome associe un infiltrat récent et au moins un signe parmi la fièvre, la toux et la dyspnée." in found
+    )
+
+
+def test_the_words_of_a_drawing_do_not_go_on_from_the_text_beside_it() -> None:
+    drawn = [Line(""), Line("TSH", size=0.54), Line(""), Line("T4 libre", size=0.54)]
+    first = [*map(Line, BODY), Line("La maladie maternelle non traitée expose à l'accouchement prématuré et"), *drawn]
+    second = [Line("au retard de l'enfant."), *map(Line, BODY)]
+
+    found = [piece.text for piece in read_pieces(typeset(first, second))]
+
+    assert "La maladie maternelle non traitée expose à l'accouchement prématuré et au retard de l'enfant." in found
+
+
+def test_a_sentence_goes_on_over_the_end_of_a_page_behind_a_semicolon() -> None:
+    note = [Line("Au cours de la grossesse, le débit s'élève de moitié."), Line("")]
+    first = [*map(Line, BODY), Line("Tout est repris. Pour le glucose, il existe un maximum voisin de 2 mmol/min ;")]
+    second = [
+        *note,
+        Line("lorsque la charge le dépasse, le glucose passe dans les urines."),
+        Line(""),
+        *map(Line, BODY),
+    ]
+
+    found = [piece.text for piece in read_pieces(typeset(first, second))]
+
+    assert any("2 mmol/min ; lorsque la charge le dépasse" in text for text in found)

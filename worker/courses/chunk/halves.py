@@ -100,7 +100,8 @@ def _find_rest(
         # What a colon announces is the rest of that; below a heading no item goes on, which needs no full stop.
         before = paragraphs[index - 1][-1]
         is_of_another = before.text.endswith(":") or (before.is_heading and BULLET.match(last.text))
-        if _is_beyond(first, end) or (index > number + 1 and is_of_another) or _is_next_item(last, first):
+        is_of_list = last.text[-1] == ";" and (is_alone or first.page == end.page)  # whose items have no marks
+        if is_of_list or _is_beyond(first, end) or (index > number + 1 and is_of_another) or _is_next_item(last, first):
             return None
         is_next = index == number + 1
         is_behind_table = not is_next and all(map(_is_of_table, paragraphs[number + 1 : index]))
@@ -110,7 +111,7 @@ def _find_rest(
         # On the page itself, only notes and what is whole may stand between the halves, and tables behind a word that
         # leads on.
         may_stand = _is_insertion(paragraphs[index]) or _NOTE.match(first.text)
-        is_split = first.is_row and leads_on(last.text, "X")
+        is_split = first.is_label or (first.is_row and leads_on(last.text, "X"))
         if first.page == end.page and not (may_stand or is_split):
             return None
         if first.is_heading and (_SECTION.match(first.text) or not last.text[-1].isalnum()):
@@ -158,13 +159,14 @@ def _is_open(piece: Piece) -> bool:
     text = piece.text
     if piece.is_heading or piece.is_row or piece.is_typed or LED_TO_PAGE.search(text):
         return False
-    return text[-1].isalnum() or text[-1] in ",)’'%" or text[-1] in _HYPHENS
+    is_within = text[-1] == ";" and not BULLET.match(text) and not ENUMERATOR.match(text)
+    return text[-1].isalnum() or text[-1] in ",)’'%" or text[-1] in _HYPHENS or is_within
 
 
 def _goes_on(before: str, piece: Piece, *, is_next: bool, is_behind_table: bool) -> bool:
     """Whether a paragraph goes on from a text: in small letters, or as the text leads to if it is the next one, or only
     a table stands between."""
-    if piece.is_heading or piece.is_row or piece.is_typed:
+    if piece.is_heading or piece.is_row or piece.is_typed or (piece.is_label and not piece.text[0].islower()):
         return False
     if ENUMERATOR.match(piece.text) or _FORMULA.match(piece.text):
         return False

@@ -29,7 +29,7 @@ def _first_note(lines: Sequence[Line]) -> int:
     first = at = len(lines)
     while at and (not lines[at - 1].text or (lines[at - 1].size <= SMALL and not lines[at - 1].is_row)):
         at -= 1
-        if _MARK.match(lines[at].text) and not (at and lines[at - 1].text):
+        if _MARK.match(lines[at].text) and not (at and lines[at - 1].text and lines[at - 1].size <= SMALL):
             first = at
     if not at:
         return len(lines)  # a page in small letters

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from worker.courses.chunk.accents import are_accents_apart, compose_accents
 from worker.courses.chunk.cut_rows import join_rows
@@ -26,6 +27,7 @@ _PLAIN = re.compile("[ -~\u00a0-\u00ac\u00ae-\u00b6\u00b8-\u017f‘’“”…�
 _CLOSED = re.compile(r"\s*([–—-])\s(?=[a-zà-ÿ])[^.;:]*?\s?\1[\s,]")
 # `Sr–⏎Pb`: a dash that no space parts from its word ties it to the next one.
 _TIED = re.compile(r"(?<=\w[–—])\n(?=\w)|\n˓→\s?")
+LABEL = 0.6  # times the body's letters: of words within a drawing
 _SECTION, _PAGE = (
     re.compile(r"\d{1,2}(?:\.\d{1,2}){1,3}\.?\s+[«\"]?[A-ZÀ-ÖØ-Þ][a-zà-ÿ’']"),
     re.compile(r"[^\W\d_.][ ?!»)]* \d{1,3}$"),
@@ -100,11 +102,11 @@ def _paragraphs(pages: Sequence[Page], spelling: Spelling, *, is_typeset: bool) 
     for page in pages:
         lines: list[str] = []
         is_top = is_typeset
-        is_own = is_typed = names = False
+        names, kind = False, _Kind()
         for line in page.lines:
             begins = bool(lines) and is_typeset and bool(line.text) and _begins_anew(lines[-1], line)
             if lines and (begins or line.is_heading or line.is_row or not line.text or not is_typeset):
-                yield list(_sentences(lines, page.number, spelling, is_own=is_own, is_typed=is_typed))
+                yield list(_sentences(lines, page.number, spelling, kind))
                 lines = []
             if line.is_row and line.text:
                 row = _row(line, page.number, spelling)
@@ -121,15 +123,30 @@ def _paragraphs(pages: Sequence[Page], spelling: Spelling, *, is_typeset: bool) 
             elif line.is_heading and line.text:
                 yield [_heading(line.text, page.number, spelling)]
             elif line.text:
-                is_own = is_own if lines else begins or line.goes_on is False
-                is_typed = line.is_typed and (is_typed or not lines)
+                kind = _kind_of(line, kind if lines else None, begins=begins)
                 lines.append(line.text)
             # An empty line stands before the number of a page, over which a table may go on.
             if not line.is_row and (line.text or not is_typeset):
                 head = first = None
             is_top = is_top and not line.text
         if lines:
-            yield list(_sentences(lines, page.number, spelling, is_own=is_own, is_typed=is_typed))
+            yield list(_sentences(lines, page.number, spelling, kind))
+
+
+class _Kind(NamedTuple):
+    """What is known of a paragraph besides its words; as `Piece` says."""
+
+    is_own: bool = False
+    is_typed: bool = False
+    is_label: bool = False
+
+
+def _kind_of(line: Line, before: _Kind | None, *, begins: bool) -> _Kind:
+    """Of a paragraph with one more line. `before`: of those that it has, if any; `begins`: none of the one above."""
+    is_label = 0 < line.size < LABEL
+    if before is None:
+        return _Kind(begins or line.goes_on is False, line.is_typed, is_label)
+    return _Kind(before.is_own, before.is_typed and line.is_typed, before.is_label and is_label)
 
 
 def _row(line: Line, page: int | None, spelling: Spelling) -> Piece:
@@ -167,13 +184,8 @@ def _begins_item(before: str, text: str) -> bool:
     return bool(BULLET.match(text))
 
 
-def _sentences(
-    lines: Sequence[str], page: int | None, spelling: Spelling, *, is_own: bool, is_typed: bool
-) -> Iterator[Piece]:
-    """The sentences of one paragraph; the lines of a typeset one are joined, whole words and cut ones.
-
-    `is_own`: by its place the first line does not go on from the one before it. `is_typed`: all are of a program.
-    """
+def _sentences(lines: Sequence[str], page: int | None, spelling: Spelling, kind: _Kind) -> Iterator[Piece]:
+    """The sentences of one paragraph; the lines of a typeset one are joined, whole words and cut ones."""
     mended = _TIED.sub("", spelling.mend("\n".join(lines))).replace("\n", " ")
     text = MARKS.sub("", mended[:-1]) + mended[-1:]  # a mark at the end says that the word goes on elsewhere
     joint, waiting = "\n", ""
@@ -183,7 +195,7 @@ def _sentences(
         if ENUMERATOR.fullmatch(sentence) or _ABBREVIATED.search(sentence[-8:]):
             waiting = sentence  # goes on: `1. Interroger`, `cf. Figure`
         elif sentence:
-            yield Piece(sentence, page, joint=joint, is_own=is_own, is_typed=is_typed)
-            joint, is_own = " ", False
+            yield Piece(sentence, page, joint=joint, is_own=kind.is_own, is_typed=kind.is_typed, is_label=kind.is_label)
+            joint, kind = " ", kind._replace(is_own=False)
     if waiting:
-        yield Piece(waiting, page, joint=joint, is_own=is_own, is_typed=is_typed)
+        yield Piece(waiting, page, joint=joint, is_own=kind.is_own, is_typed=kind.is_typed, is_label=kind.is_label)

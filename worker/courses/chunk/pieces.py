@@ -28,6 +28,7 @@ class Piece:
     `last_page`: where a sentence ends that goes over a page's end. `head`: what names the columns of a row.
     `is_part`: it goes on within the sentence of the piece before. `is_own`: by its place on the page it does not.
     `is_typed`: it is a line of a program. `is_rest`: by its place, of the row that the page before ends with.
+    `is_label`: it is set in letters as small as the words within a drawing.
     """
 
     text: str
@@ -42,6 +43,7 @@ class Piece:
     is_own: bool = False
     is_typed: bool = False
     is_rest: bool = False
+    is_label: bool = False
 
 
 def leads_on(text: str, after: str = "") -> bool:
