@@ -28,6 +28,8 @@ SPACE = 0.6  # of a line's height: between words
 LEFT, FAR = 1.0, 2.0
 RAGGED = 0.5  # of a line's height: how far beyond the longest of many lines their column may go
 MANY_LINES = 10  # of one column
+BESIDE_BOX, NEAR_END = 2, 4.0  # lines above one, and of a line's height between where they end, beside a box
+LEAST_BESIDE = 0.4  # of the width of the text, which the box leaves
 ENDS = (".", "!", "?", ":", ";", "…", "»")
 HYPHENS = ("-", "\ufffe", "\xad")
 WRAPPED = "˓→"  # what Sphinx puts before the rest of a line that it broke
@@ -50,6 +52,7 @@ _UNIT = re.compile(
     r"(?:[A-Z]|[A-Za-z]?(?:Pa|Hz|Wh|UI|Gy|Sv|Bq|Da|[GMKT]o)|[cdkmnµ]?(?:[glmLs]|mol|eq)|%|°C?|h|min|(?:an|jour|semaine|heure|"
     r"minute|seconde|goutte|comprimé|gélule|dose|kilo|mètre|gramme|litre)s?|mois|fois)(?![\w'’])"
 )
+_NAMED = re.compile(r"[^:]{1,25}:(?:\s|$)")  # `nom : …`, of a list of names
 _ITEM = re.compile(rf"(?:[{BULLETS}{DASHES}]|\d{{1,2}}[.)])(?:\s|$)")
 _MARK = re.compile(r"(?:\d{1,2}[.)]?|[–—-])\s|\d{1,2}[.)](?=[A-ZÀ-ÖØ-ÞŒ])")
 
@@ -132,7 +135,7 @@ class Flow:
             or (text[:1].islower() and before.cells[-1].endswith(HYPHENS))
             or _is_measure(before.cells[-1], text)
             or LEADERS.search(text)  # it was drawn out to the edge
-            or (text[:1].islower() and _are_centred(before, row))
+            or (text[:1].islower() and (_are_centred(before, row) or self._is_beside_box(number - 1)))
         ):
             return False
         least = before.right + _width(row, _UNBROKEN) + FAR * row.height
@@ -147,6 +150,23 @@ class Flow:
         )
         enough = 1 if text[:1].islower() else ENOUGH_ALIGNED
         return is_far and self.has_room(number, FAR) and not self._ends_with_others(number - 1, enough)
+
+    def _is_beside_box(self, number: int) -> bool:
+        """Whether a line and the two above it end near one another, though far from where the text does: a box stands
+        beside them, below which the text is as wide as elsewhere."""
+        row, above = self._rows[number], self._rows[max(0, number - BESIDE_BOX) : number]
+        following = self._rows[number + 1].cells[0]
+        if not row.cells[-1][-1].isalpha() or _NAMED.match(following):
+            return False
+        if len(above) < BESIDE_BOX or row.right - row.left < LEAST_BESIDE * (self._right - row.left):
+            return False
+        return all(
+            abs(line.left - row.left) < ALIGNED
+            and abs(line.right - row.right) < NEAR_END * row.height
+            and not line.is_table
+            and is_alike(line, row)
+            for line in above
+        )
 
     def _is_of_program(self, number: int) -> bool:
         """Whether a line and the one before it are of a program, whose lines are all their own, or one of them is and
