@@ -255,3 +255,16 @@ def test_words_that_stand_beside_a_table_are_none_of_it() -> None:
     ]
 
     assert read(page, 652, 635, 604) == ["Forme | Dose", "Légère | 1 g", "Grave | 3 g"]
+
+
+def test_lines_that_stand_closer_than_their_letters_are_high_are_rows_all_the_same() -> None:
+    """A sheet of slides is set in letters whose boxes overlap."""
+    page = [
+        *row(640, (60, ["Affection"]), (160, ["Argument"]), size=12),
+        *row(620, (60, ["Isolée"]), (160, ["Papille normale"]), size=12),
+        *row(611, (60, ["Secondaire"]), (160, ["Uvéite, traumatisme, corticoïdes,"]), size=12),
+        *row(602, (160, ["diabète"]), size=12),
+        *row(593, (60, ["Ischémique"]), (160, ["Début brutal"]), size=12),
+    ]
+
+    assert read(page, 654, 634, 588)[2] == "Secondaire | Uvéite, traumatisme, corticoïdes, diabète"

@@ -191,3 +191,37 @@ def test_what_stands_between_lines_is_one_cell(cells: list[list[list[str]]], ord
         assert [" ".join(filter(None, (part[column] for part in parts))) for column in range(3)] == [
             " ".join(lines) for lines in of_row
         ]
+
+
+def lines_of(left: float, top: float, *lines: str) -> list[Placed]:
+    return [(left, top - 12 * number, 9, line) for number, line in enumerate(lines)]
+
+
+def test_lists_in_the_cells_of_a_row_are_not_parted_line_by_line() -> None:
+    xs, ys = (60, 220, 400), (700, 680, 600)
+    placed: list[Placed] = [
+        *((64.0, 686.0, 9.0, "Indications"), (224.0, 686.0, 9.0, "À éviter")),
+        *lines_of(64, 668, "• rétention aiguë", "• mesure de la diurèse en", "réanimation", "• confort"),
+        *lines_of(224, 668, "• incontinence", "• commodité", "• agitation"),
+    ]
+
+    found = rows(make_placed_pdf([placed], drawn=rule_grid(xs, ys)))
+
+    assert found[-1] == (
+        "• rétention aiguë • mesure de la diurèse en réanimation • confort | • incontinence • commodité • agitation"
+    )
+
+
+def test_a_cell_that_goes_on_in_small_letters_keeps_its_row_together() -> None:
+    xs, ys = (60, 200, 320, 460), (700, 680, 640)
+    placed: list[Placed] = [
+        *((64.0, 686.0, 9.0, "Rédaction"), (204.0, 686.0, 9.0, "Vérification"), (324.0, 686.0, 9.0, "Approbation")),
+        *lines_of(64, 668, "N. Ouali, cadre", "S. Meziane, infirmière"),
+        *lines_of(204, 668, "Dr A. Kaci, pour l'équipe", "d'hygiène hospitalière"),
+        *lines_of(324, 668, "Direction", "CLIN"),
+    ]
+
+    found = rows(make_placed_pdf([placed], drawn=rule_grid(xs, ys)))
+
+    assert len(found) == 2
+    assert "Dr A. Kaci, pour l'équipe d'hygiène hospitalière" in found[1]

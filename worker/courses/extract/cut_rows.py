@@ -9,6 +9,8 @@ from worker.courses.extract.flow import ENDS, HYPHENS, is_item
 from worker.courses.extract.grids import NEAR, Grid, are_same
 from worker.courses.extract.rows import Row, first_word
 
+SURE = 2  # cells that go on in small letters, whatever the others do
+
 
 class TableRow(NamedTuple):
     """The lines of each cell of a row, and from where to where each cell goes; `is_merged`: one of them over rows."""
@@ -61,7 +63,11 @@ def _is_rest(before: TableRow, row: TableRow) -> bool:
         return True
     if not pairs or not all(above for above, _, _ in pairs):
         return False
-    if any(_is_cut(above[-1].cells[-1], below[0].cells[0]) for above, below, _ in pairs):
+    surely = sum(
+        _goes_on(above[-1].cells[-1], below[0].cells[0]) and _may_go_on(above, below, right)
+        for above, below, right in pairs
+    )
+    if surely >= SURE or any(_is_cut(above[-1].cells[-1], below[0].cells[0]) for above, below, _ in pairs):
         return True
     if not all(_may_go_on(above, below, right) for above, below, right in pairs):
         return False

@@ -10,7 +10,7 @@ from worker.courses.extract.grids import NEAR, Grid, read_across
 from worker.courses.extract.objects import Rule
 from worker.courses.extract.open_cells import PrintedCells, Words, read_lines
 from worker.courses.extract.open_columns import MOST_SPANNING, Columns, find_columns, is_spanning
-from worker.courses.extract.open_rows import INTERLEAVED, part_rows, rows_of_label
+from worker.courses.extract.open_rows import part_rows, rows_of_label
 
 LEAST_RULES = 3  # over the head, below it, and at the end
 LEAST_WIDTH = 60.0  # points
@@ -127,7 +127,7 @@ def _lines_above(lines: Sequence[PrintedCells], top: float, columns: Columns) ->
 
 
 def _make_grid(columns: Columns, heights: Sequence[float], bands: Sequence[Sequence[PrintedCells]]) -> Grid | None:
-    pitch = _pitch_of(bands)
+    pitch = _pitch_of(bands, columns)
     between = zip(columns.rights, columns.lefts[1:], strict=False)
     xs = [
         columns.lefts[0] - 1,
@@ -156,12 +156,13 @@ def _make_grid(columns: Columns, heights: Sequence[float], bands: Sequence[Seque
     return Grid(xs, ys, cells, [(True, True)] * count, has_rows=True, heads=heads)
 
 
-def _pitch_of(bands: Sequence[Sequence[PrintedCells]]) -> float:
-    """The distance between two lines of a cell, at most."""
-    steps = [
-        above.bottom - below.bottom
-        for lines in bands
-        for above, below in pairwise(lines)
-        if above.bottom - below.bottom > INTERLEAVED * below.height
-    ]
-    return min(steps, default=0.0)
+def _pitch_of(bands: Sequence[Sequence[PrintedCells]], columns: Columns) -> float:
+    """The distance between two lines of a cell: the least that lines of one column have."""
+    steps: list[float] = []
+    for lines in bands:
+        above: dict[int, float] = {}
+        for line in lines:
+            for at in {columns.of(chunk)[0] for chunk in line.chunks}:
+                steps += [above[at] - line.bottom] if at in above else []
+                above[at] = line.bottom
+    return min((step for step in steps if step > 0), default=0.0)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from worker.courses.extract.cut_rows import TableEnd, TableRow, end_of, find_rest
+from worker.courses.extract.flow import ENDS, is_item
 from worker.courses.extract.grids import MIN_ONE_ROW, NEAR, Grid
 from worker.courses.extract.objects import Rule
 from worker.courses.extract.rows import Row, Span, first_word, is_beside, make_row
@@ -221,6 +222,8 @@ def _breaks_word(before: Row, line: Row, left: float, right: float) -> bool:
 
 def _parted(cells: Sequence[list[Row]], rights: Sequence[float]) -> list[list[list[Row]]]:
     """Lines of cells side by side as rows of their own, where they break off before the cell is full."""
+    if any(sum(map(is_item, lines)) > 1 for lines in cells):
+        return [list(cells)]  # lists, whose items are told by their marks
     baselines = _baselines(cells)
     is_list = len(baselines) >= MANY_LINES and _is_list(baselines, rights)
     rows: list[list[list[Row]]] = []
@@ -270,7 +273,15 @@ def _breaks(before: Sequence[list[Row]], here: Sequence[list[Row]], rights: Sequ
     ]
 
 
+def _goes_on(above: Sequence[Row], lines: Sequence[Row]) -> bool:
+    """Whether a cell goes on in small letters behind what is no end."""
+    return lines[0].cells[0][0].islower() and not above[-1].cells[-1].endswith((*ENDS, ","))
+
+
 def _begins_row(row: Sequence[list[Row]], here: Sequence[list[Row]], rights: Sequence[float]) -> bool:
     """Whether most cells, two at least and the first one among them, go on in a line that they had room for before."""
     broken = _breaks(row, here, rights)
+    both = [(above, lines) for above, lines in zip(row, here, strict=True) if above and lines]
+    if any(not had_room and _goes_on(*pair) for had_room, pair in zip(broken, both, strict=True)):
+        return False
     return bool(row[0] and here[0]) and sum(broken) > 1 and sum(broken) * 2 > len(broken)
