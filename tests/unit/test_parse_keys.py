@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pytest
 from hypothesis import given
@@ -203,3 +203,31 @@ def test_an_answer_column_with_a_number_speaks_against_a_key_and_never_gives_one
     assert [row.question and row.question.official_key for row in read] == ["A", None, None, "A", None]
     assert [row.question and row.question.unread_official for row in read] == [None, "B", "B", None, "A / B"]
     assert all(row.findings for row in read if row.question and row.question.official_key is None)
+
+
+@pytest.mark.parametrize(
+    ("cells", "key"),
+    [
+        ((("1", "C"), ("1", "B")), None),  # each `1` may be A
+        ((("1", "C"), ("2", "BD")), "C"),  # the second says that they are counts
+        ((("1", "A"),), "A"),  # both say the same
+    ],
+)
+def test_a_one_beside_a_letter_is_a_count_only_where_another_row_says_so(
+    cells: Sequence[tuple[str, str]], key: str | None
+) -> None:
+    header = ("reponse", "niveau", "question", *(f"option{letter}" for letter in "ABCDE"), "reponse1", "matiere")
+    options = ("un", "deux", "trois", "quatre", "cinq")
+    told = [
+        (number, (one, "DCEM2", f"Question {number} ?", *options, other, "Cardio"))
+        for number, (one, other) in enumerate(cells, start=2)
+    ]
+
+    upload = parse_upload(
+        [RawSheet("banque", ((1, header), *told))], "banque.csv", default_level=None, default_semester=None
+    )
+
+    question = upload.rows[0].question
+    assert question is not None
+    assert question.official_key == key
+    assert (key is None) == any(finding.code == "conflicting_keys" for finding in upload.rows[0].findings)

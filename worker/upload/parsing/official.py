@@ -145,7 +145,8 @@ def _part(text: str, options: Mapping[str, str]) -> str:
 def key_columns(rows: Sequence[Mapping[int, tuple[str, str | None]]], plural: Collection[int] = ()) -> tuple[int, ...]:
     """Of several columns that could hold keys, those that do. `rows`: column → its cell and the key read from it.
 
-    One of numbers beside one of letters is their count when it fits on every row, or is headed `Réponses` (`plural`).
+    One of numbers beside one of letters is their count when it fits on every row and is more than one on some (a 1
+    beside a letter may name another option), or when it is headed `Réponses` (`plural`).
     Anything else that stands in a key column, a remark too, is something that it says.
     """
     columns = tuple(rows[0]) if rows else ()
@@ -162,4 +163,5 @@ def _counts(rows: Sequence[Mapping[int, tuple[str, str | None]]], column: int, o
     ):
         return False
     both = [(int(row[column][0]), row[other][1]) for row in rows if row[column][0] and row[other][1]]
-    return is_plural or (bool(both) and all(number == len(key or "") for number, key in both))
+    fits = all(number == len(key or "") for number, key in both)
+    return is_plural or (fits and any(number > 1 for number, _ in both))
