@@ -100,7 +100,9 @@ def _find_rest(
         # What a colon announces is the rest of that; below a heading no item goes on, which needs no full stop.
         before = paragraphs[index - 1][-1]
         is_of_another = before.text.endswith(":") or (before.is_heading and BULLET.match(last.text))
-        is_of_list = last.text[-1] == ";" and (is_alone or first.page == end.page)  # whose items have no marks
+        # Behind such a sign follow items without marks, unless it stands within a bracket.
+        is_whole = is_alone or first.page == end.page or (last.text[-1] == ":" and index > number + 1)
+        is_of_list = last.text[-1] in ";:" and is_whole and not _is_in_bracket(last.text)
         if is_of_list or _is_beyond(first, end) or (index > number + 1 and is_of_another) or _is_next_item(last, first):
             return None
         is_next = index == number + 1
@@ -159,7 +161,7 @@ def _is_open(piece: Piece) -> bool:
     text = piece.text
     if piece.is_heading or piece.is_row or piece.is_typed or LED_TO_PAGE.search(text):
         return False
-    is_within = text[-1] == ";" and not BULLET.match(text) and not ENUMERATOR.match(text)
+    is_within = text[-1] in ";:" and not BULLET.match(text) and not ENUMERATOR.match(text)
     return text[-1].isalnum() or text[-1] in ",)’'%" or text[-1] in _HYPHENS or is_within
 
 
@@ -179,6 +181,10 @@ def _goes_on(before: str, piece: Piece, *, is_next: bool, is_behind_table: bool)
         return True
     is_open = before[-1:] in _HYPHENS or before.endswith(",") or _closes(before, piece.text)
     return (is_led_to or (is_next and is_open)) and (piece.text[0].isalnum() or piece.text[0] in "«(<>≥≤")
+
+
+def _is_in_bracket(text: str) -> bool:
+    return text.rfind("(") > text.rfind(")")
 
 
 def _closes(before: str, after: str) -> bool:

@@ -25,6 +25,7 @@ _ON_AND_BACK = re.compile(rf"{_WAY}(?:\W+{_WAY})+", re.IGNORECASE)
 # What a site says above a page's title: the way to it, and where else one may go.
 _PATH = re.compile(r"[^›»>]{2,45}(?:\s[›»>]\s+[^›»>]{2,60}){2,6}|[^›»>]{2,45}(?:\s?[›»]\s[^›»>]{2,60}){2,6}")
 _MENU = re.compile(r"(?:^|.{0,60}\s)Accueil(?:\s?[|·•/›»]\s{1,2}[^|·•/›»]{2,40}){2,8}")
+_ACCOUNT = re.compile(r"Accueil\s.{0,80}(?:se\s(?:dé)?connecter|(?:dé)?connexion|mon\scompte|contact)", re.IGNORECASE)
 MOST_ABOVE = 2  # lines above a menu: the site's name
 _READ = re.compile(r"://|www\.|\w/\w|\d$")  # an address is there to be read, and a line of contents
 
@@ -58,7 +59,7 @@ def _without_ways_here(pages: Sequence[Page]) -> Sequence[Page]:
     lines = pages[0].lines if pages else ()
     title = next((at for at, line in enumerate(lines) if line.text and is_larger(line)), 0)
     above = [at for at in range(title) if lines[at].text]
-    found = [at for at in above if _PATH.fullmatch(lines[at].text) or _MENU.fullmatch(lines[at].text)]
+    found = [at for at in above if any(way.fullmatch(lines[at].text) for way in (_PATH, _MENU, _ACCOUNT))]
     if not found:
         return pages
     gone = set(found)

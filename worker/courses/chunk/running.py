@@ -21,6 +21,7 @@ REPEATED_SHARE = 0.4  # of the pages; right and left pages often have headers of
 REPEATED_PAGES = 3
 MANY_PAGES, APART_SHARE, APART_ALWAYS = 8, 0.6, 0.9  # of pages that begin or end with a line that stands apart
 LARGEST = 1.12  # times the body's letters
+MUCH_LARGER, LONG_TITLE = 1.4, 15  # of a title that a header may repeat; letters
 FEW_PAGES = 4  # of a document in which a line cannot recur often: two at the same height are enough
 MOST_APART = 2  # lines of a header or a footer
 SAME_HEIGHT, FAR_APART = 2, 24  # points
@@ -165,6 +166,7 @@ class _RunningLines:
         self._counting: dict[tuple[int, int], set[int]] = defaultdict(set)
         self._printed: set[int] = set()  # pages that a browser printed
         self._numbers: dict[int, set[int]] = defaultdict(set)  # those that stand alone at the edges of each page
+        self._titles = _large_titles(pages)
         outer: Counter[int] = Counter()
         for index, page in enumerate(pages):
             lines = [page.lines[line] for line in _edges(page)]
@@ -305,8 +307,11 @@ class _RunningLines:
         return any(value - n in (0, 1) for n in before) and any(n - value in (0, 1) for n in after)
 
     def _names_its_section(self, line: Line, index: int) -> bool:
-        """A header in small letters whose words the page's own heading says: the first page of a section."""
+        """A header in small letters whose words the page's own heading says: the first page of a section; or the title
+        of the document, or of a chapter, in small letters over one of its pages."""
         own = _letters(line.text)
+        if line.size <= FIXED and line.foot > 0 and own in self._titles:
+            return True
         return len(own) > 3 and any(
             other is not line
             and (other.size > line.size + 0.1 or other.is_bold > line.is_bold)
@@ -338,6 +343,18 @@ class _RunningLines:
         # On some pages that follow one another: a chapter's. The first of them keeps it, in case it is a title.
         start, end = bisect_left(places, index - NEAR_PAGES), bisect_right(places, index + NEAR_PAGES)
         return end - start >= REPEATED_PAGES and places[start] < index
+
+
+def _large_titles(pages: Sequence[Page]) -> set[str]:
+    """The letters of what pages say in large type, line by line and together: titles of some words."""
+    titles: set[str] = set()
+    for page in pages:
+        for is_large, group in itertools.groupby(
+            page.lines, key=lambda line: line.size >= MUCH_LARGER or not line.text
+        ):
+            lines = [_letters(line.text) for line in group if line.text] if is_large else []
+            titles.update(("".join(lines), *lines))
+    return {title for title in titles if len(title) >= LONG_TITLE}
 
 
 def _ends_of(text: str) -> set[str]:
