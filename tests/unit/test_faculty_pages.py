@@ -6,6 +6,7 @@ import io
 import itertools
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import docx
@@ -1360,3 +1361,48 @@ def test_a_sentence_goes_on_over_the_end_of_a_page_behind_a_semicolon() -> None:
     found = [piece.text for piece in read_pieces(typeset(first, second))]
 
     assert any("2 mmol/min ; lorsque la charge le dépasse" in text for text in found)
+
+
+def test_an_exponent_that_a_page_tells_with_what_follows_it_is_one() -> None:
+    """`χ` is a line of its own there, and `2 = 19,4` the next, whose 2 stands higher than the rest."""
+
+    def box_of(at: int) -> Box:
+        return (5.0 * at, 5.0 * at + 5, 596.6, 603.6) if at == 0 else (5.0 * at, 5.0 * at + 5, 591.2, 602.1)
+
+    assert raise_figures("2 = 19,4", Places(box_of, lambda at: 598.0 if at == 0 else 593.8)) == "² = 19,4"
+    assert raise_figures("2 = 19,4", Places(box_of, lambda _: 593.8)) == "2 = 19,4"
+    assert raise_figures("2 000 mg", Places(box_of, lambda at: 598.0 if at == 0 else 593.8)) == "2 000 mg"
+
+
+def test_the_title_of_a_document_in_small_letters_over_a_page_is_a_header() -> None:
+    title = Line("Cancer du col : du dépistage au traitement", size=2.4, is_bold=True, foot=700)
+    body = [replace(line, foot=600.0 - 12 * n) for n, line in enumerate(map(Line, BODY))]
+    header = Line("CANCER DU COL : DU DÉPISTAGE AU TRAITEMENT", size=0.76, is_bold=True, foot=758)
+
+    found = [piece.text for piece in read_pieces(typeset([title, Line(""), *body], [header, Line(""), *body]))]
+
+    assert title.text in found
+    assert header.text not in found
+
+
+def test_small_headers_in_bold_of_few_pages_are_headers() -> None:
+    body = [replace(line, foot=700.0 - 12 * n) for n, line in enumerate(map(Line, BODY))]
+    names = ("", "GYNÉCOLOGIE ONCOLOGIQUE", "CANCER DU COL", "GYNÉCOLOGIE ONCOLOGIQUE")
+    pages = [
+        [Line(name, size=0.76, is_bold=True, foot=758), Line(""), *body]
+        if name
+        else [Line("Le cancer", foot=758), *body]
+        for name in names
+    ]
+
+    found = [piece.text for piece in read_pieces(typeset(*pages))]
+
+    assert not set(found) & set(names)
+
+
+def test_an_answer_in_bold_is_no_heading() -> None:
+    answer = Line("Réponses : A, B, E comptées justes ; la C a été annulée par le jury", is_bold=True)
+
+    found = read_pieces(typeset([*map(Line, BODY), Line(""), answer, Line(""), *map(Line, BODY)]))
+
+    assert not any(piece.is_heading for piece in found)

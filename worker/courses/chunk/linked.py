@@ -23,7 +23,8 @@ _BACK = re.compile(rf"[↑⇑▲^\[( ]*(?:{BACK}|haut\s+de\s+(?:la\s+)?page)[\])
 _WAY = "(?:previous|prev|next|up|contents|index|précédente?|suivante?|sommaire|accueil)"
 _ON_AND_BACK = re.compile(rf"{_WAY}(?:\W+{_WAY})+", re.IGNORECASE)
 # What a site says above a page's title: the way to it, and where else one may go.
-_PATH = re.compile(r"[^›»>]{2,45}(?:\s[›»>]\s+[^›»>]{2,60}){2,6}|[^›»>]{2,45}(?:\s?[›»]\s[^›»>]{2,60}){2,6}")
+_STEP = re.compile(r"\s?[›»]\s|\s>\s")
+STEPS, LONGEST_STEP = range(3, 8), 60
 _MENU = re.compile(r"(?:^|.{0,60}\s)Accueil(?:\s?[|·•/›»]\s{1,2}[^|·•/›»]{2,40}){2,8}")
 _ACCOUNT = re.compile(r"Accueil\s.{0,80}(?:se\s(?:dé)?connecter|(?:dé)?connexion|mon\scompte|contact)", re.IGNORECASE)
 MOST_ABOVE = 2  # lines above a menu: the site's name
@@ -59,7 +60,7 @@ def _without_ways_here(pages: Sequence[Page]) -> Sequence[Page]:
     lines = pages[0].lines if pages else ()
     title = next((at for at, line in enumerate(lines) if line.text and is_larger(line)), 0)
     above = [at for at in range(title) if lines[at].text]
-    found = [at for at in above if any(way.fullmatch(lines[at].text) for way in (_PATH, _MENU, _ACCOUNT))]
+    found = [at for at in above if _is_way_here(lines[at].text)]
     if not found:
         return pages
     gone = set(found)
@@ -68,6 +69,14 @@ def _without_ways_here(pages: Sequence[Page]) -> Sequence[Page]:
         gone |= set(before)
     first = Page(pages[0].number, tuple(line for at, line in enumerate(lines) if at not in gone))
     return [first, *pages[1:]]
+
+
+def _is_way_here(text: str) -> bool:
+    """Whether a line says the steps that lead to a page, or where else one may go on its site."""
+    steps = _STEP.split(text) if len(text) <= STEPS[-1] * LONGEST_STEP else ()
+    if len(steps) in STEPS and all(1 < len(step) <= LONGEST_STEP for step in steps):
+        return True
+    return _MENU.fullmatch(text) is not None or _ACCOUNT.fullmatch(text) is not None
 
 
 def _without_ways_back(pages: Sequence[Page]) -> Sequence[Page]:

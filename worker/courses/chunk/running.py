@@ -25,6 +25,7 @@ MUCH_LARGER, LONG_TITLE = 1.4, 15  # of a title that a header may repeat; letter
 FEW_PAGES = 4  # of a document in which a line cannot recur often: two at the same height are enough
 MOST_APART = 2  # lines of a header or a footer
 SAME_HEIGHT, FAR_APART = 2, 24  # points
+SMALL_BOLD = 0.8  # times the body's letters
 FIXED = 0.9  # times the body's letters, at most, of what stands at one place of most pages though inside of them
 NEAR_PAGES = 4  # before and after: a chapter's header stands on its own pages alone
 
@@ -296,7 +297,7 @@ class _RunningLines:
         return any(self._recurs(self._places[key], index) for key in _running_keys(line.text, index))
 
     def _is_in_band(self, line: Line) -> bool:
-        if not _is_plain(line) or len(line.text) > LONGEST_COUNTING or CHAPTER.fullmatch(line.text):
+        if not _may_run(line) or len(line.text) > LONGEST_COUNTING or CHAPTER.fullmatch(line.text):
             return False
         return any(line.size <= self._bands.get(round(line.foot) + step, 0.0) + 0.03 for step in (-1, 0, 1))
 
@@ -368,9 +369,14 @@ def _is_plain(line: Line) -> bool:
     return line.foot > 0 and not line.is_bold and line.size < LARGEST
 
 
+def _may_run(line: Line) -> bool:
+    """A plain line, or one in bold that is as small as no heading."""
+    return _is_plain(line) or (line.foot > 0 and line.is_bold and line.size <= SMALL_BOLD)
+
+
 def _stands_far(two: Sequence[Line], largest: float) -> bool:
     """Whether the first of two lines is plain, no larger than this, no footnote, and stands far from the other."""
-    is_small = len(two) == 2 and _is_plain(two[0]) and two[0].size <= largest and not _NOTE.match(two[0].text)
+    is_small = len(two) == 2 and _may_run(two[0]) and two[0].size <= largest and not _NOTE.match(two[0].text)
     return is_small and abs(two[0].foot - two[1].foot) >= FAR_APART
 
 

@@ -15,6 +15,7 @@ _FIGURES = re.compile(r"(?:(?<=[^\W\d_])[-−]?\d{1,3}|(?<=[)\]»])\d{1,3}|(?<![
 _BEFORE = re.compile(r"[^\W\d_]|[)\]»]")
 _NOTES = re.compile(r"(?<=[^\W\d_])\d{1,2}(?:[,–-]\d{1,2})+(?![\w,])")  # `semaines7,8`, `chroniques3-5`
 _NOTE = re.compile(r"\d{1,2}(?=[A-Za-zÀ-ÖØ-öø-ÿŒœ])")
+_FIRST = re.compile(r"(\d{1,2})\s+(?=[=<>≤≥≈A-Za-zÀ-ÖØ-öø-ÿ(])")  # of `χ2 = 19,4`, where a page tells the χ before
 LIFTED = 0.15  # of the height of the letter before: how far an exponent stands above it at least
 _DEEP = re.compile(r"[QJgjpqy\u00e7\u00b5]")  # they go below the line, in boxes no larger than they are
 DEEP_LIFTED = 0.3
@@ -95,4 +96,7 @@ def _raise_others(text: str, places: Places) -> str:
     note = _NOTE.match(text)
     if note is not None and places.is_above(note.end(), 0):
         return raise_digits(note[0]) + text[note.end() :]
+    first = _FIRST.match(text)
+    if first is not None and places.foot_of is not None and places.is_above(first.end(), 0):
+        return raise_digits(first[1]) + text[first.end(1) :]
     return text
