@@ -1406,3 +1406,13 @@ def test_an_answer_in_bold_is_no_heading() -> None:
     found = read_pieces(typeset([*map(Line, BODY), Line(""), answer, Line(""), *map(Line, BODY)]))
 
     assert not any(piece.is_heading for piece in found)
+
+
+def test_the_mark_of_a_note_that_is_a_link_is_raised_and_a_power_of_letters_is_told() -> None:
+    page = "<html><body><p>dans l'utérus<sup><a href='#n'>1</a></sup>. I = I0 e<sup>−µx</sup></p></body></html>"
+
+    (found,) = [p.text for p in read_pieces(extract_document(Path("a.html"), page.encode())) if "dans" in p.text]
+
+    assert found == "dans l'utérus¹."
+    rest = " ".join(p.text for p in read_pieces(extract_document(Path("a.html"), page.encode())))
+    assert "e^(−µx)" in rest

@@ -268,3 +268,34 @@ def test_lines_that_stand_closer_than_their_letters_are_high_are_rows_all_the_sa
     ]
 
     assert read(page, 654, 634, 588)[2] == "Secondaire | Uvéite, traumatisme, corticoïdes, diabète"
+
+
+def test_a_sign_with_a_box_as_high_as_two_lines_joins_none() -> None:
+    """The `→` and the `≥` of TeX's symbols have such boxes."""
+    lines = [
+        *words((60, 640, "Phase"), (160, 640, "ADN")),
+        *words((60, 624, "S"), (160, 624, "2C")),
+        Word("→", 172, 178, 612, 640, 20),
+        *words((184, 624, "4C"), (60, 612, "G2"), (160, 612, "4C"), (60, 600, "M"), (160, 600, "4C")),
+    ]
+    said = [word._replace(at=number) for number, word in enumerate(lines)]
+
+    (grid,) = find(said, 652, 636, 594)
+
+    assert len(grid.cells) == 4
+
+
+def test_a_page_with_a_column_of_links_beside_its_text_is_no_table() -> None:
+    text = "Le virus est une particule de la famille des rétrovirus et infecte les cellules"
+    said = words(
+        *(
+            (60, 640, "Campus"),
+            (330, 640, "Forum"),
+            (60, 618, "Infection par le virus : de la primo-infection au suivi"),
+        ),
+        (60, 596, "Mis à jour le 12 septembre, par deux auteurs, en 25 minutes de lecture"),
+        *((60, 574 - 12 * n, text[:50]) for n in range(8)),
+        *((330, 574 - 12 * n, "Dépistage") for n in range(8)),
+    )
+
+    assert find(said, 652, 634, 612, 590, 480) == []

@@ -161,4 +161,4 @@ def _ends(lines: Sequence[Line], leading: Sequence[bool], gone: set[int]) -> Ite
 
 
 def _is_notice(text: str) -> bool:
-    return len(text) <= LONGEST and text.casefold().startswith(_NOTICE)
+    return len(text) <= 2 * LONGEST and text.casefold().startswith(_NOTICE)

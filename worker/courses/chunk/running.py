@@ -25,6 +25,7 @@ MUCH_LARGER, LONG_TITLE = 1.4, 15  # of a title that a header may repeat; letter
 FEW_PAGES = 4  # of a document in which a line cannot recur often: two at the same height are enough
 MOST_APART = 2  # lines of a header or a footer
 SAME_HEIGHT, FAR_APART = 2, 24  # points
+LONG_HEADER, SMALLER = 45, 0.95  # characters, and times those letters: of a header that two pages of many have
 SMALL_BOLD = 0.8  # times the body's letters
 FIXED = 0.9  # times the body's letters, at most, of what stands at one place of most pages though inside of them
 NEAR_PAGES = 4  # before and after: a chapter's header stands on its own pages alone
@@ -204,8 +205,9 @@ class _RunningLines:
             return True
         if self._names_its_section(line, index) or self._is_in_band(line) or self._is_browsers(text, index):
             return True
+        may_stand_again = self._count <= FEW_PAGES or (len(text) >= LONG_HEADER and line.size <= SMALLER)
         if any(self._recurs(self._places[key], index, self._at_height(key, line)) for key in keys) or (
-            self._count <= FEW_PAGES and self._stands_again(line, keys, index)
+            may_stand_again and self._stands_again(line, keys, index)
         ):
             return len(text) <= SHORT or self._is_single(index, text)
         is_title = line.size >= LARGEST and not text[-1].isdigit()

@@ -154,6 +154,9 @@ def _lines(root: html.HtmlElement, reader: _Reader) -> Iterator[LinkedLine]:
     yield from reader.flush()
 
 
+_POWER = re.compile(r"[-−–]\s?[^\W\d_][\w\s]{0,20}")  # of `e^(−µx)`: else it would be taken from it
+
+
 def _stands_out(element: html.HtmlElement) -> bool:
     """Whether an element underlines its words, or sets them larger."""
     if element.tag == "font":
@@ -167,8 +170,9 @@ def _first_words(element: html.HtmlElement) -> str:
     inside = element.text or ""
     if element.tag == "math":
         return read_math(element)
-    if element.tag == "sup":
-        return raise_digits(inside)
+    parent = element.getparent()
+    if element.tag == "sup" or (element.tag == "a" and parent is not None and parent.tag == "sup"):
+        return f"^({inside})" if _POWER.fullmatch(inside) else raise_digits(inside)
     if len(element) == 0 and _FORMULA.search(element.get("class") or ""):
         formula = read_delimited(inside)
         return inside if formula is None else formula

@@ -46,12 +46,16 @@ def part_margins(lines: Sequence[list[Span]]) -> tuple[list[list[Span]], list[No
         return list(lines), []
     text_spans = sorted((s for s in spans if s.right >= left and s.left <= right), key=lambda span: -span.bottom)
     at_height = Counter(round(span.bottom) for span in text_spans)
-    short = [s for s in text_spans if len(s.text) > LONG and s.left < left + 2 * BESIDE]
-    short = [span for span in short if at_height[round(span.bottom)] < FEW]
-    beside = sorted([*wide, *short], key=lambda span: span.bottom)
+    short = [s for s in text_spans if s.left < left + 2 * BESIDE and at_height[round(s.bottom)] < FEW]
+    short.sort(key=lambda span: span.bottom)
+    beside = sorted([*wide, *(s for s in short if len(s.text) > LONG)], key=lambda span: span.bottom)
     notes: list[Note] = []
     for side, is_right in zip(sides, (False, True), strict=True):
-        found = [note for note in _notes(side) if _has_word(note) and _is_beside(note, beside)]
+        found = [
+            note
+            for note in _notes(side)
+            if _has_word(note) and _is_beside(note, short if _is_sentence(note) else beside)
+        ]
         if (is_right and _are_titles(found)) or not _are_terms(found, text_spans, right - SHORT * (right - left)):
             notes += found
     if not 0 < sum(map(len, notes)) <= max(MOST_NOTES, len(wide)):
@@ -106,6 +110,12 @@ def _are_titles(notes: Sequence[Note]) -> bool:
 
 def _has_word(note: Note) -> bool:
     return sum(c.isalpha() for line in note for span in line for c in span.text) > 3
+
+
+def _is_sentence(note: Note) -> bool:
+    """Whether a note is long, and ends as a sentence does: whatever stands beside it is none of it."""
+    length = sum(len(span.text) for line in note for span in line)
+    return length > 2 * LONG and note[-1][-1].text.endswith(".")
 
 
 def _is_beside(note: Note, lines: Sequence[Span]) -> bool:

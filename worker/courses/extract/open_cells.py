@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from worker.courses.extract.grids import NEAR
@@ -52,12 +52,17 @@ def read_lines(box: Rule, words_in: Words) -> list[PrintedCells]:
         return []
     lines: list[list[Word]] = []
     for word in sorted(words, key=lambda word: -(word.bottom + word.top)):
-        tall = max(lines[-1], key=lambda one: one.height) if lines else None
-        if tall is not None and (_holds(tall, word) or _holds(word, tall)):
+        usual = _usual(lines[-1]) if lines else None
+        if usual is not None and (_holds(usual, word) or _holds(word, usual)):
             lines[-1].append(word)
         else:
             lines.append([word])
     return [_make_line(line) for line in lines]
+
+
+def _usual(words: Sequence[Word]) -> Word:
+    """One that is as high as others of its line: signs of mathematics (`≥`, `→`) have boxes as high as two lines."""
+    return sorted(words, key=lambda word: word.height)[(len(words) - 1) // 2]
 
 
 def _holds(one: Word, other: Word) -> bool:
@@ -66,13 +71,13 @@ def _holds(one: Word, other: Word) -> bool:
 
 def _make_line(words: list[Word]) -> PrintedCells:
     words.sort(key=lambda word: word.left)
-    tall = max(words, key=lambda one: one.height)
+    usual = _usual(words)
     chunks: list[Word] = []
     firsts: list[Word] = []
     for word in words:
-        if chunks and word.left - chunks[-1].right < CHANNEL * tall.height:
+        if chunks and word.left - chunks[-1].right < CHANNEL * usual.height:
             chunks[-1] = chunks[-1]._replace(right=max(chunks[-1].right, word.right))
         else:
             chunks.append(word)
             firsts.append(word)
-    return PrintedCells(tuple(chunks), tuple(firsts), tall.bottom, tall.height)
+    return PrintedCells(tuple(chunks), tuple(firsts), usual.bottom, usual.height)

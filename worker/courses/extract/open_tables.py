@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain, pairwise
 
@@ -10,13 +11,14 @@ from worker.courses.extract.grids import NEAR, Grid, read_across
 from worker.courses.extract.objects import Rule
 from worker.courses.extract.open_cells import PrintedCells, Words, read_lines
 from worker.courses.extract.open_columns import MOST_SPANNING, Columns, find_columns, is_spanning
-from worker.courses.extract.open_rows import part_rows, rows_of_label
+from worker.courses.extract.open_rows import TableLines, part_rows, rows_of_label
 
 LEAST_RULES = 3  # over the head, below it, and at the end
 LEAST_WIDTH = 60.0  # points
 MOST_APART = 2.5  # times the height of a line: between lines of a table
 MOST_HEAD_LINES = 5
 MOST_ROW_LINES = 20
+WIDE_CELL, MOST_WIDE_LINES = 25.0, 5  # of a line's height: of a cell as wide as a column of text; its lines
 
 
 def find_open_grids(rules: Sequence[Rule], grids: Sequence[Grid], words_in: Words) -> list[Grid]:
@@ -73,7 +75,11 @@ def _read_grid(
         found = find_columns(head, [*chain(*bands[1:]), *lines]) if _are_close(lines, top, bottom) else None
         if found is None or (columns is not None and not _are_same(columns, found)):
             break
+        if len(lines) > 2 and not any(len(line.chunks) > 1 for line in lines):
+            break  # a paragraph
         spanning = sum(is_spanning(line, found) for line in lines)
+        if spanning == len(lines) and all(is_spanning(line, found) for line in bands[-1]):
+            break  # titles
         most = MOST_SPANNING * len(lines) if any(len(line.chunks) > 1 for line in lines) else 0
         if spanning > max(int(len(lines) == 1), most):
             break  # what stands between two tables
@@ -109,8 +115,11 @@ def _are_close(lines: Sequence[PrintedCells], top: float, bottom: float) -> bool
 
 
 def _has_rows(head: Sequence[PrintedCells], body: Sequence[PrintedCells], columns: Columns) -> bool:
-    """Whether two lines hold cells, or a single one and the head do in all columns."""
+    """Whether two lines hold cells, or a single one and the head do in all columns; and no text stands in the first."""
     rows = [line for line in body if len(line.chunks) > 1]
+    alone = sum(len(line.chunks) == 1 and columns.of(line.chunks[0]) == (0, 0) for line in body)
+    if alone > len(rows) + 1:
+        return False
     return len(rows) > 1 or (len(rows) == 1 and len(rows[0].chunks) == len(head[-1].chunks) == len(columns.lefts))
 
 
@@ -141,7 +150,7 @@ def _make_grid(columns: Columns, heights: Sequence[float], bands: Sequence[Seque
     for bottom, lines in zip(heights[1:], bands, strict=True):
         rows = part_rows(lines, columns, pitch)
         of_label = rows_of_label(lines, columns, pitch)
-        if any(len(row.lines) > MOST_ROW_LINES for row in of_label or rows):
+        if any(len(row.lines) > MOST_ROW_LINES or _is_text(row, columns) for row in of_label or rows):
             return None  # columns of a text
         first_of_band = len(cells) * count
         edges = [(above.bottom + below.top) / 2 for above, below in pairwise(of_label or rows)]
@@ -154,6 +163,15 @@ def _make_grid(columns: Columns, heights: Sequence[float], bands: Sequence[Seque
             ys.append(edge)
         heads = heads or len(cells)
     return Grid(xs, ys, cells, [(True, True)] * count, has_rows=True, heads=heads)
+
+
+def _is_text(row: TableLines, columns: Columns) -> bool:
+    """Whether one cell of a row holds several lines as long as those of a text."""
+    long: Counter[int] = Counter()
+    for line in row.lines:
+        wide = (chunk for chunk in line.chunks if chunk.right - chunk.left > WIDE_CELL * line.height)
+        long.update(columns.of(chunk)[0] for chunk in wide)
+    return max(long.values(), default=0) > MOST_WIDE_LINES
 
 
 def _pitch_of(bands: Sequence[Sequence[PrintedCells]], columns: Columns) -> float:
