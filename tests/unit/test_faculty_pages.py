@@ -1416,3 +1416,21 @@ def test_the_mark_of_a_note_that_is_a_link_is_raised_and_a_power_of_letters_is_t
     assert found == "dans l'utérus¹."
     rest = " ".join(p.text for p in read_pieces(extract_document(Path("a.html"), page.encode())))
     assert "e^(−µx)" in rest
+
+
+def test_a_numbered_question_in_bold_is_a_heading_whatever_it_ends_with() -> None:
+    asked = Line("QCM 2 – À propos de la constante de Michaelis (Km) :", is_bold=True)
+    lead = Line("Les trois signes que tout étudiant doit connaître :", is_bold=True)
+    page = [*map(Line, BODY), Line(""), asked, Line(""), *map(Line, BODY), Line(""), lead, Line(""), *map(Line, BODY)]
+
+    assert [piece.text for piece in read_pieces(typeset(page)) if piece.is_heading] == [asked.text]
+
+
+def test_the_number_before_the_name_of_a_substance_keeps_its_hyphen_at_the_end_of_a_line() -> None:
+    page = [
+        *map(Line, BODY),
+        Line("La vitamine D3 dérive dans la peau, par les rayons, du 7-"),
+        Line("déhydrocholestérol."),
+    ]
+
+    assert any("du 7-déhydrocholestérol." in piece.text for piece in read_pieces(typeset(page)))

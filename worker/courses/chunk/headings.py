@@ -37,6 +37,7 @@ _MANY_LEVELS = re.compile(r"\d{1,2}(?:\.\d{1,2})+\.?\s+[A-ZÀ-ÖØ-Þ«\"]")
 _BARE_NUMBER = re.compile(r"\d{1,3}(?:[.,]\d+)?\s")
 _OPENS_TITLE = re.compile(r"L[ae]s?|Les|Un|Une|Des?|Du|En|Au|Aux|À|Ce|Ces|Cet|Cas|Que|Qui|Où|Par|Sur|Vue?|[LDCQ][’'].*")
 _TABLE = re.compile(r"(?:table|tableau)\s*\(?\d", re.IGNORECASE)
+_QUESTION = re.compile(r"(?:QCM|QCS|QRU|QROC|question|exercice|cas(?:\sclinique)?)\s?(?:n°\s?)?\d", re.IGNORECASE)
 _CAPTION = re.compile(r"(?:figure|fig\.|tableau|table|schéma|photo|encadré|image)\s*\d", re.IGNORECASE)
 _BULLET = re.compile(r"[•▪◦●‣·–—*→✓➢-]\s?")
 _WORD = re.compile(r"[^\W\d_]{4}|[A-ZÀ-ÖØ-Þ]{3} (?:chez|de|des|du|en|et|ou|sur|vs) \w")  # `SCA et OAP`
@@ -174,10 +175,10 @@ def _is_run_in(line: Line, following: Line) -> bool:
 
 
 def _is_sentence(text: str) -> bool:
-    """Whether a text ends as a sentence does, or leads to what is below it; a section's number is before no such."""
-    return text.endswith((".", ",", ";")) or (
-        text.endswith(":") and len(text) > LONGEST_LEAD and NUMBERED.match(text) is None
-    )
+    """Whether a text ends as a sentence does, or leads to what is below it; a section's number, or a question's, is
+    before no such."""
+    is_numbered = NUMBERED.match(text) is not None or _QUESTION.match(text) is not None
+    return text.endswith((".", ",", ";")) or (text.endswith(":") and len(text) > LONGEST_LEAD and not is_numbered)
 
 
 def _same_type(first: Line, line: Line) -> bool:

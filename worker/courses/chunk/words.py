@@ -16,9 +16,10 @@ _LETTERS = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
 _CUT_WORD = re.compile(
     r"(?<![^\W\d_])([^\W\d_]++)(?:[-\u00ad\u2010\ufffe\x02][ \t]*+\n|[\u2010\ufffe\x02](?=[ \t]))[ \t]*+([^\W\d_]+)"
 )
-# `CA-⏎125`, `amd64-⏎netinst`: beside a figure the hyphen is the word's own.
+# `CA-⏎125`, `amd64-⏎netinst`, `7-⏎déhydrocholestérol`: beside a figure the hyphen is the word's own.
 _CUT_NUMBER = re.compile(
-    r"[-\u2010\ufffe\x02](?:(?<=[\w-]\d.)|(?<=\d.)(?=[ \t]*\n\d)|(?<=[^\W\d_].)(?=[ \t]*\n\d))[ \t]*\n(?=\w)"
+    r"[-\u2010\ufffe\x02](?:(?<=[\w-]\d.)|(?<=\d.)(?=[ \t]*\n\d)|(?<=[^\W\d_].)(?=[ \t]*\n\d)|"
+    r"(?<=[\s,(]\d.)(?=[ \t]*\n[a-zà-ÿœ]{6}))[ \t]*\n(?=\w)"
 )
 _ELIDED = re.compile(r"[dlmnst]['\u2019]")
 _REST = re.compile(r"-([^\W\d_]+)")
