@@ -146,6 +146,8 @@ def _kind_of(line: Line, before: _Kind | None, *, begins: bool) -> _Kind:
     is_label = 0 < line.size < LABEL
     if before is None:
         return _Kind(begins or line.goes_on is False, line.is_typed, is_label)
+    if not (before.is_typed or before.is_label):
+        return before
     return _Kind(before.is_own, before.is_typed and line.is_typed, before.is_label and is_label)
 
 
@@ -196,6 +198,6 @@ def _sentences(lines: Sequence[str], page: int | None, spelling: Spelling, kind:
             waiting = sentence  # goes on: `1. Interroger`, `cf. Figure`
         elif sentence:
             yield Piece(sentence, page, joint=joint, is_own=kind.is_own, is_typed=kind.is_typed, is_label=kind.is_label)
-            joint, kind = " ", kind._replace(is_own=False)
+            joint, kind = " ", kind._replace(is_own=False) if kind.is_own else kind
     if waiting:
         yield Piece(waiting, page, joint=joint, is_own=kind.is_own, is_typed=kind.is_typed, is_label=kind.is_label)

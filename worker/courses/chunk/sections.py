@@ -187,9 +187,9 @@ def split_blocks(lines: Sequence[Line]) -> Iterator[list[Line]]:
 
 def stands_out(line: Line) -> bool:
     """Whether a line is set as headings are; the answer to a question may be, and is none."""
-    if line.is_row or line.size <= 0.8 or ANSWER.fullmatch(line.text):
+    if not (is_larger(line) or line.is_bold) or line.is_row or line.size <= 0.8:
         return False
-    return is_larger(line) or line.is_bold
+    return ANSWER.fullmatch(line.text) is None
 
 
 def is_larger(line: Line) -> bool:

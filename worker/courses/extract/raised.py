@@ -43,10 +43,12 @@ class Places(NamedTuple):
         return self.foot_of is None or not self.foot_of(at) <= self.foot_of(at_base) + ON_LINE * height
 
 
+def has_figure(text: str) -> bool:
+    return _FIGURE.search(text) is not None
+
+
 def raise_figures(text: str, places: Places) -> str:
     """The text of a line with such figures as ⁰ to ⁹."""
-    if _FIGURE.search(text) is None:
-        return text
     text = _raise_others(text, places)
     return _raise_powers(text, places) if "10" in text else text
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from worker.courses.extract.letters import Box, Boxes, Feet
-from worker.courses.extract.raised import Places, raise_figures
+from worker.courses.extract.raised import Places, has_figure, raise_figures
 from worker.courses.extract.rows import LETTER_GAP, Span
 from worker.courses.extract.signs import restore_symbols
 from worker.courses.extract.spaced import close_up
@@ -124,10 +124,12 @@ def _span_text(line: Letters, start: int, end: int, words: int) -> str:
     text = line.whole[start:end].replace("\x02", HYPHEN)
     if words >= MANY_LETTERS and end - start < SPACED * words:
         shown = close_up(text, box_of)
-    else:
+    elif line.is_upright and has_figure(text):
         feet = line.foot_of
         foot_of = (lambda at: feet(start + at)) if feet is not None else None
-        shown = raise_figures(text, Places(box_of, foot_of)) if line.is_upright else text
+        shown = raise_figures(text, Places(box_of, foot_of))
+    else:
+        shown = text
     if start == line.start and shown[0] in _MARKS and shown[1:2].isalnum():
         shown = f"{shown[0]} {shown[1:]}"  # the mark of an item, set close to it
     return write_underscores(restore_symbols(shown))
