@@ -1266,6 +1266,13 @@ def test_a_banner_of_the_site_is_none_of_the_page(said: str, *, is_kept: bool) -
     assert any(word in words for word in ("Faculté de", "Valvulopathies", "Rédigé")) == is_kept
 
 
+def test_a_header_that_says_what_the_page_is_about_is_kept() -> None:
+    page = f"<html><body><header><p>Le rétrécissement aortique</p></header><p>{' '.join(BODY)}</p></body></html>"
+    words = " ".join(p.text for p in read_pieces(extract_document(Path("a.html"), page.encode())))
+
+    assert "Le rétrécissement aortique" in words
+
+
 @pytest.mark.parametrize(
     ("above", "is_kept"),
     [

@@ -99,6 +99,10 @@ A4 = 595.0 * 842
         pytest.param([LEFT, (50.0, 250.0, 395.0, 400.0)], [[span(60, 500)]], (), [], id="boxes of two sizes"),
         pytest.param([LEFT, (300.0, 2_000.0, 400.0, 700.0)], [[span(60, 500)]], (), [LEFT, RIGHT], id="one goes out"),
         pytest.param([], [[span(60, 500)]], (), [], id="a page"),
+        pytest.param(
+            [LEFT], [[span(60, 500)], *([span(60, 40 + 14 * n)] for n in range(9))], (LEFT,), [], id="a figure there"
+        ),
+        pytest.param([LEFT, RIGHT] * 300, [[span(60, 500)]], (), [], id="a drawing"),
     ],
 )
 def test_slides_are_boxes_of_one_size_that_hold_the_words(

@@ -26,7 +26,7 @@ _ON_AND_BACK = re.compile(rf"{_WAY}(?:\W+{_WAY})+", re.IGNORECASE)
 _STEP = re.compile(r"\s?[›»]\s|\s>\s")
 STEPS, LONGEST_STEP = range(3, 8), 60
 _MENU = re.compile(r"(?:^|.{0,60}\s)Accueil(?:\s?[|·•/›»]\s{1,2}[^|·•/›»]{2,40}){2,8}")
-_ACCOUNT = re.compile(r"Accueil\s.{0,80}(?:se\s(?:dé)?connecter|(?:dé)?connexion|mon\scompte|contact)", re.IGNORECASE)
+_ACCOUNT = re.compile(r"Accueil\s.{0,80}(?:se\s(?:dé)?connecter|(?:dé)?connexion|mon\scompte)", re.IGNORECASE)
 MOST_ABOVE = 2  # lines above a menu: the site's name
 _READ = re.compile(r"://|www\.|\w/\w|\d$")  # an address is there to be read, and a line of contents
 

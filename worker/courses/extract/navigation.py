@@ -75,7 +75,7 @@ def find_navigation(root: html.HtmlElement) -> frozenset[html.HtmlElement]:
 
     What holds the page's title, or half of its words, is the page itself.
     """
-    found = []
+    found, banners = [], []
     words: dict[html.HtmlElement, _Told] = {}
     for event, element in etree.iterwalk(root, events=("start", "end")):
         if event == "start":
@@ -85,14 +85,20 @@ def find_navigation(root: html.HtmlElement) -> frozenset[html.HtmlElement]:
         _close(element, own)
         if _is_around(element, own):
             found.append(element)
+        elif _is_banner(element, own):
+            banners.append(element)
         parent = element.getparent()
         if parent is not None and parent in words:
             words[parent].add(own, len((element.tail or "").strip()))
-        if element is not root and element not in found[-1:]:
+        if element is not root and element not in (*found[-1:], *banners[-1:]):
             del words[element]
-    whole = words[root].characters
+    whole = words[root]
+    if whole.titles:  # else it may be a header without headings that says what the page is about
+        found += banners
     return frozenset(
-        element for element in found if 2 * words[element].characters < whole or _is_links(element, words[element])
+        element
+        for element in found
+        if 2 * words[element].characters < whole.characters or _is_links(element, words[element])
     )
 
 
@@ -113,7 +119,7 @@ def _is_around(element: html.HtmlElement, own: _Told) -> bool:
         return _is_anchor(element) or _leads_back(element) or bool(_INLINE_PARTS & _parts(element))
     if element.tag not in _CONTAINERS or own.titles:
         return False
-    if _is_called_so(element, own) or _is_banner(element, own):
+    if _is_called_so(element, own):
         return True
     return not own.headings and (_is_links(element, own) or _is_panel(element, own) or _leads_around(own))
 

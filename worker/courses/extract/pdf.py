@@ -375,8 +375,8 @@ class _Tables:
         self, printed: _PrintedText, rotation: int, lines: Sequence[_PrintedLine], slide: Rule | None = None
     ) -> list[list[Span]]:
         """Lines with the cells of tables gathered to rows. What a page, or one slide of it, draws is asked for where
-        cells may stand."""
-        spans, before = [line.spans for line in lines], self._before
+        cells may stand. No table goes on from a slide to the next."""
+        spans, before = [line.spans for line in lines], self._before if slide is None else None
         if before is None and not _may_hold_cells(spans):
             return spans
         rules = [turn_box(rule, rotation) for rule in read_rules(self._page)]
@@ -390,7 +390,8 @@ class _Tables:
         cut = list(printed.cut(lines, rotation, grids))
         marked = mark_spans(self._page, rotation, [cells for _, cells in cut], is_sheet=slide is not None)
         cut = [(whole, [_with_mark(span) if id(span) in marked else span for span in cells]) for whole, cells in cut]
-        gathered, self.end = gather_cells(cut, grids, before)
+        gathered, end = gather_cells(cut, grids, before)
+        self.end = end if slide is None else None
         return gathered
 
 

@@ -13,7 +13,8 @@ from worker.courses.extract.rows import Span
 LEAST_AREA, LARGEST_AREA = 0.05, 0.6  # of the page
 LEAST_SIDE = 72.0  # points
 MOST_AROUND = 0.15  # of a sheet's letters: its own header and footer
-MOST_BELOW = 0.5  # of those of a later sheet, which may hold a single slide
+MOST_LINES_AROUND = 4  # of a later sheet, which may hold a single slide of few words
+MOST_BOXES = 400  # of a sheet's slides, with those that they draw: more are a drawing
 MOST_SLIDES = 16
 
 
@@ -25,15 +26,18 @@ def find_slides(
     `boxes`: of what it draws, pages within it among them. `area`: the sheet's. `known`: where those of the sheet before
     stand: the last sheet holds fewer.
     """
-    alike = _largest_group(boxes, area)
     large = [box for box in boxes if min(box[1] - box[0], box[3] - box[2]) >= LEAST_SIDE]
+    if len(large) > MOST_BOXES:
+        return []
+    alike = _largest_group(large, area)
     slides = alike if len(alike) > 1 else [one for one in known if any(_is_inside(box, one) for box in large)]
     if not 0 < len(slides) <= MOST_SLIDES or any(_overlap(one, other) for one, other in combinations(slides, 2)):
         return []
-    letters = [(len(span.text), slide_of(span, slides)) for line in lines for span in line]
-    around = sum(count for count, slide in letters if slide is None)
+    around = [line for line in lines if any(slide_of(span, slides) is None for span in line)]
+    letters = sum(len(span.text) for line in lines for span in line)
     are_known = all(any(_are_same(slide, other) for other in known) for slide in slides)
-    if around > (MOST_BELOW if are_known else MOST_AROUND) * sum(count for count, _ in letters):
+    is_footer = are_known and len(around) <= MOST_LINES_AROUND
+    if not is_footer and sum(len(span.text) for line in around for span in line) > MOST_AROUND * letters:
         return []
     return sorted(slides, key=lambda box: (-round(box[3] / (2 * NEAR)), box[0]))
 
@@ -62,8 +66,6 @@ def _largest_group(boxes: Sequence[Rule], area: float) -> list[Rule]:
     groups: list[list[Rule]] = []
     for box in boxes:
         height = box[3] - box[2]
-        if min(height, box[1] - box[0]) < LEAST_SIDE:
-            continue
         for group in groups:
             if abs(height - (group[0][3] - group[0][2])) <= NEAR:
                 group.append(box)
