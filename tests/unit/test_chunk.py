@@ -68,6 +68,7 @@ def counts(line: str) -> bool:
 
 
 @example([["2"], ["3"], [], ["5:b"]])
+@example([["É"], ["É"], ["é"]])
 @given(
     st.lists(st.lists(FRENCH.map(lambda text: text.replace("\n", " ").replace("\u0301", "")), max_size=8), max_size=4)
 )

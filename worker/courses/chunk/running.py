@@ -21,7 +21,7 @@ REPEATED_SHARE = 0.4  # of the pages; right and left pages often have headers of
 REPEATED_PAGES = 3
 MANY_PAGES, APART_SHARE, APART_ALWAYS = 8, 0.6, 0.9  # of pages that begin or end with a line that stands apart
 LARGEST = 1.12  # times the body's letters
-MUCH_LARGER, LONG_TITLE = 1.4, 15  # of a title that a header may repeat; letters
+MUCH_LARGER, LONG_TITLE = 1.4, 15  # of a title that a header may repeat, in capitals or not; letters
 FEW_PAGES = 4  # of a document in which a line cannot recur often: two at the same height are enough
 MOST_APART = 2  # lines of a header or a footer
 SAME_HEIGHT, FAR_APART = 2, 24  # points
@@ -409,8 +409,12 @@ def _edges(page: Page) -> set[int]:
 
 
 def _running_keys(text: str, index: int) -> list[str]:
-    """The line itself, then once for each number in it: the line with how far that number is ahead of the page."""
-    folded = " ".join(text.casefold().split())
+    """The line itself, then once for each number in it: the line with how far that number is ahead of the page.
+
+    A long one is the same in capitals, as headers repeat titles; what is short may differ by them alone: `Na`, `NA`.
+    """
+    folded = " ".join(text.split())
+    folded = folded if len(folded) < LONG_TITLE else folded.casefold()
     ahead = (f"{folded[: m.start()]}\0{int(m[0]) - index}\0{folded[m.end() :]}" for m in _NUMBER.finditer(folded))
     return [folded, *ahead]
 
