@@ -37,6 +37,11 @@ class Grid:
     has_rows: bool = False  # each of its rows is one, however many lines its cells have
     heads: int = 0  # of its rows, those that a line parts from the others
 
+    @property
+    def is_regular(self) -> bool:
+        """Whether a row in two at least parts all columns."""
+        return sum(len(set(row)) == len(row) for row in self.cells) * 2 >= len(self.cells)
+
     def cell_at(self, x: float, y: float) -> int | None:
         """The cell around a place, None outside the grid."""
         if not (self.xs[0] < x < self.xs[-1] and self.ys[-1] < y < self.ys[0]):

@@ -12,7 +12,7 @@ from worker.courses.extract.edges import LINK, LinkedLine, trim_edges
 from worker.courses.extract.formulas import read_delimited, read_math
 from worker.courses.extract.navigation import HEADINGS, find_navigation
 from worker.courses.extract.signs import raise_digits, restore_symbols
-from worker.courses.extract.spanned import fill_spans
+from worker.courses.extract.spanned import MIN_CELLS, fill_spans
 from worker.courses.extract.text import decode
 from worker.courses.signs import MARK
 from worker.text.decoding import WINDOWS
@@ -66,7 +66,6 @@ LONGEST_TITLE = 120  # characters
 # What pages without headings set their titles in: bold, and besides underlined or larger.
 _BOLD = frozenset(("b", "strong"))
 _NO_TITLE = re.compile(r".*[.,;]|[\W\d_]*")
-MIN_CELLS = 2
 MAX_ROW = 900  # characters; a row that is longer lays out a page
 _HIDDEN = re.compile(r"(?<![\w-])(?:display\s*+:\s*+none|visibility\s*+:\s*+hidden)", re.IGNORECASE)
 MAX_COPIES = 4  # of a formula, in what holds them

@@ -28,13 +28,13 @@ def _read_pdf(data: bytes) -> ExtractedDocument:
 
 
 def _read_docx(data: bytes) -> ExtractedDocument:
-    from worker.courses.extract.office import read_docx
+    from worker.courses.extract.word import read_docx
 
     return read_docx(data)
 
 
 def _read_pptx(data: bytes) -> ExtractedDocument:
-    from worker.courses.extract.office import read_pptx
+    from worker.courses.extract.powerpoint import read_pptx
 
     return read_pptx(data)
 

@@ -11,6 +11,7 @@ from itertools import pairwise
 from worker.courses.extract.cut_rows import TableEnd, TableRow, end_of, find_rest
 from worker.courses.extract.flow import ENDS, is_item
 from worker.courses.extract.grids import MIN_ONE_ROW, NEAR, Grid
+from worker.courses.extract.merged import is_short, spread_columns
 from worker.courses.extract.objects import Rule
 from worker.courses.extract.rows import Row, Span, first_word, is_beside, make_row
 from worker.courses.signs import BULLETS
@@ -19,7 +20,7 @@ MOST_CELL_LINES = 40  # of text: a cell of more holds the page, not a value
 LEAST_FILLED = 0.4  # of the cells: a drawing's are empty
 MOST_CROSSING = 0.1  # of the words: those of a drawing stand over its lines
 SAME_BASELINE = 0.4  # of a line's height: what stands no further below it is a sign of its own line
-REPEATED = 60  # letters: a cell of no more that is merged over rows is read in each of them
+MIN_CELLS = 2  # with words, of a row
 MANY_LINES, MOST_SHARE = 3, 0.8  # of lines in a cell; of those beside which the other cells have one too
 
 _REST = re.compile(r"[a-zà-ÿœ]{1,2}(?![\w'\u2019])")
@@ -175,8 +176,7 @@ def _lines_in(grid: Grid, band: int, cell: int, lines: list[Row]) -> list[Row]:
         return lines
     if len(lines) > 1 and len(lines) >= MOST_SHARE * len(bands) and not _is_one_text(lines):
         return [line for line in lines if grid.ys[band + 1] < (line.bottom + line.top) / 2 <= grid.ys[band]]
-    is_short = sum(len(text) for line in lines for text in line.cells) <= REPEATED
-    return lines if band == bands[0] or is_short else []
+    return lines if band == bands[0] or is_short("".join(text for line in lines for text in line.cells)) else []
 
 
 def _is_one_text(lines: Sequence[Row]) -> bool:
@@ -190,16 +190,30 @@ def _row_span(row: TableRow, grid: Grid, band: int, *, is_rest: bool) -> Span:
     height = lines[0].height
     # What stands apart in a single line is cells that no line parts.
     sign = " | " if all(len(cell) < 2 for cell in row.cells) else " "
-    spans = tuple(
-        Span(_cell_text(cell, sign, left, right), left, left, grid.ys[band + 1], grid.ys[band])
-        for cell, left, right in zip(*row[:3], strict=True)
-    )
+    texts = [_cell_text(cell, sign, left, right) for cell, left, right in zip(*row[:3], strict=True)]
+    spread = _spread(texts, row, grid)
+    spans = tuple(Span(text, left, left, grid.ys[band + 1], grid.ys[band]) for text, left in spread)
     bottom = min(line.bottom for line in lines)
     is_bold = all(line.is_bold for line in lines)
     text = " ".join(span.text for span in spans)
     is_head = band < grid.heads
     box = grid.xs[0], grid.xs[-1], bottom, bottom + height
     return Span(text, *box, is_bold, size, spans, is_rest=is_rest, is_head=is_head)
+
+
+def _spread(texts: Sequence[str], row: TableRow, grid: Grid) -> list[tuple[str, float]]:
+    """The words of each column and where it begins: a cell that is merged over columns is read in each of them, of a
+    table most of whose rows part all columns."""
+    if not grid.is_regular or sum(map(bool, texts)) < MIN_CELLS:
+        return list(zip(texts, row.lefts, strict=True))
+    starts = [grid.xs.index(left) for left in row.lefts]
+    ends = [*starts[1:], len(grid.xs) - 1]
+    columns = [
+        end - start if sum(len(line.cells) for line in cell) <= len(cell) else 1
+        for cell, start, end in zip(row.cells, starts, ends, strict=True)
+    ]
+    lefts = [left for start, taken in zip(starts, columns, strict=True) for left in grid.xs[start : start + taken]]
+    return list(zip(spread_columns(list(zip(texts, columns, strict=True))), lefts, strict=True))
 
 
 def _cell_text(lines: Sequence[Row], sign: str, left: float, right: float) -> str:
