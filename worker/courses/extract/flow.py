@@ -28,6 +28,7 @@ SPACE = 0.6  # of a line's height: between words
 LEFT, FAR = 1.0, 2.0
 RAGGED = 0.5  # of a line's height: how far beyond the longest of many lines their column may go
 MANY_LINES = 10  # of one column
+BELOW_BOX = 3  # of a line's height: how far a box keeps the text away below its last line
 BESIDE_BOX, NEAR_END = 2, 4.0  # lines above one, and of a line's height between where they end, beside a box
 LEAST_BESIDE = 0.4  # of the width of the text, which the box leaves
 ENDS = (".", "!", "?", ":", ";", "…", "»")
@@ -58,10 +59,12 @@ _MARK = re.compile(r"(?:\d{1,2}[.)]?|[–—-])\s|\d{1,2}[.)](?=[A-ZÀ-ÖØ-ÞŒ
 
 
 class Flow:
-    """The lines of a page, and how each follows the one before it. `width`: of a slide in points, 0 of another page."""
+    """The lines of a page, and how each follows the one before it. `width`: of a slide in points, 0 of another page;
+    `boxes`: what stands beside some of them, each as its lines."""
 
-    def __init__(self, rows: Sequence[Row], width: float) -> None:
+    def __init__(self, rows: Sequence[Row], width: float, boxes: Sequence[Sequence[Row]] = ()) -> None:
         self._rows = rows
+        self._boxes = boxes
         self._by_height: list[Row] | None = None
         self._width = width
         self._right = max((row.right for row in rows), default=0.0)
@@ -210,12 +213,13 @@ class Flow:
         if not number:
             return False
         before, row = self._rows[number - 1], self._rows[number]
+        last = before.cells[-1]
         return (
             row.bottom - before.bottom > NEAR_LINES * row.height / 2
             and not (before.is_table or row.is_table or before.is_bold or row.is_bold)
             and row.left > before.left
             and is_alike(before, row)
-            and not before.cells[-1].endswith(ENDS)
+            and (not last.endswith(ENDS) or (last.endswith((":", "»")) and row.cells[0][0].islower()))
             and not is_item(row)
             and not self.has_room(number, LEFT)
         )
@@ -259,11 +263,14 @@ class Flow:
         return False
 
     def _is_next_letter(self, number: int) -> bool:
-        """Whether a line has the letter that follows one above it, at the same edge: what a question offers."""
+        """Whether a line has the letter that follows one above it, at the same edge, or the first one below a colon:
+        what a question offers."""
         row = self._rows[number]
         match = _LETTER.match(row.cells[0])
         if match is None:
             return False
+        if match[1] in "Aa" and self._rows[number - 1].cells[-1].endswith(":"):
+            return True
         return any(
             abs(other.left - row.left) < ALIGNED and (found := _LETTER.match(other.cells[0])) and _is_next(found, match)
             for other in self._rows[max(0, number - NEAR_LINES) : number]
@@ -296,6 +303,11 @@ class Flow:
         for other in self._beside(row):
             if other.left >= row.right:
                 edge = min(edge, other.left - row.height)
+        for box in self._boxes:
+            left, height = min(line.left for line in box), box[0].height
+            is_beside = box[-1].bottom - BELOW_BOX * height < row.top and row.bottom < box[0].top + height
+            if is_beside and left >= row.right:
+                edge = min(edge, left - row.height)
         # A line that goes on in small letters was full: its column ends before the next line's first word would.
         column = self._column(number)
         longest = max([self._rows[at].right for at in column], default=row.right)

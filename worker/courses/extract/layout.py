@@ -13,6 +13,7 @@ from statistics import median
 
 from worker.courses.document import Line
 from worker.courses.extract.columns import move_edges, order_by_columns
+from worker.courses.extract.floats import part_floats
 from worker.courses.extract.flow import Flow, is_alike, is_item
 from worker.courses.extract.links import Links, linked_share
 from worker.courses.extract.margins import part_margins
@@ -43,12 +44,13 @@ def arrange(
     `width`: of a slide, 0 of another page. `marks`: which of its lines have a drawn mark of a list. `turned`: lines
     that stand on their side, beside the text.
     """
-    text, notes = part_margins(move_edges(order_by_columns(join_printed(printed))))
-    notes = [*notes, *([list(line)] for line in turned)]
+    told, boxes = part_floats(order_by_columns(join_printed(printed)))
+    text, notes = part_margins(move_edges(told))
+    notes = [*boxes, *notes, *([list(line)] for line in turned)]
     rows = find_tables([make_row(spans) for spans in text])
     pitch = _usual_pitch(rows)
     right = max((row.right for row in rows), default=0.0)
-    flow = Flow(rows, width)
+    flow = Flow(rows, width, [[make_row(line) for line in box] for box in boxes])
     over = [flow.goes_over(number) for number in range(len(rows))]
     starts = [
         number == 0 or (not over[number] and _begins_paragraph(flow, number, rows, pitch, right))

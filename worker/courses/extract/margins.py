@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import groupby, pairwise
 
 from worker.courses.extract.rows import Span
 
@@ -19,6 +20,8 @@ MOST_BELOW = 4  # spans of text for each term, or they are names beside a text t
 SHORT = 0.2  # of the text's width: by which the last line of a paragraph falls short of it
 NOTE_PITCH = 1.8  # of a line's height: how far the lines of one note stand from one another
 
+WORD_GAP = 0.35  # of a line's height: between words
+PITCH = 2.6  # of a line's height: how far the lines of a column beside the text stand from one another
 ALIGNED = 1.0  # points
 ENDS = (".", "!", "?", ":", ";", "…", "»")
 
@@ -41,7 +44,9 @@ def part_margins(lines: Sequence[list[Span]]) -> tuple[list[list[Span]], list[No
     rights = sorted(s.right for s in (prose if len(prose) >= MIN_LINES else wide))
     left = min(s.left for s in wide) - BESIDE
     right = rights[MOST_JOINED * (len(rights) - 1) // 10] + BESIDE  # one line in ten may have run into its note
-    sides = ([s for s in spans if s.right < left], [s for s in spans if s.left > right])
+    kept = _first_column(lines, left, right) | _begun(lines, left)
+    beside_text = [s for s in spans if id(s) not in kept]
+    sides = ([s for s in beside_text if s.right < left], [s for s in beside_text if s.left > right])
     if not any(sides):
         return list(lines), []
     text_spans = sorted((s for s in spans if s.right >= left and s.left <= right), key=lambda span: -span.bottom)
@@ -63,6 +68,33 @@ def part_margins(lines: Sequence[list[Span]]) -> tuple[list[list[Span]], list[No
     apart = {id(span) for note in notes for line in note for span in line}
     text = [[span for span in line if id(span) not in apart] for line in lines]
     return [line for line in text if line], notes
+
+
+def _first_column(lines: Sequence[list[Span]], left: float, right: float) -> set[int]:
+    """What of a margin is a column that the page tells before the text beside it, line below line, and after what
+    stands above both: it is read so."""
+    runs = groupby(range(len(lines)), key=lambda at: all(s.right < left or s.left > right for s in lines[at]))
+    for run in (list(places) for is_beside, places in runs if is_beside):
+        first, last = lines[run[0]][0], lines[run[-1]][0]
+        if (
+            len(run) >= MIN_LINES
+            and run[-1] + 1 < len(lines)
+            and lines[run[-1] + 1][0].bottom > last.top
+            and all(line[0].bottom > first.top for line in lines[: run[0]])
+            and all(0 < lines[at][0].bottom - lines[at + 1][0].bottom < PITCH * lines[at][0].height for at in run[:-1])
+        ):
+            return {id(span) for at in run for span in lines[at]}
+    return set()
+
+
+def _begun(lines: Sequence[list[Span]], left: float) -> set[int]:
+    """The stretches in the left margin that a line of the text begins with."""
+    return {
+        id(before)
+        for line in lines
+        for before, span in pairwise(line)
+        if before.right < left <= span.right and span.left - before.right < WORD_GAP * before.height
+    }
 
 
 def _notes(spans: Sequence[Span]) -> Iterator[Note]:
