@@ -106,14 +106,15 @@ def _find_rest(
         if is_of_list or _is_beyond(first, end) or (index > number + 1 and is_of_another) or _is_next_item(last, first):
             return None
         is_next = index == number + 1
-        is_behind_table = not is_next and all(map(_is_of_table, paragraphs[number + 1 : index]))
-        if _goes_on(last.text, first, is_next=is_next, is_behind_table=is_behind_table):
+        between = paragraphs[number + 1 : index]
+        is_behind_table = not is_next and all(_is_of_table(one) or one[0].is_smaller(last) for one in between)
+        if not first.is_smaller(last) and _goes_on(last.text, first, is_next=is_next, is_behind_table=is_behind_table):
             is_far = index > number + 1 and first.page == end.page
             return None if is_far and is_alone and end.length < MIN_OPEN_BEFORE_INSERTION else index
         # On the page itself, only notes and what is whole may stand between the halves, and tables behind a word that
         # leads on.
         may_stand = _is_insertion(paragraphs[index]) or _NOTE.match(first.text)
-        is_split = first.is_label or (first.is_row and leads_on(last.text, "X"))
+        is_split = first.is_label or first.is_smaller(last) or (first.is_row and leads_on(last.text, "X"))
         if first.page == end.page and not (may_stand or is_split):
             return None
         if first.is_heading and (_SECTION.match(first.text) or not last.text[-1].isalnum()):
@@ -122,10 +123,15 @@ def _find_rest(
 
 
 def _within_reach(paragraphs: Sequence[list[Piece]], number: int) -> Iterator[int]:
-    """The paragraphs behind one in which a sentence of its may go on; the rows of a table count as one."""
+    """The paragraphs behind one in which a sentence of its may go on; the rows of a table, and the words of a drawing
+    count as one."""
     rows = 0
+    sentence = paragraphs[number][-1]
     for index in range(number + 1, len(paragraphs)):
-        rows += paragraphs[index][0].is_row and paragraphs[index - 1][-1].is_row and rows < MOST_ROWS
+        first, before = paragraphs[index][0], paragraphs[index - 1][-1]
+        are_rows = first.is_row and before.is_row
+        are_labels = first.is_smaller(sentence) and before.is_smaller(sentence)
+        rows += (are_rows or are_labels) and rows < MOST_ROWS
         if index - number - 1 - rows > MOST_BETWEEN:
             return
         yield index
@@ -167,7 +173,7 @@ def _is_open(piece: Piece) -> bool:
 
 def _goes_on(before: str, piece: Piece, *, is_next: bool, is_behind_table: bool) -> bool:
     """Whether a paragraph goes on from a text: in small letters, or as the text leads to if it is the next one, or only
-    a table stands between."""
+    a table or a drawing stands between."""
     if piece.is_heading or piece.is_row or piece.is_typed or (piece.is_label and not piece.text[0].islower()):
         return False
     if ENUMERATOR.match(piece.text) or _FORMULA.match(piece.text):

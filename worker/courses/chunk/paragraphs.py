@@ -27,7 +27,6 @@ _PLAIN = re.compile("[ -~\u00a0-\u00ac\u00ae-\u00b6\u00b8-\u017f‘’“”…�
 _CLOSED = re.compile(r"\s*([–—-])\s(?=[a-zà-ÿ])[^.;:]*?\s?\1[\s,]")
 # `Sr–⏎Pb`: a dash that no space parts from its word ties it to the next one.
 _TIED = re.compile(r"(?<=\w[–—])\n(?=\w)|\n˓→\s?")
-LABEL = 0.6  # times the body's letters: of words within a drawing
 _SECTION, _PAGE = (
     re.compile(r"\d{1,2}(?:\.\d{1,2}){1,3}\.?\s+[«\"]?[A-ZÀ-ÖØ-Þ][a-zà-ÿ’']"),
     re.compile(r"[^\W\d_.][ ?!»)]* \d{1,3}$"),
@@ -138,17 +137,14 @@ class _Kind(NamedTuple):
 
     is_own: bool = False
     is_typed: bool = False
-    is_label: bool = False
+    size: float = 0.0
 
 
 def _kind_of(line: Line, before: _Kind | None, *, begins: bool) -> _Kind:
     """Of a paragraph with one more line. `before`: of those that it has, if any; `begins`: none of the one above."""
-    is_label = 0 < line.size < LABEL
     if before is None:
-        return _Kind(begins or line.goes_on is False, line.is_typed, is_label)
-    if not (before.is_typed or before.is_label):
-        return before
-    return _Kind(before.is_own, before.is_typed and line.is_typed, before.is_label and is_label)
+        return _Kind(begins or line.goes_on is False, line.is_typed, line.size)
+    return _Kind(before.is_own, before.is_typed and line.is_typed, max(before.size, line.size))
 
 
 def _row(line: Line, page: int | None, spelling: Spelling) -> Piece:
@@ -197,7 +193,7 @@ def _sentences(lines: Sequence[str], page: int | None, spelling: Spelling, kind:
         if ENUMERATOR.fullmatch(sentence) or _ABBREVIATED.search(sentence[-8:]):
             waiting = sentence  # goes on: `1. Interroger`, `cf. Figure`
         elif sentence:
-            yield Piece(sentence, page, joint=joint, is_own=kind.is_own, is_typed=kind.is_typed, is_label=kind.is_label)
+            yield Piece(sentence, page, joint=joint, is_own=kind.is_own, is_typed=kind.is_typed, size=kind.size)
             joint, kind = " ", kind._replace(is_own=False) if kind.is_own else kind
     if waiting:
-        yield Piece(waiting, page, joint=joint, is_own=kind.is_own, is_typed=kind.is_typed, is_label=kind.is_label)
+        yield Piece(waiting, page, joint=joint, is_own=kind.is_own, is_typed=kind.is_typed, size=kind.size)

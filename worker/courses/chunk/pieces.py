@@ -9,6 +9,8 @@ from worker.courses.signs import BULLETS, DASHES
 
 BULLET = re.compile(rf"\s*(?:[{BULLETS}{DASHES}]\s|\d{{1,2}}[.)]\s)")
 ENUMERATOR = re.compile(r"[\[(]?(?:\d{1,3}(?:\.\d{1,3}){0,4}|[A-Za-z]|[ivxIVX]{1,5})(?:[.)°\]]+|/(?=\s|$))|[•▪◦●‣·–—-]")
+LABEL = 0.6  # times the body's letters: of words within a drawing
+SMALLER = 0.9  # times the letters of a sentence
 # By which a PDF, and print, mark a word that goes on in the next line.
 MARKS = re.compile(r"[\ufffe\x02\u00ad]")
 
@@ -28,7 +30,7 @@ class Piece:
     `last_page`: where a sentence ends that goes over a page's end. `head`: what names the columns of a row.
     `is_part`: it goes on within the sentence of the piece before. `is_own`: by its place on the page it does not.
     `is_typed`: it is a line of a program. `is_rest`: by its place, of the row that the page before ends with.
-    `is_label`: it is set in letters as small as the words within a drawing.
+    `size`: of its letters, as lines tell it; 0 where it is not known.
     """
 
     text: str
@@ -43,7 +45,16 @@ class Piece:
     is_own: bool = False
     is_typed: bool = False
     is_rest: bool = False
-    is_label: bool = False
+    size: float = 0.0
+
+    @property
+    def is_label(self) -> bool:
+        """Whether it is set in letters as small as the words within a drawing."""
+        return 0 < self.size < LABEL
+
+    def is_smaller(self, other: Piece) -> bool:
+        """Whether it is set in smaller letters than another: what goes on from a sentence is not."""
+        return 0 < self.size < SMALLER * other.size
 
 
 def leads_on(text: str, after: str = "") -> bool:

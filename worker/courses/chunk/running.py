@@ -8,6 +8,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from statistics import median
 
 from worker.courses.chunk.sections import CHAPTER, find_counting
@@ -23,6 +24,7 @@ MANY_PAGES, APART_SHARE, APART_ALWAYS = 8, 0.6, 0.9  # of pages that begin or en
 LARGEST = 1.12  # times the body's letters
 MUCH_LARGER, LONG_TITLE = 1.4, 15  # of a title that a header may repeat, in capitals or not; letters
 FEW_PAGES = 4  # of a document in which a line cannot recur often: two at the same height are enough
+MIN_TITLE = 3  # letters, at least one more, of a section's name in a header
 MOST_APART = 2  # lines of a header or a footer
 SAME_HEIGHT, FAR_APART = 2, 24  # points
 LONG_HEADER, SMALLER = 45, 0.95  # characters, and times those letters: of a header that two pages of many have
@@ -169,6 +171,7 @@ class _RunningLines:
         self._printed: set[int] = set()  # pages that a browser printed
         self._numbers: dict[int, set[int]] = defaultdict(set)  # those that stand alone at the edges of each page
         self._titles = _large_titles(pages)
+        self._of_page: dict[int, dict[str, set[tuple[float, bool]]]] = {}
         outer: Counter[int] = Counter()
         for index, page in enumerate(pages):
             lines = [page.lines[line] for line in _edges(page)]
@@ -246,15 +249,16 @@ class _RunningLines:
         return self._bands_of_few() | self._bands_apart() | self._bands_of_parts(enough) | bands
 
     def _bands_of_few(self) -> dict[int, float]:
-        """Where all of a few pages begin, or end, with a small line far from their text, or with one as large as that
-        and the same on two of them; where they are small the first page may do otherwise."""
+        """Where all of a few pages, but for the first one, begin or end with a small line far from their text, or with
+        one as large as that and the same on two of them."""
         bands: dict[int, float] = {}
         if not REPEATED_PAGES <= self._count < MANY_PAGES:
             return bands
         filled = [[line for line in page.lines if line.text] for page in self._pages]
         for ends in ([lines[:2] for lines in filled], [lines[: -1 - 2 : -1] for lines in filled]):
-            is_again = len({two[0].text for two in ends if two}) < len(ends)
-            for pages, largest in ((ends, 1.0 if is_again else FIXED), (ends[1:], FIXED)):
+            for pages in (ends, ends[1:]):
+                is_again = REPEATED_PAGES <= len(pages) > len({two[0].text for two in pages if two})
+                largest = 1.0 if is_again else FIXED
                 feet = [two[0].foot for two in pages if _stands_far(two, largest)]
                 if len(feet) == len(pages) and max(feet) - min(feet) <= SAME_HEIGHT:
                     bands |= {round(two[0].foot): max(two[0].size for two in pages) for two in pages}
@@ -310,17 +314,47 @@ class _RunningLines:
         return any(value - n in (0, 1) for n in before) and any(n - value in (0, 1) for n in after)
 
     def _names_its_section(self, line: Line, index: int) -> bool:
-        """A header in small letters whose words the page's own heading says: the first page of a section; or the title
-        of the document, or of a chapter, in small letters over one of its pages."""
+        """A header whose words a heading says that is set larger or bolder, on this page, or on one of those before it
+        if the line stands apart; or the title of the document, or of a chapter, in small letters over one of its pages.
+        """
         own = _letters(line.text)
-        if line.size <= FIXED and line.foot > 0 and own in self._titles:
+        if own in self._titles and line.foot > 0 and (line.size <= FIXED or self._is_over_page(line, index)):
             return True
-        return len(own) > 3 and any(
-            other is not line
-            and (other.size > line.size + 0.1 or other.is_bold > line.is_bold)
-            and _letters(other.text) == own
-            for other in self._pages[index].lines
+        if len(own) <= MIN_TITLE:
+            return False
+        before = range(max(0, index - NEAR_PAGES), index) if self._is_over_page(line, index) else ()
+        return any(
+            size > line.size + 0.1 or is_bold > line.is_bold
+            for page in (*before, index)
+            for size, is_bold in self._said(page).get(own, ())
         )
+
+    def _is_over_page(self, line: Line, index: int) -> bool:
+        """Whether a plain line stands far above a page's text, where others do too."""
+        if len(_letters(line.text)) < LONG_TITLE or line is not self._heads[index]:
+            return False
+        near = range(round(line.foot) - SAME_HEIGHT, round(line.foot) + SAME_HEIGHT + 1)
+        return sum(self._tops[at] for at in near) >= REPEATED_PAGES
+
+    @cached_property
+    def _heads(self) -> list[Line | None]:
+        """The plain line that each page begins with, far above its text."""
+        begins = [[line for line in page.lines if line.text][:2] for page in self._pages]
+        return [two[0] if _stands_far(two, LARGEST) and not two[0].is_bold else None for two in begins]
+
+    @cached_property
+    def _tops(self) -> Counter[int]:
+        """At which heights they stand, and on how many pages."""
+        return Counter(round(line.foot) for line in self._heads if line is not None)
+
+    def _said(self, index: int) -> dict[str, set[tuple[float, bool]]]:
+        """The letters of a page's lines, and how each is set."""
+        if index not in self._of_page:
+            said: dict[str, set[tuple[float, bool]]] = defaultdict(set)
+            for line in self._pages[index].lines:
+                said[_letters(line.text)].add((line.size, line.is_bold))
+            self._of_page[index] = said
+        return self._of_page[index]
 
     def _counts_pages(self, line: Line, index: int) -> bool:
         """`4 INSTALLATIONS 23` over page 23: the section's name changes, the page's number is where it always is, at

@@ -22,7 +22,9 @@ NUMBERED = re.compile(
 )
 # `a) Biologie`, `2/ Signes`, `B- Conduite`, `II- Étude`: below another title they begin one of their own.
 ANSWER = re.compile(
-    r"(?:vrai|faux|oui|non)[ .!;]*|(?:bonnes?\s)?réponses?(?:\s(?:exactes?|justes?|correctes?))?\s?:.*", re.IGNORECASE
+    r"(?:[a-h]\s?[.):/-]\s?)?(?:vrai|faux|oui|non)(?:\s?[–—:-](?:\s.*)?)?[ .!;]*|"
+    r"(?:bonnes?\s)?réponses?(?:\s(?:exactes?|justes?|correctes?))?\s?:.*",
+    re.IGNORECASE,
 )
 _LETTERED = re.compile(r"(?:\d{1,2}/|[a-h][)/.-]|[A-H][-–/]|[IVX]{1,5}\s?[-–/])\s?[A-ZÀ-ÖØ-Þ]")
 TITLED = re.compile(r"(?:chapitre|partie|annexe|item|section|leçon|cours)\s+(?:n°\s*)?[\dIVX]", re.IGNORECASE)

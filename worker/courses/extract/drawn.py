@@ -63,6 +63,8 @@ def read_boxes(page: pypdfium2.PdfPage) -> Iterator[Rule]:
             lefts, rights, bottoms, tops = zip(*own, strict=True)
             for frame, _ in pages:
                 yield min(lefts) + frame.e, max(rights) + frame.e, min(bottoms) + frame.f, max(tops) + frame.f
+        else:  # it draws beyond the sheet: where it begins is told all the same
+            yield from ((box[0], min(box[1], width), box[2], min(box[3], height)) for _, box in pages)
 
 
 def read_rules(page: pypdfium2.PdfPage) -> Iterator[Rule]:

@@ -30,7 +30,7 @@ def find_slides(
     if len(large) > MOST_BOXES:
         return []
     alike = _largest_group(large, area)
-    slides = alike if len(alike) > 1 else [one for one in known if any(_is_inside(box, one) for box in large)]
+    slides = alike if len(alike) > 1 else [one for one in known if any(_is_on(box, one) for box in large)]
     if not 0 < len(slides) <= MOST_SLIDES or any(_overlap(one, other) for one, other in combinations(slides, 2)):
         return []
     around = [line for line in lines if any(slide_of(span, slides) is None for span in line)]
@@ -87,6 +87,12 @@ def _largest_group(boxes: Sequence[Rule], area: float) -> list[Rule]:
 
 def _are_same(one: Rule, other: Rule) -> bool:
     return all(abs(a - b) <= NEAR for a, b in zip(one, other, strict=True))
+
+
+def _is_on(box: Rule, slide: Rule) -> bool:
+    """Whether a box stands on a slide, or is as high and begins with it: what it draws may go out to the right."""
+    begins = all(abs(box[side] - slide[side]) <= NEAR for side in (0, 2, 3))
+    return _is_inside(box, slide) or (begins and box[1] > slide[1])
 
 
 def _is_inside(box: Rule, slide: Rule) -> bool:
