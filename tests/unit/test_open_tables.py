@@ -142,7 +142,7 @@ def test_a_head_may_stand_over_several_others_and_a_line_over_all_columns() -> N
     ]
 
     assert read(page, 664, 635, 580) == [
-        "Signe | Siège",
+        "Signe | Siège | Siège",
         "Signe | Grêle | Côlon",
         "Vomissements | précoces | tardifs",
         "Lorsque l'occlusion dure depuis plus de deux jours :",

@@ -35,6 +35,7 @@ class Grid:
     cells: list[list[int]]
     is_ruled: list[tuple[bool, ...]]  # of each column whether a line is drawn over the grid, and below it
     has_rows: bool = False  # each of its rows is one, however many lines its cells have
+    labels: frozenset[int] = frozenset()  # cells of the first column that go on beside the next row
     heads: int = 0  # of its rows, those that a line parts from the others
 
     @property

@@ -23,6 +23,7 @@ SAME_BASELINE = 0.4  # of a line's height: what stands no further below it is a 
 MIN_CELLS = 2  # with words, of a row
 MANY_LINES, MOST_SHARE = 3, 0.8  # of lines in a cell; of those beside which the other cells have one too
 
+_WORD = re.compile(r"[^\W\d_]{2}")  # of an item; `– / –` is two values
 _REST = re.compile(r"[a-zà-ÿœ]{1,2}(?![\w'\u2019])")
 _LONG_WORD = re.compile(r"[^\W\d_]{4,}")
 _SHORT_WORD = re.compile(r"[àay]|[cdjlmnst]e|[dt]u|[lmts]a|et|en|un|au|ou|où|si|ni|il|on|ça|vs")
@@ -157,7 +158,7 @@ def _rows_of(grid: Grid, band: int, cells: _Cells) -> Iterator[TableRow]:
     """The rows between two lines across: one, or as many as lines of text where no lines part these."""
     order = list(dict.fromkeys(grid.cells[band]))
     lefts = [grid.xs[grid.cells[band].index(cell)] for cell in order]
-    own = [_lines_in(grid, band, cell, cells.get(cell, [])) for cell in order]
+    own = [_lines_in(grid, band, cell, cells) for cell in order]
     is_merged = any(order_cell in row for row in _beside(grid, band) for order_cell in order)
     rights = (*lefts[1:], grid.xs[-1])
     for row in [own] if is_merged or grid.has_rows else _parted(own, rights):
@@ -169,14 +170,22 @@ def _beside(grid: Grid, band: int) -> list[list[int]]:
     return grid.cells[max(0, band - 1) : band] + grid.cells[band + 1 : band + 2]
 
 
-def _lines_in(grid: Grid, band: int, cell: int, lines: list[Row]) -> list[Row]:
+def _lines_in(grid: Grid, band: int, cell: int, cells: _Cells) -> list[Row]:
     """What of a cell is read in a row: all of one that is merged over rows, or the lines that stand beside each."""
+    lines = cells.get(cell, [])
     bands = [number for number, row in enumerate(grid.cells) if cell in row]
     if len(bands) == 1 or not lines:
         return lines
-    if len(lines) > 1 and len(lines) >= MOST_SHARE * len(bands) and not _is_one_text(lines):
+    is_many = len(lines) > 1 and len(lines) >= MOST_SHARE * len(bands)
+    if is_many and not _is_one_text(lines) and _stand_beside(lines, grid, bands, cell, cells):
         return [line for line in lines if grid.ys[band + 1] < (line.bottom + line.top) / 2 <= grid.ys[band]]
     return lines if band == bands[0] or is_short("".join(text for line in lines for text in line.cells)) else []
+
+
+def _stand_beside(lines: Sequence[Row], grid: Grid, bands: Sequence[int], cell: int, cells: _Cells) -> bool:
+    """Whether each line of a cell stands at the height of one in the other cells of its rows."""
+    others = [line for one in {c for band in bands for c in grid.cells[band]} - {cell} for line in cells.get(one, [])]
+    return all(any(abs(line.bottom - o.bottom) < SAME_BASELINE * line.height for o in others) for line in lines)
 
 
 def _is_one_text(lines: Sequence[Row]) -> bool:
@@ -236,7 +245,7 @@ def _breaks_word(before: Row, line: Row, left: float, right: float) -> bool:
 
 def _parted(cells: Sequence[list[Row]], rights: Sequence[float]) -> list[list[list[Row]]]:
     """Lines of cells side by side as rows of their own, where they break off before the cell is full."""
-    if any(sum(map(is_item, lines)) > 1 for lines in cells):
+    if any(sum(is_item(line) and _WORD.search(line.cells[0]) is not None for line in lines) > 1 for lines in cells):
         return [list(cells)]  # lists, whose items are told by their marks
     baselines = _baselines(cells)
     is_list = len(baselines) >= MANY_LINES and _is_list(baselines, rights)

@@ -20,6 +20,7 @@ def join_striped(grids: Sequence[Grid], lines: Iterable[Sequence[Span]], known: 
     """
     spans = [span for line in lines for span in line]
     joined: list[Grid] = []
+    grids = [_with_label(grid, grids) for grid in grids]
     for grid in sorted(grids, key=lambda grid: -grid.ys[0]):
         above = next((other for other in reversed(joined) if are_same(other.xs, grid.xs)), None)
         stripes = sum(are_same(other.xs, grid.xs) for other in grids)
@@ -28,6 +29,18 @@ def join_striped(grids: Sequence[Grid], lines: Iterable[Sequence[Span]], known: 
         else:
             joined.append(grid)
     return [grid for grid in joined if len(grid.cells) > 1 or len(grid.xs) > MIN_ONE_ROW or are_same(grid.xs, known)]
+
+
+def _with_label(grid: Grid, grids: Sequence[Grid]) -> Grid:
+    """A shaded row that is one column narrower than another at the left, with a cell there: the label of several rows,
+    which is not shaded."""
+    wider = next((other for other in grids if len(other.xs) > 3 and are_same(other.xs[1:], grid.xs)), None)
+    if wider is None:
+        return grid
+    label = 1 + max(cell for row in grid.cells for cell in row)
+    cells = [[label, *row] for row in grid.cells]
+    edges = [grid.is_ruled[0], *grid.is_ruled]
+    return replace(grid, xs=[wider.xs[0], *grid.xs], cells=cells, is_ruled=edges, labels=frozenset({label}))
 
 
 def _is_row_between(above: Grid, below: Grid, spans: Sequence[Span], *, is_sure: bool) -> bool:
@@ -59,10 +72,12 @@ def _join(above: Grid, below: Grid) -> Grid:
     first = 1 + max(cell for row in above.cells for cell in row)
     columns = len(above.xs) - 1
     is_apart = above.ys[-1] - below.ys[0] > NEAR
-    between = [[first + column for column in range(columns)]] if is_apart else []
     cells = [[first + columns + cell for cell in row] for row in below.cells]
+    labels = above.labels | {first + columns + cell for cell in below.labels}
+    label = next((cell for cell in (above.cells[-1][0], cells[0][0]) if cell in labels), first)
+    between = [[label, *(first + column for column in range(1, columns))]] if is_apart else []
     edges: list[tuple[bool, ...]] = [
         (one[0], other[1]) for one, other in zip(above.is_ruled, below.is_ruled, strict=True)
     ]
     ys = [*above.ys, *(below.ys if is_apart else below.ys[1:])]
-    return replace(above, ys=ys, cells=[*above.cells, *between, *cells], is_ruled=edges)
+    return replace(above, ys=ys, cells=[*above.cells, *between, *cells], is_ruled=edges, labels=labels)
