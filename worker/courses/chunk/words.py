@@ -23,8 +23,12 @@ _CUT_NUMBER = re.compile(
 )
 _ELIDED = re.compile(r"[dlmnst]['\u2019]")
 _REST = re.compile(r"-([^\W\d_]+)")
+_ROMAN = re.compile(r"[IVXL]{2,7}")
 # `impor- tance`: the end of a line that a program turned into a space.
 _LOOSE_CUT = re.compile(r"(?<![^\W\d_-])([^\W\d_]{2,})[-\u2010\ufffe\x02] ([^\W\d_]{2,})")
+
+# The halves of a word that the line of a cell cuts are no words.
+_HALVES = re.compile(r"(?<![^\W\d_])[^\W\d_]++[\u2010\ufffe\x02] [^\W\d_]++")
 
 _ANY_CUT = re.compile(r"[-\u00ad\u2010\ufffe\x02][ \t]*[\n ]|[\ufffe\x02]")
 _CUTS = frozenset("-\u00ad\u2010\ufffe\x02")
@@ -32,7 +36,9 @@ _CUTS = frozenset("-\u00ad\u2010\ufffe\x02")
 _HYPHENED = re.compile(
     r".+-mêmes?|(?:celui|celle|ceux|celles)-(?:ci|là)|peut-être|à-dire|(?:est|sont|qu)-ce|.*[td]-(?:ils?|elles?|on)|"
     r".{2,}(?:ez|ons)-(?:y|en|vous|nous|l[ae]|les|lui|leur|moi)|"
-    r"(?:au|ci|en|là|par)-(?:dessus|dessous|dehors|delà|devant|avant|contre|après)|vis-à|à-vis|(?:non|demi|semi|quasi|pseudo|ci|vice|nord|sud)-.{3,}|"
+    r"(?:au|ci|en|là|par)-(?:dessus|dessous|dehors|delà|devant|avant|contre|après)|vis-à|à-vis|"
+    r"(?:non|demi|semi|quasi|pseudo|vice|nord|sud)-.{3,}|ci-(?:joint|inclus|annexé)e?s?|"
+    r"sus-(?!ce|ci|pe|pi|ten|di|no|men).{3,}|méta-analys.+|(?!inter).{5,}-dépendante?s?|"
     r".+(?:iv|ic)o-.{4,}|contre-[aeéiou].{3,}|(?:anti|semi|multi|mini|poly|pluri)-i.{3,}|"
     r"(?:auto|micro|macro|neuro|gastro|broncho|radio|électro|bio|psycho|socio|intra|extra|infra|supra|ultra)-[iu].{3,}|"
     r"porte-(?:avions?|parole|monnaie|drapeau|bagages?|clés?|greffe|à-faux)|"
@@ -73,7 +79,7 @@ class Spelling:
         is_cut = False
         head = ""
         for text in texts:
-            words = _LETTERS.findall(text.lower())
+            words = _LETTERS.findall(_HALVES.sub(" ", text.lower()))
             self._long_lines += len(text) > LONG_LINE
             if is_cut and words and text[0].islower():
                 self._cuts.append(head + words[0])
@@ -193,6 +199,8 @@ class Spelling:
         return Counter(word.split("-", 1)[0] for word in self._words if "-" in word)
 
     def _join_loose(self, cut: re.Match[str]) -> str:
+        if _ROMAN.fullmatch(cut[1]):
+            return cut[0]  # `III- Propriétés`
         in_one, hyphened = cut[1] + cut[2], f"{cut[1]}-{cut[2]}"
         one, two = self._words[in_one.lower()], self._words[hyphened.lower()]
         if one or two:

@@ -31,6 +31,7 @@ DESCENT = 0.22  # of a size: how far below its line a box goes, as most fonts ha
 
 _get_box = direct(pdfium.FPDFText_GetLooseCharBox, INT, POINTER, INT, POINTER)
 _get_origin = direct(pdfium.FPDFText_GetCharOrigin, INT, POINTER, INT, POINTER, POINTER)
+_get_ink = direct(pdfium.FPDFText_GetCharBox, INT, POINTER, INT, POINTER, POINTER, POINTER, POINTER)
 _get_size = direct(pdfium.FPDFText_GetFontSize, ctypes.c_double, POINTER, INT)
 _get_matrix = direct(pdfium.FPDFText_GetMatrix, INT, POINTER, INT, POINTER)
 _get_font = direct(pdfium.FPDFText_GetFontInfo, ctypes.c_ulong, POINTER, INT, POINTER, ctypes.c_ulong, POINTER)
@@ -76,6 +77,21 @@ def foot_reader(text: pypdfium2.PdfTextPage, rotation: int, index_of: Callable[[
         return turn_box((x.value, x.value, y.value, y.value), rotation)[2]
 
     return foot_of
+
+
+def ink_reader(text: pypdfium2.PdfTextPage, rotation: int, index_of: Callable[[int], int]) -> Feet:
+    """How high what is drawn of the letter at a place in the text begins: boxes are those of its font."""
+    raw = _address(text)
+    values = [ctypes.c_double() for _ in range(4)]
+    left, right, bottom, top = values
+    addresses = [ctypes.addressof(value) for value in values]
+
+    def ink_of(at: int) -> float:
+        if not _get_ink(raw, index_of(at), *addresses):
+            return math.nan
+        return turn_box((left.value, right.value, bottom.value, top.value), rotation)[2]
+
+    return ink_of
 
 
 def baseline_reader(text: pypdfium2.PdfTextPage, rotation: int, index_of: Callable[[int], int]) -> Boxes:

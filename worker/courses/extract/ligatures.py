@@ -40,7 +40,11 @@ PAIRED = 0.8  # of such signs in a text
 
 
 _SPACES = re.compile("[\x0b\x0c\x1c-\x1f]")
-_KEPT = {code: 0xE000 + code for code in (0x0B, 0x0C, *range(0x1C, 0x20))}
+_PLACE, _CODE = 0xE000, 0x1F  # where a sign is kept that Python takes for a space
+# The joined letters of TeX's fonts: of Cork's encoding, and of Knuth's own (Computer Modern Typefaces, 1986).
+_CORK = {0x1B: "ff", 0x1C: "fi", 0x1D: "fl", 0x1E: "ffi", 0x1F: "ffl"}
+_OLD = {0x0B: "ff", 0x0C: "fi", 0x0E: "ffi", 0x0F: "ffl"}  # the code of `fl` ends a line
+_KEPT = {code: _PLACE + code for code in (0x0B, 0x0C, *range(0x1C, 0x20))}
 
 
 def keep_ligatures(text: str) -> str:
@@ -54,9 +58,8 @@ def name_ligatures(pages: Sequence[Page]) -> list[Page]:
         word for page in pages for line in page.lines if _SIGN.search(line.text) for word in _WORD.findall(line.text)
     ]
     known = _spelled(pages) if words else frozenset()
-    named = {
-        ord(sign): letters for sign in set("".join(words)) if (letters := _name(sign, words, known))
-    } | _name_marks(pages)
+    named = {ord(sign): letters for sign in set("".join(words)) if (letters := _name(sign, words, known))}
+    named = _rest_of_font(named) | named | _name_marks(pages)
     if words:
         named = dict.fromkeys(_KEPT.values(), "") | named
     if not named:
@@ -65,6 +68,15 @@ def name_ligatures(pages: Sequence[Page]) -> list[Page]:
         replace(page, lines=tuple(_translated(line, named) if _SIGN.search(line.text) else line for line in page.lines))
         for page in pages
     ]
+
+
+def _rest_of_font(named: Mapping[int, str]) -> dict[int, str]:
+    """What the other signs of TeX's fonts are where those that words tell are of one of its encodings alone."""
+    told = {code & _CODE: letters for code, letters in named.items()}
+    for encoding in (_CORK, _OLD):
+        if told and told.items() <= encoding.items():
+            return {place + code: letters for code, letters in encoding.items() for place in (0, _PLACE)}
+    return {}
 
 
 def _name_marks(pages: Sequence[Page]) -> dict[int, str]:

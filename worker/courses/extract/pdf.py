@@ -24,11 +24,13 @@ from worker.courses.extract.initials import return_initials
 from worker.courses.extract.layout import arrange
 from worker.courses.extract.letters import (
     Boxes,
+    Feet,
     baseline_reader,
     box_reader,
     char_indices,
     font_reader,
     foot_reader,
+    ink_reader,
     is_of_old_tex,
     is_of_scores,
     is_of_typewriters,
@@ -202,12 +204,12 @@ class _PrintedText:
         self._is_typed = usual.is_typed
         self._has_loose = LOOSE.search(self._whole) is not None
         self._readers: dict[tuple[int, bool], Boxes] = {}
+        self._heights: dict[int, tuple[Feet, Feet]] = {}  # of lines and of what is drawn, as readers of letters tell
 
     def lines(self, rotation: int, slides: Sequence[Rule] = ()) -> Iterator[_PrintedLine]:
         """Each line, where it stands on the page as `rotation` shows it, parted where it goes on in the next slide."""
         seen: set[tuple[str, int, int]] = set()
         index_of, font_of, size_of, is_bold = self._index_of, self._font_of, self._size_of, self._is_bold
-        feet = foot_reader(self._text, rotation, index_of)
         for start, end in self._parts(rotation, slides):
             spans = []
             first, last = index_of(start), index_of(end - 1)
@@ -225,9 +227,8 @@ class _PrintedText:
             typed = not self._is_typed and is_of_typewriters(last_font) and is_of_typewriters(font_of(begins))
             size, turn = sorted((size_of(first), size_of(middle), size_of(last)))[1]
             boxes = self._boxes(rotation, is_drawn=not last_font)
-            for number, span in enumerate(
-                split_spans(Letters(self._whole, start, end, boxes, turn == rotation, self._has_loose, feet))
-            ):
+            letters = self._letters(start, end, boxes, rotation, is_upright=turn == rotation)
+            for number, span in enumerate(split_spans(letters)):
                 is_led = leads and not (bold or number)
                 span = span._replace(is_bold=bold, size=size, is_typed=typed, leads_bold=is_led)  # noqa: PLW2901
                 place = (span.text, round(span.left / 3), round(span.bottom / 3))
@@ -249,6 +250,12 @@ class _PrintedText:
                     yield start, word.start()
                     start = word.start()
             yield start, end
+
+    def _letters(self, start: int, end: int, boxes: Boxes, rotation: int, *, is_upright: bool) -> Letters:
+        if rotation not in self._heights:
+            feet, ink = (read(self._text, rotation, self._index_of) for read in (foot_reader, ink_reader))
+            self._heights[rotation] = feet, ink
+        return Letters(self._whole, start, end, boxes, is_upright, self._has_loose, *self._heights[rotation])
 
     def _boxes(self, rotation: int, *, is_drawn: bool) -> Boxes:
         """Where letters stand, also those of fonts that are drawn, which have no name."""
@@ -281,8 +288,7 @@ class _PrintedText:
             spans = line.spans
             if any(goes_through(grids, span) for span in spans):
                 is_upright = line.turn == rotation
-                feet = foot_reader(self._text, rotation, self._index_of)
-                letters = Letters(self._whole, line.start, line.end, line.boxes, is_upright, self._has_loose, feet)
+                letters = self._letters(line.start, line.end, line.boxes, rotation, is_upright=is_upright)
                 cells = split_spans(letters, lambda box: cell_around(grids, box))
                 spans = [span._replace(is_bold=spans[0].is_bold, size=spans[0].size) for span in cells]
             yield line.spans, spans

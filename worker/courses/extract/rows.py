@@ -97,6 +97,12 @@ def _is_exponent(before: Span, span: Span) -> bool:
     return before.height < SMALL * span.height and before.bottom - span.bottom > LIFTED * span.height
 
 
+def _is_mark_before(mark: Span, word: Span) -> bool:
+    """Whether a line begins with the raised mark of a note or of an author's address: `¹Service de neurologie`."""
+    is_near = -0.2 < (word.left - mark.right) / word.height < LETTER_GAP * 2
+    return is_near and _FIGURES.fullmatch(mark.text) is not None and word.text[0].isalpha() and _is_exponent(mark, word)
+
+
 def first_word(row: Row) -> float:
     """How wide the first word of a line is, with the space before it."""
     text = row.cells[0]
@@ -116,7 +122,12 @@ def make_row(spans: Sequence[Span]) -> Row:
     """One printed line; spans that stand near one another are one cell."""
     if spans[0].cells:
         return _ruled_row(spans[0])
-    parts, lefts, rights = [[spans[0].text]], [spans[0].left], [spans[0].right]
+    leads = len(spans) > 1 and _is_mark_before(spans[0], spans[1])
+    parts, lefts, rights = (
+        [[raise_digits(spans[0].text) if leads else spans[0].text]],
+        [spans[0].left],
+        [spans[0].right],
+    )
     for before, span in pairwise(spans):
         gap = span.left - before.right
         height = span.height if _is_exponent(before, span) else before.height

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from worker.courses.extract.initials import A_WORD
 from worker.courses.extract.letters import Box, Boxes, Feet
 from worker.courses.extract.raised import Places, has_figure, raise_figures
 from worker.courses.extract.rows import LETTER_GAP, Span
@@ -20,6 +21,8 @@ SPACED_GAP = 2.5  # and between words whose letters are set apart
 MANY_LETTERS = 5  # that stand apart from one another
 SPACED = 2.7  # characters of a word with the space behind it, on average: less in no text
 WORD = re.compile(r"\S+")
+LARGER, MOST_LETTERS = 1.6, 40  # times the highest letters beside it, so many of them: a large initial
+_INITIAL = re.compile(r"[A-ZÀ-ÖØ-ÞŒ] [a-zà-ÿœ].{8}")
 LOOSE = re.compile(r"(?<=\s)[⁺⁻⁰¹²³⁴-⁹]+(?!\S)")
 _MARKS = frozenset(BULLETS) - {"◦"}  # which TeX has for a degree
 
@@ -40,6 +43,7 @@ class Letters(NamedTuple):
     is_upright: bool = True
     has_loose: bool = False
     foot_of: Feet | None = None
+    ink_of: Feet | None = None
 
 
 def split_spans(line: Letters, cell_of: Cells | None = None) -> Iterator[Span]:
@@ -47,7 +51,7 @@ def split_spans(line: Letters, cell_of: Cells | None = None) -> Iterator[Span]:
 
     `cell_of`: the cell of a ruled table that a word stands in: what goes on in the next cell is another stretch.
     """
-    whole, start, end, box_of, _, has_loose, _ = line
+    whole, start, end, box_of, _, has_loose, *_ = line
     if has_loose and LOOSE.search(whole, start, end):
         yield from _by_place(line, cell_of)
         return
@@ -122,14 +126,26 @@ def _span_text(line: Letters, start: int, end: int, words: int) -> str:
         return line.box_of(start + at)
 
     text = line.whole[start:end].replace("\x02", HYPHEN)
+    shown = text
     if words >= MANY_LETTERS and end - start < SPACED * words:
         shown = close_up(text, box_of)
-    elif line.is_upright and has_figure(text):
-        feet = line.foot_of
-        foot_of = (lambda at: feet(start + at)) if feet is not None else None
-        shown = raise_figures(text, Places(box_of, foot_of))
-    else:
-        shown = text
+    if shown == text and line.is_upright and has_figure(text):
+        shown = raise_figures(text, Places(box_of, _from(line.foot_of, start), _from(line.ink_of, start)))
+    if _has_initial(text, box_of):
+        shown = shown[0] + shown[2:]
     if start == line.start and shown[0] in _MARKS and shown[1:2].isalnum():
         shown = f"{shown[0]} {shown[1:]}"  # the mark of an item, set close to it
     return write_underscores(restore_symbols(shown))
+
+
+def _from(heights: Feet | None, start: int) -> Feet | None:
+    """The same, by the places of a text that begins there."""
+    return (lambda at: heights(start + at)) if heights is not None else None
+
+
+def _has_initial(text: str, box_of: Boxes) -> bool:
+    """Whether a stretch begins with the large first letter of a word, which a page sets over some lines."""
+    if _INITIAL.match(text) is None or text[0] == A_WORD:
+        return False
+    heights = [box[3] - box[2] for box in map(box_of, (0, *range(2, min(len(text), MOST_LETTERS))))]
+    return heights[0] > LARGER * max(heights[1:])

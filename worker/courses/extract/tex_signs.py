@@ -16,6 +16,10 @@ _RELATION = re.compile(r"6 ?=|6|>|%|&")
 _ARROWS = {"%": "↗", "&": "↘"}
 # TeX's fonts for French (T1) as pictures, which have no names: a browser's table calls these codes ÷ and ×.
 _OE = re.compile(r"÷(?=[^\W\d_]{2})|(?<![^\W_])×(?=[a-zà-ÿ]{2})")
+# The dashes of the same fonts, whose codes are no letters, between figures or words: `2–3 mg/kg` read `23 mg/kg`. The
+# same codes are the brackets of formulas.
+_DASH = re.compile(r"(?<=\d)[\x15\x16](?=\d)|(?:(?<=\w )|(?<=[.,;:)»%] )|(?<![^\n]))[\x15\x16](?= [\w«(])")
+_DASHES = {"\x15": "–", "\x16": "—"}
 _JOINED = "\u200b"  # in place of a letter that is gone; taken out with all that is not seen
 
 
@@ -32,6 +36,7 @@ def name_tex_signs(text: str, font_at: Callable[[int], bytes]) -> str:
     for oe in _OE.finditer(text):
         if not font_at(oe.start()):
             named[oe.start()] = "œ" if oe[0] == "÷" else "Œ"
+    named |= {dash.start(): _DASHES[dash[0]] for dash in _DASH.finditer(text) if not font_at(dash.start())}
     if _BRACKETED.search(text):
         named |= _brackets(text, font_at)
     if not named:

@@ -1,0 +1,383 @@
+"""Marks of notes, large initials, enumerators and headers that only their place tells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.support.pdfs import Placed, make_placed_pdf, rule_grid
+from worker.courses.chunk.paragraphs import read_pieces
+from worker.courses.chunk.running import drop_running_lines
+from worker.courses.chunk.words import Spelling
+from worker.courses.document import ExtractedDocument, Line, Page
+from worker.courses.extract import extract_document
+from worker.courses.extract.letters import Box
+from worker.courses.extract.ligatures import name_ligatures
+from worker.courses.extract.raised import Places, raise_figures
+from worker.courses.extract.rows import Span, make_row
+from worker.courses.extract.spans import Letters, split_spans
+from worker.courses.extract.tex_signs import name_tex_signs
+
+BODY = (
+    "La fièvre dépasse souvent 38,5 °C chez le nourrisson de moins de trois mois, et",
+    "impose deux hémocultures avant toute antibiothérapie, quelle que soit la saison.",
+)
+WORDS = ["zéro", "un", "deux", "trois", "quatre", "cinq", "six", "sept", "huit", "neuf", "dix", "onze"]
+ON_LINE: Box = (0.0, 5.0, 100.0, 105.0)
+RAISED: Box = (0.0, 3.0, 103.6, 107.2)
+
+
+def pieces(*pages: Sequence[Placed], drawn: bytes = b"") -> list[str]:
+    read = extract_document(Path("a.pdf"), make_placed_pdf(pages, drawn=drawn))
+    return [piece.text for piece in read_pieces(read)]
+
+
+def column(left: float, top: float, lines: Sequence[str], *, size: float = 10, pitch: float = 14) -> list[Placed]:
+    return [(left, top - pitch * number, size, line) for number, line in enumerate(lines)]
+
+
+# --- marks of notes ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "raised", "shown"),
+    [
+        ("pendant des semaines. 2", {22}, "pendant des semaines. ²"),
+        ("la cytotoxicité ; 12", {18, 19}, "la cytotoxicité ; 12"),  # the sign stands apart, and tells no letter
+        ("le foie, 3 puis", {9}, "le foie, ³ puis"),
+        ("le foie. 3 fois", set(), "le foie. 3 fois"),
+        ("Tunis ; 2Oran", {8}, "Tunis ; ²Oran"),
+        ("Tunis, 2Oran", {7}, "Tunis, ²Oran"),
+        ("Tunis, 2Oran", set(), "Tunis, 2Oran"),
+        ("1Service", {0}, "¹Service"),
+    ],
+)
+def test_a_figure_above_the_line_is_the_mark_of_a_note_behind_a_stop_and_before_a_word(
+    text: str, raised: set[int], shown: str
+) -> None:
+    assert raise_figures(text, Places(lambda at: RAISED if at in raised else ON_LINE)) == shown
+
+
+def span(text: str, left: float, right: float, bottom: float, size: float) -> Span:
+    return Span(text, left, right, bottom, bottom + size, size=size)
+
+
+@pytest.mark.parametrize(
+    ("mark", "shown"),
+    [
+        (span("1", 60, 63, 665, 5), "¹Service de neurologie"),
+        (span("1", 60, 63, 661, 8), "1Service de neurologie"),
+        (span("1", 40, 43, 665, 5), "1"),
+        (span("a", 60, 63, 665, 5), "aService de neurologie"),
+    ],
+)
+def test_a_small_figure_above_the_foot_of_the_word_behind_it_is_a_mark(mark: Span, shown: str) -> None:
+    assert make_row([mark, span("Service de neurologie", 63.5, 160, 661, 8)]).cells[0] == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "raised", "shown"),
+    [
+        ("bilatérale.3", {11}, "bilatérale.³"),
+        ("bilatérale.3", set(), "bilatérale.3"),
+        ("en 1856 2, puis", {8}, "en 1856 ², puis"),
+        ("en 1856 2/3", {8}, "en 1856 2/3"),
+        ("plus de 10 9", {11}, "plus de 10⁹"),
+        ("3+ en Fe", {0, 1}, "³⁺ en Fe"),
+    ],
+)
+def test_a_figure_above_the_line_behind_a_stop_or_a_year_is_the_mark_of_a_note(
+    text: str, raised: set[int], shown: str
+) -> None:
+    feet = {at: 103.6 if at in raised else 100.0 for at in range(len(text))}
+    shown_now = raise_figures(text, Places(lambda at: RAISED if at in raised else ON_LINE, lambda at: feet[at]))
+    assert shown_now.replace(" ⁹", "⁹") == shown
+
+
+@pytest.mark.parametrize(("begins", "shown"), [(103.4, "²Kystes"), (99.9, "2Kystes")])
+def test_a_figure_that_its_font_draws_above_the_line_is_a_mark_in_a_box_like_others(begins: float, shown: str) -> None:
+    places = Places(lambda _: ON_LINE, lambda _: 100.0, lambda at: begins if at == 0 else 100.0)
+    assert raise_figures("2Kystes", places) == shown
+
+
+def test_figures_of_a_measure_that_is_spaced_out_are_raised_too() -> None:
+    text = "40 à 50 × 109"  # as many spaces as letters set apart have
+    boxes: list[Box] = [(5.0 * at, 5.0 * at + 5, 100.0, 107.0) for at in range(len(text))]
+    boxes[-1] = (5.0 * (len(text) - 1), 5.0 * len(text), 104.0, 108.5)
+    assert [one.text for one in split_spans(Letters(text, 0, len(text), boxes.__getitem__))] == ["40 à 50 × 10⁹"]
+
+
+# --- signs of fonts without names -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("azathioprine 2\x153 mg/kg", "azathioprine 2–3 mg/kg"),
+        ("Oran \x15 Faculté", "Oran – Faculté"),
+        ("\x16 Fin", "— Fin"),
+        ("Erdo\x15gan", "Erdo\x15gan"),  # an accent of TeX's older fonts
+        ("p(\x15", "p(\x15"),  # a bracket of formulas
+    ],
+)
+def test_the_dashes_of_tex_fonts_without_names_are_dashes(text: str, shown: str) -> None:
+    assert name_tex_signs(text, lambda _: b"") == shown
+    assert name_tex_signs(text, lambda _: b"ABCDEF+CMEX10") == text
+
+
+def test_joined_letters_that_no_word_tells_are_those_of_the_font_that_others_are_of() -> None:
+    lines = [Line("La dé\ue01cnition, le dé\ue01ccit"), Line("toux ine\ue01ecace, sou\ue01fe")]
+    assert [line.text for line in name_ligatures([Page(1, tuple(lines))])[0].lines] == [
+        "La définition, le déficit",
+        "toux inefficace, souffle",
+    ]
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cut", "whole"),
+    [
+        ("ci-\ngarettes", "cigarettes"),
+        ("ci-\njoint", "ci-joint"),
+        ("ci-\ndessus", "ci-dessus"),
+        ("sus-\ndécalage", "sus-décalage"),
+        ("sus-\nceptible", "susceptible"),
+        ("sus-\npendre", "suspendre"),
+        ("méta-\nanalyses", "méta-analyses"),
+        ("voltage-\ndépendants", "voltage-dépendants"),
+        ("indé-\npendants", "indépendants"),
+        ("interdé-\npendantes", "interdépendantes"),
+    ],
+)
+def test_a_word_that_print_cuts_has_the_hyphen_that_french_gives_it(cut: str, whole: str) -> None:
+    assert Spelling([]).mend(cut) == whole
+
+
+def test_the_halves_of_a_word_that_a_cell_cuts_are_no_words() -> None:
+    spelling = Spelling(["Normocytaire arégé\ufffe nérative", "Macrocytaire arégé\ufffe nérative"])
+    assert spelling.mend("arégé\ufffe nérative") == "arégénérative"
+
+
+# --- initials ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "height", "shown"),
+    [
+        ("U n diurétique agit", 17.0, "Un diurétique agit"),
+        ("À la surface du rein", 17.0, "À la surface du rein"),
+        ("U n diurétique agit", 7.0, "U n diurétique agit"),  # as high as letters are: the document's own
+        ("U n", 17.0, "U n"),
+    ],
+)
+def test_a_large_initial_that_its_line_tells_is_the_first_letter_of_its_word(
+    text: str, height: float, shown: str
+) -> None:
+    boxes: Mapping[int, Box] = {0: (11.0, 20.0, 100.0, 100.0 + height)}
+    line = Letters(text, 0, len(text), lambda at: boxes.get(at, (14.0 + 5 * at, 19.0 + 5 * at, 100.0, 107.0)))
+    assert [one.text for one in split_spans(line)] == [shown]
+
+
+# --- enumerators ------------------------------------------------------------------------------------------------------
+
+
+def test_the_hyphen_behind_a_roman_number_is_no_cut_of_a_word() -> None:
+    spelling = Spelling(["IIIPropriétés fonctionnelles", "propriétés"])
+    assert spelling.mend("III- Propriétés fonctionnelles") == "III- Propriétés fonctionnelles"
+    assert spelling.mend("les pro- priétés") == "les propriétés"
+
+
+def test_a_first_item_by_its_letter_below_a_colon_is_one_of_its_own() -> None:
+    lead = "Le gaz est porté sous trois formes, dont la part dépend du débit et du repos :"
+    found = pieces(column(60, 700, [*BODY, lead, "a) dissous, pour un dixième ;", "b) sous forme de sel."]))
+    assert found[-3:] == [lead, "a) dissous, pour un dixième ;", "b) sous forme de sel."]
+
+
+@pytest.mark.parametrize(("start", "goes_on"), [("le reste par l'hème.", True), ("Le reste par l'hème.", False)])
+def test_a_full_line_at_the_foot_of_a_column_goes_on_after_a_colon_in_small_letters(start: str, goes_on: bool) -> None:
+    narrow = [
+        "La fièvre dépasse souvent 38,5 °C chez presque tous les",
+        "uns, et impose de faire au moins deux prélèvements :",
+    ] * 20
+    found = pieces([*column(60, 780, narrow), *column(320, 780, [start, *narrow])])
+    assert any(f"prélèvements : {start}" in piece for piece in found) is goes_on
+
+
+# --- headers ----------------------------------------------------------------------------------------------------------
+
+
+def page(number: int, header: str, title: str = "", *, foot: float = 780.0, size: float = 1.0) -> Page:
+    """A page with a header that stands apart, the title of a section if it has one, and a text of its own."""
+    text = [Line(f"{line} {WORDS[number]}", foot=700.0 - 14 * n) for n, line in enumerate(BODY * 4)]
+    head = [Line(header, size=size, foot=foot), Line("")] if header else []
+    return Page(number, (*head, *([Line(title, size=1.4, is_bold=True, foot=740.0), Line("")] if title else []), *text))
+
+
+def left_out(*pages: Page) -> list[str]:
+    kept = drop_running_lines(pages)
+    return [line.text for a, b in zip(pages, kept, strict=True) for line in a.lines if line not in b.lines]
+
+
+ANEMIAS, PURPURA = "1.4. Anémies hémolytiques", "2.3. Purpura immunologique"
+
+
+def test_a_header_says_the_title_of_a_section_that_began_on_an_earlier_page() -> None:
+    pages = [
+        page(1, "", "1 Anémies"),
+        page(2, ANEMIAS, "1.4 Anémies hémolytiques"),
+        page(3, ANEMIAS),
+        page(4, "", "2 Thrombopénies"),
+        page(5, "", "2.3 Purpura immunologique"),
+        page(6, PURPURA),
+        *(page(number, "") for number in range(7, 12)),
+    ]
+    assert left_out(*pages) == [ANEMIAS, ANEMIAS, PURPURA]
+
+
+def test_a_line_that_repeats_a_title_within_a_page_or_where_no_header_stands_is_text() -> None:
+    title = "1.4 Anémies hémolytiques"
+    inside = page(3, "")
+    inside = Page(3, (*inside.lines[:3], Line(""), Line(ANEMIAS, foot=640.0), *inside.lines[3:]))
+    alone = [page(1, "", title), page(2, ANEMIAS), inside, *(page(number, "") for number in range(4, 12))]
+    assert left_out(*alone) == []
+
+
+def test_headers_of_left_and_right_pages_run_in_a_few_pages_though_the_first_has_none() -> None:
+    right = "Hémoglobine : structure, fonction et pathologie — {}"
+    pages = [
+        page(1, "", "Hémoglobine"),
+        page(2, "Laboratoire de biochimie", size=0.91),
+        page(3, right.format("III Propriétés"), size=0.91),
+        page(4, "Laboratoire de biochimie", size=0.91),
+        page(5, right.format("VI Catabolisme"), size=0.91),
+    ]
+    assert left_out(*pages) == [page.lines[0].text for page in pages[1:]]
+
+
+def test_the_last_line_of_a_program_on_two_pages_is_no_footer() -> None:
+    end = "fin du programme"
+    pages = [
+        Page(
+            n,
+            (
+                *(Line(f"{text} {WORDS[n]}", foot=700.0 - 14 * at) for at, text in enumerate(BODY * 3)),
+                Line(end, foot=500.0),
+            ),
+        )
+        for n in (1, 2, 3)
+    ]
+    first = Page(1, pages[0].lines[:-1])
+    assert left_out(first, *pages[1:]) == []
+
+
+def test_a_header_says_the_title_of_a_chapter_that_stands_in_two_lines() -> None:
+    title = (Line("Chapitre 3", size=1.7, foot=640.0), Line(""), Line("Résultats et discussion", size=2.0, foot=600.0))
+    header = "Chapitre 3. Résultats et discussion"
+    pages = [Page(1, (*title, *page(1, "").lines)), *(page(number, header) for number in (2, 3, 4))]
+    assert left_out(*pages, *(page(number, "") for number in range(5, 12))) == [header] * 3
+
+
+@pytest.mark.parametrize("line", ["E. VRAI –", "A) Faux", "VRAI : le risque croît", "B. FAUX – le rapport est fixé."])
+def test_the_answer_to_an_item_is_no_heading(line: str) -> None:
+    read = [*column(60, 760, BODY), *((60, 700, 10, line, True),), *column(60, 660, [*BODY, *BODY])]
+    document = extract_document(Path("a.pdf"), make_placed_pdf([read]))
+    assert [piece.text for piece in read_pieces(document) if piece.is_heading] == []
+
+
+# --- what stands beside the text --------------------------------------------------------------------------------------
+
+
+def test_a_column_beside_the_text_that_is_told_before_it_is_read_before_it() -> None:
+    bar: list[Placed] = [(40, 700, 9, "Sommaire", True)]
+    bar += column(40, 680, ["1. Contexte", "2. Signes", "3. Bilan", "4. Traitement", "5. Suivi", "Durée"], size=9)
+    site = column(40, 780, ["Campus › Cours de médecine › Fer et anémies"], size=9)
+    title: list[Placed] = [(200, 690, 18, "Le fer", True)]
+
+    found = pieces([*site, *bar, *title, *column(200, 660, [*BODY] * 5, size=9)])
+
+    at = found.index("Sommaire")
+    assert found[at : at + 8] == [*(text for _, _, _, text, *_ in bar), "Le fer"]
+
+
+def test_the_words_of_a_drawing_stand_in_no_sentence_that_goes_on_behind_them() -> None:
+    document = ExtractedDocument(
+        (
+            Page(1, (Line("On donne un anticorps (infliximab, dix milligrammes à", foot=80.0),)),
+            Page(
+                2,
+                (
+                    *(part for text in ("RCH", "colon sain", "iléon") for part in (Line(text, size=0.7), Line(""))),
+                    Line("S0, S2 et S6), puis un autre.", foot=600.0),
+                ),
+            ),
+        ),
+        is_typeset=True,
+    )
+    found = [piece.text for piece in read_pieces(document)]
+    assert found[0] == "On donne un anticorps (infliximab, dix milligrammes à S0, S2 et S6), puis un autre."
+    assert found[1:] == ["RCH", "colon sain", "iléon"]
+
+
+# --- merged cells -----------------------------------------------------------------------------------------------------
+
+
+def test_a_label_of_two_lines_in_the_middle_of_two_rows_is_one_label() -> None:
+    xs, ys = (60, 180, 460), (700, 660, 640, 620, 600)
+    grid = rule_grid(xs, (ys[0], ys[1], ys[3], ys[4])) + b"0.5 w %d %d m %d %d l S\n" % (xs[1], ys[2], xs[2], ys[2])
+    cells = [
+        (64, 676, 9, "Grade"),
+        (184, 676, 9, "Niveau de preuve"),
+        (64, 645, 9, "Grade C"),
+        (64, 632, 9, "Preuve faible"),
+        (184, 648, 9, "Niveau 3 : témoins"),
+        (184, 626, 9, "Niveau 4 : séries"),
+        (64, 606, 9, "AE"),
+        (184, 606, 9, "Accord"),
+    ]
+    assert pieces(cells, drawn=grid) == [
+        "Grade | Niveau de preuve",
+        "Grade C Preuve faible | Niveau 3 : témoins",
+        "Grade C Preuve faible | Niveau 4 : séries",
+        "AE | Accord",
+    ]
+
+
+def test_a_label_that_is_not_shaded_goes_on_beside_rows_of_which_one_is() -> None:
+    xs = (60, 160, 300, 420)
+    shaded = [rule_grid(xs, (700, 680)), rule_grid(xs[1:], (660, 640)), rule_grid(xs, (620, 600))]
+    rows = [("Produit", "Situation", "Seuil"), ("Plaquettes", "Aplasie", "10"), ("", "Ponction", "50")]
+    rows += [("", "Crâne", "100"), ("Plasma", "TP bas", "15")]
+    cells: list[Placed] = [
+        (left + 4, 686 - 20 * number, 9, text)
+        for number, row in enumerate(rows)
+        for left, text in zip(xs, row, strict=False)
+        if text
+    ]
+    assert pieces(cells, drawn=b"".join(shaded)) == [
+        "Produit | Situation | Seuil",
+        "Plaquettes | Aplasie | 10",
+        "Plaquettes | Ponction | 50",
+        "Plaquettes | Crâne | 100",
+        "Plasma | TP bas | 15",
+    ]
+
+
+def test_values_that_are_dashes_make_no_list_of_a_row() -> None:
+    xs = (60, 160, 260, 340)
+    cells: list[Placed] = [
+        (left + 4, 686, 9, text) for left, text in zip(xs, ("Type", "RE / RP", "Ki-67"), strict=False)
+    ]
+    for number, row in enumerate(
+        [("Luminal A", "+ / +", "< 15"), ("HER2", "– / –", "élevé"), ("Négatif", "– / –", "élevé")]
+    ):
+        cells += [(left + 4, 666 - 14 * number, 9, text) for left, text in zip(xs, row, strict=False)]
+    assert pieces(cells, drawn=rule_grid(xs, (700, 680, 630))) == [
+        "Type | RE / RP | Ki-67",
+        "Luminal A | + / + | < 15",
+        "HER2 | – / – | élevé",
+        "Négatif | – / – | élevé",
+    ]
