@@ -400,7 +400,7 @@ def test_the_charge_of_an_ion_stands_by_it() -> None:
         [printed("pour produire du gaz", 160.8, 700, 285)],
         [printed("H2O. Le gaz est éliminé par le", 87, 686, 285)],
     ]
-    assert next(line.text for line in arrange(lines) if line.text) == "avec HCO3- pour produire du gaz"
+    assert next(line.text for line in arrange(lines) if line.text) == "avec HCO3⁻ pour produire du gaz"
 
 
 @pytest.mark.parametrize(

@@ -84,3 +84,19 @@ def test_every_slice_of_a_text_is_found_however_it_is_typeset(words: list[str], 
     assert (found is not None) == (letters >= 12)
     if found is not None:
         assert " ".join(found.split()) in " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("quote", "said"),
+    [
+        ("le K+ sort de la cellule", "le K⁺ sort de la cellule"),
+        ("et le HCO3- y entre", "et le HCO3⁻ y entre"),
+        ("plus de 109 par litre", None),
+        ("10-9 mole par litre", None),
+    ],
+)
+def test_the_sign_of_an_ion_may_stand_on_the_line_and_the_figures_of_a_power_may_not(
+    quote: str, said: str | None
+) -> None:
+    text = "Alors le K⁺ sort de la cellule et le HCO3⁻ y entre ; il y en a plus de 10⁹ par litre, 10⁻⁹ mole par litre."
+    assert find_quote(quote, text) == said

@@ -102,6 +102,29 @@ def test_a_figure_that_its_font_draws_above_the_line_is_a_mark_in_a_box_like_oth
     assert raise_figures("2Kystes", places) == shown
 
 
+@pytest.mark.parametrize(
+    ("text", "raised", "shown"),
+    [
+        ("le Ca2+ entre", {5, 6}, "le Ca²⁺ entre"),
+        ("le K+ sort", {4}, "le K⁺ sort"),
+        ("le HCO3– et", {7}, "le HCO3⁻ et"),
+        ("le K+ sort", set(), "le K+ sort"),
+        ("intra- et extra", set(), "intra- et extra"),
+        ("CD4+ et CD8", {3}, "CD4⁺ et CD8"),
+    ],
+)
+def test_the_charge_of_an_ion_is_raised_with_its_figures(text: str, raised: set[int], shown: str) -> None:
+    feet = {at: 103.6 if at in raised else 100.0 for at in range(len(text))}
+    inks = {at: foot + (3.4 if text[at] in "+–-" else 0.0) for at, foot in feet.items()}  # a hyphen hangs by itself
+    places = Places(lambda at: RAISED if at in raised else ON_LINE, feet.__getitem__, inks.__getitem__)
+    assert raise_figures(text, places) == shown
+
+
+def test_the_charge_of_an_ion_that_is_told_by_itself_is_raised() -> None:
+    spans = [span("ferreux (Fe", 60, 110, 660, 8), span("2+", 110, 116, 664, 5), span(") au fer", 116, 150, 660, 8)]
+    assert make_row(spans).cells[0] == "ferreux (Fe²⁺) au fer"
+
+
 def test_figures_of_a_measure_that_is_spaced_out_are_raised_too() -> None:
     text = "40 à 50 × 109"  # as many spaces as letters set apart have
     boxes: list[Box] = [(5.0 * at, 5.0 * at + 5, 100.0, 107.0) for at in range(len(text))]

@@ -14,7 +14,8 @@ JOINED = " … "
 _SAME = str.maketrans(
     {
         **dict.fromkeys("’‘ʼ´`", "'"),
-        **dict.fromkeys("‐‑‒–—−", "-"),
+        **dict.fromkeys("‐‑‒–—−⁻", "-"),
+        "⁺": "+",  # of an ion; raised figures are other numbers than those on the line
         **dict.fromkeys('"“”„«»', ""),
         **dict.fromkeys("\u00ad\u200b\u200c\u200d\ufeff", ""),
     }

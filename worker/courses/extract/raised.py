@@ -20,13 +20,13 @@ _BEFORE = re.compile(r"[^\W\d_]|[)\]»]")
 _STOP = re.compile(r"[^\W\d_][.,;:]")
 _NOTES = re.compile(r"(?<=[^\W\d_])\d{1,2}(?:[,–-]\d{1,2})+(?![\w,])")  # `semaines7,8`, `chroniques3-5`
 _NOTE = re.compile(r"(?:^|(?<=[;,] ))\d{1,2}(?=[A-Za-zÀ-ÖØ-öø-ÿŒœ])")  # `¹Tunis ; ²Oran`
-_FIRST = re.compile(
-    r"(\d{1,2}[+−–-]?)\s+(?=[=<>≤≥≈A-Za-zÀ-ÖØ-öø-ÿ(])"
-)  # of `χ2 = 19,4`, where a page tells the χ before
+_CHARGE = re.compile(r"(?<=[^\W_])[+−–-](?![\w+−–-])")
+# Of `χ2 = 19,4` and `(Fe2+) fait`, where a page tells what stands before by itself.
+_FIRST = re.compile(r"(\d{1,2}[+−–-]?)(?:\s+(?=[+→=<>≤≥≈A-Za-zÀ-ÖØ-öø-ÿ(])|(?=[)\],;]))")
 LIFTED = 0.15  # of the height of the letter before: how far an exponent stands above it at least
 _DEEP = re.compile(r"[QJgjpqy\u00e7\u00b5]")  # they go below the line, in boxes no larger than they are
 DEEP_LIFTED = 0.3
-_FIGURE = re.compile(r"\d")
+_FIGURE = re.compile(r"\d|[^\W\d_][+−–-]")
 # French print sets a thin space before the mark of a note: `le crénage 17 entre les lettres`.
 _MARK = re.compile(
     r"(?:(?<=[^\W\d_] )|(?<=[»)\]] )|(?<=[^\W\d_][.,;:] )|(?<=\d )(?<!\b10 ))\d{1,3}"
@@ -48,23 +48,27 @@ class Places(NamedTuple):
 
     def is_above(self, at_base: int, at: int, least: float = LIFTED) -> bool:
         """Whether a figure stands above the foot of what it is written behind, and not only in a font without one."""
+        return self.is_lifted(at_base, at, least) or self._hangs(at_base, at)
+
+    def is_lifted(self, at_base: int, at: int, least: float = LIFTED) -> bool:
+        """Whether a letter is written above the line of the one before."""
         base, box = self.box_of(at_base), self.box_of(at)
         height = base[3] - base[2]
         if not (box[2] > base[2] + least * height and box[3] > base[3] - LIFTED * height):
-            return self.foot_of is not None and self.ink_of is not None and self._hangs(at, height)
+            return False
         # A place that is not known is no number, which is not less than any.
         return self.foot_of is None or not self.foot_of(at) <= self.foot_of(at_base) + ON_LINE * height
 
-    def _hangs(self, at: int, height: float) -> bool:
-        """Whether what is drawn of a letter begins above its own line."""
-        return (
-            self.ink_of is not None
-            and self.foot_of is not None
-            and (self.ink_of(at) > self.foot_of(at) + HANGING * height)
-        )
+    def _hangs(self, at_base: int, at: int) -> bool:
+        """Whether what is drawn of a figure begins above its own line."""
+        if self.ink_of is None or self.foot_of is None:
+            return False
+        base = self.box_of(at_base)
+        return self.ink_of(at) > self.foot_of(at) + HANGING * (base[3] - base[2])
 
 
 def has_figure(text: str) -> bool:
+    """Whether a text has anything that may stand above its line."""
     return _FIGURE.search(text) is not None
 
 
@@ -127,4 +131,14 @@ def _notes(places: Places, match: re.Match[str]) -> str:
     return raise_digits(match[0], keeps=",") if are_above else match[0]
 
 
-_KINDS = ((_NOTES, _notes), (_FIGURES, _figures), (_MARK, _mark), (_NOTE, _note))
+def _charge(places: Places, match: re.Match[str]) -> str:
+    """The sign of an ion, behind its letter or its figures."""
+    text, at = match.string, match.start()
+    at_base = next((before for before in range(at - 1, max(at - 4, -1), -1) if text[before].isalpha()), None)
+    if at_base is None:
+        return match[0]
+    least = DEEP_LIFTED if _DEEP.match(text, at_base) else LIFTED
+    return raise_digits(match[0]) if places.is_lifted(at_base, at, least) else match[0]
+
+
+_KINDS = ((_NOTES, _notes), (_FIGURES, _figures), (_MARK, _mark), (_NOTE, _note), (_CHARGE, _charge))

@@ -14,6 +14,7 @@ MOST_RAISED = 3  # characters of an exponent or a charge
 SMALL, LIFTED = 0.7, 0.15  # of the height of what follows: an exponent, and how far above its foot it stands
 LETTER_GAP = 0.12  # so near, the next letter belongs to the same word
 _FIGURES, _POWER = re.compile(r"\d{1,2}"), re.compile(r"[-−–]\d{1,2}")
+_CHARGE = re.compile(r"\d?[+−–-]")  # of an ion
 _BASE, _POWERED = re.compile(r"[\w)\]|»›”.]\s?$"), re.compile(r"[\w)\]|]$")
 
 
@@ -115,7 +116,8 @@ def _may_be_exponent(text: str, span: Span, before: Span) -> bool:
     a fraction stands behind a sign, if at all. Only what has an exponent has a negative one."""
     is_figure = _FIGURES.fullmatch(span.text) is not None and _BASE.search(text) is not None
     is_power = _POWER.fullmatch(span.text) is not None and _POWERED.search(text) is not None
-    return (is_figure or is_power) and _is_raised(before, span)
+    is_charge = _CHARGE.fullmatch(span.text) is not None and text[-1].isalnum()
+    return (is_figure or is_power or is_charge) and _is_raised(before, span)
 
 
 def make_row(spans: Sequence[Span]) -> Row:
