@@ -729,8 +729,8 @@ def test_a_small_figure_that_a_page_tells_by_itself_is_raised(before: str, figur
     assert raised_line(before, figure, "de la distance").replace("  ", " ") in (told, told.replace(" de la", "de la"))
 
 
-def test_a_small_figure_below_the_line_is_not_raised() -> None:
-    assert raised_line("l'eau H", "2", "O", lift=-2.0) == "l'eau H2O"
+def test_a_small_figure_below_the_line_is_an_index() -> None:
+    assert raised_line("l'eau H", "2", "O", lift=-2.0) == "l'eau H₂O"
 
 
 def test_what_follows_an_index_is_no_exponent_of_it() -> None:

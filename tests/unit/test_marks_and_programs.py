@@ -135,7 +135,7 @@ def test_many_marks_and_lines_at_one_height_are_returned_in_steps_that_grow_with
         ((("5 mmol.L", 0), ("-1", 1), (" au réveil", 0)), "5 mmol.L⁻¹ au réveil"),
         ((("le crénage ", 0), ("17", 1), (" entre les lettres", 0)), "le crénage ¹⁷ entre les lettres"),
         ((("la page ", 0), ("17", 0), (" en entier", 0)), "la page 17 en entier"),
-        ((("de l'eau H", 0), ("2", -1), ("O pure", 0)), "de l'eau H2O pure"),
+        ((("de l'eau H", 0), ("2", -1), ("O pure", 0)), "de l'eau H₂O pure"),
         ((("la sonde PT100 chauffe", 0),), "la sonde PT100 chauffe"),
         ((("en 1998, 257 cas", 0),), "en 1998, 257 cas"),
     ],

@@ -89,14 +89,16 @@ def test_every_slice_of_a_text_is_found_however_it_is_typeset(words: list[str], 
 @pytest.mark.parametrize(
     ("quote", "said"),
     [
-        ("le K+ sort de la cellule", "le K⁺ sort de la cellule"),
+        ("le K+ sort de la cellule", "Le K⁺ sort de la cellule"),
         ("et le HCO3- y entre", "et le HCO3⁻ y entre"),
+        ("le CO2 sort par le poumon", "le CO₂ sort par le poumon"),
         ("plus de 109 par litre", None),
         ("10-9 mole par litre", None),
     ],
 )
-def test_the_sign_of_an_ion_may_stand_on_the_line_and_the_figures_of_a_power_may_not(
+def test_the_sign_of_an_ion_and_an_index_may_stand_on_the_line_and_the_figures_of_a_power_may_not(
     quote: str, said: str | None
 ) -> None:
-    text = "Alors le K⁺ sort de la cellule et le HCO3⁻ y entre ; il y en a plus de 10⁹ par litre, 10⁻⁹ mole par litre."
+    text = "Le K⁺ sort de la cellule et le HCO3⁻ y entre ; il y en a plus de 10⁹ par litre, 10⁻⁹ mole par litre. "
+    text += "Enfin le CO₂ sort par le poumon."
     assert find_quote(quote, text) == said

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import docx
 import pytest
 
 from tests.support.pdfs import Placed, make_placed_pdf, rule_grid
@@ -32,6 +34,10 @@ RAISED: Box = (0.0, 3.0, 103.6, 107.2)
 def pieces(*pages: Sequence[Placed], drawn: bytes = b"") -> list[str]:
     read = extract_document(Path("a.pdf"), make_placed_pdf(pages, drawn=drawn))
     return [piece.text for piece in read_pieces(read)]
+
+
+def texts(name: str, data: bytes) -> list[str]:
+    return [piece.text for piece in read_pieces(extract_document(Path(name), data))]
 
 
 def column(left: float, top: float, lines: Sequence[str], *, size: float = 10, pitch: float = 14) -> list[Placed]:
@@ -130,6 +136,49 @@ def test_figures_of_a_measure_that_is_spaced_out_are_raised_too() -> None:
     boxes: list[Box] = [(5.0 * at, 5.0 * at + 5, 100.0, 107.0) for at in range(len(text))]
     boxes[-1] = (5.0 * (len(text) - 1), 5.0 * len(text), 104.0, 108.5)
     assert [one.text for one in split_spans(Letters(text, 0, len(text), boxes.__getitem__))] == ["40 à 50 × 10⁹"]
+
+
+LOWERED: Box = (0.0, 3.0, 98.8, 102.3)
+
+
+@pytest.mark.parametrize(
+    ("text", "lowered", "shown"),
+    [
+        ("PaCO2 et HCO3", {4, 12}, "PaCO₂ et HCO₃"),
+        ("vitamine B12 ici", {10, 11}, "vitamine B₁₂ ici"),
+        ("C6H12O6", {1, 3, 4, 6}, "C₆H₁₂O₆"),
+        ("CO2 à 40", set(), "CO2 à 40"),
+        ("la vertèbre L5", set(), "la vertèbre L5"),
+        ("en B12", {4}, "en B12"),  # all of it stands there, or none
+    ],
+)
+def test_an_index_is_told_by_its_size_and_by_the_line_it_is_written_on(
+    text: str, lowered: set[int], shown: str
+) -> None:
+    feet = {at: 98.4 if at in lowered else 100.0 for at in range(len(text))}
+    assert raise_figures(text, Places(lambda at: LOWERED if at in lowered else ON_LINE, feet.__getitem__)) == shown
+
+
+def test_figures_of_old_style_are_no_indices() -> None:
+    deep = Places(lambda at: (0.0, 5.0, 98.8, 103.0) if at else ON_LINE, lambda _: 100.0)
+    assert raise_figures("B34", deep) == "B34"
+
+
+def test_a_small_figure_that_stands_apart_is_no_index() -> None:
+    apart = [span("la dose de A", 60, 110, 660, 8), span("2", 114, 118, 658, 5)]
+    assert make_row(apart).cells[0] == "la dose de A 2"
+
+
+def test_indices_of_web_pages_and_word_are_told_as_such() -> None:
+    web = b"<html><body><p>CO<sub>2</sub>, N<sub>max</sub>, SO<sub>4</sub><sup>2-</sup></p></body></html>"
+    word = docx.Document()
+    runs = word.add_paragraph("CO")
+    runs.add_run("2").font.subscript = True
+    buffer = io.BytesIO()
+    word.save(buffer)
+
+    assert texts("a.html", web) == ["CO₂, Nmax, SO₄²⁻"]
+    assert texts("a.docx", buffer.getvalue()) == ["CO₂"]
 
 
 # --- signs of fonts without names -----------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ _SAME = str.maketrans(
     {
         **dict.fromkeys("’‘ʼ´`", "'"),
         **dict.fromkeys("‐‑‒–—−⁻", "-"),
+        **dict(zip("₀₁₂₃₄₅₆₇₈₉₊₋", "0123456789+-", strict=True)),
         "⁺": "+",  # of an ion; raised figures are other numbers than those on the line
         **dict.fromkeys('"“”„«»', ""),
         **dict.fromkeys("\u00ad\u200b\u200c\u200d\ufeff", ""),

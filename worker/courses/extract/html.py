@@ -11,7 +11,7 @@ from worker.courses.document import ExtractedDocument, Line, Page
 from worker.courses.extract.edges import LINK, LinkedLine, trim_edges
 from worker.courses.extract.formulas import read_delimited, read_math
 from worker.courses.extract.navigation import HEADINGS, find_navigation
-from worker.courses.extract.signs import raise_digits, restore_symbols
+from worker.courses.extract.signs import lower_digits, raise_digits, restore_symbols
 from worker.courses.extract.spanned import MIN_CELLS, fill_spans
 from worker.courses.extract.text import decode
 from worker.courses.signs import MARK
@@ -172,6 +172,8 @@ def _first_words(element: html.HtmlElement) -> str:
     parent = element.getparent()
     if element.tag == "sup" or (element.tag == "a" and parent is not None and parent.tag == "sup"):
         return f"^({inside})" if _POWER.fullmatch(inside) else raise_digits(inside)
+    if element.tag == "sub":
+        return lower_digits(inside)
     if len(element) == 0 and _FORMULA.search(element.get("class") or ""):
         formula = read_delimited(inside)
         return inside if formula is None else formula

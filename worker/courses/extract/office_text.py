@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from worker.courses.extract.office_math import OFFICE, read_office_math
-from worker.courses.extract.signs import raise_digits, read_symbol
+from worker.courses.extract.signs import lower_digits, raise_digits, read_symbol
 
 W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
@@ -47,10 +47,12 @@ def _is_vanished(run: Any) -> bool:
 def _raised(text_element: Any, text: str) -> str:
     run = text_element.getparent()
     raised = run.find(f"{W}rPr/{W}vertAlign")
-    if raised is not None and raised.get(W + "val") == "superscript":
-        return raise_digits(text)
+    place = raised.get(W + "val") if raised is not None else None
     properties = run.find(A + "rPr")
-    return raise_digits(text) if properties is not None and _baseline(properties) > 0 else text
+    baseline = _baseline(properties) if properties is not None else 0
+    if place == "superscript" or baseline > 0:
+        return raise_digits(text)
+    return lower_digits(text) if place == "subscript" or baseline < 0 else text
 
 
 def _baseline(properties: Any) -> int:

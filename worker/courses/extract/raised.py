@@ -1,4 +1,4 @@
-"""Figures above the line: exponents and the marks of notes, which a file tells as letters like others."""
+"""Figures above the line and below it: exponents, marks of notes and indices, which a file tells as other letters."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import partial
 from typing import NamedTuple
 
 from worker.courses.extract.letters import Boxes, Feet
-from worker.courses.extract.signs import raise_digits
+from worker.courses.extract.signs import lower_digits, raise_digits
 
 # No note's mark is negative: `1,6.10⁻¹⁹`.
 _POWER = re.compile(r"(?:(?<![\d.,])10 ?(?=\d)|(?<!\d)10 ?(?=[-−–]))([-−–]?\d{1,2})(?!\d)")
@@ -34,6 +34,9 @@ _MARK = re.compile(
 )
 HANGING = 0.3  # of that height, above its own line
 ON_LINE = 0.08  # of that height: letters so near stand on one line
+LOWER = 0.04  # of that height: how far an index stands below the line of its letter at least
+_INDEX = re.compile(r"(?:(?<=[^\W\d_])|(?<=[)\]]))\d{1,3}(?!\d)")
+SMALL = 0.95  # times that height: the most of an index
 SMALLER, LARGER = 0.85, 1.1  # times the letter before it
 
 
@@ -59,6 +62,15 @@ class Places(NamedTuple):
         # A place that is not known is no number, which is not less than any.
         return self.foot_of is None or not self.foot_of(at) <= self.foot_of(at_base) + ON_LINE * height
 
+    def is_index(self, at_base: int, at: int) -> bool:
+        """Whether a figure is smaller than the letter before, and written below its line."""
+        if self.foot_of is None:
+            return False
+        base, box = self.box_of(at_base), self.box_of(at)
+        height = base[3] - base[2]
+        is_small = box[3] - box[2] < SMALL * height
+        return is_small and self.foot_of(at) < self.foot_of(at_base) - LOWER * height
+
     def _hangs(self, at_base: int, at: int) -> bool:
         """Whether what is drawn of a figure begins above its own line."""
         if self.ink_of is None or self.foot_of is None:
@@ -73,7 +85,8 @@ def has_figure(text: str) -> bool:
 
 
 def raise_figures(text: str, places: Places) -> str:
-    """The text of a line with such figures as ⁰ to ⁹: `cm³`, `2³¹`, `programme¹`, `10⁹`. It is as long as before."""
+    """The text of a line with such figures as ⁰ to ⁹: `cm³`, `2³¹`, `programme¹`, `10⁹`; and indices as ₀ to ₉. It is
+    as long as before."""
     for pattern, raised in _KINDS:
         text = pattern.sub(partial(raised, places), text)
     first = _FIRST.match(text)
@@ -131,6 +144,12 @@ def _notes(places: Places, match: re.Match[str]) -> str:
     return raise_digits(match[0], keeps=",") if are_above else match[0]
 
 
+def _index(places: Places, match: re.Match[str]) -> str:
+    """The index of a letter: `CO₂`, `H₂O`, `B₁₂`."""
+    is_index = all(places.is_index(match.start() - 1, at) for at in range(*match.span()))
+    return lower_digits(match[0]) if is_index else match[0]
+
+
 def _charge(places: Places, match: re.Match[str]) -> str:
     """The sign of an ion, behind its letter or its figures."""
     text, at = match.string, match.start()
@@ -141,4 +160,4 @@ def _charge(places: Places, match: re.Match[str]) -> str:
     return raise_digits(match[0]) if places.is_lifted(at_base, at, least) else match[0]
 
 
-_KINDS = ((_NOTES, _notes), (_FIGURES, _figures), (_MARK, _mark), (_NOTE, _note), (_CHARGE, _charge))
+_KINDS = ((_NOTES, _notes), (_FIGURES, _figures), (_MARK, _mark), (_NOTE, _note), (_INDEX, _index), (_CHARGE, _charge))

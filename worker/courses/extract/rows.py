@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from worker.courses.extract.signs import raise_digits
+from worker.courses.extract.signs import lower_digits, raise_digits
 
 CELL_GAP = 1.0  # of a line's height
 MOST_RAISED = 3  # characters of an exponent or a charge
 SMALL, LIFTED = 0.7, 0.15  # of the height of what follows: an exponent, and how far above its foot it stands
+SUNK = 0.02  # of that height: how far the box of an index goes below that of its letter
 LETTER_GAP = 0.12  # so near, the next letter belongs to the same word
 _FIGURES, _POWER = re.compile(r"\d{1,2}"), re.compile(r"[-−–]\d{1,2}")
 _CHARGE = re.compile(r"\d?[+−–-]")  # of an ion
@@ -120,6 +121,14 @@ def _may_be_exponent(text: str, span: Span, before: Span) -> bool:
     return (is_figure or is_power or is_charge) and _is_raised(before, span)
 
 
+def _is_index(text: str, span: Span, before: Span) -> bool:
+    """Whether a stretch is a small figure below the foot of the letter that it stands at: `CO₂`."""
+    if not (span.text.isdigit() and len(span.text) <= MOST_RAISED and text[-1].isalpha()):
+        return False
+    is_near = span.left - before.right < LETTER_GAP * before.height
+    return is_near and span.size < 0.9 * before.size and span.bottom < before.bottom - SUNK * before.height
+
+
 def make_row(spans: Sequence[Span]) -> Row:
     """One printed line; spans that stand near one another are one cell."""
     if spans[0].cells:
@@ -134,7 +143,11 @@ def make_row(spans: Sequence[Span]) -> Row:
         gap = span.left - before.right
         height = span.height if _is_exponent(before, span) else before.height
         if -before.height < gap < CELL_GAP * height:
-            text = raise_digits(span.text) if _may_be_exponent(parts[-1][-1], span, before) else span.text
+            text = span.text
+            if _may_be_exponent(parts[-1][-1], span, before):
+                text = raise_digits(text)
+            elif _is_index(parts[-1][-1], span, before):
+                text = lower_digits(text)
             parts[-1].append((" " if gap > LETTER_GAP * before.height else "") + text)
             rights[-1] = span.right
         else:

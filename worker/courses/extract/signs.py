@@ -6,6 +6,8 @@ import re
 import unicodedata
 
 _RAISED = str.maketrans("0123456789+-−–n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁻ⁿ")
+_LOWERED = str.maketrans("0123456789+-−–", "₀₁₂₃₄₅₆₇₈₉₊₋₋₋")
+_FIGURES = re.compile(r"\d+[+−–-]?|[+−–-]")
 _RAISABLE = re.compile(r"[0-9+−–-]+n?|n")
 
 # Adobe's Symbol encoding from 0x20 on, as far as courses use it; a space where there is nothing worth keeping.
@@ -37,6 +39,11 @@ def raise_digits(text: str, keeps: str = "") -> str:
     """
     told = text.strip().translate(dict.fromkeys(map(ord, keeps)))
     return text.translate(_RAISED) if _RAISABLE.fullmatch(told) else text
+
+
+def lower_digits(text: str) -> str:
+    """An index keeps its place: `2` below `O` is `₂`. Other lowered text stays as it is."""
+    return text.translate(_LOWERED) if _FIGURES.fullmatch(text.strip()) else text
 
 
 def read_symbol(code: int, font: str = "Symbol") -> str:
