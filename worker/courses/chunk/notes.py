@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from worker.courses.chunk.pieces import Piece
@@ -14,10 +15,13 @@ _ITEM = re.compile(r"(?:[•▪◦●‣·–—-]|\d{1,2}[.)]|[a-z]\))\s")
 
 
 def part_notes(pages: Sequence[Page]) -> tuple[list[Page], list[Page]]:
-    """The pages without their footnotes, and of each page that has some a page of these."""
+    """The pages without their footnotes, and of each page that has some a page of these. What stands at the foot of a
+    slide is of that slide: several of them have the number of their sheet."""
     texts, notes = [], []
+    times = Counter(page.number for page in pages)
     for page in pages:
-        at = _first_note(page.lines)
+        is_slide = page.number is not None and times[page.number] > 1
+        at = len(page.lines) if is_slide else _first_note(page.lines)
         texts.append(Page(page.number, page.lines[:at]) if at < len(page.lines) else page)
         if at < len(page.lines):
             notes.append(Page(page.number, page.lines[at:]))

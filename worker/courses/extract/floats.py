@@ -80,7 +80,8 @@ def _floats(box: Note, text: Sequence[Span]) -> bool:
     width = max(span.right for span in text) - min(span.left for span in text)
     beside = [span for span in text if span.bottom < top - TOUCHING and span.top > bottom + TOUCHING]
     middle = (left + right) / 2
-    wide = sum(span.left < middle < span.right and span.right - span.left > NARROW * width for span in text)
+    through = [span for span in text if span.left < middle < span.right and not span.cells]
+    wide = sum(span.right - span.left > NARROW * width for span in through)
     return (
         right - left < NARROW * width
         and wide >= MIN_WIDE

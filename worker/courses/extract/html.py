@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from lxml import etree, html
 
 from worker.courses.document import ExtractedDocument, Line, Page
 from worker.courses.extract.edges import LINK, LinkedLine, trim_edges
+from worker.courses.extract.enumerators import Kind, read_number, write_number
 from worker.courses.extract.formulas import read_delimited, read_math
 from worker.courses.extract.navigation import HEADINGS, find_navigation
 from worker.courses.extract.signs import lower_digits, raise_digits, restore_symbols
@@ -68,6 +69,7 @@ _BOLD = frozenset(("b", "strong"))
 _NO_TITLE = re.compile(r".*[.,;]|[\W\d_]*")
 MAX_ROW = 900  # characters; a row that is longer lays out a page
 _HIDDEN = re.compile(r"(?<![\w-])(?:display\s*+:\s*+none|visibility\s*+:\s*+hidden)", re.IGNORECASE)
+_KINDS: Mapping[str, Kind] = {"a": "lower letter", "A": "upper letter", "i": "lower roman", "I": "upper roman"}
 MAX_COPIES = 4  # of a formula, in what holds them
 _FORMULA = re.compile(r"(?<![\w-])(?:math|arithmatex|tex)(?![\w-])", re.IGNORECASE)
 # Around a formula that stands twice: as MathML for programs that read aloud, and once more for the eye.
@@ -81,6 +83,7 @@ def read_html(data: bytes) -> ExtractedDocument:
     declared = _DECLARED.search(data[:4096])
     root = _parse(decode(data, declared[1].decode("ascii") if declared else None))
     reader = _Reader(find_navigation(root), _hidden_by_style(root))
+    reader.writes_numbers = True
     reader.seeks_titles = next(root.iter(*HEADINGS), None) is None
     lines = _lines(root, reader)
     return ExtractedDocument((Page(None, tuple(trim_edges(list(lines)))),))
@@ -123,11 +126,17 @@ def _is_hidden(element: html.HtmlElement, hidden: frozenset[str]) -> bool:
 
 
 def _mark_of(item: html.HtmlElement) -> str:
-    """What stands before an item of a list in a cell: its number, or a bullet."""
+    """What stands before an item of a list: its number, or a bullet."""
     parent = item.getparent()
     if parent is None or parent.tag != "ol":
         return f"{MARK} "
-    return f"{1 + sum(before.tag == 'li' for before in item.itersiblings(preceding=True))}. "
+    kind = _KINDS.get(parent.get("type") or "1", "decimal")
+    number = 0
+    for before in (item, *item.itersiblings("li", preceding=True)):
+        if (told := before.get("value")) is not None:
+            return f"{write_number(read_number(told, 1) + number, kind)}. "
+        number += 1
+    return f"{write_number(read_number(parent.get('start'), 1) + number - 1, kind)}. "
 
 
 def _is_row(element: html.HtmlElement) -> bool:
@@ -199,6 +208,8 @@ class _Reader:
         self._words: list[str] = []
         self._outside: list[str] = []  # of links
         self._navigation, self._hidden = navigation, hidden
+        self.writes_numbers = False  # of items; Markdown keeps those that it is written with
+        self._mark = ""  # of the item that begins, before its first word
         self.seeks_titles = False  # for the page has no headings
         self._is_heading = False
         self._unseen = 0  # elements around this place that no reader sees
@@ -211,6 +222,9 @@ class _Reader:
 
     def add(self, text: str) -> None:
         """The next words."""
+        if self._mark and not text.isspace() and text:
+            self._words.append(self._mark)
+            self._mark = ""
         if text:
             self._words.append(text)
             self._is_plain = self._is_plain or (not (self._bold and self._standing_out) and not text.isspace())
@@ -228,6 +242,8 @@ class _Reader:
         if not self._unseen:
             if self._row is not None and element.tag == "li":
                 self.add(_mark_of(element))
+            elif self._is_numbered(element):
+                self._mark = _mark_of(element)
             self.add(_first_words(element))
         self._unseen += element.tag == "math"
 
@@ -239,10 +255,16 @@ class _Reader:
             yield from self.flush()
             self._row = None
         self._count(element, -1)
+        if element.tag == "li":
+            self._mark = ""
         self._is_heading = self._is_heading and element.tag not in TITLES
         self.add("" if self._unseen else element.tail or "")
         if element.tag in ("td", "th"):
             self.add(" | " if self._row is not None and not _is_opening_picture(element) else " ")
+
+    def _is_numbered(self, element: html.HtmlElement) -> bool:
+        parent = element.getparent()
+        return self.writes_numbers and element.tag == "li" and parent is not None and parent.tag == "ol"
 
     def _count(self, element: html.HtmlElement, step: int) -> None:
         if element.tag == "pre":

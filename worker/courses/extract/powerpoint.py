@@ -6,7 +6,7 @@ import io
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import pptx
@@ -14,6 +14,7 @@ from pptx.enum.shapes import PP_PLACEHOLDER
 from pptx.oxml import parse_xml
 
 from worker.courses.document import ExtractedDocument, Line, Page
+from worker.courses.extract.enumerators import Kind, read_number, write_number
 from worker.courses.extract.merged import join_cells, repeat_below, spread_columns
 from worker.courses.extract.office_text import MC, A, read_runs
 from worker.courses.extract.signs import restore_symbols
@@ -26,6 +27,12 @@ TITLES = (PP_PLACEHOLDER.TITLE, PP_PLACEHOLDER.CENTER_TITLE)
 
 DIAGRAM = "{http://schemas.openxmlformats.org/drawingml/2006/diagram}"
 LINK = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
+_KINDS: Mapping[str, Kind] = {
+    "alphaLc": "lower letter",
+    "alphaUc": "upper letter",
+    "romanLc": "lower roman",
+    "romanUc": "upper roman",
+}
 _DIGITS = re.compile(r"\d+")
 
 
@@ -109,17 +116,47 @@ def _diagram_lines(element: Any, part: Any) -> Iterator[Line]:
 
 
 def _paragraph_lines(element: Any) -> Iterator[Line]:
-    for paragraph in element.iter(A + "p"):
-        yield Line(restore_symbols("".join(read_runs(paragraph))))
+    for paragraph, mark in _marked(element):
+        text = restore_symbols("".join(read_runs(paragraph)))
+        yield Line(f"{mark} {text}" if mark else text)
 
 
 def _cell_lines(element: Any) -> Iterator[str]:
     """The paragraphs of a cell, a bullet before those that have a sign of a list."""
-    for paragraph in element.iter(A + "p"):
+    for paragraph, number in _marked(element):
         text = restore_symbols("".join(read_runs(paragraph)))
-        is_item = paragraph.find(f"{A}pPr/{A}buChar") is not None or paragraph.find(f"{A}pPr/{A}buAutoNum") is not None
+        mark = number or (MARK if paragraph.find(f"{A}pPr/{A}buChar") is not None else "")
         if text.strip():
-            yield f"{MARK} {text}" if is_item else text
+            yield f"{mark} {text}" if mark else text
+
+
+def _marked(element: Any) -> Iterator[tuple[Any, str]]:
+    """Each paragraph with the number that PowerPoint draws before it, or nothing."""
+    counts: dict[int, tuple[str, int]] = {}  # by level: how numbers are written, and the last one
+    for paragraph in element.iter(A + "p"):
+        if not "".join(read_runs(paragraph)).strip():
+            yield paragraph, ""
+            continue
+        properties = paragraph.find(A + "pPr")
+        level = read_number(properties.get("lvl"), 0) if properties is not None else 0
+        told = properties.find(A + "buAutoNum") if properties is not None else None
+        counts = {at: of for at, of in counts.items() if at < level or (at == level and told is not None)}
+        if told is None:
+            yield paragraph, ""
+            continue
+        shape = told.get("type", "arabicPeriod")
+        before, last = counts.get(level, (shape, 0))
+        number = last + 1 if before == shape and last else read_number(told.get("startAt"), 1)
+        counts[level] = shape, number
+        yield paragraph, _written(number, shape)
+
+
+def _written(number: int, shape: str) -> str:
+    kind: Kind = next((kind for begins, kind in _KINDS.items() if shape.startswith(begins)), "decimal")
+    text = write_number(number, kind)
+    if shape.endswith("ParenBoth"):
+        return f"({text})"
+    return f"{text})" if shape.endswith("ParenR") else text if shape.endswith("Plain") else f"{text}."
 
 
 def _kind(shape: Any) -> Any:

@@ -22,7 +22,7 @@ _NOTES = re.compile(r"(?<=[^\W\d_])\d{1,2}(?:[,–-]\d{1,2})+(?![\w,])")  # `sem
 _NOTE = re.compile(r"(?:^|(?<=[;,] ))\d{1,2}(?=[A-Za-zÀ-ÖØ-öø-ÿŒœ])")  # `¹Tunis ; ²Oran`
 _CHARGE = re.compile(r"(?<=[^\W_])[+−–-](?![\w+−–-])")
 # Of `χ2 = 19,4` and `(Fe2+) fait`, where a page tells what stands before by itself.
-_FIRST = re.compile(r"(\d{1,2}[+−–-]?)(?:\s+(?=[+→=<>≤≥≈A-Za-zÀ-ÖØ-öø-ÿ(])|(?=[)\],;]))")
+_FIRST = re.compile(r"([-−–]?\d{1,2}[+−–-]?)(?:\s+(?=[+→=<>≤≥≈A-Za-zÀ-ÖØ-öø-ÿ(])|(?=[)\],;·]|-[a-zà-ÿ]))")
 LIFTED = 0.15  # of the height of the letter before: how far an exponent stands above it at least
 _DEEP = re.compile(r"[QJgjpqy\u00e7\u00b5]")  # they go below the line, in boxes no larger than they are
 DEEP_LIFTED = 0.3
@@ -90,7 +90,7 @@ def raise_figures(text: str, places: Places) -> str:
     for pattern, raised in _KINDS:
         text = pattern.sub(partial(raised, places), text)
     first = _FIRST.match(text)
-    if first is not None and places.foot_of is not None and places.is_above(first.end(), 0):
+    if first is not None and places.foot_of is not None and places.is_above(first.end(), int(not text[0].isdigit())):
         text = raise_digits(first[1]) + text[first.end(1) :]
     return _POWER.sub(partial(_power, places), text) if "10" in text else text
 

@@ -17,8 +17,13 @@ _ARROWS = {"%": "↗", "&": "↘"}
 # TeX's fonts for French (T1) as pictures, which have no names: a browser's table calls these codes ÷ and ×.
 _OE = re.compile(r"÷(?=[^\W\d_]{2})|(?<![^\W_])×(?=[a-zà-ÿ]{2})")
 # The dashes of the same fonts, whose codes are no letters, between figures or words: `2–3 mg/kg` read `23 mg/kg`. The
-# same codes are the brackets of formulas.
-_DASH = re.compile(r"(?<=\d)[\x15\x16](?=\d)|(?:(?<=\w )|(?<=[.,;:)»%] )|(?<![^\n]))[\x15\x16](?= [\w«(])")
+# same codes are the brackets of formulas, and in TeX's older fonts accents; joined letters tell which a page is set in.
+_DASH = re.compile(
+    r"(?<=\d)[\x15\x16](?=\s?\d)|(?:(?<=\w )|(?<=[.,;:)»%] )|(?<![^\n]))[\x15\x16](?= [\w«(])|"
+    r"(?<=\w)[\x15\x16](?=\r?\n)"
+)
+_ANY_DASH = re.compile(r"[\x15\x16]")
+_CORK, _OLD = re.compile("[\x1b\ue01c-\ue01f]"), re.compile("[\ue00b\ue00c\x0e]")
 _DASHES = {"\x15": "–", "\x16": "—"}
 _JOINED = "\u200b"  # in place of a letter that is gone; taken out with all that is not seen
 
@@ -36,7 +41,7 @@ def name_tex_signs(text: str, font_at: Callable[[int], bytes]) -> str:
     for oe in _OE.finditer(text):
         if not font_at(oe.start()):
             named[oe.start()] = "œ" if oe[0] == "÷" else "Œ"
-    named |= {dash.start(): _DASHES[dash[0]] for dash in _DASH.finditer(text) if not font_at(dash.start())}
+    named |= _dashes(text, font_at)
     if _BRACKETED.search(text):
         named |= _brackets(text, font_at)
     if not named:
@@ -46,6 +51,14 @@ def name_tex_signs(text: str, font_at: Callable[[int], bytes]) -> str:
         parts += [text[at:place], sign]
         at = place + len(sign)
     return "".join(parts) + text[at:]
+
+
+def _dashes(text: str, font_at: Callable[[int], bytes]) -> dict[int, str]:
+    if _ANY_DASH.search(text) is None:
+        return {}
+    is_cork = _CORK.search(text) is not None and _OLD.search(text) is None
+    found = (_ANY_DASH if is_cork else _DASH).finditer(text)
+    return {dash.start(): _DASHES[dash[0]] for dash in found if not font_at(dash.start())}
 
 
 def _brackets(text: str, font_at: Callable[[int], bytes]) -> dict[int, str]:

@@ -15,6 +15,7 @@ from worker.courses.document import ExtractedDocument, Line, Page
 from worker.courses.extract.merged import MOST_COLUMNS, join_cells, repeat_below, spread_columns
 from worker.courses.extract.office_text import UNREAD, W, read_runs
 from worker.courses.extract.signs import restore_symbols
+from worker.courses.extract.word_lists import WordLists
 from worker.courses.signs import MARK
 
 HEADING_STYLES = ("heading", "titre", "title")
@@ -24,7 +25,7 @@ _LIST = re.compile(r"list(?!e?des|oftables)", re.IGNORECASE)
 def read_docx(data: bytes) -> ExtractedDocument:
     """Paragraphs, tables, text boxes and notes in the order of the document; Word keeps no page numbers."""
     document = docx.Document(io.BytesIO(data))
-    word = _Word(_find_headings(document), _read_notes(document))
+    word = _Word(_find_headings(document), _read_notes(document), WordLists(document))
     return ExtractedDocument((Page(None, tuple(word.read_blocks(document.element.body))),))
 
 
@@ -56,9 +57,10 @@ def _read_notes(document: Any) -> dict[tuple[str, str], Any]:
 class _Word:
     """Blocks of WordprocessingML into lines."""
 
-    def __init__(self, headings: frozenset[str], notes: dict[tuple[str, str], Any]) -> None:
+    def __init__(self, headings: frozenset[str], notes: dict[tuple[str, str], Any], lists: WordLists) -> None:
         self._headings = headings
         self._notes = notes
+        self._lists = lists
 
     def read_blocks(self, parent: Any) -> Iterator[Line]:
         """What stands under an element, content controls and the like opened."""
@@ -73,7 +75,9 @@ class _Word:
     def _read_paragraph(self, paragraph: Any) -> Iterator[Line]:
         style = paragraph.find(f"{W}pPr/{W}pStyle")
         is_heading = style is not None and style.get(W + "val") in self._headings
-        yield Line(restore_symbols("".join(read_runs(paragraph))), is_heading=is_heading)
+        text = restore_symbols("".join(read_runs(paragraph)))
+        mark = self._lists.next_mark(paragraph) if text.strip() else ""
+        yield Line(f"{mark} {text}" if mark else text, is_heading=is_heading)
         for element in _walk(paragraph):
             if element.tag == W + "txbxContent":
                 yield from self.read_blocks(element)
@@ -85,7 +89,8 @@ class _Word:
         items = sum(map(_is_listed, cell.findall(W + "p")))
         texts: list[str] = []
         for element in cell:
-            mark = f"{MARK} " if items > 1 and element.tag == W + "p" and _is_listed(element) else ""
+            is_item = items > 1 and element.tag == W + "p" and _is_listed(element)
+            mark = f"{MARK} " if is_item and not self._lists.is_numbered(element) else ""
             lines = self._read_paragraph(element) if element.tag == W + "p" else self.read_blocks([element])
             texts += [mark + text for text in (line.text for line in lines) if text.strip()]
         return " ".join(texts)
