@@ -30,6 +30,7 @@ from tests.support.scripted_llm import ScriptedLlm
 from tests.support.surroundings import ADMIN, TERMINAL, Platform
 
 MINUTES = 20.0 if LONG else 0.3
+EACH = 8  # turns: how often what was done least is done
 PAUSE_S = 1.0 if LONG else 0.4  # between two jobs
 WARM = 0.25  # of the time: until then pools fill and modules are loaded
 # In the long run every setting is the default. In the short one a watch that never goes round must show soon.
@@ -72,7 +73,7 @@ class Hands:
     def __init__(self, site: Platform, jobs: Jobs, rng: random.Random) -> None:
         self.site, self.jobs, self.rng = site, jobs, rng
         self.done: Counter[str] = Counter()
-        self.names = itertools.count(1)
+        self.names, self.turns = itertools.count(1), itertools.count(1)
 
     def act(self) -> None:
         """One of them, now and then two."""
@@ -83,7 +84,10 @@ class Hands:
             ("edits", self.edit),
             ("deletions", self.delete),
         ]
-        for name, act in self.rng.choices(acts, weights=(3, 3, 1, 3, 0.4), k=self.rng.choice((0, 1, 2))):
+        chosen = self.rng.choices(acts, weights=(3, 3, 1, 3, 0.4), k=self.rng.choice((0, 1, 2)))
+        if next(self.turns) % EACH == 0:  # none is left to chance alone: a short run draws few
+            chosen.append(min(acts[:-1], key=lambda act: self.done[act[0]]))
+        for name, act in chosen:
             try:
                 self.done[name] += act()
             except DBAPIError:  # the platform's own triggers and checks refuse it

@@ -92,6 +92,10 @@ def test_a_small_figure_above_the_foot_of_the_word_behind_it_is_a_mark(mark: Spa
         ("en 1856 2/3", {8}, "en 1856 2/3"),
         ("plus de 10 9", {11}, "plus de 10⁹"),
         ("3+ en Fe", {0, 1}, "³⁺ en Fe"),
+        ("2+) à 40", {0, 1}, "²⁺) à 40"),
+        ("-1·mmHg", {0, 1}, "⁻¹·mmHg"),
+        ("10-formyl-THF", {0, 1}, "¹⁰-formyl-THF"),
+        ("10-formyl-THF", set(), "10-formyl-THF"),
     ],
 )
 def test_a_figure_above_the_line_behind_a_stop_or_a_year_is_the_mark_of_a_note(
@@ -190,7 +194,10 @@ def test_indices_of_web_pages_and_word_are_told_as_such() -> None:
         ("azathioprine 2\x153 mg/kg", "azathioprine 2–3 mg/kg"),
         ("Oran \x15 Faculté", "Oran – Faculté"),
         ("\x16 Fin", "— Fin"),
+        ("Flécaïnide 100\x15\r\n200 mg/j", "Flécaïnide 100–\r\n200 mg/j"),
+        ("dé\ue01ccit pouls\x15cœur", "dé\ue01ccit pouls–cœur"),  # joined letters of the same encoding
         ("Erdo\x15gan", "Erdo\x15gan"),  # an accent of TeX's older fonts
+        ("dé\ue00ccit, Erdo\x15gan", "dé\ue00ccit, Erdo\x15gan"),
         ("p(\x15", "p(\x15"),  # a bracket of formulas
     ],
 )
@@ -346,6 +353,16 @@ def test_the_last_line_of_a_program_on_two_pages_is_no_footer() -> None:
     assert left_out(first, *pages[1:]) == []
 
 
+def test_what_stands_at_the_foot_of_a_slide_stays_on_it_though_others_have_the_number_of_its_sheet() -> None:
+    note = "* hydraté, le phosphate est plus gros."
+    slides = [
+        Page(2, (Line("Diffusion", size=1.4, is_bold=True), *map(Line, BODY), Line(""), Line(note, size=0.7))),
+        Page(2, (Line("Convection", size=1.4, is_bold=True), *map(Line, BODY))),
+    ]
+    found = [piece.text for piece in read_pieces(ExtractedDocument(tuple(slides), is_typeset=True))]
+    assert found.index(note) < found.index("Convection")
+
+
 def test_a_header_says_the_title_of_a_chapter_that_stands_in_two_lines() -> None:
     title = (Line("Chapitre 3", size=1.7, foot=640.0), Line(""), Line("Résultats et discussion", size=2.0, foot=600.0))
     header = "Chapitre 3. Résultats et discussion"
@@ -373,6 +390,23 @@ def test_a_column_beside_the_text_that_is_told_before_it_is_read_before_it() -> 
 
     at = found.index("Sommaire")
     assert found[at : at + 8] == [*(text for _, _, _, text, *_ in bar), "Le fer"]
+
+
+def test_three_columns_of_which_the_first_is_short_are_read_one_after_the_other() -> None:
+    first, second, third = (
+        [f"{word} colonne, dont le texte va à la ligne", *("et qui est longue assez pour en être une",) * lines]
+        for word, lines in (("Première", 9), ("Seconde", 24), ("Dernière", 24))
+    )
+    xs = (40, 210, 380, 550)
+    page: list[Placed] = [
+        *column(40, 500, first, size=8),
+        *column(210, 760, second, size=8),
+        *column(380, 760, third, size=8),
+    ]
+    page += [(x + 4, 350 - 20 * row, 8, "valeur") for row in range(4) for x in xs[:3]]
+    found = pieces(page, drawn=rule_grid(xs, (362, 342, 322, 302, 282)))
+    whole = " ".join(found)
+    assert whole.index("Première") < whole.index("Seconde") < whole.index("Dernière")
 
 
 def test_the_words_of_a_drawing_stand_in_no_sentence_that_goes_on_behind_them() -> None:
@@ -436,6 +470,59 @@ def test_a_label_that_is_not_shaded_goes_on_beside_rows_of_which_one_is() -> Non
         "Plaquettes | Crâne | 100",
         "Plasma | TP bas | 15",
     ]
+
+
+def test_a_range_goes_on_in_the_next_line_of_its_cell() -> None:
+    xs = (60, 160, 260, 360)
+    cells: list[Placed] = [(left + 4, 686, 9, text) for left, text in zip(xs, ("Nom", "Dose", "Voie"), strict=False)]
+    cells += [
+        (64, 666, 9, "Flécaïnide"),
+        (164, 666, 9, "par jour 100-"),
+        (164, 655, 9, "200 mg"),
+        (264, 666, 9, "orale"),
+    ]
+    cells += [
+        (64, 636, 9, "Étape"),
+        (164, 636, 9, "PRPP donne 5-"),
+        (164, 625, 9, "phosphoribosyl"),
+        (264, 636, 9, "non"),
+    ]
+    assert pieces(cells, drawn=rule_grid(xs, (700, 680, 650, 620))) == [
+        "Nom | Dose | Voie",
+        "Flécaïnide | par jour 100-200 mg | orale",
+        "Étape | PRPP donne 5-phosphoribosyl | non",
+    ]
+
+
+def test_columns_that_a_shaded_head_tells_part_the_rows_below_it() -> None:
+    xs = (60, 110, 220, 340, 460)
+    drawn = rule_grid(xs, (700, 680)) + b"".join(
+        rule_grid(xs[:2], (top, top - 30)) + b"60 %d m 460 %d l S\n" % (top - 30, top - 30) for top in (680, 650, 620)
+    )
+    rows = [("L3", "Face avant de la", "Le devant", "Psoas"), ("L4", "Fesse, face avant", "Le pied", "Tibial")]
+    rows += [("S1", "Face arrière de la", "Le bord", "Triceps")]
+    heads = ("Racine", "Trajet", "Déficit", "Moteur")
+    cells: list[Placed] = [(left + 4, 686, 9, text) for left, text in zip(xs, heads, strict=False)]
+    for number, row in enumerate(rows):
+        cells += [(left + 4, 668 - 30 * number, 9, text) for left, text in zip(xs, row, strict=False)]
+        cells += [
+            (left + 4, 656 - 30 * number, 9, text) for left, text in ((110, "cuisse entière"), (220, "du membre"))
+        ]
+    assert pieces(cells, drawn=drawn) == [
+        "Racine | Trajet | Déficit | Moteur",
+        "L3 | Face avant de la cuisse entière | Le devant du membre | Psoas",
+        "L4 | Fesse, face avant cuisse entière | Le pied du membre | Tibial",
+        "S1 | Face arrière de la cuisse entière | Le bord du membre | Triceps",
+    ]
+
+
+def test_a_cell_that_is_merged_below_a_head_stays_one() -> None:
+    xs = (60, 160, 260, 360)
+    drawn = rule_grid(xs, (700, 680)) + rule_grid((60, 160, 360), (680, 660, 640))
+    cells: list[Placed] = [(left + 4, 686, 9, text) for left, text in zip(xs, ("Nom", "Un", "Deux"), strict=False)]
+    cells += [(64, 666, 9, "a"), (164, 666, 9, "une phrase qui va d'une colonne à l'autre"), (64, 646, 9, "b")]
+    cells += [(164, 646, 9, "seule ici")]
+    assert pieces(cells, drawn=drawn)[1:] == ["a | une phrase qui va d'une colonne à l'autre", "b | seule ici"]
 
 
 def test_values_that_are_dashes_make_no_list_of_a_row() -> None:

@@ -125,20 +125,6 @@ def _is_hidden(element: html.HtmlElement, hidden: frozenset[str]) -> bool:
     return bool(hidden) and any(name in hidden for name in (*names, f"#{element.get('id')}"))
 
 
-def _mark_of(item: html.HtmlElement) -> str:
-    """What stands before an item of a list: its number, or a bullet."""
-    parent = item.getparent()
-    if parent is None or parent.tag != "ol":
-        return f"{MARK} "
-    kind = _KINDS.get(parent.get("type") or "1", "decimal")
-    number = 0
-    for before in (item, *item.itersiblings("li", preceding=True)):
-        if (told := before.get("value")) is not None:
-            return f"{write_number(read_number(told, 1) + number, kind)}. "
-        number += 1
-    return f"{write_number(read_number(parent.get('start'), 1) + number - 1, kind)}. "
-
-
 def _is_row(element: html.HtmlElement) -> bool:
     """A row of a table of words: two cells or more that hold no tables, headings or pages of text of their own."""
     if sum(child.tag in ("td", "th") for child in element) < MIN_CELLS:
@@ -209,6 +195,7 @@ class _Reader:
         self._outside: list[str] = []  # of links
         self._navigation, self._hidden = navigation, hidden
         self.writes_numbers = False  # of items; Markdown keeps those that it is written with
+        self._numbers: dict[html.HtmlElement, int] = {}  # by list, of its last item
         self._mark = ""  # of the item that begins, before its first word
         self.seeks_titles = False  # for the page has no headings
         self._is_heading = False
@@ -240,10 +227,8 @@ class _Reader:
         self._count(element, 1)
         self._is_heading = self._is_heading or element.tag in TITLES
         if not self._unseen:
-            if self._row is not None and element.tag == "li":
-                self.add(_mark_of(element))
-            elif self._is_numbered(element):
-                self._mark = _mark_of(element)
+            if element.tag == "li":
+                self._begin_item(element)
             self.add(_first_words(element))
         self._unseen += element.tag == "math"
 
@@ -262,9 +247,16 @@ class _Reader:
         if element.tag in ("td", "th"):
             self.add(" | " if self._row is not None and not _is_opening_picture(element) else " ")
 
-    def _is_numbered(self, element: html.HtmlElement) -> bool:
-        parent = element.getparent()
-        return self.writes_numbers and element.tag == "li" and parent is not None and parent.tag == "ol"
+    def _begin_item(self, item: html.HtmlElement) -> None:
+        """An item of a list: its number, or in a cell a bullet, stands before its first word."""
+        parent = item.getparent()
+        if parent is None or parent.tag != "ol":
+            self._mark = f"{MARK} " if self._row is not None else ""
+            return
+        before = self._numbers.get(parent, read_number(parent.get("start"), 1) - 1)
+        self._numbers[parent] = number = read_number(item.get("value"), before + 1)
+        kind = _KINDS.get(parent.get("type") or "", "decimal")
+        self._mark = f"{write_number(number, kind)}. " if self._row is not None or self.writes_numbers else ""
 
     def _count(self, element: html.HtmlElement, step: int) -> None:
         if element.tag == "pre":

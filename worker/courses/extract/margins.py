@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby, pairwise
+from typing import NamedTuple
 
 from worker.courses.extract.rows import Span
 
@@ -28,22 +29,25 @@ ENDS = (".", "!", "?", ":", ";", "…", "»")
 Note = list[list[Span]]  # its lines
 
 
+class _Column(NamedTuple):
+    """The main column of a page: its full lines, from where to where it goes, and where its text begins."""
+
+    wide: list[Span]
+    left: float
+    right: float
+    edge: float
+
+
 def part_margins(lines: Sequence[list[Span]]) -> tuple[list[list[Span]], list[Note]]:
     """The lines of a page without what stands beside its text, in the margin, and that, note by note.
 
     A note is whole: its lines stand where they will between those of the text, and some hold a short word alone.
     """
     spans = [span for line in lines for span in line]
-    if not spans:
+    column = _main_column(spans)
+    if column is None:
         return list(lines), []
-    width = WIDE * (max(s.right for s in spans) - min(s.left for s in spans))
-    wide = [span for span in spans if span.right - span.left > width]
-    if len(wide) < MIN_LINES:
-        return list(lines), []
-    prose = [span for span in wide if not span.cells]  # a table may go into the margin
-    rights = sorted(s.right for s in (prose if len(prose) >= MIN_LINES else wide))
-    left = min(s.left for s in wide) - BESIDE
-    right = rights[MOST_JOINED * (len(rights) - 1) // 10] + BESIDE  # one line in ten may have run into its note
+    wide, left, right, edge = column
     kept = _first_column(lines, left, right) | _begun(lines, left)
     beside_text = [s for s in spans if id(s) not in kept]
     sides = ([s for s in beside_text if s.right < left], [s for s in beside_text if s.left > right])
@@ -51,7 +55,7 @@ def part_margins(lines: Sequence[list[Span]]) -> tuple[list[list[Span]], list[No
         return list(lines), []
     text_spans = sorted((s for s in spans if s.right >= left and s.left <= right), key=lambda span: -span.bottom)
     at_height = Counter(round(span.bottom) for span in text_spans)
-    short = [s for s in text_spans if s.left < left + 2 * BESIDE and at_height[round(s.bottom)] < FEW]
+    short = [s for s in text_spans if s.left < edge + BESIDE and at_height[round(s.bottom)] < FEW]
     short.sort(key=lambda span: span.bottom)
     beside = sorted([*wide, *(s for s in short if len(s.text) > LONG)], key=lambda span: span.bottom)
     notes: list[Note] = []
@@ -68,6 +72,21 @@ def part_margins(lines: Sequence[list[Span]]) -> tuple[list[list[Span]], list[No
     apart = {id(span) for note in notes for line in note for span in line}
     text = [[span for span in line if id(span) not in apart] for line in lines]
     return [line for line in text if line], notes
+
+
+def _main_column(spans: Sequence[Span]) -> _Column | None:
+    """None where a page has too few full lines to have a margin."""
+    if not spans:
+        return None
+    width = WIDE * (max(s.right for s in spans) - min(s.left for s in spans))
+    wide = [span for span in spans if span.right - span.left > width]
+    if len(wide) < MIN_LINES:
+        return None
+    prose = [span for span in wide if not span.cells]  # a table may go into the margin
+    usual = prose if len(prose) >= MIN_LINES else wide
+    rights = sorted(s.right for s in usual)
+    right = rights[MOST_JOINED * (len(rights) - 1) // 10]  # one line in ten may have run into its note
+    return _Column(wide, min(s.left for s in wide) - BESIDE, right + BESIDE, min(s.left for s in usual))
 
 
 def _first_column(lines: Sequence[list[Span]], left: float, right: float) -> set[int]:

@@ -49,7 +49,7 @@ from worker.courses.extract.ruled import cell_around, gather_cells, goes_through
 from worker.courses.extract.sheets import find_slides, is_within, slide_of
 from worker.courses.extract.spans import LOOSE, WORD, Letters, split_spans
 from worker.courses.extract.stray import return_marks
-from worker.courses.extract.striped import join_striped
+from worker.courses.extract.striped import join_striped, part_columns
 from worker.courses.extract.tex_signs import name_tex_signs
 from worker.courses.extract.underscores import tell_underscores
 from worker.courses.signs import MARK
@@ -62,6 +62,7 @@ FORM = "it is a form that only Adobe's programs show (XFA), without its text: pr
 UNNAMED = "its fonts do not say which letters they show: run a text recognition over it (OCR) first"
 STEPS_AHEAD = 2  # pages: one step may show what the next ones take back
 MANY_WORDS, MOST_OF_A_SLIDE = 12, 1_200  # words and characters of a slide
+LEAP = 2.0  # times the height of letters: so far above or below no line goes on
 FEW_TOKENS = 60  # a page of formulas or figures
 
 _DIGITS, _NUMBERS = re.compile(r"\d+"), re.compile(r"\d{1,9}")
@@ -190,6 +191,10 @@ class _PrintedLine(NamedTuple):
     boxes: Boxes
 
 
+def _leaps(spans: Sequence[Span]) -> bool:
+    return any(abs(above.bottom - below.bottom) > LEAP * above.height for above, below in pairwise(spans))
+
+
 class _PrintedText:
     """A page's lines as PDFium tells them, cut at wide gaps; what is printed twice at one place (a shadow) once."""
 
@@ -210,7 +215,9 @@ class _PrintedText:
         """Each line, where it stands on the page as `rotation` shows it, parted where it goes on in the next slide."""
         seen: set[tuple[str, int, int]] = set()
         index_of, font_of, size_of, is_bold = self._index_of, self._font_of, self._size_of, self._is_bold
-        for start, end in self._parts(rotation, slides):
+        parts = list(self._parts(rotation, slides))[::-1]
+        while parts:
+            start, end = parts.pop()
             spans = []
             first, last = index_of(start), index_of(end - 1)
             font, last_font = font_of(first), font_of(last)
@@ -228,7 +235,11 @@ class _PrintedText:
             size, turn = sorted((size_of(first), size_of(middle), size_of(last)))[1]
             boxes = self._boxes(rotation, is_drawn=not last_font)
             letters = self._letters(start, end, boxes, rotation, is_upright=turn == rotation)
-            for number, span in enumerate(split_spans(letters)):
+            found = list(split_spans(letters))
+            if turn == rotation and _leaps(found) and (at := self._leap(start, end, boxes)):
+                parts += [(at, end), (start, at)]
+                continue
+            for number, span in enumerate(found):
                 is_led = leads and not (bold or number)
                 span = span._replace(is_bold=bold, size=size, is_typed=typed, leads_bold=is_led)  # noqa: PLW2901
                 place = (span.text, round(span.left / 3), round(span.bottom / 3))
@@ -237,6 +248,15 @@ class _PrintedText:
                     spans.append(span)
             if spans:
                 yield _PrintedLine(start, end, turn, spans, boxes)
+
+    def _leap(self, start: int, end: int, boxes: Boxes) -> int | None:
+        """Where what is told as one line goes on far above or below: what stands there is another line."""
+        words = list(WORD.finditer(self._whole, start, end))
+        for before, word in pairwise(words):
+            one, other = boxes(before.start()), boxes(word.start())
+            if abs(other[2] - one[2]) > LEAP * (one[3] - one[2]):
+                return word.start()
+        return None
 
     def _parts(self, rotation: int, slides: Sequence[Rule]) -> Iterator[tuple[int, int]]:
         """From where to where of the text each line goes, and on which slide."""
@@ -389,6 +409,7 @@ class _Tables:
         if slide is not None:
             rules = [rule for rule in rules if is_within(rule, slide)]
         grids = join_striped(find_grids(rules), spans, before.columns if before is not None else ())
+        grids = [part_columns(grid, spans) for grid in grids]
         upright = [line for line in lines if line.turn in {rotation, -1}]
         grids += find_open_grids(rules, grids, partial(printed.words_in, upright))
         if not grids:

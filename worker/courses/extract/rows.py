@@ -10,7 +10,7 @@ from typing import NamedTuple
 from worker.courses.extract.signs import lower_digits, raise_digits
 
 CELL_GAP = 1.0  # of a line's height
-HIGHEST = 0.6  # of a line's letters: how far above its foot the box of a raised sign begins at most
+HIGHEST = 0.7  # of a line's letters: how far above its foot the box of a raised sign begins at most
 MOST_RAISED = 3  # characters of an exponent or a charge
 SMALL, LIFTED = 0.7, 0.15  # of the height of what follows: an exponent, and how far above its foot it stands
 SUNK = 0.02  # of that height: how far the box of an index goes below that of its letter

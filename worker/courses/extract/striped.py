@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import groupby
 
 from worker.courses.extract.grids import MIN_ONE_ROW, NEAR, Grid, are_same
 from worker.courses.extract.rows import Span
 
 ENOUGH_STRIPES = 3
+ENOUGH_ROWS = 2  # that a head parts
 WORDIER = 2.0  # times that height: how high a row may be whose words stand close to the next cell's
 MOST_APART = 4.0  # times the height of the lower of two shaded rows: how far they may stand from one another
 
@@ -81,3 +85,48 @@ def _join(above: Grid, below: Grid) -> Grid:
     ]
     ys = [*above.ys, *(below.ys if is_apart else below.ys[1:])]
     return replace(above, ys=ys, cells=[*above.cells, *between, *cells], is_ruled=edges, labels=labels)
+
+
+def part_columns(grid: Grid, lines: Iterable[Sequence[Span]]) -> Grid:
+    """A grid whose head, or first column, is shaded: what no line parts below it is parted where the head's cells are,
+    if words stand there in several of its columns in each row, and none over two."""
+    spans = [span for line in lines for span in line if grid.xs[0] < span.left < grid.xs[-1]]
+    runs: dict[tuple[int, int], list[int]] = defaultdict(list)  # bands, by the first and the last of merged columns
+    for band, row in enumerate(grid.cells):
+        for first, last in _merged_columns(row):
+            if sum(row[first] in other for other in grid.cells) == 1:
+                runs[first, last].append(band)
+    cells = [list(row) for row in grid.cells]
+    free = 1 + max(cell for row in cells for cell in row)
+    for (first, last), bands in runs.items():
+        filled = [_filled(grid, band, first, last, spans) for band in bands]
+        if len(bands) < ENOUGH_ROWS or min(filled) < 1 or sum(count > 1 for count in filled) * 2 <= len(bands):
+            continue
+        for band in bands:
+            cells[band][first : last + 1] = range(free, free + last + 1 - first)
+            free += last + 1 - first
+    return replace(grid, cells=cells)
+
+
+def _merged_columns(row: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """From which to which column each cell goes that is merged over several."""
+    at = 0
+    for _, group in groupby(row):
+        size = sum(1 for _ in group)
+        if size > 1:
+            yield at, at + size - 1
+        at += size
+
+
+def _filled(grid: Grid, band: int, first: int, last: int, spans: Sequence[Span]) -> int:
+    """In how many of these columns words of a row stand; 0 where some go over two."""
+    columns = set()
+    for span in spans:
+        is_inside = grid.ys[band + 1] < (span.bottom + span.top) / 2 < grid.ys[band]
+        if not is_inside or not grid.xs[first] - NEAR < span.left < grid.xs[last + 1]:
+            continue
+        column = bisect_right(grid.xs, span.left + NEAR) - 1
+        if span.right > grid.xs[column + 1] + NEAR:
+            return 0
+        columns.add(column)
+    return len(columns)
