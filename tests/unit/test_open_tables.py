@@ -299,3 +299,14 @@ def test_a_page_with_a_column_of_links_beside_its_text_is_no_table() -> None:
     )
 
     assert find(said, 652, 634, 612, 590, 480) == []
+
+
+def test_a_head_that_ends_near_the_next_column_stands_over_both() -> None:
+    page = [
+        *row(652, (150, ["Première année"]), (277, ["Ensuite dit"])),
+        *row(640, (60, ["Examen"]), (150, ["J0"]), (200, ["M3"]), (256, ["/ 3 mois"]), (322, ["/ an"])),
+        *row(622, (60, ["Poids"]), (150, ["x"]), (200, ["x"]), (262, ["x"])),
+        *row(610, (60, ["Glycémie"]), (150, ["x"]), (200, ["x"]), (326, ["x"])),
+        *row(598, (60, ["ECG"]), (150, ["x"]), (326, ["x"])),
+    ]
+    assert read(page, 664, 635, 590)[2:] == ["Poids | x | x | x", "Glycémie | x | x | | x", "ECG | x | | | x"]

@@ -236,6 +236,23 @@ def test_a_word_that_print_cuts_has_the_hyphen_that_french_gives_it(cut: str, wh
     assert Spelling([]).mend(cut) == whole
 
 
+@pytest.mark.parametrize(
+    ("cut", "whole"),
+    [
+        ("envi-\nsagée", "envisagée"),
+        ("proli-\nfération", "prolifération"),
+        ("hydra-\ntation", "hydratation"),
+        ("lombo-\nsacrée", "lombo-sacrée"),
+        ("bêta-\nlactamines", "bêta-lactamines"),
+        ("supra-\nclaviculaire", "supra-claviculaire"),
+        ("multi-\nrésistantes", "multi-résistantes"),
+    ],
+)
+def test_where_a_document_breaks_no_words_a_combining_form_keeps_its_hyphen(cut: str, whole: str) -> None:
+    text = ["Une ligne qui est assez longue pour qu'un mot y soit coupé."] * 120
+    assert Spelling(text).mend(cut) == whole
+
+
 def test_the_halves_of_a_word_that_a_cell_cuts_are_no_words() -> None:
     spelling = Spelling(["Normocytaire arégé\ufffe nérative", "Macrocytaire arégé\ufffe nérative"])
     assert spelling.mend("arégé\ufffe nérative") == "arégénérative"
@@ -335,6 +352,25 @@ def test_headers_of_left_and_right_pages_run_in_a_few_pages_though_the_first_has
         page(5, right.format("VI Catabolisme"), size=0.91),
     ]
     assert left_out(*pages) == [page.lines[0].text for page in pages[1:]]
+
+
+@pytest.mark.parametrize(
+    ("outer", "kept"),
+    [
+        ("Université d'Alger 1 – Faculté de médecine – Département de médecine – EHS El", 0),
+        ("Faculté de médecine", 2),  # no line that goes on in the next
+    ],
+)
+def test_the_rest_of_a_long_header_goes_with_it_where_it_stands_on_two_pages(outer: str, kept: int) -> None:
+    pages = []
+    for number in range(1, 8):
+        header = page(number, outer, size=0.75)
+        rest = Line("Hadi Flici", size=0.75, foot=770.0)
+        lines = (header.lines[0], rest, *header.lines[1:]) if number in (2, 5) else header.lines
+        pages.append(Page(number, lines))
+    left = [line.text for one in drop_running_lines(pages) for line in one.lines]
+    assert left.count("Hadi Flici") == kept
+    assert outer not in left
 
 
 def test_the_last_line_of_a_program_on_two_pages_is_no_footer() -> None:

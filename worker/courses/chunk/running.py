@@ -8,7 +8,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from statistics import median
 
 from worker.courses.chunk.sections import CHAPTER, find_counting
@@ -76,7 +76,7 @@ def _around_slides(pages: Sequence[Page]) -> Iterator[Page]:
 
 def _text_of(page: Page, index: int, running: _RunningLines, fixed: set[tuple[str, int]]) -> Iterator[Line]:
     """A page's own lines. How one follows a line that is left out says nothing; a row goes on from rows."""
-    edges = _edge_lines(page.lines, lambda line: running.has(line, index))
+    edges = _edge_lines(page.lines, partial(running.has_at, index))
     is_left_out = False
     for number, line in enumerate(page.lines):
         if number in edges or (fixed and _place(line) in fixed):
@@ -215,6 +215,15 @@ class _RunningLines:
             return len(text) <= SHORT or self._is_single(index, text)
         is_title = line.size >= LARGEST and not text[-1].isdigit()
         return not is_title and self._counts_pages(line, index)
+
+    def has_at(self, index: int, line: Line, outer: Line | None) -> bool:
+        """The same of a page's line; the rest of a long one, in letters as small, needs to stand so on two pages."""
+        if self.has(line, index):
+            return True
+        if outer is None or len(outer.text) < LONG_HEADER or outer.foot - line.foot > FAR_APART or line.is_typed:
+            return False
+        is_second = line.foot > 0 and line.size == outer.size <= SMALLER and not line.is_row
+        return is_second and any(self._at_height(key, line) > 1 for key in _running_keys(line.text, index))
 
     def _is_browsers(self, text: str, index: int) -> bool:
         """What a browser prints around a page: its address and number, and over them the date and the title."""
@@ -420,13 +429,20 @@ def _letters(text: str) -> str:
     return "".join(c for c in text.casefold() if c.isalpha())
 
 
-def _edge_lines(lines: Sequence[Line], is_running: Callable[[Line], bool]) -> set[int]:
-    """The running ones from both ends inwards: the first that is not begins the text."""
+def _edge_lines(lines: Sequence[Line], is_running: Callable[[Line, Line | None], bool]) -> set[int]:
+    """The running ones from both ends inwards: the first that is not begins the text. `is_running` is told of each what
+    stands outside of it."""
     filled = [index for index, line in enumerate(lines) if line.text]
     listed = {filled[at] for at in find_counting([lines[index].text for index in filled])}
-    top = itertools.takewhile(lambda i: i not in listed and is_running(lines[i]), filled[:EDGE_LINES])
-    bottom = itertools.takewhile(lambda i: i not in listed and is_running(lines[i]), filled[: -EDGE_LINES - 1 : -1])
-    return {*top, *bottom}
+    edges: set[int] = set()
+    for inwards in (filled[:EDGE_LINES], filled[: -EDGE_LINES - 1 : -1]):
+        outer: Line | None = None
+        for at in inwards:
+            if at in listed or not is_running(lines[at], outer):
+                break
+            edges.add(at)
+            outer = lines[at]
+    return edges
 
 
 def _outer_blocks(page: Page) -> Iterator[Line]:

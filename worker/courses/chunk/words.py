@@ -50,7 +50,10 @@ SEVERAL = 3
 MIN_PREFIX, LONGEST_ABBREVIATION = 3, 5  # letters
 # With a capital they begin a sentence, and are no second half of a name.
 _BEGINNERS = re.compile("aux?|ces?|cette|dans|de|des|du|elles?|en|et|ils?|l[ae]|les|ne|on|par|pour|sur|une?")
-_COMBINES = re.compile(r".{3,}[aio]|super|inter|hyper|arrière|avant|après|contre|entre")
+_COMBINES = re.compile(
+    r".{3,}o|.*(?:[éê]ta|para|upra|[lnx]tra|nfra|lpha|éga)|anti|multi|semi|mini|pluri|super|inter|hyper|arrière|avant|après|"
+    r"contre|entre"
+)
 _ALSO_PREFIXES = re.compile("trans|circum|contre|entre|outre|avant|après|arrière|micro|radio|super")
 _PREFIX = re.compile(
     "post|pré|per|péri|anti|auto|co|inter|intra|extra|hyper|hypo|sub|sus|multi|mono|bi|tri|micro|macro"

@@ -71,7 +71,10 @@ def _with_heads(
     lower = [chunk for one in below for chunk in one.chunks]
     chunks = []
     for chunk in line.chunks:
-        under = [(left, right) for left, right in stretches if chunk.left < right and chunk.right > left]
+        over = [(left, right) for left, right in stretches if chunk.left < right and chunk.right > left]
+        # One that stands near the next column, beyond its own, is over both.
+        near = CHANNEL * height if len(over) == 1 and chunk.right > over[0][1] else 0.0
+        under = [(left, right) for left, right in stretches if chunk.left < right and chunk.right + near > left]
         beside = not under and stretches[0][1] < chunk.left and chunk.right < stretches[-1][0]
         is_over = (len(under) > 1 or beside) and all(
             any(one.left < right and one.right > left for one in lower) for left, right in under
