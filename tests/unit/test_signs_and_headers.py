@@ -230,6 +230,8 @@ def test_joined_letters_that_no_word_tells_are_those_of_the_font_that_others_are
         ("voltage-\ndépendants", "voltage-dépendants"),
         ("indé-\npendants", "indépendants"),
         ("interdé-\npendantes", "interdépendantes"),
+        ("l'α₂-\nantiplasmine", "l'α₂-antiplasmine"),
+        ("la Na⁺-\nATPase", "la Na⁺-ATPase"),
     ],
 )
 def test_a_word_that_print_cuts_has_the_hyphen_that_french_gives_it(cut: str, whole: str) -> None:
@@ -550,6 +552,39 @@ def test_columns_that_a_shaded_head_tells_part_the_rows_below_it() -> None:
         "L4 | Fesse, face avant cuisse entière | Le pied du membre | Tibial",
         "S1 | Face arrière de la cuisse entière | Le bord du membre | Triceps",
     ]
+
+
+def test_a_table_whose_head_alone_is_shaded_keeps_its_empty_cells() -> None:
+    xs = (60, 160, 260, 360, 500)
+    across = b"".join(b"60 %d m 500 %d l S\n" % (foot, foot) for foot in (701, 679, 600))
+    cells: list[Placed] = []
+    rows = [("Nutriment", "Usuel", "Maximum", "Surveillance"), ("Eau", "30 mL", "", "Poids chaque jour")]
+    rows += [
+        ("Glucose", "3 g/kg", "5 mg", "Glycémie"),
+        ("Lipides", "1 g/kg", "2 g", "Bilan"),
+        ("Zinc", "3 mg", "", "Dosage"),
+    ]
+    for number, row in enumerate(rows):
+        cells += [(left + 4, 686 - 20 * number, 9, text) for left, text in zip(xs, row, strict=False) if text]
+    assert pieces(cells, drawn=rule_grid(xs, (700, 680)) + across)[1:] == [
+        "Eau | 30 mL | | Poids chaque jour",
+        "Glucose | 3 g/kg | 5 mg | Glycémie",
+        "Lipides | 1 g/kg | 2 g | Bilan",
+        "Zinc | 3 mg | | Dosage",
+    ]
+
+
+def test_a_recommendation_with_its_number_before_it_and_its_grade_behind_it_is_a_sentence() -> None:
+    box: list[Placed] = [
+        (60, 700, 10, "R6"),
+        (90, 700, 10, "L'apport cible est de 25 à 30 kcal par kilo et par jour, soit 1,2 à"),
+    ]
+    box += [(60, 686, 10, "1,5 g/kg/j d'acides aminés."), (380, 686, 10, "[B]")]
+    found = pieces([*column(60, 780, [*BODY]), *box, *column(60, 640, [*BODY])])
+    assert (
+        "R6 L'apport cible est de 25 à 30 kcal par kilo et par jour, soit 1,2 à 1,5 g/kg/j d'acides aminés. [B]"
+        in found
+    )
 
 
 def test_a_cell_that_is_merged_below_a_head_stays_one() -> None:

@@ -24,6 +24,7 @@ MANY_PAGES, APART_SHARE, APART_ALWAYS = 8, 0.6, 0.9  # of pages that begin or en
 LARGEST = 1.12  # times the body's letters
 MUCH_LARGER, LONG_TITLE = 1.4, 15  # of a title that a header may repeat, in capitals or not; letters
 FEW_PAGES = 4  # of a document in which a line cannot recur often: two at the same height are enough
+MOST_SIGNS = 16  # spaces, points and figures that one of two lines of the same letters has more
 MIN_TITLE = 3  # letters, at least one more, of a section's name in a header
 MOST_APART = 2  # lines of a header or a footer
 SAME_HEIGHT, FAR_APART = 2, 24  # points
@@ -171,7 +172,6 @@ class _RunningLines:
         self._printed: set[int] = set()  # pages that a browser printed
         self._numbers: dict[int, set[int]] = defaultdict(set)  # those that stand alone at the edges of each page
         self._titles = _large_titles(pages)
-        self._of_page: dict[int, dict[str, set[tuple[float, bool]]]] = {}
         outer: Counter[int] = Counter()
         for index, page in enumerate(pages):
             lines = [page.lines[line] for line in _edges(page)]
@@ -333,9 +333,11 @@ class _RunningLines:
             return False
         before = range(max(0, index - NEAR_PAGES), index) if self._is_over_page(line, index) else ()
         return any(
-            size > line.size + 0.1 or is_bold > line.is_bold
+            (other.size > line.size + 0.1 or other.is_bold > line.is_bold)
+            and abs(len(other.text) - len(line.text)) <= MOST_SIGNS
+            and _letters(other.text) == own
             for page in (*before, index)
-            for size, is_bold in self._said(page).get(own, ())
+            for other in self._pages[page].lines
         )
 
     def _is_over_page(self, line: Line, index: int) -> bool:
@@ -355,15 +357,6 @@ class _RunningLines:
     def _tops(self) -> Counter[int]:
         """At which heights they stand, and on how many pages."""
         return Counter(round(line.foot) for line in self._heads if line is not None)
-
-    def _said(self, index: int) -> dict[str, set[tuple[float, bool]]]:
-        """The letters of a page's lines, and how each is set."""
-        if index not in self._of_page:
-            said: dict[str, set[tuple[float, bool]]] = defaultdict(set)
-            for line in self._pages[index].lines:
-                said[_letters(line.text)].add((line.size, line.is_bold))
-            self._of_page[index] = said
-        return self._of_page[index]
 
     def _counts_pages(self, line: Line, index: int) -> bool:
         """`4 INSTALLATIONS 23` over page 23: the section's name changes, the page's number is where it always is, at

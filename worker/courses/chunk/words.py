@@ -19,7 +19,7 @@ _CUT_WORD = re.compile(
 # `CA-⏎125`, `amd64-⏎netinst`, `7-⏎déhydrocholestérol`: beside a figure the hyphen is the word's own.
 _CUT_NUMBER = re.compile(
     r"[-\u2010\ufffe\x02](?:(?<=[\w-]\d.)|(?<=\d.)(?=[ \t]*\n\d)|(?<=[^\W\d_].)(?=[ \t]*\n\d)|"
-    r"(?<=[\s,(]\d.)(?=[ \t]*\n[a-zà-ÿœ]{6}))[ \t]*\n(?=\w)"
+    r"(?<=[\s,(]\d.)(?=[ \t]*\n[a-zà-ÿœ]{6})|(?<=[₀-₉⁰¹²³⁴-⁹⁺⁻].))[ \t]*\n(?=\w)"
 )
 _ELIDED = re.compile(r"[dlmnst]['\u2019]")
 _REST = re.compile(r"-([^\W\d_]+)")
@@ -28,6 +28,7 @@ _ROMAN = re.compile(r"[IVXL]{2,7}")
 _LOOSE_CUT = re.compile(r"(?<![^\W\d_-])([^\W\d_]{2,})[-\u2010\ufffe\x02] ([^\W\d_]{2,})")
 
 # The halves of a word that the line of a cell cuts are no words.
+_MARK = re.compile(r"[\u2010\ufffe\x02]")
 _HALVES = re.compile(r"(?<![^\W\d_])[^\W\d_]++[\u2010\ufffe\x02] [^\W\d_]++")
 
 _ANY_CUT = re.compile(r"[-\u00ad\u2010\ufffe\x02][ \t]*[\n ]|[\ufffe\x02]")
@@ -82,7 +83,7 @@ class Spelling:
         is_cut = False
         head = ""
         for text in texts:
-            words = _LETTERS.findall(_HALVES.sub(" ", text.lower()))
+            words = _LETTERS.findall(_HALVES.sub(" ", text.lower()) if _MARK.search(text) else text.lower())
             self._long_lines += len(text) > LONG_LINE
             if is_cut and words and text[0].islower():
                 self._cuts.append(head + words[0])

@@ -43,6 +43,11 @@ class Grid:
         """Whether a row in two at least parts all columns."""
         return sum(len(set(row)) == len(row) for row in self.cells) * 2 >= len(self.cells)
 
+    def is_within(self, other: Grid) -> bool:
+        """Whether this one stands in another."""
+        across = other.xs[0] - 2 * NEAR < self.xs[0] and self.xs[-1] < other.xs[-1] + 2 * NEAR
+        return across and other.ys[-1] - 2 * NEAR < self.ys[-1] and self.ys[0] < other.ys[0] + 2 * NEAR
+
     def cell_at(self, x: float, y: float) -> int | None:
         """The cell around a place, None outside the grid."""
         if not (self.xs[0] < x < self.xs[-1] and self.ys[-1] < y < self.ys[0]):

@@ -411,7 +411,10 @@ class _Tables:
         grids = join_striped(find_grids(rules), spans, before.columns if before is not None else ())
         grids = [part_columns(grid, spans) for grid in grids]
         upright = [line for line in lines if line.turn in {rotation, -1}]
-        grids += find_open_grids(rules, grids, partial(printed.words_in, upright))
+        heads = [grid for grid in grids if len(grid.cells) == 1]  # of tables whose head alone is shaded
+        ruled = [grid for grid in grids if len(grid.cells) > 1]
+        found = find_open_grids(rules, ruled, partial(printed.words_in, upright))
+        grids = [*ruled, *(head for head in heads if not any(map(head.is_within, found))), *found]
         if not grids:
             return spans
         cut = list(printed.cut(lines, rotation, grids))

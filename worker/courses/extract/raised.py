@@ -110,10 +110,11 @@ def _figures(places: Places, match: re.Match[str]) -> str:
     if _STOP.match(text, max(0, start - 2), start):
         at_base = start - 2  # the letter before the stop
     least = DEEP_LIFTED if _DEEP.match(text, at_base) else LIFTED
-    if not places.is_above(at_base, end - 1, least):
+    is_above = places.is_lifted if at_base == start else places.is_above  # there are many numbers
+    if not is_above(at_base, end - 1, least):
         return match[0]
     is_signed = not text[start].isdigit()
-    first = start if is_signed else next(at for at in range(start, end) if places.is_above(at_base, at, least))
+    first = start if is_signed else next(at for at in range(start, end) if is_above(at_base, at, least))
     return text[start:first] + raise_digits(text[first:end])
 
 

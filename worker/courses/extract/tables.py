@@ -25,6 +25,7 @@ ALIKE = (0.8, 1.25)  # how much larger the letters of one cell may be: no title 
 MOST_APART = 2.5  # of a line's height: between the lines of a cell
 MOST_ROWS = 0.6  # of a table, that have as many cells
 MOST_DRAWN = 2.0  # of a line's height: between words that a narrow cell draws out
+PAIR = 2
 MAX_WRAPPED = 3  # lines of one cell below those of a row
 LONGEST_NAME, MIN_NAMES, LONGER = 60, 3, 1.2  # of columns: characters, how many, and how much longer cells are
 _ITEM = re.compile(rf"[{BULLETS}{DASHES}]\s")
@@ -36,7 +37,21 @@ def find_tables(rows: Sequence[Row]) -> list[Row]:
     ruled = {id(row) for row in rows if row.is_table}
     rights = sorted(row.right for row in rows if len(row.cells) == 1)
     rows = [_whole(row) if _is_stretched(row, rights) else row for row in rows]
-    return _with_empty_cells(_without_lone_rows(_join_cells(_tables(rows)), ruled), ruled)
+    found = _without_lone_rows(_join_cells(_tables(rows)), ruled)
+    return _with_empty_cells(_without_crossed(found, ruled), ruled)
+
+
+def _without_crossed(rows: Sequence[Row], ruled: AbstractSet[int]) -> list[Row]:
+    """Two rows alone of which one goes under the other's second cell are lines of a text: a recommendation with its
+    number before it and its grade behind its end."""
+    found: list[Row] = []
+    for is_open, group in groupby(rows, key=lambda row: row.is_table and id(row) not in ruled):
+        of_group = list(group)
+        is_pair = is_open and len(of_group) == PAIR and all(len(row.cells) == PAIR for row in of_group)
+        if is_pair and max(row.rights[0] for row in of_group) > min(row.lefts[1] for row in of_group):
+            of_group = [row._replace(is_table=False) for row in of_group]
+        found += of_group
+    return found
 
 
 @dataclass(slots=True)
