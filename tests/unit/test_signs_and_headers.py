@@ -305,6 +305,23 @@ def test_a_full_line_at_the_foot_of_a_column_goes_on_after_a_colon_in_small_lett
     assert any(f"prélèvements : {start}" in piece for piece in found) is goes_on
 
 
+def test_an_item_whose_line_is_full_goes_on_with_a_sentence_below_its_words() -> None:
+    wide = "Le texte de la page va jusqu'au bord de droite, et le dit à qui veut savoir où il se trouve là, ou elle."
+    item = "Le scanner, sans injection, est l'examen que l'on demande d'abord, et sa part est de 96 %."
+    page: list[Placed] = [*column(60, 760, [wide] * 6, size=11), (60, 650, 11, "•"), (78, 650, 11, item)]
+    page += [
+        (78, 636, 11, "Il précise le siège, la taille et la densité."),
+        (60, 622, 11, "•"),
+        (78, 622, 11, "L'UIV : non."),
+    ]
+
+    assert f"• {item}" in pieces(page)
+    assert "\n".join(pieces(page)).count("Il précise") == 1
+    joints = [piece.joint for piece in read_pieces(extract_document(Path("a.pdf"), make_placed_pdf([page])))]
+    texts_of = pieces(page)
+    assert joints[texts_of.index("Il précise le siège, la taille et la densité.")] == " "
+
+
 # --- headers ----------------------------------------------------------------------------------------------------------
 
 

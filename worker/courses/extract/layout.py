@@ -14,7 +14,7 @@ from statistics import median
 from worker.courses.document import Line
 from worker.courses.extract.columns import move_edges, order_by_columns
 from worker.courses.extract.floats import part_floats
-from worker.courses.extract.flow import Flow, is_alike, is_item
+from worker.courses.extract.flow import SPACE, Flow, is_alike, is_item
 from worker.courses.extract.links import Links, linked_share
 from worker.courses.extract.margins import part_margins
 from worker.courses.extract.rows import Row, Span, join_printed, make_row
@@ -154,7 +154,7 @@ def _is_set_apart(flow: Flow, number: int, rows: Sequence[Row], pitch: float, ri
     leads = last.endswith(":") and is_indented and not is_item(before)  # an item's second line is set in too
     if last.endswith(_WITHIN) and not flow.has_room(number) and not leads:
         return False
-    if is_indented and is_item(before) and not flow.has_room(number):
+    if is_indented and is_item(before) and not flow.has_room(number, 0.0 if last.endswith(":") else SPACE):
         return False  # the second line of an item: a reference holds several sentences
     right = min(right, flow.edge(number - 1))
     full = before.right > right - 0.05 * (right - before.left) and before.bottom - row.bottom < 1.1 * pitch
