@@ -4,7 +4,7 @@
 FILE ?= examples/questions.xlsx
 VENV := .venv
 BIN := $(VENV)/bin
-PYTEST := $(BIN)/pytest -n 3 --maxschedchunk 1 --durations 20 --durations-min 10 # of two cores, for tests wait a lot; the next goes to who is free
+PYTEST := $(BIN)/pytest -n 4 --maxschedchunk 1 --durations 20 --durations-min 10 # of two cores, for tests wait a lot; the next goes to who is free
 UV := $(VENV)/uv/bin/uv
 UV_VERSION := 0.13.9 # what installs is as fixed as what is installed
 
