@@ -87,6 +87,10 @@ def spans(told: Sequence[Placed]) -> list[list[Span]]:
         pytest.param([*lines(420, 626, ["NH", "A B", "C"]), *text()], id="the signs of a drawing"),
         pytest.param([*lines(60, 620, ["Une note", "qui couvre"]), *text()], id="over the text"),
         pytest.param([*lines(40, 620, WIDE), *text()], id="a paragraph"),
+        pytest.param(
+            [*((345.0, 740.0 - 40 * n, 9.0, "Mastocyte") for n in range(41)), (40, 760, 9, "Un"), *text() * 12],
+            id="the words of a drawing",
+        ),
         pytest.param(text(), id="nothing"),
         pytest.param([], id="an empty page"),
     ],

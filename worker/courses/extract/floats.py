@@ -9,6 +9,7 @@ from worker.courses.extract.margins import Note
 from worker.courses.extract.rows import Span
 
 MOST_LINES = 0.34  # of a page's lines, at most
+MOST_BOXES = 40  # of a page: more are a drawing
 NARROW = 0.5  # of the width of the page's text
 MIN_WIDE = 3  # lines of the text that go through below or above them: else they are a column
 PITCH = 2.5  # of a line's height: how far the lines of one box stand from one another
@@ -23,7 +24,7 @@ def part_floats(lines: Sequence[list[Span]]) -> tuple[list[list[Span]], list[Not
     count = _told_first(lines)
     boxes = list(_boxes(lines[:count]))
     text = [span for line in lines[count:] for span in line]
-    if not boxes or not all(_floats(box, text) for box in boxes):
+    if not 0 < len(boxes) <= MOST_BOXES or not all(_floats(box, text) for box in boxes):
         return list(lines), []
     rest = list(lines[count:])
     left = [box for box in boxes if not _returned(box, rest)]

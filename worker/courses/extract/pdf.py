@@ -236,8 +236,8 @@ class _PrintedText:
             boxes = self._boxes(rotation, is_drawn=not last_font)
             letters = self._letters(start, end, boxes, rotation, is_upright=turn == rotation)
             found = list(split_spans(letters))
-            if turn == rotation and _leaps(found) and (at := self._leap(start, end, boxes)):
-                parts += [(at, end), (start, at)]
+            if turn == rotation and _leaps(found) and (cuts := list(self._cuts(start, end, boxes))):
+                parts += list(pairwise([start, *cuts, end]))[::-1]
                 continue
             for number, span in enumerate(found):
                 is_led = leads and not (bold or number)
@@ -249,14 +249,12 @@ class _PrintedText:
             if spans:
                 yield _PrintedLine(start, end, turn, spans, boxes)
 
-    def _leap(self, start: int, end: int, boxes: Boxes) -> int | None:
+    def _cuts(self, start: int, end: int, boxes: Boxes) -> Iterator[int]:
         """Where what is told as one line goes on far above or below: what stands there is another line."""
-        words = list(WORD.finditer(self._whole, start, end))
-        for before, word in pairwise(words):
+        for before, word in pairwise(WORD.finditer(self._whole, start, end)):
             one, other = boxes(before.start()), boxes(word.start())
             if abs(other[2] - one[2]) > LEAP * (one[3] - one[2]):
-                return word.start()
-        return None
+                yield word.start()
 
     def _parts(self, rotation: int, slides: Sequence[Rule]) -> Iterator[tuple[int, int]]:
         """From where to where of the text each line goes, and on which slide."""
