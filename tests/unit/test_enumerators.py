@@ -10,7 +10,7 @@ import docx
 import pptx
 import pytest
 from docx.oxml import parse_xml
-from docx.oxml.ns import nsdecls
+from docx.oxml.ns import nsdecls, qn
 from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
@@ -75,6 +75,11 @@ def test_what_is_no_number_is_told_by_the_default(told: str | None) -> None:
         ("<ul><li>un</li></ul>", ["un"]),
         ("<ol><li><h2>Titre</h2><p>Le texte.</p></li></ol>", ["1. Titre", "Le texte."]),
         ('<ol start="x"><li>un</li></ol>', ["1. un"]),
+        ("<ol reversed><li>un</li><li>deux</li></ol>", ["2. un", "1. deux"]),
+        ('<ol reversed start="9"><li>un</li><li>deux</li></ol>', ["9. un", "8. deux"]),
+        ('<ol style="list-style: none"><li>un</li></ol>', ["un"]),
+        ('<ol style="list-style-type:upper-alpha"><li>un</li><li>deux</li></ol>', ["A. un", "B. deux"]),
+        ('<ol type="a" style="list-style: inside"><li>un</li></ol>', ["a. un"]),
         ('<ol style="display:none"><li>un</li></ol><ol><li hidden>a</li><li>b</li></ol><p>Fin.</p>', ["1. b", "Fin."]),
     ],
 )
@@ -145,6 +150,29 @@ def test_a_list_of_word_goes_on_or_begins_anew_as_it_says() -> None:
         add(word, "x", number)
 
     assert texts("a.docx", saved(word)) == ["I- x", "II- x", "III- x", "IV- x", "V- x"]
+
+
+def test_a_list_of_word_may_write_a_level_otherwise_than_those_it_is_counted_with() -> None:
+    word = docx.Document()
+    first, other = numbered(word, starts=(None, None))
+    told = '<w:lvl w:ilvl="0"><w:start w:val="1"/><w:numFmt w:val="upperLetter"/><w:lvlText w:val="(%1)"/></w:lvl>'
+    changed = f'<w:lvlOverride {nsdecls("w")} w:ilvl="0">{told}</w:lvlOverride>'
+    word.part.numbering_part.element.num_having_numId(int(other)).append(parse_xml(changed))
+    for number in (first, other, first):
+        add(word, "x", number)
+
+    assert texts("a.docx", saved(word)) == ["I- x", "(B) x", "III- x"]
+
+
+def test_what_stands_before_a_paragraph_of_word_is_bounded() -> None:
+    word = docx.Document()
+    (number,) = numbered(word)
+    level = word.part.numbering_part.element.find(".//" + qn("w:lvlText"))
+    level.set(qn("w:val"), "%1" * 100_000)
+    for _ in range(100):
+        add(word, "x", number)
+
+    assert all(len(text) < 1_000 for text in texts("a.docx", saved(word)))
 
 
 def test_headings_of_word_have_the_numbers_of_their_style_and_none_where_a_paragraph_says_so() -> None:

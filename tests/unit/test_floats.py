@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.pdfs import Placed, make_placed_pdf
 from worker.courses.chunk.paragraphs import read_pieces
@@ -97,3 +99,16 @@ def spans(told: Sequence[Placed]) -> list[list[Span]]:
 )
 def test_what_is_no_box_beside_the_text_stays_where_it_is_told(told: Sequence[Placed]) -> None:
     assert part_floats(spans(told)) == (spans(told), [])
+
+
+PLACES = st.tuples(
+    st.integers(0, 50), st.integers(0, 60), st.integers(1, 50), st.sampled_from(["Sommaire", "AE", "texte"])
+)
+
+
+@given(st.lists(PLACES, max_size=30))
+def test_wherever_lines_stand_none_is_lost_and_none_is_told_twice(places: list[tuple[int, int, int, str]]) -> None:
+    told = [[Span(word, 10.0 * x, 10.0 * (x + w), 14.0 * y, 14.0 * y + 9)] for x, y, w, word in places]
+    rest, boxes = part_floats(told)
+    kept = [id(span) for line in (*rest, *(line for box in boxes for line in box)) for span in line]
+    assert sorted(kept) == sorted(id(span) for line in told for span in line)

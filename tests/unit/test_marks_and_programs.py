@@ -393,7 +393,7 @@ def run(words: str) -> str:
         (f"<m:sSup><m:e>{run('P')}</m:e><m:sup>{run('-1')}</m:sup></m:sSup>{run('AP=D')}", "P⁻¹AP=D"),
         (f"<m:sSup><m:e>{run('x')}</m:e><m:sup>{run('n+1')}</m:sup></m:sSup>", "x^(n+1)"),
         (f"<m:f><m:num>{run('1')}</m:num><m:den>{run('j+k+1')}</m:den></m:f>", "1/(j+k+1)"),
-        (f"<m:sSub><m:e>{run('CO')}</m:e><m:sub>{run('2')}</m:sub></m:sSub>", "CO2"),
+        (f"<m:sSub><m:e>{run('CO')}</m:e><m:sub>{run('2')}</m:sub></m:sSub>", "CO₂"),
         (f"<m:sSub><m:e>{run('x')}</m:e><m:sub>{run('i,j')}</m:sub></m:sSub>", "x_(i,j)"),
         (f"<m:rad><m:deg/><m:e>{run('a+b')}</m:e></m:rad>", "√(a+b)"),
         (f"<m:d><m:e>{run('a')}</m:e><m:e>{run('b')}</m:e></m:d>", "(a|b)"),

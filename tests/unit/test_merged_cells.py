@@ -9,6 +9,8 @@ from pathlib import Path
 import docx
 import pptx
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from pptx.util import Inches
 
 from tests.support.pdfs import Placed, make_placed_pdf
@@ -139,3 +141,49 @@ def test_a_column_that_no_row_of_a_word_table_has_is_none() -> None:
     # Given what Word leaves of cells that were dragged: three columns, of which the second begins nowhere
     table: Table = [[("Signe", 1, 2), ("Dose", 1, 1)], [("Toux", 1, 2), ("5 mg", 1, 1)]]
     assert rows_of(*in_docx(table)) == ["Signe | Dose", "Toux | 5 mg"]
+
+
+@pytest.mark.parametrize("span", ["400000000", "-5", "x", ""])
+def test_a_span_of_a_slides_cell_that_is_nonsense_loses_no_row(span: str) -> None:
+    deck = pptx.Presentation()
+    shapes = deck.slides.add_slide(deck.slide_layouts[6]).shapes
+    table = shapes.add_table(2, 2, Inches(0), Inches(0), Inches(9), Inches(5)).table
+    for at, text in enumerate("abcd"):
+        table.cell(at // 2, at % 2).text = text
+    table.cell(0, 0)._tc.set("gridSpan", span)
+    assert rows_of("a.pptx", saved(deck.save)) == ["a | b", "c | d"]
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> Table:
+    """A table of which some cells are merged over rows and columns: no two of them meet, and a row in each is whole."""
+    height, width = draw(st.integers(2, 5)), draw(st.integers(2, 5))
+    free = {(row, column) for row in range(height) for column in range(width)}
+    rows: list[list[Cell]] = [[] for _ in range(height + 1)]
+    for row, column in sorted(free):
+        if (row, column) not in free:
+            continue
+        down, right = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+        area = {(row + a, column + b) for a in range(down) for b in range(right)}
+        if not area <= free or right == width:
+            down = right = 1
+            area = {(row, column)}
+        free -= area
+        rows[row].append((f"{row}.{column}", down, right))
+    assume(all(rows[:height]))  # a web page's row without a cell of its own says nothing again
+    rows[height] = [(f"{height}.{column}", 1, 1) for column in range(width)]
+    return rows
+
+
+@settings(max_examples=25)
+@given(tables())
+def test_every_column_of_every_row_has_the_words_of_the_cell_that_covers_it(table: Table) -> None:
+    height, width = len(table), len(table[-1])
+    told = [[""] * width for _ in range(height)]
+    for text, row, column, rows, columns in placed(table):
+        for down in range(rows):
+            told[row + down][column : column + columns] = [text] * columns
+    read = [" | ".join(row) for row in told if len(set(row)) > 1]
+    for written in (in_html, in_docx, in_pptx):
+        found = [row for row in rows_of(*written(table)) if " | " in row]
+        assert found == read, written.__name__

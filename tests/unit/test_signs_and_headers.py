@@ -8,6 +8,8 @@ from pathlib import Path
 
 import docx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support.pdfs import Placed, make_placed_pdf, rule_grid
 from worker.courses.chunk.paragraphs import read_pieces
@@ -68,6 +70,30 @@ def test_a_figure_above_the_line_is_the_mark_of_a_note_behind_a_stop_and_before_
 
 def span(text: str, left: float, right: float, bottom: float, size: float) -> Span:
     return Span(text, left, right, bottom, bottom + size, size=size)
+
+
+PLAIN = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻₀₁₂₃₄₅₆₇₈₉₊₋", "0123456789+-0123456789+-")
+
+
+@given(
+    st.text("aCgO29 10+-.,;:()/·", min_size=1, max_size=24),
+    st.lists(st.sampled_from("-v^h"), min_size=24, max_size=24),
+)
+def test_wherever_figures_stand_none_is_lost_and_none_becomes_another(text: str, places: list[str]) -> None:
+    """On the line (-), below it, above it, or drawn above it in a box like others (h)."""
+    boxes = {"-": ON_LINE, "v": (0.0, 3.0, 98.8, 102.3), "^": RAISED, "h": ON_LINE}
+    feet = {"-": 100.0, "v": 98.4, "^": 103.6, "h": 100.0}
+
+    def ink_of(at: int) -> float:
+        return feet[places[at]] + 4 * (places[at] == "h")
+
+    where = Places(lambda at: boxes[places[at]], lambda at: feet[places[at]], ink_of)
+    assert raise_figures(text, where).translate(PLAIN) == text
+
+
+@given(st.text("aCgO29 10+-.,;:()/·", min_size=1, max_size=24))
+def test_figures_that_stand_on_the_line_stay_there(text: str) -> None:
+    assert raise_figures(text, Places(lambda _: ON_LINE, lambda _: 100.0, lambda _: 100.0)) == text
 
 
 @pytest.mark.parametrize(
@@ -183,6 +209,27 @@ def test_indices_of_web_pages_and_word_are_told_as_such() -> None:
 
     assert texts("a.html", web) == ["CO₂, Nmax, SO₄²⁻"]
     assert texts("a.docx", buffer.getvalue()) == ["CO₂"]
+
+
+SULPHATE = "<msubsup><mi>SO</mi><mn>4</mn><mn>2</mn></msubsup>"
+
+
+@pytest.mark.parametrize(
+    ("formula", "read"),
+    [
+        ("$CO_2$", "CO₂"),
+        (r"$\mathrm{HCO_3^-}$", "HCO₃⁻"),
+        ("$V_{max}$", "Vmax"),
+        ("$x_{i,1}$", "x_(i,1)"),
+        (r"$\sum_{1}$", "∑_(1)"),
+        (f"<math>{SULPHATE}</math>", "SO₄²"),
+        ("<math><msub><mi>H</mi><mn>2</mn></msub><mi>O</mi></math>", "H₂O"),
+        ("<math><msub><mi>V</mi><mi>max</mi></msub></math>", "Vmax"),
+        ("<math><mn>2</mn><mi>x</mi></math>", "2x"),
+    ],
+)
+def test_indices_of_formulas_are_told_as_those_of_text(formula: str, read: str) -> None:
+    assert texts("a.md", formula.encode()) == [read]
 
 
 # --- signs of fonts without names -----------------------------------------------------------------------------------

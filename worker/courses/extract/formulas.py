@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from html.entities import html5
+from itertools import islice
 
 from lxml import etree
 
-from worker.courses.extract.signs import raise_digits
+from worker.courses.extract.signs import lower_digits, raise_digits
 
 # What TeX calls otherwise than MathML does, whose names HTML's entities are.
 _SIGNS = {
@@ -88,8 +89,8 @@ class _Group:
         wait = self.waits.pop() if self.waits and (is_whole or part.strip()) else ""
         if wait == "^":
             part = raise_part(part)
-        elif wait == "_" and part.strip() and not (part.strip().isalnum() and "".join(self.parts[-1:])[-1:].isalnum()):
-            part = f"_({part.strip()})"
+        elif wait == "_" and part.strip():
+            part = lower_part(part, "".join(self.parts[-1:]))
         elif wait == "√":
             part = f"√{enclose(part)}"
         elif wait == "/1":
@@ -123,6 +124,14 @@ def raise_part(part: str) -> str:
     return f"^{bare}" if len(bare) == 1 else f"^({bare})"
 
 
+def lower_part(part: str, before: str) -> str:
+    """An index: `₂` or `max` behind a letter, `_(i,1)` where it would not be read as one."""
+    bare = part.strip()
+    if not (bare.isalnum() and before[-1:].isalnum()):
+        return f"_({bare})"
+    return lower_digits(bare)
+
+
 def enclose(part: str) -> str:
     """In brackets, if it would not be read as one otherwise."""
     part = part.strip()
@@ -154,8 +163,10 @@ def _opening(part: etree._Element) -> str:
     if part.tag in ("annotation", "annotation-xml"):
         return ""
     text = (part.text or "").strip()
-    if _is_second(part, "msup"):
+    if _is_at(part, 1, "msup") or _is_at(part, 2, "msubsup"):
         text = raise_part(text) if len(part) == 0 else f"^{text}"
+    elif _is_at(part, 1, "msub", "msubsup"):
+        text = lower_digits(text)
     sign = "√" if part.tag in ("msqrt", "mroot") else ""
     bracket = "(" if _is_compound(part) else ""
     return f"{sign}{bracket}{text}" if part.tag != "mtext" else f" {text} "
@@ -171,9 +182,13 @@ def _closing(part: etree._Element) -> str:
     return after
 
 
-def _is_second(part: etree._Element, tag: str) -> bool:
+def _is_at(part: etree._Element, place: int, *tags: str) -> bool:
+    """Whether so many others stand before a part in one of these."""
     parent = part.getparent()
-    return parent is not None and parent.tag == tag and part.getprevious() is not None
+    if parent is None or parent.tag not in tags:
+        return False
+    before = list(islice(part.itersiblings(preceding=True), place + 1))
+    return len(before) == place
 
 
 def _is_compound(part: etree._Element) -> bool:

@@ -70,6 +70,18 @@ _NO_TITLE = re.compile(r".*[.,;]|[\W\d_]*")
 MAX_ROW = 900  # characters; a row that is longer lays out a page
 _HIDDEN = re.compile(r"(?<![\w-])(?:display\s*+:\s*+none|visibility\s*+:\s*+hidden)", re.IGNORECASE)
 _KINDS: Mapping[str, Kind] = {"a": "lower letter", "A": "upper letter", "i": "lower roman", "I": "upper roman"}
+_LIST_STYLE = re.compile(
+    r"(?<![\w-])list-style(?:-type)?\s*+:[^;]{0,80}?(?<![\w-])(none|decimal|(?:lower|upper)-[a-z]++)", re.IGNORECASE
+)
+_STYLES: Mapping[str, Kind] = {
+    "decimal": "decimal",
+    "lower-alpha": "lower letter",
+    "lower-latin": "lower letter",
+    "upper-alpha": "upper letter",
+    "upper-latin": "upper letter",
+    "lower-roman": "lower roman",
+    "upper-roman": "upper roman",
+}
 MAX_COPIES = 4  # of a formula, in what holds them
 _FORMULA = re.compile(r"(?<![\w-])(?:math|arithmatex|tex)(?![\w-])", re.IGNORECASE)
 # Around a formula that stands twice: as MathML for programs that read aloud, and once more for the eye.
@@ -123,6 +135,14 @@ def _is_hidden(element: html.HtmlElement, hidden: frozenset[str]) -> bool:
         return True
     names = [f".{name}" for name in (element.get("class") or "").split()]
     return bool(hidden) and any(name in hidden for name in (*names, f"#{element.get('id')}"))
+
+
+def _kind_of(list_of: html.HtmlElement) -> Kind | None:
+    """How the numbers of a list are written: by its own style, else its type; None where it shows none."""
+    style = _LIST_STYLE.search(list_of.get("style") or "")
+    if style is not None:
+        return _STYLES.get(style[1].casefold())
+    return _KINDS.get(list_of.get("type") or "", "decimal")
 
 
 def _is_row(element: html.HtmlElement) -> bool:
@@ -253,10 +273,14 @@ class _Reader:
         if parent is None or parent.tag != "ol":
             self._mark = f"{MARK} " if self._row is not None else ""
             return
-        before = self._numbers.get(parent, read_number(parent.get("start"), 1) - 1)
-        self._numbers[parent] = number = read_number(item.get("value"), before + 1)
-        kind = _KINDS.get(parent.get("type") or "", "decimal")
-        self._mark = f"{write_number(number, kind)}. " if self._row is not None or self.writes_numbers else ""
+        step = 1 if parent.get("reversed") is None else -1
+        before = self._numbers.get(parent)
+        if before is None:
+            first = 1 if step > 0 else sum(child.tag == "li" for child in parent)
+            before = read_number(parent.get("start"), first) - step
+        self._numbers[parent] = number = read_number(item.get("value"), before + step)
+        kind = _kind_of(parent) if self._row is not None or self.writes_numbers else None
+        self._mark = f"{write_number(number, kind)}. " if kind is not None else ""
 
     def _count(self, element: html.HtmlElement, step: int) -> None:
         if element.tag == "pre":

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from lxml import etree
 
-from worker.courses.extract.formulas import enclose, raise_part
+from worker.courses.extract.formulas import enclose, lower_part, raise_part
 
 OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/math"
 
@@ -46,7 +46,7 @@ def _read_root(_: etree._Element, inside: _Inside) -> str:
 
 def _read_script(_: etree._Element, inside: _Inside) -> str:
     low, high = inside.get("sub", "").strip(), inside.get("sup", "").strip()
-    lowered = low if low.isalnum() or not low else f"_({low})"
+    lowered = lower_part(low, inside.get("e", "").strip()) if low else ""
     return inside.get("e", "") + lowered + (raise_part(high) if high else "")
 
 

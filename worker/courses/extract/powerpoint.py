@@ -23,6 +23,7 @@ from worker.courses.signs import MARK
 # Slide numbers, dates and footers say nothing of the subject.
 FURNITURE = (PP_PLACEHOLDER.SLIDE_NUMBER, PP_PLACEHOLDER.DATE, PP_PLACEHOLDER.FOOTER, PP_PLACEHOLDER.HEADER)
 FOOT, MIN_FOOTERS, MOST_FOOTERS = 0.9, 3, 0.4  # of a slide's height; times that a footer is typed, and of all slides
+TRUE = ("1", "true")  # of XML
 TITLES = (PP_PLACEHOLDER.TITLE, PP_PLACEHOLDER.CENTER_TITLE)
 
 DIAGRAM = "{http://schemas.openxmlformats.org/drawingml/2006/diagram}"
@@ -95,18 +96,19 @@ def _table_lines(table: Any) -> Iterator[Line]:
     for number, row in enumerate(table.rows):
         texts: list[tuple[str, int]] = []
         for column, cell in enumerate(cell._tc for cell in row.cells):
-            if cell.hMerge:
+            if texts and cell.get("hMerge") in TRUE:  # of the one at its left, whatever span that tells
+                texts[-1] = texts[-1][0], texts[-1][1] + 1
                 continue
             text = " ".join(" ".join(_cell_lines(cell)).split())
-            if cell.vMerge:
+            if cell.get("vMerge") in TRUE:
                 text = text or repeat_below(above.get(column, ""))
             above[column] = text
-            texts.append((text, cell.gridSpan))
+            texts.append((text, 1))
         yield Line(join_cells(spread_columns(texts)), is_row=True, is_head=number == 0 and bool(table.first_row))
 
 
 def _is_hidden(shape: Any) -> bool:
-    return any(told.get("hidden") in ("1", "true") for told in shape._element.iter() if told.tag.endswith("}cNvPr"))
+    return any(told.get("hidden") in TRUE for told in shape._element.iter() if told.tag.endswith("}cNvPr"))
 
 
 def _diagram_lines(element: Any, part: Any) -> Iterator[Line]:

@@ -135,11 +135,8 @@ def make_row(spans: Sequence[Span]) -> Row:
     if spans[0].cells:
         return _ruled_row(spans[0])
     leads = len(spans) > 1 and _is_mark_before(spans[0], spans[1])
-    parts, lefts, rights = (
-        [[raise_digits(spans[0].text) if leads else spans[0].text]],
-        [spans[0].left],
-        [spans[0].right],
-    )
+    first = raise_digits(spans[0].text) if leads else spans[0].text
+    parts, lefts, rights = [[first]], [spans[0].left], [spans[0].right]
     for before, span in pairwise(spans):
         gap = span.left - before.right
         height = span.height if _is_exponent(before, span) else before.height

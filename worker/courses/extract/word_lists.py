@@ -32,10 +32,14 @@ class _Level(NamedTuple):
     start: int
 
 
+_NONE = _Level(None, "", 1)
+
+
 class _List(NamedTuple):
-    """A list: that of which levels it is, and where some of them begin anew."""
+    """A list: by whose counts it is counted, how its levels are written, and where some of them begin anew."""
 
     abstract: str
+    levels: Mapping[int, _Level]
     starts: Mapping[int, int]
 
 
@@ -50,7 +54,6 @@ class WordLists:
     """The lists of one document, counted paragraph by paragraph as they are read."""
 
     def __init__(self, document: Any) -> None:
-        self._levels: dict[str, dict[int, _Level]] = {}
         self._lists: dict[str, _List] = {}
         self._of_level_style: dict[tuple[str, str], int] = {}  # by abstract list and style
         self._styles = {style.style_id: style for style in document.styles}
@@ -61,21 +64,22 @@ class WordLists:
                 self._read(parse_xml(link.target_part.blob))
 
     def _read(self, numbering: Any) -> None:
+        abstracts: dict[str, dict[int, _Level]] = {}
         for abstract in numbering.iter(W + "abstractNum"):
             name = abstract.get(W + "abstractNumId", "")
-            self._levels[name] = {}
+            abstracts[name] = _read_levels(abstract)
             for told in abstract.iter(W + "lvl"):
-                at = read_number(told.get(W + "ilvl"), 0)
-                self._levels[name][at] = _read_level(told)
                 if (style := _value(told, "pStyle")) is not None:
-                    self._of_level_style[name, style] = at
+                    self._of_level_style[name, style] = read_number(told.get(W + "ilvl"), 0)
         for one in numbering.iter(W + "num"):
             starts = {
                 read_number(changed.get(W + "ilvl"), 0): read_number(start, 1)
                 for changed in one.iter(W + "lvlOverride")
                 if (start := _value(changed, "startOverride")) is not None
             }
-            self._lists[one.get(W + "numId", "")] = _List(_value(one, "abstractNumId") or "", starts)
+            name = _value(one, "abstractNumId") or ""
+            levels = abstracts.get(name, {}) | _read_levels(one)  # a list may write some of its levels otherwise
+            self._lists[one.get(W + "numId", "")] = _List(name, levels, starts)
 
     def is_numbered(self, paragraph: Any) -> bool:
         """Whether a number stands before a paragraph."""
@@ -95,18 +99,17 @@ class WordLists:
         counts[place.level] = before + 1
         for deeper in range(place.level + 1, MOST_LEVELS):
             counts.pop(deeper, None)
-        text = _PLACE.sub(lambda found: self._written(one.abstract, int(found[1]) - 1), level.text)
+        text = _PLACE.sub(lambda found: self._written(one, int(found[1]) - 1), level.text)
         return text.strip()[:LONGEST_TEXT]
 
-    def _written(self, abstract: str, level: int) -> str:
-        of = self._levels[abstract].get(level, _Level("decimal", "", 1))
-        number = self._counts[abstract].setdefault(level, of.start)
+    def _written(self, one: _List, level: int) -> str:
+        of = one.levels.get(level, _NONE)
+        number = self._counts[one.abstract].setdefault(level, of.start)
         return write_number(number, of.kind or "decimal")
 
     def _level_of(self, place: _Place) -> _Level:
         one = self._lists.get(place.number)
-        levels = self._levels.get(one.abstract, {}) if one is not None else {}
-        return levels.get(place.level, _Level(None, "", 1))
+        return one.levels.get(place.level, _NONE) if one is not None else _NONE
 
     def _place_of(self, paragraph: Any) -> _Place | None:
         """By the paragraph itself, else by its style or one that this is made from."""
@@ -127,9 +130,14 @@ class WordLists:
         return _Place(number, level or 0)
 
 
+def _read_levels(told: Any) -> dict[int, _Level]:
+    return {read_number(level.get(W + "ilvl"), 0): _read_level(level) for level in told.iter(W + "lvl")}
+
+
 def _read_level(told: Any) -> _Level:
     kind = _KINDS.get(_value(told, "numFmt") or "")
-    return _Level(kind, _value(told, "lvlText") or "", read_number(_value(told, "start"), 1))
+    text = (_value(told, "lvlText") or "")[:LONGEST_TEXT]
+    return _Level(kind, text, read_number(_value(told, "start"), 1))
 
 
 def _told(properties: Any) -> tuple[str | None, int | None]:
