@@ -113,8 +113,9 @@ def _paragraphs(pages: Sequence[Page], spelling: Spelling, *, is_typeset: bool) 
                 is_again = text in (head or "").split("\n") or (is_top and text == first and " | " in text)
                 is_head = line.is_head and not (is_top and first is not None)  # of a table that goes on it is a row
                 is_top = False
-                if is_typeset and is_again:
-                    continue  # the head of a table that goes on over pages
+                if is_typeset and is_again:  # the head of a table that goes on over pages
+                    head = head or text
+                    continue
                 yield [replace(row, head=None if is_head else head)]
                 follows = is_head and names and head is not None
                 head, first = (f"{head}\n{text}" if follows else text) if is_head else head, first or text

@@ -5,6 +5,7 @@ Nothing is put in either, but the head of a table before those of its rows that 
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,7 @@ LONGEST_TITLE, LONGEST_LABEL = 100, 30  # of what stands below, and before a tex
 LONGEST_PIECE = 12_000  # of what has no sentences
 LONGEST_PART = SHORTEST = MAX_CHARACTERS - MIN_CHARACTERS  # of a sentence; of a passage that is short for its sake
 
+_CAPTION = re.compile(r"tab(?:leau|le|\.)\s*[\dIVX]", re.IGNORECASE)
 _SIGNS = frozenset("=+≤≥<>×⇒→")
 _GOOD, _AFTER_COLON, _AFTER_HEADING, _WITHIN_SENTENCE, _WITHIN_WORD = range(5)
 
@@ -128,9 +130,16 @@ def _how_bad(before: Piece, after: Piece) -> int:
     """How bad it is to end a passage between two pieces."""
     if after.is_part:
         return _WITHIN_SENTENCE if after.joint else _WITHIN_WORD
-    if before.is_heading:
+    if before.is_heading or (after.is_row and _names_rows(before, after)):
         return _AFTER_HEADING
     return _AFTER_COLON if before.text.endswith(":") or _leads_to(before, after) else _GOOD
+
+
+def _names_rows(before: Piece, row: Piece) -> bool:
+    """Whether what stands above a row is the head of its table, or the caption."""
+    if before.is_row:
+        return row.head is not None and before.text in row.head.split("\n")
+    return before.joint == "\n" and _CAPTION.match(before.text) is not None
 
 
 def _leads_to(before: Piece, after: Piece) -> bool:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from worker.courses.extract.grids import NEAR
 from worker.courses.extract.objects import Rule
 
+SPACE = 0.2  # of a letter's height: between words, at least
 CHANNEL = 0.5  # of a letter's height: wider than the space between words, narrower than that between columns
+ALIGNED = 0.7  # points between what begins at one edge
 BESIDE = 8.0  # points: words so near go on from the table, or into it
 MOST_WORDS = 3_000  # between two rules: more are a page of text
 
@@ -30,13 +33,14 @@ class Word(NamedTuple):
 
 
 class PrintedCells(NamedTuple):
-    """What stands at one height: stretches of words without a gap as wide as one between columns; and the first word
-    of each."""
+    """What stands at one height: stretches of words without a gap as wide as one between columns; the first word of
+    each; and all words."""
 
     chunks: tuple[Word, ...]
     firsts: tuple[Word, ...]
     bottom: float
     height: float
+    words: tuple[Word, ...] = ()
 
 
 Words = Callable[[Rule], list[Word]]
@@ -69,15 +73,36 @@ def _holds(one: Word, other: Word) -> bool:
     return one.bottom < (other.bottom + other.top) / 2 < one.top
 
 
-def _make_line(words: list[Word]) -> PrintedCells:
+def cut_at_edges(head: Sequence[PrintedCells], lines: Sequence[PrintedCells]) -> list[PrintedCells]:
+    """Lines of a table, cut where others begin a cell at the same edge, if in each line that goes over that edge a word
+    begins there: a cell that its words fill stands as near to the next one as words do."""
+    edges = [edge for edge in shared_edges((*head, *lines)) if all(_is_clear(line, edge) for line in lines)]
+    return [_make_line(list(line.words), edges) for line in lines] if edges else list(lines)
+
+
+def shared_edges(lines: Sequence[PrintedCells]) -> list[float]:
+    """Where the stretches of several lines begin, but the first ones."""
+    lefts = sorted(chunk.left for line in lines for chunk in line.chunks[1:])
+    return [left for left, after in pairwise(lefts) if after - left < ALIGNED]
+
+
+def _is_clear(line: PrintedCells, edge: float) -> bool:
+    """Whether no stretch of words goes over an edge, but one of which a word begins there."""
+    if all(chunk.left > edge - ALIGNED or chunk.right < edge for chunk in line.chunks):
+        return True
+    return any(abs(word.left - edge) < ALIGNED for word in line.words)
+
+
+def _make_line(words: list[Word], edges: Sequence[float] = ()) -> PrintedCells:
     words.sort(key=lambda word: word.left)
     usual = _usual(words)
     chunks: list[Word] = []
     firsts: list[Word] = []
     for word in words:
-        if chunks and word.left - chunks[-1].right < CHANNEL * usual.height:
+        is_near = bool(chunks) and word.left - chunks[-1].right < CHANNEL * usual.height
+        if is_near and not any(abs(word.left - edge) < ALIGNED for edge in edges):
             chunks[-1] = chunks[-1]._replace(right=max(chunks[-1].right, word.right))
         else:
             chunks.append(word)
             firsts.append(word)
-    return PrintedCells(tuple(chunks), tuple(firsts), usual.bottom, usual.height)
+    return PrintedCells(tuple(chunks), tuple(firsts), usual.bottom, usual.height, tuple(words))

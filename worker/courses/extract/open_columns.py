@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from worker.courses.extract.grids import MOST_COLUMNS
-from worker.courses.extract.open_cells import CHANNEL, PrintedCells, Word
+from worker.courses.extract.open_cells import ALIGNED, CHANNEL, SPACE, PrintedCells, Word, shared_edges
 
 MOST_SPANNING = 1 / 3  # of the lines below the head: those that go over several columns
 
@@ -50,13 +50,18 @@ def find_columns(head: Sequence[PrintedCells], body: Sequence[PrintedCells]) -> 
 
 def _covered(head: Sequence[PrintedCells], body: Sequence[PrintedCells], height: float) -> list[tuple[float, float]]:
     """From where to where words stand in some of these lines, without gaps as wide as one between columns."""
-    return _united(((chunk.left, chunk.right) for line in (*head, *body) for chunk in line.chunks), height)
+    chunks = ((chunk.left, chunk.right) for line in (*head, *body) for chunk in line.chunks)
+    return _united(chunks, height, shared_edges((*head, *body)))
 
 
-def _united(stretches: Iterator[tuple[float, float]], height: float) -> list[tuple[float, float]]:
+def _united(
+    stretches: Iterator[tuple[float, float]], height: float, edges: Sequence[float] = ()
+) -> list[tuple[float, float]]:
+    """Stretches without gaps between; `edges`: where a narrow one is a gap."""
     united: list[tuple[float, float]] = []
     for left, right in sorted(stretches):
-        if united and left - united[-1][1] < CHANNEL * height:
+        least = SPACE if any(abs(left - edge) < ALIGNED for edge in edges) else CHANNEL
+        if united and left - united[-1][1] < least * height:
             united[-1] = united[-1][0], max(united[-1][1], right)
         else:
             united.append((left, right))

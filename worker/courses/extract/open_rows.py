@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
-from worker.courses.extract.open_cells import PrintedCells, Word
+from worker.courses.extract.open_cells import SPACE, PrintedCells, Word
 from worker.courses.extract.open_columns import Columns, is_spanning
 from worker.courses.signs import BULLETS
 
-SPACE = 0.2  # of a letter's height: between words, at least
 NEXT_ROW = 1.15  # times the distance between the lines of a cell
 INTERLEAVED = 0.85  # times that: lines of cells of which each is set in the middle of its row
 FEW = 3  # lines of a column

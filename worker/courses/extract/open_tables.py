@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import chain, pairwise
 
-from worker.courses.extract.grids import NEAR, Grid, read_across
+from worker.courses.extract.grids import NEAR, THIN, Grid, read_across
 from worker.courses.extract.objects import Rule
-from worker.courses.extract.open_cells import PrintedCells, Words, read_lines
+from worker.courses.extract.open_cells import PrintedCells, Words, cut_at_edges, read_lines
 from worker.courses.extract.open_columns import MOST_SPANNING, Columns, find_columns, is_spanning
 from worker.courses.extract.open_rows import TableLines, part_rows, rows_of_label
 
@@ -21,11 +21,16 @@ MOST_ROW_LINES = 20
 WIDE_CELL, MOST_WIDE_LINES = 25.0, 5  # of a line's height: of a cell as wide as a column of text; its lines
 
 
-def find_open_grids(rules: Sequence[Rule], grids: Sequence[Grid], words_in: Words) -> list[Grid]:
+def find_open_grids(
+    rules: Sequence[Rule], grids: Sequence[Grid], words_in: Words, shaded: Sequence[Grid] = ()
+) -> list[Grid]:
     """The tables between three lines across or more, each as long as the others, that no line down meets.
 
-    `grids`: those of the page's other tables. `words_in`: the words that begin in a box.
+    `grids`: those of the page's other tables. `words_in`: the words that begin in a box. `shaded`: rows whose cells are
+    shaded, as the head of such a table may be; their sides are no lines where one is drawn.
     """
+    sides = {rule for rule in rules if any(_is_side(rule, row) for row in shaded)}
+    rules = [rule for rule in rules if not (rule in sides and _is_lined(rule, rules, sides))]
     found: list[Grid] = []
     for left, right, heights in _alike(rules, grids):
         at = 0
@@ -36,6 +41,22 @@ def find_open_grids(rules: Sequence[Rule], grids: Sequence[Grid], words_in: Word
                 found.append(grid)
             at += used
     return found
+
+
+def _is_side(rule: Rule, row: Grid) -> bool:
+    """Whether a line, which has no thickness, is the side of a shaded cell."""
+    left, right, bottom, top = rule
+    is_inside = row.xs[0] - NEAR < left and right < row.xs[-1] + NEAR and row.ys[-1] - NEAR < bottom < row.ys[0] + NEAR
+    return top == bottom and is_inside
+
+
+def _is_lined(side: Rule, rules: Sequence[Rule], sides: Collection[Rule]) -> bool:
+    """Whether a line is drawn along the side of a shaded cell."""
+    return any(
+        abs((rule[2] + rule[3]) / 2 - side[2]) <= 2 * NEAR and rule[0] < side[1] and rule[1] > side[0]
+        for rule in rules
+        if rule not in sides and rule[3] - rule[2] <= THIN
+    )
 
 
 def _alike(rules: Sequence[Rule], grids: Sequence[Grid]) -> Iterator[tuple[float, float, list[float]]]:
@@ -71,7 +92,7 @@ def _read_grid(
     bands = [head]
     columns: Columns | None = None
     for top, bottom in pairwise(heights[1:]):
-        lines = read_lines((left, right, bottom, top), words_in)
+        lines = cut_at_edges(head, read_lines((left, right, bottom, top), words_in))
         found = find_columns(head, [*chain(*bands[1:]), *lines]) if _are_close(lines, top, bottom) else None
         if found is None or (columns is not None and not _are_same(columns, found)):
             break

@@ -411,7 +411,7 @@ class _Tables:
         upright = [line for line in lines if line.turn in {rotation, -1}]
         heads = [grid for grid in grids if len(grid.cells) == 1]  # of tables whose head alone is shaded
         ruled = [grid for grid in grids if len(grid.cells) > 1]
-        found = find_open_grids(rules, ruled, partial(printed.words_in, upright))
+        found = find_open_grids(rules, ruled, partial(printed.words_in, upright), heads)
         grids = [*ruled, *(head for head in heads if not any(map(head.is_within, found))), *found]
         if not grids:
             return spans

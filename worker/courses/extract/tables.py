@@ -30,6 +30,7 @@ MAX_WRAPPED = 3  # lines of one cell below those of a row
 LONGEST_NAME, MIN_NAMES, LONGER = 60, 3, 1.2  # of columns: characters, how many, and how much longer cells are
 _ITEM = re.compile(rf"[{BULLETS}{DASHES}]\s")
 _ENUMERATOR = re.compile(r"(?:[\dIVX]{1,4}|[A-Za-z])(?:\.\d{1,3})*[.)°]?|[•▪–—*-]")
+_WORDS = re.compile(r"[^\W\d_]+")
 
 
 def find_tables(rows: Sequence[Row]) -> list[Row]:
@@ -400,16 +401,44 @@ def _with_wrapped(row: Row, rest: Row, column: int) -> Row:
 
 def is_head(rows: Sequence[Row], number: int) -> bool:
     """Whether the first row of a table names its columns: in bold where the next one is not, or without figures, of
-    which others have some; or with a capital in each of several short cells, over longer ones."""
+    which others have some; with a capital in each of several short cells, over longer ones; but for a first cell that
+    others fill; or in letters over columns of figures."""
     head, body = rows[number], rows[number + 1 : number + 4]
     body = [row for row in body if row.is_table]
     if not body or max(map(len, head.cells)) > LONGEST_NAME:
         return False
     if head.is_bold and not body[0].is_bold:
         return True
+    if _has_empty_corner(head, body) or _stands_over_figures(head, body):
+        return True
     if any(map(_has_digit, head.cells)):
         return False
     return any(_has_digit(cell) for row in body for cell in row.cells) or _are_names(head, body)
+
+
+def _has_empty_corner(head: Row, body: Sequence[Row]) -> bool:
+    """Whether only the first cell is empty, and not below, and few others are measures as those below them are:
+    `| J0 | J7` over `Poids | × | ×`, not `| 500 mg | 7 j` over `Abcès | 2 g | 10 j`."""
+    if head.cells[0] or len(body) < 2 or not all(head.cells[1:]) or not all(row.cells[0] for row in body):
+        return False
+    columns = list(zip(head.cells[1:], *(row.cells[1:] for row in body), strict=False))
+    alike = sum(any(_are_alike(name, value) for value in values) for name, *values in columns)
+    return alike * 3 <= len(columns)
+
+
+def _are_alike(one: str, other: str) -> bool:
+    """Whether two cells are numbers, or have numbers and a word in common."""
+    if not (_has_digit(one) and _has_digit(other)):
+        return False
+    words, others = set(_WORDS.findall(one)), set(_WORDS.findall(other))
+    return bool(words & others) or not (words or others)
+
+
+def _stands_over_figures(head: Row, body: Sequence[Row]) -> bool:
+    """Whether letters stand over several columns that have none: `tᵢ (mois) | 1 − d/n` over `2 | 9/10`."""
+    columns = zip(head.cells, *(row.cells for row in body), strict=False)
+    over = [name for name, *values in columns if any(values) and not any(map(_has_letter, values))]
+    return len(body) > 1 and len(over) > 1 and all(map(_has_letter, over)) and all(head.cells)
 
 
 def _are_names(head: Row, body: Sequence[Row]) -> bool:
@@ -425,3 +454,7 @@ def _are_names(head: Row, body: Sequence[Row]) -> bool:
 
 def _has_digit(text: str) -> bool:
     return any(map(str.isdigit, text))
+
+
+def _has_letter(text: str) -> bool:
+    return any(map(str.isalpha, text))
