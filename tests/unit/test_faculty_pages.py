@@ -1370,6 +1370,36 @@ def test_a_sentence_goes_on_over_the_end_of_a_page_behind_a_semicolon() -> None:
     assert any("2 mmol/min ; lorsque la charge le dépasse" in text for text in found)
 
 
+@pytest.mark.parametrize(
+    ("rest", "is_one"),
+    [
+        ("torsion du cordon, grossesse extra-utérine ou pneumopathie de la base.", True),
+        ("torsion du cordon ;", False),
+        ("Torsion du cordon, grossesse extra-utérine ou pneumopathie de la base.", False),
+    ],
+)
+def test_a_sentence_that_a_colon_ends_a_page_in_goes_on_if_it_ends_on_the_next(rest: str, *, is_one: bool) -> None:
+    last = "On élimine les causes urologiques sans lithiase, puis les causes extérieures :"
+    first, second = [*map(Line, BODY), Line(""), Line(last)], [Line(rest), Line(""), *map(Line, BODY)]
+
+    found = [piece.text for piece in read_pieces(typeset(first, second))]
+
+    assert (f"{last} {rest}" in found) is is_one
+
+
+@pytest.mark.parametrize("mark", ["[1]", "1", "1.", "•"])
+def test_what_hangs_below_an_entry_is_of_it_behind_a_colon_too(mark: str) -> None:
+    lines = ["Santivanez S, Garcia HH. Le kyste hydatique du poumon. Revue de pneumologie 2010 ; 16 :", "257-261."]
+    other = ["Brunetti E, Kern P, Vuitton DA. Consensus des experts sur le traitement, adopté en 2010."]
+    page = [(66.0, 700.0, 10.0, mark), (80.0, 700.0, 10.0, lines[0]), (80.0, 688.0, 10.0, lines[1])]
+    page += [(66.0, 676.0, 10.0, mark.replace("1", "2")), (80.0, 676.0, 10.0, other[0])]
+    page += [(60.0, 640.0 - 12 * number, 10.0, text) for number, text in enumerate(BODY * 2)]
+
+    found = [piece.text for piece in read_pieces(extract_document(Path("a.pdf"), make_placed_pdf([page])))]
+
+    assert any("2010 ; 16 : 257-261." in text for text in found)
+
+
 def test_an_exponent_that_a_page_tells_with_what_follows_it_is_one() -> None:
     """`χ` is a line of its own there, and `2 = 19,4` the next, whose 2 stands higher than the rest."""
 

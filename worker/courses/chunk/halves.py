@@ -100,8 +100,10 @@ def _find_rest(
         # What a colon announces is the rest of that; below a heading no item goes on, which needs no full stop.
         before = paragraphs[index - 1][-1]
         is_of_another = before.text.endswith(":") or (before.is_heading and BULLET.match(last.text))
-        # Behind such a sign follow items without marks, unless it stands within a bracket.
-        is_whole = is_alone or first.page == end.page or (last.text[-1] == ":" and index > number + 1)
+        # Behind such a sign follow items without marks, unless it stands within a bracket, or what follows is the rest
+        # of the sentence up to its full stop.
+        is_rest = last.text[-1] == ":" and index == number + 1 and first.text[-1] == "."
+        is_whole = first.page == end.page or (is_alone and not is_rest) or (last.text[-1] == ":" and index > number + 1)
         is_of_list = last.text[-1] in ";:" and is_whole and not _is_in_bracket(last.text)
         if is_of_list or _is_beyond(first, end) or (index > number + 1 and is_of_another) or _is_next_item(last, first):
             return None

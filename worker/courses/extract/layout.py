@@ -5,6 +5,7 @@ A page's own order is kept where its places do not speak against it: most progra
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
@@ -29,6 +30,7 @@ TITLE_PITCH = 1.8  # of its letters: the same where the second line begins with 
 LARGE_PITCH = 1.35  # of its letters: how far the lines of a large heading stand from one another
 CUT = "\ufffe"  # at the end of a line whose last word goes on
 _WITHIN = (":", ";", "»")
+_ENTRY = re.compile(r"(?:\[\d{1,3}\]|\d{1,2})\s")  # of a list of references, or as slides number items
 _ENDS = (".", "!", "?", "…", *_WITHIN)
 
 
@@ -151,10 +153,11 @@ def _is_set_apart(flow: Flow, number: int, rows: Sequence[Row], pitch: float, ri
     last = before.cells[-1]
     # Within a sentence a line may end with such a sign by chance, if the next word had no room there.
     is_indented = row.left - before.left > 0.8 * row.height
-    leads = last.endswith(":") and is_indented and not is_item(before)  # an item's second line is set in too
+    is_entry = is_item(before) or _ENTRY.match(before.cells[0]) is not None
+    leads = last.endswith(":") and is_indented and not is_entry  # an item's second line is set in too
     if last.endswith(_WITHIN) and not flow.has_room(number) and not leads:
         return False
-    if is_indented and is_item(before) and not flow.has_room(number, 0.0 if last.endswith(":") else SPACE):
+    if is_indented and is_entry and not flow.has_room(number, 0.0 if last.endswith(":") else SPACE):
         return False  # the second line of an item: a reference holds several sentences
     right = min(right, flow.edge(number - 1))
     full = before.right > right - 0.05 * (right - before.left) and before.bottom - row.bottom < 1.1 * pitch
