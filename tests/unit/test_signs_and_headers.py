@@ -472,6 +472,26 @@ def test_a_header_says_the_title_of_a_chapter_that_stands_in_two_lines() -> None
     assert left_out(*pages, *(page(number, "") for number in range(5, 12))) == [header] * 3
 
 
+@pytest.mark.parametrize(
+    ("headers", "size", "is_left_out"),
+    [
+        (("Chapitre 1. Rappels Thèse N° 118", "Chapitre 3. Résultats Thèse N° 118"), 0.9, True),
+        (("Chapitre 1. Rappels Thèse N° 118", "Chapitre 3. Résultats Thèse N° 118"), 1.0, False),  # as large as text
+        (("10 20 30", "10 20 40"), 0.9, False),  # what a drawing counts
+    ],
+)
+def test_small_headers_that_end_alike_run_though_first_pages_of_chapters_have_none(
+    headers: tuple[str, str], size: float, *, is_left_out: bool
+) -> None:
+    one, other = headers
+    told = ["", one, "", "", other, other, "", "", ""]
+    pages = [
+        page(number, text, "" if text else f"Chapitre {WORDS[number]}", size=size)
+        for number, text in enumerate(told, start=1)
+    ]
+    assert left_out(*pages) == ([one, other, other] if is_left_out else [])
+
+
 @pytest.mark.parametrize("line", ["E. VRAI –", "A) Faux", "VRAI : le risque croît", "B. FAUX – le rapport est fixé."])
 def test_the_answer_to_an_item_is_no_heading(line: str) -> None:
     read = [*column(60, 760, BODY), *((60, 700, 10, line, True),), *column(60, 660, [*BODY, *BODY])]

@@ -282,10 +282,13 @@ class _RunningLines:
                 for part in _ends_of(line.text):
                     parts[part].append((index, line))
         bands: dict[int, float] = {}
-        for found in parts.values():
+        for part, found in parts.items():
             usual = median(line.foot for _, line in found)
             there = [(index, line) for index, line in found if abs(line.foot - usual) <= SAME_HEIGHT]
-            if len({index for index, _ in there}) >= enough:
+            # The first pages of chapters have none: small ones that differ in the other half are headers all the same.
+            is_sure = _letters(part) != "" and all(line.size <= SMALLER for _, line in there)
+            is_sure = is_sure and len({line.text for _, line in there}) > 1
+            if len({index for index, _ in there}) >= (REPEATED_PAGES if is_sure else enough):
                 bands |= {round(line.foot): max(line.size for _, line in there) for _, line in there}
         return bands
 
