@@ -367,3 +367,21 @@ def test_a_text_with_double_spacing_is_no_list_of_titles() -> None:
     assert page(column(60, 700, (*lines, "autre, le jour même."), step=20)) == [
         f"{' '.join(lines)} autre, le jour même."
     ]
+
+
+@pytest.mark.parametrize("mark", ["•", "□", "☐", "☒", "■"])
+def test_each_option_behind_a_box_is_a_line_and_so_is_the_answer_below(mark: str) -> None:
+    """Options of one length all end at one place, which is no edge of their column."""
+    options = [f"{mark} {letter}. 0,{number}0" for letter, number in zip("ABCDE", (2, 4, 5, 8, 9), strict=True)]
+    text = ["15) La valeur de kappa est, pour ces deux lecteurs qui ont lu les mêmes clichés :", *options]
+    answer = "Réponse : C. L'accord est modéré, car kappa vaut 0,58 et dépasse à peine la moitié."
+    placed = [
+        [Span(line, 60.0 if line != answer else 66.0, 60.0 + 4.5 * len(line), top, top + 9.0)]
+        for line, top in zip([*text, answer], range(700, 600, -12), strict=False)
+    ]
+    lines = tuple(arrange(placed))
+
+    found = [piece.text for piece in read_pieces(ExtractedDocument((Page(1, lines),), is_typeset=True))]
+
+    assert [piece for piece in found if piece.startswith(mark)] == options
+    assert any(piece.startswith("Réponse") for piece in found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 # Within the brackets of a regular expression, and what stands in for them on a keyboard.
-BULLETS = "•▪◦●○‣►▶▷▸➢➤❖✓✔■◆◼"
+BULLETS = "•▪◦●○‣►▶▷▸➢➤❖✓✔■◆◼□☐☑☒❑❏◻"
 DASHES = "·–—-"
 MARK = "•"  # before an item whose mark is drawn, or told by the format
 # The dots that lead from an entry to its page.

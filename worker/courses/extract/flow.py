@@ -339,9 +339,15 @@ class Flow:
         return self._by_height[first : min(last, first + MOST_BESIDE)]
 
     def _ends_with_others(self, number: int, enough: int = ENOUGH_ALIGNED) -> bool:
+        """Whether other lines end where a line does; but for items of one line, which end where their words do."""
         right = self._rows[number].right
-        ending = sum(abs(self._rows[at].right - right) < ALIGNED for at in self._column(number) if at != number)
-        return ending >= enough
+        ending = [at for at in self._column(number) if at != number and abs(self._rows[at].right - right) < ALIGNED]
+        following = self._rows[number + 1].cells[0] if number + 1 < len(self._rows) else ""
+        return sum(following[:1].islower() or not self._is_short_item(at) for at in ending) >= enough
+
+    def _is_short_item(self, number: int) -> bool:
+        """Whether a line is an item, and so is the next one."""
+        return is_item(self._rows[number]) and number + 1 < len(self._rows) and is_item(self._rows[number + 1])
 
     @cached_property
     def _full_ends(self) -> list[float]:

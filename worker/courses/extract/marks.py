@@ -23,7 +23,7 @@ ALONE = 3.0  # of a line's height: how near no other shape stands beside a mark
 WORDS_ALONE = 3  # behind the only mark of a page
 INDENT, ALIGNED = 0.8, 1.0  # of a line's height, and points
 
-_SIGNS = frozenset(BULLETS) - frozenset("✓✔")
+_SIGNS = frozenset(BULLETS) - frozenset("✓✔□☐☑☒❑❏◻")
 _WORD = re.compile(r"[^\W\d_]{2}")
 _MARKED = re.compile(r"[^\w\s(«\"“]|\d{1,2}(?:\.\d{1,2})*[.)]?\s|[A-Za-z][.)]\s")
 
