@@ -60,6 +60,11 @@ def column(left: float, top: float, lines: Sequence[str], *, size: float = 10, p
         ("Tunis, 2Oran", {7}, "Tunis, ²Oran"),
         ("Tunis, 2Oran", set(), "Tunis, 2Oran"),
         ("1Service", {0}, "¹Service"),
+        ("au 18FDG", {3, 4}, "au ¹⁸FDG"),
+        ("(13C)", {1, 2}, "(¹³C)"),
+        ("au 18FDG", set(), "au 18FDG"),
+        ("1 − 0,956 = 26 %", {8}, "1 − 0,95⁶ = 26 %"),
+        ("soit 0,956 %", set(), "soit 0,956 %"),
     ],
 )
 def test_a_figure_above_the_line_is_the_mark_of_a_note_behind_a_stop_and_before_a_word(
@@ -490,6 +495,52 @@ def test_small_headers_that_end_alike_run_though_first_pages_of_chapters_have_no
         for number, text in enumerate(told, start=1)
     ]
     assert left_out(*pages) == ([one, other, other] if is_left_out else [])
+
+
+@pytest.mark.parametrize(
+    ("header", "title", "is_header"),
+    [
+        (
+            "5 Vaisseaux et nerfs",
+            "V- VAISSEAUX ET NERFS",
+            True,
+        ),  # the number of one is printed, that of the other typed
+        ("Vaisseaux et nerfs", "V. Vaisseaux et nerfs", True),
+        ("Vaisseaux et nerfs", "Vaisseaux, et nerfs de la main", False),
+    ],
+)
+def test_a_header_says_a_title_that_has_a_roman_number(header: str, title: str, *, is_header: bool) -> None:
+    pages = [page(1, ""), page(2, header, title), *(page(number, "") for number in range(3, 12))]
+    assert left_out(*pages) == ([header] if is_header else [])
+
+
+def test_a_header_that_says_the_pages_number_and_a_title_runs_though_it_stands_once() -> None:
+    text = [page(number, "", "4 Résultats" if number == 3 else "") for number in range(1, 8)]
+    counted = [Page(one.number, (*one.lines, Line(""), Line(f"– {one.number} –", foot=40.0))) for one in text]
+    counted[4] = page(5, "5 4 Résultats")
+    assert "5 4 Résultats" in left_out(*counted)
+    counted[4] = page(5, "7 4 Résultats")
+    assert "7 4 Résultats" not in left_out(*counted)
+
+
+def test_a_header_of_few_pages_stands_apart_on_one_of_them_at_least() -> None:
+    header = "Faculté de médecine – Métabolisme du fer et hémoglobine : structure, fonctions et exploration"
+    close = Page(4, (Line(header, foot=780.0), *page(4, "").lines))
+    assert left_out(page(1, ""), page(2, header), page(3, ""), close) == [header, header]
+    assert left_out(page(1, ""), close, page(3, ""), Page(4, (Line("Suite", foot=780.0), *page(4, "").lines))) == []
+
+
+def test_a_measure_goes_on_behind_a_stroke_in_the_next_line_of_its_cell() -> None:
+    xs = (60, 160, 260, 360)
+    heads = ("Nom", "Dose (mg/", "Voie")
+    cells: list[Placed] = [(left + 4, 686, 9, text) for left, text in zip(xs, heads, strict=False)]
+    cells += [(164, 675, 9, "kg)"), (64, 656, 9, "Zinc"), (164, 656, 9, "par jour 10 mg/-"), (164, 645, 9, "sem")]
+    cells += [(264, 656, 9, "orale"), (64, 626, 9, "Fer"), (164, 626, 9, "2 g"), (264, 626, 9, "orale")]
+    assert pieces(cells, drawn=rule_grid(xs, (700, 670, 640, 620))) == [
+        "Nom | Dose (mg/kg) | Voie",
+        "Zinc | par jour 10 mg/sem | orale",
+        "Fer | 2 g | orale",
+    ]
 
 
 @pytest.mark.parametrize("line", ["E. VRAI –", "A) Faux", "VRAI : le risque croît", "B. FAUX – le rapport est fixé."])

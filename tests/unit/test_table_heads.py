@@ -152,3 +152,14 @@ def test_no_passage_ends_with_the_head_of_a_table_or_with_its_caption(length: in
 
     assert not {chunk.text.split("\n")[-1] for chunk in chunks} & {head.text, "Tableau 2 – Score de gravité"}
     assert all(head.text in chunk.text for chunk in chunks if "Critère 1" in chunk.text)
+
+
+@pytest.mark.parametrize("length", range(980, 1200, 20))
+def test_no_passage_ends_with_the_title_of_rows_below_it(length: int) -> None:
+    text = "Le rein filtre le sang. " * (length // 24)
+    rows = [_row(f"Muscle {number} | origine et terminaison, innervation | flexion") for number in range(30)]
+    lines = (Line(text.strip() + " " + "x" * (length - len(text)) + "."), _row("Loge thénar"), *rows)
+
+    chunks = chunk_document(ExtractedDocument((Page(1, lines),)))
+
+    assert any("Loge thénar\nMuscle 0 |" in chunk.text for chunk in chunks)

@@ -62,7 +62,7 @@ def join_addresses(text: str, names: Names) -> str:
         goes_on = (
             (_goes_on(word, line) and not _is_ending(word, line, names.dotted))
             or _is_file(word, line, names.dotted)
-            or _is_stroke(word, line, names)
+            or _is_stroke(word.removesuffix("-") if word.endswith("/-") else word, line, names)
         )
         if goes_on and word.endswith("/-"):
             parts[-1] = parts[-1][:-1]  # print put the hyphen there

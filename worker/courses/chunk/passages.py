@@ -136,9 +136,10 @@ def _how_bad(before: Piece, after: Piece) -> int:
 
 
 def _names_rows(before: Piece, row: Piece) -> bool:
-    """Whether what stands above a row is the head of its table, or the caption."""
+    """Whether what stands above a row is the head of its table, the title of some of its rows, or the caption."""
     if before.is_row:
-        return row.head is not None and before.text in row.head.split("\n")
+        is_title = " | " not in before.text and " | " in row.text
+        return is_title or (row.head is not None and before.text in row.head.split("\n"))
     return before.joint == "\n" and _CAPTION.match(before.text) is not None
 
 

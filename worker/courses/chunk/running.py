@@ -6,7 +6,7 @@ import itertools
 import re
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from statistics import median
@@ -47,6 +47,7 @@ _NUMBER = re.compile(r"\d{1,6}")
 _NOTE = re.compile(r"(?:\d{1,3}|[*†‡¹²³⁴-⁹]+)[.)\]]?\s?[^\W\d]")
 _ALONE = re.compile(r"(?<!\w)\d{1,4}(?!\w)")
 _CLOSING = re.compile(r"[])}>;]{1,6}")  # the last line of a program, on however many pages it is the last
+_ROMAN_ENTRY = re.compile(r"[IVX]{1,5}\s*[-–./)°]+\s*")  # before a heading
 _ROMAN = re.compile(r"[ivxl]{1,7}")  # of the pages before the first chapter
 _OUTER_NUMBER = re.compile(r"(\d{1,4})\b(?!\.\d)|.*?\b(\d{1,4})(?:\s*(?:/|sur|of)\s*\d{1,4})?")
 
@@ -182,13 +183,14 @@ class _RunningLines:
                     if self._places[key][-1:] != [index]:
                         self._places[key].append(index)
             counting = {(ahead, round(line.foot)) for line in lines for ahead in _outer_numbers(line.text, index)}
-            outer.update({ahead for ahead, _ in counting})
+            alone = {int(n["number"]) for text in edges if (n := _PAGE_NUMBER.fullmatch(text))}
+            outer.update({ahead for ahead, _ in counting} | {number - index for number in alone})
             for place in counting:
                 self._counting[place].add(index)
             if any(map(_BROWSER_FOOT.fullmatch, edges)):
                 self._printed.add(index)
             self._apart.update((index, line.text) for line in _outer_blocks(page))
-            self._numbers[index].update(int(n["number"]) for text in edges if (n := _PAGE_NUMBER.fullmatch(text)))
+            self._numbers[index].update(alone)
         # By how much the printed page numbers are ahead of the count: pages before the first chapter, say.
         enough = max(REPEATED_PAGES, REPEATED_SHARE * self._count)
         self._ahead = {ahead for ahead, pages_so in outer.items() if pages_so >= enough}
@@ -236,8 +238,10 @@ class _RunningLines:
         return len({index for index, foot in self._feet[key] if abs(foot - line.foot) <= SAME_HEIGHT})
 
     def _stands_again(self, line: Line, keys: Sequence[str], index: int) -> bool:
-        """Whether a line that stands apart stands so on another page too, in a document of few."""
-        is_apart = line.foot > 0 and (index, line.text) in self._apart
+        """Whether a line that stands apart, on one page at least, stands so on another too, in a document of few."""
+        if line.foot <= 0 or line.is_row:
+            return False
+        is_apart = any((page, line.text) in self._apart for page in {index, *range(min(self._count, FEW_PAGES))})
         return is_apart and any(self._at_height(key, line) > 1 for key in keys)
 
     def _is_single(self, index: int, text: str) -> bool:
@@ -330,16 +334,23 @@ class _RunningLines:
         if the line stands apart; or the title of the document, or of a chapter, in small letters over one of its pages.
         """
         own = _letters(line.text)
+        if self._counts_pages(line, index, 1) and self._says_title(line, range(max(0, index - NEAR_PAGES), index + 1)):
+            return True
         if own in self._titles and line.foot > 0 and (line.size <= FIXED or self._is_over_page(line, index)):
             return True
         if len(own) <= MIN_TITLE:
             return False
         before = range(max(0, index - NEAR_PAGES), index) if self._is_over_page(line, index) else ()
-        return any(
+        return self._says_title(line, (*before, index))
+
+    def _says_title(self, line: Line, pages: Iterable[int]) -> bool:
+        """Whether a heading on one of some pages, set larger or bolder, says what a line does, whatever both count."""
+        own = _letters(line.text)
+        return len(own) > MIN_TITLE and any(
             (other.size > line.size + 0.1 or other.is_bold > line.is_bold)
             and abs(len(other.text) - len(line.text)) <= MOST_SIGNS
-            and _letters(other.text) == own
-            for page in (*before, index)
+            and own in (_letters(other.text), _letters(_ROMAN_ENTRY.sub("", other.text)))
+            for page in pages
             for other in self._pages[page].lines
         )
 
@@ -361,13 +372,13 @@ class _RunningLines:
         """At which heights they stand, and on how many pages."""
         return Counter(round(line.foot) for line in self._heads if line is not None)
 
-    def _counts_pages(self, line: Line, index: int) -> bool:
+    def _counts_pages(self, line: Line, index: int, enough: int = REPEATED_PAGES) -> bool:
         """`4 INSTALLATIONS 23` over page 23: the section's name changes, the page's number is where it always is, at
-        one height of several pages. A dose, or the number of a section, is that of its page by chance."""
+        one height of enough pages. A dose, or the number of a section, is that of its page by chance."""
         if line.is_row or len(line.text) > LONGEST_COUNTING or line.text[-1] in ".,;:":
             return False
         return any(
-            ahead in self._ahead and self._pages_that_count(ahead, line.foot) >= REPEATED_PAGES
+            ahead in self._ahead and self._pages_that_count(ahead, line.foot) >= enough
             for ahead in _outer_numbers(line.text, index)
         )
 

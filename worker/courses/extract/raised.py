@@ -11,15 +11,16 @@ from worker.courses.extract.signs import lower_digits, raise_digits
 
 # No note's mark is negative: `1,6.10⁻¹⁹`.
 _POWER = re.compile(r"(?:(?<![\d.,])10 ?(?=\d)|(?<!\d)10 ?(?=[-−–]))([-−–]?\d{1,2})(?!\d)")
-# Figures behind a letter, a bracket or other figures, and before a first letter: `cm3`, `2³¹`, the mark of a note.
+# Figures behind a letter, a bracket or other figures, and before a first letter: `cm³`, `2³¹`, `0,95⁶`, a mark.
 _FIGURES = re.compile(
     r"(?:(?<=[^\W\d_])[-−]?\d{1,3}|(?<=[)\]»])\d{1,3}|(?<=[^\W\d_][.,;:])\d{1,3}|"
-    r"(?<![\w.,-])\d{2,6})(?!\w|[.,]\d)"
+    r"(?<![\w.,-])(?:\d{1,4}[.,])?\d{2,6})(?!\w|[.,]\d)"
 )
 _BEFORE = re.compile(r"[^\W\d_]|[)\]»]")
 _STOP = re.compile(r"[^\W\d_][.,;:]")
 _NOTES = re.compile(r"(?<=[^\W\d_])\d{1,2}(?:[,–-]\d{1,2})+(?![\w,])")  # `semaines7,8`, `chroniques3-5`
-_NOTE = re.compile(r"(?:^|(?<=[;,] ))\d{1,2}(?=[A-Za-zÀ-ÖØ-öø-ÿŒœ])")  # `¹Tunis ; ²Oran`
+# `¹Tunis ; ²Oran`, and isotopes: `au ¹⁸FDG`.
+_NOTE = re.compile(r"(?:^|(?<=[;,] ))\d{1,2}(?=[A-Za-zÀ-ÖØ-öø-ÿŒœ])|(?<![^\s(\[«\u2019'])\d{1,3}(?=[A-Z])")
 _CHARGE = re.compile(r"(?<=[^\W_])[+−–-](?![\w+−–-])")
 # Of `χ2 = 19,4` and `(Fe2+) fait`, where a page tells what stands before by itself.
 _FIRST = re.compile(r"([-−–]?\d{1,2}[+−–-]?)(?:\s+(?=[+→=<>≤≥≈A-Za-zÀ-ÖØ-öø-ÿ(])|(?=[)\],;·]|-[a-zà-ÿ]))")
@@ -134,7 +135,7 @@ def _mark(places: Places, match: re.Match[str]) -> str:
 
 
 def _note(places: Places, match: re.Match[str]) -> str:
-    """The mark of a note, or of an address, before its first word."""
+    """The mark of a note, or of an address, before its first word; the mass of an isotope."""
     return raise_digits(match[0]) if places.is_above(match.end(), match.start()) else match[0]
 
 

@@ -27,7 +27,8 @@ _WORD = re.compile(r"[^\W\d_]{2}")  # of an item; `– / –` is two values
 _REST = re.compile(r"[a-zà-ÿœ]{1,2}(?![\w'\u2019])")
 _LONG_WORD = re.compile(r"[^\W\d_]{4,}")
 _SHORT_WORD = re.compile(r"[àay]|[cdjlmnst]e|[dt]u|[lmts]a|et|en|un|au|ou|où|si|ni|il|on|ça|vs")
-_JOINING = re.compile(r"\d[-–]$")  # `100–⏎200 mg`, `5-⏎phosphoribosylamine`
+_STROKED = re.compile(r"\w/[-\u2010\ufffe\xad]$")
+_JOINING = re.compile(r"(?:\d[-–]|\w/)$")  # `100–⏎200 mg`, `5-⏎phosphoribosylamine`
 _FIGURE = re.compile(r"[\W\d_]*\d[\W\d_]*.{0,3}")  # with its unit
 
 _Cells = dict[int, list[Row]]  # the lines of each cell
@@ -231,6 +232,8 @@ def _cell_text(lines: Sequence[Row], sign: str, left: float, right: float) -> st
     text = ""
     for number, line in enumerate(lines):
         is_rest = number > 0 and _breaks_word(lines[number - 1], line, left, right)
+        if line.cells[0][0].isalnum() and _STROKED.search(text):
+            text = text[:-1]  # `mg/-⏎sem`: print put the hyphen there
         is_joined = is_rest or (_JOINING.search(text) is not None and line.cells[0][0].isalnum())
         text += (sign if number and not is_joined else "") + sign.join(line.cells)
     return text
