@@ -350,7 +350,7 @@ def test_titles_in_the_right_margin_stand_before_their_paragraphs() -> None:
     [
         (("On donne 1 000 ml/", "jour de soluté."), "1 000 ml/jour"),
         (("Le poids, la taille/", "âge et le reste."), "taille/âge"),
-        (("Le débit est de 60 mL/-", "min ou moins."), "60 mL/min"),
+        *((("Le débit est de 60 mL/" + sign, "min ou moins."), "60 mL/min") for sign in "-\u2010\ufffe\u00ad"),
         (("On lit GNU/", "Linux ici."), "GNU/Linux"),
         (("On le met dans /etc/", "pour toujours."), "/etc/ pour"),
         (("Le dossier debian/ est lu.", "On ouvre debian/", "control après."), "debian/ control"),

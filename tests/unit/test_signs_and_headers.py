@@ -23,6 +23,7 @@ from worker.courses.extract.raised import Places, raise_figures
 from worker.courses.extract.rows import Span, make_row
 from worker.courses.extract.spans import Letters, split_spans
 from worker.courses.extract.tex_signs import name_tex_signs
+from worker.courses.signs import join_cell
 
 BODY = (
     "La fièvre dépasse souvent 38,5 °C chez le nourrisson de moins de trois mois, et",
@@ -62,6 +63,7 @@ def column(left: float, top: float, lines: Sequence[str], *, size: float = 10, p
         ("1Service", {0}, "¹Service"),
         ("au 18FDG", {3, 4}, "au ¹⁸FDG"),
         ("(13C)", {1, 2}, "(¹³C)"),
+        ("au 99mTc", {3, 4, 5}, "au ⁹⁹mTc"),
         ("au 18FDG", set(), "au 18FDG"),
         ("1 − 0,956 = 26 %", {8}, "1 − 0,95⁶ = 26 %"),
         ("soit 0,956 %", set(), "soit 0,956 %"),
@@ -506,6 +508,9 @@ def test_small_headers_that_end_alike_run_though_first_pages_of_chapters_have_no
             True,
         ),  # the number of one is printed, that of the other typed
         ("Vaisseaux et nerfs", "V. Vaisseaux et nerfs", True),
+        ("2.1 Vaisseaux et nerfs", "A/ VAISSEAUX ET NERFS", True),
+        ("V- Vaisseaux et nerfs", "5 Vaisseaux et nerfs", True),
+        ("Vaisseaux et nerfs", "Vaisseaux D- et nerfs", False),
         ("Vaisseaux et nerfs", "Vaisseaux, et nerfs de la main", False),
     ],
 )
@@ -528,6 +533,28 @@ def test_a_header_of_few_pages_stands_apart_on_one_of_them_at_least() -> None:
     close = Page(4, (Line(header, foot=780.0), *page(4, "").lines))
     assert left_out(page(1, ""), page(2, header), page(3, ""), close) == [header, header]
     assert left_out(page(1, ""), close, page(3, ""), Page(4, (Line("Suite", foot=780.0), *page(4, "").lines))) == []
+
+
+@pytest.mark.parametrize("hyphen", ["", "-", "\u2010", "\ufffe", "\u00ad"])
+@pytest.mark.parametrize(
+    ("above", "below", "is_one"),
+    [
+        ("10 mg/", "kg", True),
+        ("40 × 10⁹/", "L", True),
+        ("ASAT/", "ALAT", True),
+        ("le dossier travail/", "Éléments", False),
+        ("+/", "signe", False),
+    ],
+)
+def test_what_ends_with_a_stroke_goes_on_in_its_cell(above: str, below: str, hyphen: str, *, is_one: bool) -> None:
+    assert join_cell(above + hyphen, below) == (above + below if is_one else f"{above}{hyphen} {below}")
+
+
+def test_a_measure_goes_on_behind_a_stroke_where_a_page_cuts_its_row() -> None:
+    first = Page(1, (*map(Line, BODY), Line(""), Line("Zinc | 10 mg/", is_row=True)))
+    second = Page(2, (Line("| kg par jour", is_row=True, goes_on=True), Line("Fer | 2 g", is_row=True)))
+    found = [piece.text for piece in read_pieces(ExtractedDocument((first, second), is_typeset=True))]
+    assert "Zinc | 10 mg/kg par jour" in found
 
 
 def test_a_measure_goes_on_behind_a_stroke_in_the_next_line_of_its_cell() -> None:

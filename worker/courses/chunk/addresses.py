@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Set
 
+from worker.courses.signs import BROKEN_STROKE
+
 # What breaks at the end of a line only after a sign, and what no sentence begins with after it.
 _ADDRESS = re.compile(r"(?:(?:https?)?://|www\.)\S*(?:[/?=&_%#~]|/-)|https?:(?://)?|www\.")
 _PATH = re.compile(r"(?:\w+:)?/?(?:[\w.{}$-]+/){2,}")
@@ -21,7 +23,7 @@ _EXTENSION = re.compile(r"(?:txt|pdf|html?|docx?|pptx?|xlsx?|csv|xml|tex|sty|cfg
 # Print puts no hyphen of its own into an address: the one at the end of a line is part of it.
 _HYPHENED = re.compile(r"(?:(?:(?:https?)?://|www\.)[^\s@]*\w|[\w.+-]+@[\w.-]*\w)[-\u2010\ufffe\x02]")
 LONGEST_ADDRESS = 200
-_MAY_GO_ON = re.compile(r"\n(?:(?<=[/?=&_%#~.:\ufffe\x02\u2010-]\n)[\w/]|_|\.[a-z])")
+_MAY_GO_ON = re.compile(r"\n(?:(?<=[/?=&_%#~.:\ufffe\x02\u00ad\u2010-]\n)[\w/]|_|\.[a-z])")
 _MEMBER = re.compile(r"\.[a-z][\w-]+")  # no sentence begins so, and the name of a property goes on
 _NAMES_ENDING = re.compile(r"(?:l.)?extensions?|fichiers?|formats?|l[ae]|les|des?|et|ou|en|un|par", re.IGNORECASE)
 _DOT = re.compile(r"\.[a-z]")
@@ -62,9 +64,9 @@ def join_addresses(text: str, names: Names) -> str:
         goes_on = (
             (_goes_on(word, line) and not _is_ending(word, line, names.dotted))
             or _is_file(word, line, names.dotted)
-            or _is_stroke(word.removesuffix("-") if word.endswith("/-") else word, line, names)
+            or _is_stroke(BROKEN_STROKE.sub("", word), line, names)
         )
-        if goes_on and word.endswith("/-"):
+        if goes_on and BROKEN_STROKE.search(word):
             parts[-1] = parts[-1][:-1]  # print put the hyphen there
         elif goes_on and _HYPHENED.fullmatch(word):
             parts[-1] = f"{parts[-1][:-1]}-"

@@ -10,6 +10,7 @@ from itertools import zip_longest
 from worker.courses.chunk.halves import glue_text
 from worker.courses.chunk.pieces import Piece
 from worker.courses.chunk.words import Spelling
+from worker.courses.signs import join_cell
 
 _PARTED = re.compile(r"(?:^|(?<=\s))\|(?=\s|$)")
 
@@ -40,4 +41,5 @@ def _joined(row: Piece, rest: Piece, spelling: Spelling) -> Piece:
 def _glued(above: str, below: str, spelling: Spelling) -> str:
     if not above or not below:
         return above or below
-    return "".join(glue_text(above, below, spelling) or (above, " ", below))
+    glued = glue_text(above, below, spelling)
+    return "".join(glued) if glued else join_cell(above, below)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from worker.courses.chunk.pieces import BULLET, ENUMERATOR, MARKS, Piece, leads_on
+from worker.courses.chunk.pieces import BULLET, CAPTION, ENUMERATOR, MARKS, Piece, leads_on
 from worker.courses.chunk.sections import LED_TO_PAGE
 from worker.courses.chunk.words import Spelling
 
@@ -18,7 +18,6 @@ MIN_OPEN = 25  # characters of a line that a sentence goes on from
 # Of one that it goes on from beyond what is inserted: names of options end openly too.
 MIN_OPEN_BEFORE_INSERTION = 45
 _NOTE = re.compile(r"(?:\d{1,3}|[*†‡¹²³⁴-⁹]+)[.)]?\s*\S|(?:figure|fig\.|tableau|table|source)\b", re.IGNORECASE)
-_CAPTION = re.compile(r"(?:figure|fig\.|tableau|table|schéma|photo)\s*(?:\(?\d|[–—:-]\s)", re.IGNORECASE)
 # `m(proton) = 1,0073u` begins anew.
 _FORMULA = re.compile(r"[a-zα-ω](?:\(|\s*[=<>≤≥≈∼+×])|[a-z]{1,12}\([\w-]{0,12}\)\s*=")
 _SECTION = re.compile(r"(?:\d{1,2}(?:\.\d{1,2})*|[IVX]{1,5})[.)]?\s")  # no sentence goes on after its heading
@@ -91,7 +90,7 @@ def _find_rest(
 ) -> int | None:
     """Where the sentence goes on that this paragraph breaks off in; `is_alone`: it holds nothing before."""
     last = end.last
-    if not _is_open(last) or (is_alone and _is_label(last, end.length)) or _CAPTION.match(paragraphs[number][0].text):
+    if not _is_open(last) or (is_alone and _is_label(last, end.length)) or CAPTION.match(paragraphs[number][0].text):
         return None
     for index in _within_reach(paragraphs, number):
         first = paragraphs[index][0]
@@ -154,7 +153,7 @@ def _is_beyond(first: Piece, end: _OpenEnd) -> bool:
 
 def _is_label(piece: Piece, length: int) -> bool:
     """What stands alone, and is no sentence that breaks off: too short, or the words below a figure."""
-    return (length < MIN_OPEN and not BULLET.match(piece.text)) or bool(_CAPTION.match(piece.text))
+    return (length < MIN_OPEN and not BULLET.match(piece.text)) or bool(CAPTION.match(piece.text))
 
 
 def _is_insertion(paragraph: Sequence[Piece]) -> bool:
@@ -162,7 +161,7 @@ def _is_insertion(paragraph: Sequence[Piece]) -> bool:
 
 
 def _is_of_table(paragraph: Sequence[Piece]) -> bool:
-    return paragraph[0].is_row or _CAPTION.match(paragraph[0].text) is not None
+    return paragraph[0].is_row or CAPTION.match(paragraph[0].text) is not None
 
 
 def _is_open(piece: Piece) -> bool:
@@ -180,7 +179,7 @@ def _goes_on(before: str, piece: Piece, *, is_next: bool, is_behind_table: bool)
         return False
     if ENUMERATOR.match(piece.text) or _FORMULA.match(piece.text):
         return False
-    if piece.text[0].isupper() and _CAPTION.match(piece.text):
+    if piece.text[0].isupper() and CAPTION.match(piece.text):
         return False
     is_led_to = (is_next or is_behind_table) and leads_on(before, piece.text)
     if piece.is_own and is_next and not is_led_to:

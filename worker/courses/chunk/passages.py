@@ -5,7 +5,6 @@ Nothing is put in either, but the head of a table before those of its rows that 
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,7 @@ from dataclasses import replace
 from itertools import accumulate, pairwise
 
 from worker.courses.chunk.paragraphs import read_pieces
-from worker.courses.chunk.pieces import BULLET, Piece
+from worker.courses.chunk.pieces import BULLET, CAPTION, Piece
 from worker.courses.document import Chunk, ExtractedDocument
 
 MIN_CHARACTERS, MAX_CHARACTERS = 800, 1200
@@ -23,7 +22,6 @@ LONGEST_TITLE, LONGEST_LABEL = 100, 30  # of what stands below, and before a tex
 LONGEST_PIECE = 12_000  # of what has no sentences
 LONGEST_PART = SHORTEST = MAX_CHARACTERS - MIN_CHARACTERS  # of a sentence; of a passage that is short for its sake
 
-_CAPTION = re.compile(r"tab(?:leau|le|\.)\s*[\dIVX]", re.IGNORECASE)
 _SIGNS = frozenset("=+≤≥<>×⇒→")
 _GOOD, _AFTER_COLON, _AFTER_HEADING, _WITHIN_SENTENCE, _WITHIN_WORD = range(5)
 
@@ -140,7 +138,7 @@ def _names_rows(before: Piece, row: Piece) -> bool:
     if before.is_row:
         is_title = " | " not in before.text and " | " in row.text
         return is_title or (row.head is not None and before.text in row.head.split("\n"))
-    return before.joint == "\n" and _CAPTION.match(before.text) is not None
+    return before.joint == "\n" and CAPTION.match(before.text) is not None
 
 
 def _leads_to(before: Piece, after: Piece) -> bool:

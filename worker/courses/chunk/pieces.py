@@ -9,6 +9,9 @@ from worker.courses.signs import BULLETS, DASHES
 
 BULLET = re.compile(rf"\s*(?:[{BULLETS}{DASHES}]\s|\d{{1,2}}[.)]\s)")
 ENUMERATOR = re.compile(r"[\[(]?(?:\d{1,3}(?:\.\d{1,3}){0,4}|[A-Za-z]|[ivxIVX]{1,5})(?:[.)°\]]+|/(?=\s|$))|[•▪◦●‣·–—-]")
+CAPTION = re.compile(
+    r"(?:figure|fig\.|tableau|table|tab\.|schéma|photo)\s*(?:\(?\d|(?-i:[IVX]{1,4}\b)|[–—:-]\s)", re.IGNORECASE
+)
 LABEL = 0.6  # times the body's letters: of words within a drawing
 SMALLER = 0.9  # times the letters of a sentence
 # By which a PDF, and print, mark a word that goes on in the next line.

@@ -47,7 +47,7 @@ _NUMBER = re.compile(r"\d{1,6}")
 _NOTE = re.compile(r"(?:\d{1,3}|[*†‡¹²³⁴-⁹]+)[.)\]]?\s?[^\W\d]")
 _ALONE = re.compile(r"(?<!\w)\d{1,4}(?!\w)")
 _CLOSING = re.compile(r"[])}>;]{1,6}")  # the last line of a program, on however many pages it is the last
-_ROMAN_ENTRY = re.compile(r"[IVX]{1,5}\s*[-–./)°]+\s*")  # before a heading
+_ENUMERATOR = re.compile(r"(?:[IVX]{1,5}|[A-Za-z])\s?[-–./)°]+\s*")  # of a heading, in letters
 _ROMAN = re.compile(r"[ivxl]{1,7}")  # of the pages before the first chapter
 _OUTER_NUMBER = re.compile(r"(\d{1,4})\b(?!\.\d)|.*?\b(\d{1,4})(?:\s*(?:/|sur|of)\s*\d{1,4})?")
 
@@ -235,14 +235,17 @@ class _RunningLines:
 
     def _at_height(self, key: str, line: Line) -> int:
         """On how many pages the same line stands at this one's height."""
-        return len({index for index, foot in self._feet[key] if abs(foot - line.foot) <= SAME_HEIGHT})
+        return len(self._pages_at_height(key, line))
+
+    def _pages_at_height(self, key: str, line: Line) -> set[int]:
+        return {index for index, foot in self._feet[key] if abs(foot - line.foot) <= SAME_HEIGHT}
 
     def _stands_again(self, line: Line, keys: Sequence[str], index: int) -> bool:
         """Whether a line that stands apart, on one page at least, stands so on another too, in a document of few."""
         if line.foot <= 0 or line.is_row:
             return False
-        is_apart = any((page, line.text) in self._apart for page in {index, *range(min(self._count, FEW_PAGES))})
-        return is_apart and any(self._at_height(key, line) > 1 for key in keys)
+        pages = {page for key in keys for page in self._pages_at_height(key, line)}
+        return len(pages) > 1 and any((page, line.text) in self._apart for page in {index, *pages})
 
     def _is_single(self, index: int, text: str) -> bool:
         """Whether a page holds a line once: what a page says again and again is its text."""
@@ -290,8 +293,8 @@ class _RunningLines:
             usual = median(line.foot for _, line in found)
             there = [(index, line) for index, line in found if abs(line.foot - usual) <= SAME_HEIGHT]
             # The first pages of chapters have none: small ones that differ in the other half are headers all the same.
-            is_sure = _letters(part) != "" and all(line.size <= SMALLER for _, line in there)
-            is_sure = is_sure and len({line.text for _, line in there}) > 1
+            differ = len({line.text for _, line in there}) > 1 and _letters(part) != ""
+            is_sure = differ and all(line.size <= SMALLER for _, line in there)
             if len({index for index, _ in there}) >= (REPEATED_PAGES if is_sure else enough):
                 bands |= {round(line.foot): max(line.size for _, line in there) for _, line in there}
         return bands
@@ -331,25 +334,24 @@ class _RunningLines:
 
     def _names_its_section(self, line: Line, index: int) -> bool:
         """A header whose words a heading says that is set larger or bolder, on this page, or on one of those before it
-        if the line stands apart; or the title of the document, or of a chapter, in small letters over one of its pages.
+        if the line stands far above the text, or apart with the page's number; or the title of the document, or of a
+        chapter, in small letters over one of its pages.
         """
         own = _letters(line.text)
-        if self._counts_pages(line, index, 1) and self._says_title(line, range(max(0, index - NEAR_PAGES), index + 1)):
-            return True
         if own in self._titles and line.foot > 0 and (line.size <= FIXED or self._is_over_page(line, index)):
             return True
-        if len(own) <= MIN_TITLE:
-            return False
-        before = range(max(0, index - NEAR_PAGES), index) if self._is_over_page(line, index) else ()
+        is_counting = (index, line.text) in self._apart and self._counts_pages(line, index, 1)
+        is_above = is_counting or self._is_over_page(line, index)
+        before = range(max(0, index - NEAR_PAGES), index) if is_above else ()
         return self._says_title(line, (*before, index))
 
     def _says_title(self, line: Line, pages: Iterable[int]) -> bool:
         """Whether a heading on one of some pages, set larger or bolder, says what a line does, whatever both count."""
-        own = _letters(line.text)
-        return len(own) > MIN_TITLE and any(
+        own = {name for name in _names_of(line.text) if len(name) > MIN_TITLE}
+        return bool(own) and any(
             (other.size > line.size + 0.1 or other.is_bold > line.is_bold)
             and abs(len(other.text) - len(line.text)) <= MOST_SIGNS
-            and own in (_letters(other.text), _letters(_ROMAN_ENTRY.sub("", other.text)))
+            and not own.isdisjoint(_names_of(other.text))
             for page in pages
             for other in self._pages[page].lines
         )
@@ -434,6 +436,12 @@ def _stands_far(two: Sequence[Line], largest: float) -> bool:
 
 def _letters(text: str) -> str:
     return "".join(c for c in text.casefold() if c.isalpha())
+
+
+def _names_of(title: str) -> tuple[str, str]:
+    """The letters of a title, with those that it is numbered by and without."""
+    numbered = _ENUMERATOR.match(title)
+    return _letters(title), _letters(title[numbered.end() :] if numbered else title)
 
 
 def _edge_lines(lines: Sequence[Line], is_running: Callable[[Line, Line | None], bool]) -> set[int]:

@@ -13,7 +13,7 @@ import pypdfium2.raw as pdfium
 from worker.courses.extract.letters import Box, turn_box
 from worker.courses.extract.objects import bounds_reader, count_objects, get_type, read_objects
 from worker.courses.extract.rows import Row, Span
-from worker.courses.signs import BULLETS
+from worker.courses.signs import BULLETS, TICKS
 
 MOST_SHAPES = 3_000  # of one page: drawings have more
 SMALLEST, LARGEST = 0.15, 1.1  # of a line's height
@@ -23,7 +23,7 @@ ALONE = 3.0  # of a line's height: how near no other shape stands beside a mark
 WORDS_ALONE = 3  # behind the only mark of a page
 INDENT, ALIGNED = 0.8, 1.0  # of a line's height, and points
 
-_SIGNS = frozenset(BULLETS) - frozenset("✓✔□☐☑☒❑❏◻")
+_SIGNS = frozenset(BULLETS) - frozenset(TICKS)
 _WORD = re.compile(r"[^\W\d_]{2}")
 _MARKED = re.compile(r"[^\w\s(«\"“]|\d{1,2}(?:\.\d{1,2})*[.)]?\s|[A-Za-z][.)]\s")
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 from worker.courses.extract.grids import NEAR
@@ -61,7 +61,7 @@ def read_lines(box: Rule, words_in: Words) -> list[PrintedCells]:
             lines[-1].append(word)
         else:
             lines.append([word])
-    return [_make_line(line) for line in lines]
+    return [make_line(line) for line in lines]
 
 
 def _usual(words: Sequence[Word]) -> Word:
@@ -73,34 +73,21 @@ def _holds(one: Word, other: Word) -> bool:
     return one.bottom < (other.bottom + other.top) / 2 < one.top
 
 
-def cut_at_edges(head: Sequence[PrintedCells], lines: Sequence[PrintedCells]) -> list[PrintedCells]:
-    """Lines of a table, cut where others begin a cell at the same edge, if in each line that goes over that edge a word
-    begins there: a cell that its words fill stands as near to the next one as words do."""
-    edges = [edge for edge in shared_edges((*head, *lines)) if all(_is_clear(line, edge) for line in lines)]
-    return [_make_line(list(line.words), edges) for line in lines] if edges else list(lines)
+def is_at(edges: Sequence[float], left: float) -> bool:
+    """Whether something begins at one of these edges, which are told from the left."""
+    at = bisect_right(edges, left - ALIGNED)
+    return at < len(edges) and edges[at] < left + ALIGNED
 
 
-def shared_edges(lines: Sequence[PrintedCells]) -> list[float]:
-    """Where the stretches of several lines begin, but the first ones."""
-    lefts = sorted(chunk.left for line in lines for chunk in line.chunks[1:])
-    return [left for left, after in pairwise(lefts) if after - left < ALIGNED]
-
-
-def _is_clear(line: PrintedCells, edge: float) -> bool:
-    """Whether no stretch of words goes over an edge, but one of which a word begins there."""
-    if all(chunk.left > edge - ALIGNED or chunk.right < edge for chunk in line.chunks):
-        return True
-    return any(abs(word.left - edge) < ALIGNED for word in line.words)
-
-
-def _make_line(words: list[Word], edges: Sequence[float] = ()) -> PrintedCells:
+def make_line(words: list[Word], edges: Sequence[float] = ()) -> PrintedCells:
+    """The stretches of the words at one height; `edges`: where one ends, however near the next word stands."""
     words.sort(key=lambda word: word.left)
     usual = _usual(words)
     chunks: list[Word] = []
     firsts: list[Word] = []
     for word in words:
         is_near = bool(chunks) and word.left - chunks[-1].right < CHANNEL * usual.height
-        if is_near and not any(abs(word.left - edge) < ALIGNED for edge in edges):
+        if is_near and not is_at(edges, word.left):
             chunks[-1] = chunks[-1]._replace(right=max(chunks[-1].right, word.right))
         else:
             chunks.append(word)

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from worker.courses.extract.grids import MOST_COLUMNS
-from worker.courses.extract.open_cells import ALIGNED, CHANNEL, SPACE, PrintedCells, Word, shared_edges
+from worker.courses.extract.open_cells import CHANNEL, SPACE, PrintedCells, Word, is_at
+from worker.courses.extract.open_edges import shared_edges
 
 MOST_SPANNING = 1 / 3  # of the lines below the head: those that go over several columns
 
@@ -60,7 +61,7 @@ def _united(
     """Stretches without gaps between; `edges`: where a narrow one is a gap."""
     united: list[tuple[float, float]] = []
     for left, right in sorted(stretches):
-        least = SPACE if any(abs(left - edge) < ALIGNED for edge in edges) else CHANNEL
+        least = SPACE if is_at(edges, left) else CHANNEL
         if united and left - united[-1][1] < least * height:
             united[-1] = united[-1][0], max(united[-1][1], right)
         else:

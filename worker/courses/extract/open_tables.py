@@ -9,8 +9,9 @@ from itertools import chain, pairwise
 
 from worker.courses.extract.grids import NEAR, THIN, Grid, read_across
 from worker.courses.extract.objects import Rule
-from worker.courses.extract.open_cells import PrintedCells, Words, cut_at_edges, read_lines
+from worker.courses.extract.open_cells import PrintedCells, Words, read_lines
 from worker.courses.extract.open_columns import MOST_SPANNING, Columns, find_columns, is_spanning
+from worker.courses.extract.open_edges import cut_at_edges
 from worker.courses.extract.open_rows import TableLines, part_rows, rows_of_label
 
 LEAST_RULES = 3  # over the head, below it, and at the end

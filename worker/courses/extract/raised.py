@@ -19,8 +19,8 @@ _FIGURES = re.compile(
 _BEFORE = re.compile(r"[^\W\d_]|[)\]»]")
 _STOP = re.compile(r"[^\W\d_][.,;:]")
 _NOTES = re.compile(r"(?<=[^\W\d_])\d{1,2}(?:[,–-]\d{1,2})+(?![\w,])")  # `semaines7,8`, `chroniques3-5`
-# `¹Tunis ; ²Oran`, and isotopes: `au ¹⁸FDG`.
-_NOTE = re.compile(r"(?:^|(?<=[;,] ))\d{1,2}(?=[A-Za-zÀ-ÖØ-öø-ÿŒœ])|(?<![^\s(\[«\u2019'])\d{1,3}(?=[A-Z])")
+# `¹Tunis ; ²Oran`, and isotopes: `au ¹⁸FDG`, `⁹⁹mTc`, whose `m` stands above the line too.
+_NOTE = re.compile(r"(?:^|(?<=[;,] ))\d{1,2}(?=[A-Za-zÀ-ÖØ-öø-ÿŒœ])|(?<![^\s(\[«\u2019'])\d{1,3}(?=m?[A-Z])")
 _CHARGE = re.compile(r"(?<=[^\W_])[+−–-](?![\w+−–-])")
 # Of `χ2 = 19,4` and `(Fe2+) fait`, where a page tells what stands before by itself.
 _FIRST = re.compile(r"([-−–]?\d{1,2}[+−–-]?)(?:\s+(?=[+→=<>≤≥≈A-Za-zÀ-ÖØ-öø-ÿ(])|(?=[)\],;·]|-[a-zà-ÿ]))")
@@ -136,7 +136,9 @@ def _mark(places: Places, match: re.Match[str]) -> str:
 
 def _note(places: Places, match: re.Match[str]) -> str:
     """The mark of a note, or of an address, before its first word; the mass of an isotope."""
-    return raise_digits(match[0]) if places.is_above(match.end(), match.start()) else match[0]
+    text, at_base = match.string, match.end()
+    at_base += text[at_base] == "m" and text[at_base + 1 : at_base + 2].isupper()
+    return raise_digits(match[0]) if places.is_above(at_base, match.start()) else match[0]
 
 
 def _notes(places: Places, match: re.Match[str]) -> str:

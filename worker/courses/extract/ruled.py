@@ -14,7 +14,7 @@ from worker.courses.extract.grids import MIN_ONE_ROW, NEAR, Grid
 from worker.courses.extract.merged import is_short, spread_columns
 from worker.courses.extract.objects import Rule
 from worker.courses.extract.rows import Row, Span, first_word, is_beside, make_row
-from worker.courses.signs import BULLETS
+from worker.courses.signs import BULLETS, join_cell
 
 MOST_CELL_LINES = 40  # of text: a cell of more holds the page, not a value
 LEAST_FILLED = 0.4  # of the cells: a drawing's are empty
@@ -27,8 +27,7 @@ _WORD = re.compile(r"[^\W\d_]{2}")  # of an item; `– / –` is two values
 _REST = re.compile(r"[a-zà-ÿœ]{1,2}(?![\w'\u2019])")
 _LONG_WORD = re.compile(r"[^\W\d_]{4,}")
 _SHORT_WORD = re.compile(r"[àay]|[cdjlmnst]e|[dt]u|[lmts]a|et|en|un|au|ou|où|si|ni|il|on|ça|vs")
-_STROKED = re.compile(r"\w/[-\u2010\ufffe\xad]$")
-_JOINING = re.compile(r"(?:\d[-–]|\w/)$")  # `100–⏎200 mg`, `5-⏎phosphoribosylamine`
+_JOINING = re.compile(r"\d[-–]$")  # `100–⏎200 mg`, `5-⏎phosphoribosylamine`
 _FIGURE = re.compile(r"[\W\d_]*\d[\W\d_]*.{0,3}")  # with its unit
 
 _Cells = dict[int, list[Row]]  # the lines of each cell
@@ -232,10 +231,8 @@ def _cell_text(lines: Sequence[Row], sign: str, left: float, right: float) -> st
     text = ""
     for number, line in enumerate(lines):
         is_rest = number > 0 and _breaks_word(lines[number - 1], line, left, right)
-        if line.cells[0][0].isalnum() and _STROKED.search(text):
-            text = text[:-1]  # `mg/-⏎sem`: print put the hyphen there
-        is_joined = is_rest or (_JOINING.search(text) is not None and line.cells[0][0].isalnum())
-        text += (sign if number and not is_joined else "") + sign.join(line.cells)
+        is_joined = not number or is_rest or (_JOINING.search(text) is not None and line.cells[0][0].isalnum())
+        text = join_cell(text, sign.join(line.cells), "" if is_joined else sign)
     return text
 
 

@@ -9,10 +9,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import reduce
 from itertools import groupby, pairwise
 
 from worker.courses.extract.rows import Row
-from worker.courses.signs import BULLETS, DASHES, LEADERS
+from worker.courses.signs import BULLETS, DASHES, LEADERS, join_cell
 
 # Columns whose gaps are all the same are rare, but for rows of the same words: these do not end where lines of text do.
 SOME_GAPS, MANY_GAPS = 2, 4
@@ -194,7 +195,7 @@ def _tabular_groups(found: Sequence[Sequence[Sequence[Row]]]) -> Iterator[list[R
         lines = [line for cell in row for line in cell]
         yield [
             Row(
-                tuple(" ".join(" ".join(line.cells) for line in cell) for cell in row),
+                tuple(reduce(join_cell, (" ".join(line.cells) for line in cell)) for cell in row),
                 tuple(cell[0].left for cell in row),
                 tuple(max(line.right for line in cell) for cell in row),
                 lines[0].left,
@@ -395,7 +396,7 @@ def _is_last_cell(row: Row, found: Row, first: Row) -> bool:
 
 def _with_wrapped(row: Row, rest: Row, column: int) -> Row:
     cells = list(row.cells)
-    cells[column] = " ".join((cells[column], *rest.cells))
+    cells[column] = reduce(join_cell, rest.cells, cells[column])
     return row._replace(cells=tuple(cells))
 
 
