@@ -8,7 +8,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from statistics import median
 
 from worker.courses.chunk.sections import CHAPTER, find_counting
@@ -31,6 +31,7 @@ SAME_HEIGHT, FAR_APART = 2, 24  # points
 LONG_HEADER, SMALLER = 45, 0.95  # characters, and times those letters: of a header that two pages of many have
 SMALL_BOLD = 0.8  # times the body's letters
 FIXED = 0.9  # times the body's letters, at most, of what stands at one place of most pages though inside of them
+NAMES_KEPT = 4_096  # titles whose letters are kept: each page asks for those of the pages before it
 NEAR_PAGES = 4  # before and after: a chapter's header stands on its own pages alone
 
 _PAGE_NUMBER = re.compile(
@@ -438,6 +439,7 @@ def _letters(text: str) -> str:
     return "".join(c for c in text.casefold() if c.isalpha())
 
 
+@lru_cache(maxsize=NAMES_KEPT)
 def _names_of(title: str) -> tuple[str, str]:
     """The letters of a title, with those that it is numbered by and without."""
     numbered = _ENUMERATOR.match(title)
